@@ -1,0 +1,127 @@
+//! The app API, for the app's own back end: who asks, and the handlers (contract 3).
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::App;
+use crate::api_key::Scope;
+use crate::error::Error;
+use crate::finish;
+use crate::id::InstanceId;
+use crate::platform::Platform;
+use crate::record::{Instance, Status};
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::time::Timestamp;
+use crate::token;
+
+/// The largest body taken, in bytes: there is not much to say.
+const BODY_LIMIT: usize = 16 * 1024;
+const CURSOR_LIMIT: usize = 1024;
+
+/// Lets a caller in whose key is known and has the scope.
+pub fn authorize<P: Platform>(app: &App<P>, inbound: &P::Inbound, scope: Scope) -> Result<(), Error> {
+    let header = app.platform.header(inbound, "authorization").ok_or(Error::Unauthorized)?;
+    let (scheme, key) = header.split_once(' ').ok_or(Error::Unauthorized)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Error::Unauthorized);
+    }
+    let hash: [u8; 32] = Sha256::digest(key.trim()).into();
+    // Every key is compared, so that the time does not tell which one fits.
+    let known =
+        app.config().api_keys.iter().fold(None, |found, known| if known.has_hash(&hash) { Some(known) } else { found });
+    let known = known.ok_or(Error::Unauthorized)?;
+    app.trace.client(&known.client);
+    if known.allows(scope) { Ok(()) } else { Err(Error::Forbidden(scope)) }
+}
+
+/// An instance id in a path.
+pub fn instance_id<P: Platform>(app: &App<P>, segment: &str) -> Result<InstanceId, Error> {
+    let id = InstanceId::parse(segment).map_err(|_| Error::BadRequest("instance id", "it is no GUID"))?;
+    app.trace.instance(&id);
+    Ok(id)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct TokenRequest {
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Serialize)]
+struct TokenAnswer<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_at: Timestamp,
+}
+
+/// `POST /v1/instances/{id}/token`
+pub async fn token<P: Platform>(app: &App<P>, id: &InstanceId, inbound: P::Inbound) -> Result<Reply, Error> {
+    let body = app.platform.body(inbound, BODY_LIMIT).await.map_err(|error| Error::body(error, BODY_LIMIT))?;
+    let wanted = if body.trim_ascii().is_empty() {
+        TokenRequest::default()
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|_| Error::BadRequest("body", "it is not empty and not JSON of the form {\"force\":true}"))?
+    };
+    let token = token::fresh(app, id, wanted.force).await?;
+    Ok(Reply::json(
+        StatusCode::OK,
+        &TokenAnswer { access_token: token.access_token.expose(), token_type: "Bearer", expires_at: token.expires_at },
+    ))
+}
+
+#[derive(Serialize)]
+struct ListAnswer {
+    instances: Vec<Instance>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// `GET /v1/instances?status=&cursor=&limit=`. With `status`, a page may hold fewer than `limit`, or none.
+pub async fn list<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Reply, Error> {
+    let limit = match request.parameter("limit")? {
+        None => 100,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=1000).contains(limit))
+            .ok_or(Error::BadRequest("limit", "it is no whole number from 1 to 1000"))?,
+    };
+    let status: Option<Status> =
+        match request.parameter("status")? {
+            None => None,
+            Some(text) => Some(serde_json::from_value(text.into()).map_err(|_| {
+                Error::BadRequest("status", "it is none of installed, pending, needs_reconnect, removed")
+            })?),
+        };
+    let cursor = request.parameter("cursor")?;
+    if cursor.as_ref().is_some_and(|cursor| {
+        cursor.is_empty() || cursor.len() > CURSOR_LIMIT || !cursor.bytes().all(|byte| byte.is_ascii_graphic())
+    }) {
+        return Err(Error::BadRequest("cursor", "it is no next_cursor of an earlier page"));
+    }
+    let (mut instances, next_cursor) = app.kv().list(cursor.as_deref(), limit).await?;
+    instances.retain(|instance| status.is_none_or(|status| instance.status == status));
+    Ok(Reply::json(StatusCode::OK, &ListAnswer { instances, next_cursor }))
+}
+
+/// `GET /v1/instances/{id}`
+pub async fn get<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Reply, Error> {
+    let instance = app.kv().instance(id).await?.ok_or(Error::UnknownInstance)?;
+    Ok(Reply::json(StatusCode::OK, &instance))
+}
+
+#[derive(Serialize)]
+struct FinishAnswer<'a> {
+    instance_id: &'a InstanceId,
+    configured_at: Timestamp,
+}
+
+/// `POST /v1/instances/{id}/finish-configuration`
+pub async fn finish_configuration<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Reply, Error> {
+    let configured_at = finish::finish_configuration(app, id).await?;
+    Ok(Reply::json(StatusCode::OK, &FinishAnswer { instance_id: id, configured_at }))
+}

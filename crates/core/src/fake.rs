@@ -1,0 +1,1 @@
+//! A platform of plain Rust for the tests.

@@ -1,0 +1,87 @@
+//! The few pages that people see: plain words, no script, no outside resource.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::Fault;
+use crate::error::Notice;
+use crate::id::RequestId;
+
+/// A page and the Content-Security-Policy that fits it.
+pub struct Page {
+    /// The whole document.
+    pub html: String,
+    /// The policy: nothing but the page's own style.
+    pub policy: String,
+}
+
+/// The policy of an answer that is no page. Pages may stand in a frame of Wix's, hence no `frame-ancestors`.
+pub const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'";
+
+const STYLE: &str = include_str!("page.css");
+
+fn page(title: &str, content: &Markup) -> Page {
+    let html = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main { (content) } }
+        }
+    };
+    let policy = format!("{NOTHING}; style-src 'sha256-{}'", STANDARD.encode(Sha256::digest(STYLE)));
+    Page { html: html.into_string(), policy }
+}
+
+/// Something did not work: what, what to do next, and the id to tell the operator.
+#[must_use]
+pub fn error(notice: &Notice, request_id: &RequestId) -> Page {
+    page(
+        notice.title,
+        &html! {
+            p.mark.bad aria-hidden="true" { "!" }
+            h1 { (notice.title) }
+            p { (notice.detail) }
+            p.small { "Request id: " code { (request_id.as_str()) } }
+        },
+    )
+}
+
+/// The front door: what this is, and whether it is ready.
+#[must_use]
+pub fn home(faults: &[Fault]) -> Page {
+    page(
+        "wix-edge",
+        &html! {
+            @if faults.is_empty() {
+                p.mark.good aria-hidden="true" { "✓" }
+                h1 { "This server is ready" }
+            } @else {
+                p.mark.bad aria-hidden="true" { "!" }
+                h1 { "This server is not set up yet" }
+            }
+            p {
+                "This is the server side of a Wix app. It takes part in the app's installation, receives Wix's "
+                "webhooks and keeps the app's access to the sites that installed it. There is nothing to do here "
+                "for visitors."
+            }
+            @if !faults.is_empty() {
+                h2 { "What is missing" }
+                dl {
+                    @for fault in faults {
+                        dt { code { (fault.name) } ": " (fault.problem) }
+                        dd { (fault.fix) }
+                    }
+                }
+            }
+            p.small { "Version " (env!("CARGO_PKG_VERSION")) }
+        },
+    )
+}

@@ -1,0 +1,148 @@
+//! What the core needs of the place it runs in, and all it knows of it.
+//!
+//! Implemented twice: by the Worker (`src/platform.rs`) and by the tests (`fake.rs`). Bodies and headers of the
+//! inbound request stay where they are until they are asked for: each crossing between wasm and JavaScript costs.
+
+use std::time::Duration;
+
+use http::Method;
+
+use crate::public_key::PublicKey;
+use crate::seal::SealingKey;
+
+/// The seam between the core and the platform.
+#[expect(async_fn_in_trait, reason = "one thread everywhere it is implemented: no future needs to be `Send`")]
+pub trait Platform {
+    /// An inbound request whose headers and body have not been read.
+    type Inbound;
+
+    /// Unix time in milliseconds.
+    fn now_millis(&self) -> u64;
+    /// Waits.
+    async fn sleep(&self, time: Duration);
+    /// Fills with bytes of a cryptographic generator.
+    fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError>;
+    /// Writes one line of JSON to the log.
+    fn log(&self, level: Level, line: &str);
+
+    /// One header of the inbound request. Several of one name come joined with `, ` (for `cookie`, `; `).
+    fn header(&self, inbound: &Self::Inbound, name: &'static str) -> Option<String>;
+    /// The inbound body, read to its end unless it is longer than `limit` bytes.
+    async fn body(&self, inbound: Self::Inbound, limit: usize) -> Result<Vec<u8>, BodyError>;
+
+    /// A value of the key-value store.
+    async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError>;
+    /// Writes a value, with what a listing is to show beside the key (JSON, at most 1024 bytes).
+    async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError>;
+    /// Removes a value; no error if there is none.
+    async fn kv_delete(&self, key: &str) -> Result<(), PlatformError>;
+    /// Up to `limit` (at most 1000) keys with a prefix, in order.
+    async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError>;
+
+    /// Sends a request and reads the whole answer, following no redirect.
+    async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Answer, SendError>;
+
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, `RS256`): whether `signature` is of `message`.
+    async fn verify_rs256(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool, PlatformError>;
+    /// AES-256-GCM: cipher text with the 16-byte tag behind it.
+    async fn aes_gcm_seal(
+        &self,
+        key: &SealingKey,
+        nonce: [u8; 12],
+        associated: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, PlatformError>;
+    /// AES-256-GCM: the plain text, or nothing where key, nonce, associated data or cipher text do not belong together.
+    async fn aes_gcm_open(
+        &self,
+        key: &SealingKey,
+        nonce: [u8; 12],
+        associated: &[u8],
+        cipher: &[u8],
+    ) -> Result<Option<Vec<u8>>, PlatformError>;
+}
+
+/// How loud a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// As it should be.
+    Info,
+    /// Somebody outside did something wrong.
+    Warn,
+    /// The operator has something to do.
+    Error,
+}
+
+/// The platform did not do what it was asked. The text is for the log and holds no value that was passed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformError(pub String);
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is longer than the limit.
+    TooLarge,
+    /// The connection broke.
+    Broken,
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KvOptions<'a> {
+    /// Seconds until it is gone; at least 60.
+    pub ttl: Option<u64>,
+    /// JSON that a listing shows with the key.
+    pub metadata: Option<&'a str>,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, Default)]
+pub struct KvPage {
+    /// The keys, in order.
+    pub keys: Vec<KvKey>,
+    /// Where the next page starts; none after the last.
+    pub cursor: Option<String>,
+}
+
+/// A key in a listing.
+#[derive(Debug, Clone)]
+pub struct KvKey {
+    /// The whole key.
+    pub name: String,
+    /// JSON that was written beside it.
+    pub metadata: Option<String>,
+}
+
+/// A request to Wix.
+pub struct Outbound<'a> {
+    /// The method.
+    pub method: Method,
+    /// The whole URL.
+    pub url: &'a str,
+    /// The `Authorization` header.
+    pub authorization: Option<&'a str>,
+    /// A JSON body.
+    pub json: Option<&'a str>,
+}
+
+/// Wix's answer. Its body may hold tokens, so it has no `Debug`.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The `x-wix-request-id` header.
+    pub wix_request_id: Option<String>,
+    /// The `retry-after` header, in seconds.
+    pub retry_after: Option<u64>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// None within the time given.
+    Timeout,
+    /// The connection could not be made, or broke.
+    Unreachable,
+}

@@ -1,0 +1,95 @@
+//! The app's public key(s), in every form that people paste it (Wix's rules 4.3, mistakes 11 no. 4).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use spki::der::Decode as _;
+
+use crate::id::hex;
+use sha2::{Digest as _, Sha256};
+
+/// An RSA public key of 2048 to 4096 bits, as `SubjectPublicKeyInfo` (RFC 5280) in DER.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    der: Vec<u8>,
+    signature_len: usize,
+}
+
+impl PublicKey {
+    /// Reads one or more keys: PEM, PEM on one line with `\n` written as two characters, base64 of PEM, or base64 of
+    /// the DER. Several stand one after the other (PEM) or are separated by commas.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, &'static str> {
+        let text = text.trim().trim_matches(['"', '\'']).replace("\\r", "").replace("\\n", "\n");
+        let mut keys = Vec::new();
+        for piece in text.split(',').map(str::trim).filter(|piece| !piece.is_empty()) {
+            if piece.contains(BEGIN) {
+                parse_pem(piece, &mut keys)?;
+                continue;
+            }
+            let bytes = decode_base64(piece)?;
+            match std::str::from_utf8(&bytes) {
+                Ok(pem) if pem.contains(BEGIN) => parse_pem(pem, &mut keys)?,
+                _ => keys.push(Self::from_der(bytes)?),
+            }
+        }
+        if keys.is_empty() { Err("it is empty") } else { Ok(keys) }
+    }
+
+    fn from_der(der: Vec<u8>) -> Result<Self, &'static str> {
+        let info = spki::SubjectPublicKeyInfoRef::from_der(&der)
+            .map_err(|_| "it is no public key: what stands between BEGIN and END was changed or cut off")?;
+        if info.algorithm.oid != pkcs1::ALGORITHM_OID {
+            return Err("it is a public key, but no RSA key");
+        }
+        let rsa = info.subject_public_key.as_bytes().and_then(|bytes| pkcs1::RsaPublicKeyRef::from_der(bytes).ok());
+        let modulus = rsa.map(|rsa| rsa.modulus.as_bytes().len()).ok_or("its RSA key is damaged")?;
+        if !(256..=512).contains(&modulus) {
+            return Err("its RSA key has fewer than 2048 bits or more than 4096");
+        }
+        Ok(Self { signature_len: modulus, der })
+    }
+
+    /// `SubjectPublicKeyInfo` in DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The length of a signature by this key, in bytes.
+    #[must_use]
+    pub fn signature_len(&self) -> usize {
+        self.signature_len
+    }
+
+    /// Tells keys apart without showing them: the first 16 hexadecimal digits of the DER's SHA-256.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex(&Sha256::digest(&self.der)).chars().take(16).collect()
+    }
+}
+
+const BEGIN: &str = "-----BEGIN";
+
+fn parse_pem(text: &str, keys: &mut Vec<PublicKey>) -> Result<(), &'static str> {
+    let mut rest = text;
+    while let Some((_, block)) = rest.split_once(BEGIN) {
+        let (label, block) = block.split_once("-----").ok_or("its BEGIN line is cut off")?;
+        match label.trim() {
+            "PUBLIC KEY" => {}
+            label if label.contains("PRIVATE") => return Err("it is a private key: paste the public one"),
+            _ => return Err("its first line is not -----BEGIN PUBLIC KEY-----"),
+        }
+        let (body, after) = block.split_once("-----END").ok_or("its END line is missing")?;
+        keys.push(PublicKey::from_der(decode_base64(body)?)?);
+        rest = after;
+    }
+    Ok(())
+}
+
+fn decode_base64(text: &str) -> Result<Vec<u8>, &'static str> {
+    let text: String = text.split_ascii_whitespace().collect();
+    STANDARD.decode(text).map_err(|_| "it is neither PEM nor base64")
+}
+
+#[cfg(test)]
+#[path = "public_key_tests.rs"]
+mod tests;

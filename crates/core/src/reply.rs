@@ -1,0 +1,128 @@
+//! What goes back: one place where results and errors become responses, for a browser, for Wix, or for a program.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::error::{Error, Notice};
+use crate::id::RequestId;
+use crate::page;
+
+/// A response.
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// Headers, in order.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body. It may hold a token, so a reply has no `Debug`.
+    pub body: String,
+}
+
+/// Who reads the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// A person.
+    Browser,
+    /// Wix, or a health check: short JSON.
+    Machine,
+    /// The app's back end: JSON, errors as RFC 9457.
+    Api,
+}
+
+const JSON: &str = "application/json";
+
+impl Reply {
+    /// JSON.
+    #[must_use]
+    pub fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        Self::with_body(status, JSON, serde_json::to_string(value).unwrap_or_default())
+    }
+
+    /// A page, with the policy that lets it be nothing but a page.
+    #[must_use]
+    pub fn page(status: StatusCode, page: page::Page) -> Self {
+        let mut reply = Self::with_body(status, "text/html; charset=utf-8", page.html);
+        reply.headers.push(("content-security-policy", page.policy));
+        reply
+    }
+
+    /// Sends the browser on.
+    #[must_use]
+    pub fn redirect(location: String) -> Self {
+        let mut reply = Self { status: StatusCode::FOUND, headers: vec![("location", location)], body: String::new() };
+        reply.headers.push(("content-security-policy", page::NOTHING.to_owned()));
+        reply
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn with_body(status: StatusCode, content_type: &str, body: String) -> Self {
+        Self { status, headers: vec![("content-type", content_type.to_owned())], body }
+    }
+
+    /// An error, told to whoever asked.
+    #[must_use]
+    pub fn error(error: &Error, audience: Audience, request_id: &RequestId) -> Self {
+        let notice = error.notice();
+        let mut reply = match audience {
+            Audience::Browser => Self::page(notice.status, page::error(&notice, request_id)),
+            Audience::Machine => Self::json(notice.status, &Problem::new(&notice, request_id)),
+            Audience::Api => Self {
+                headers: vec![("content-type", "application/problem+json".to_owned())],
+                ..Self::json(notice.status, &Problem::new(&notice, request_id))
+            },
+        };
+        match error {
+            Error::MethodNotAllowed(allowed) => reply.headers.push(("allow", (*allowed).to_owned())),
+            Error::Unauthorized => reply.headers.push(("www-authenticate", "Bearer".to_owned())),
+            Error::NeedsReconnect => reply.headers.push(("retry-after", "30".to_owned())),
+            _ => {}
+        }
+        reply
+    }
+
+    /// The headers that every answer of a kind carries.
+    #[must_use]
+    pub fn finish(mut self, audience: Audience, request_id: &RequestId) -> Self {
+        let mut add = |name, value: &str| self.headers.push((name, value.to_owned()));
+        add("cache-control", "no-store");
+        add("x-content-type-options", "nosniff");
+        add("x-request-id", request_id.as_str());
+        if audience == Audience::Browser {
+            // Wix closes the window it opened, and can only while both stay in one group; redirects count too.
+            add("cross-origin-opener-policy", "unsafe-none");
+            // Code and token are in URLs.
+            add("referrer-policy", "no-referrer");
+        }
+        self
+    }
+}
+
+/// RFC 9457, with the request's id and a name for programs.
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+}
+
+impl<'a> Problem<'a> {
+    fn new(notice: &'a Notice, request_id: &'a RequestId) -> Self {
+        Self {
+            kind: format!("urn:wix-edge:problem:{}", notice.code),
+            title: notice.title,
+            status: notice.status.as_u16(),
+            detail: &notice.detail,
+            code: notice.code,
+            request_id: request_id.as_str(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The `state` of an install flow (RFC 6749, 10.12): signed, ten minutes long, and tied to one browser and one flow.
+//!
+//! `state` is `base64url(version ‖ purpose ‖ issued at ‖ flow ‖ HMAC-SHA256)`. The browser gets a cookie of its own for
+//! each flow, so two installs in two tabs do not disturb each other; the cookie's value is another HMAC of the same
+//! flow, which nobody can make who has only seen the `state`. Nothing is kept on the server.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use crate::platform::{Platform, PlatformError};
+use crate::seal::SealingKey;
+use crate::secret::Key32;
+use crate::time::Timestamp;
+
+/// How long a person may take from the first redirect to the last, in seconds.
+pub const LIFE: u64 = 600;
+/// How far the clocks of two data centres may differ, in seconds.
+const SKEW: u64 = 60;
+
+const VERSION: u8 = 1;
+const PAYLOAD: usize = 1 + 1 + 8 + 16;
+const MAC: usize = 32;
+
+/// Which flow a state belongs to; a state of one is refused by the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Custom authentication: `/install` to `/redirect`.
+    Install = 1,
+}
+
+/// A key for signing states, derived from a sealing key, so that rotating that one rotates this.
+#[derive(Clone)]
+pub struct StateKey(Key32);
+
+impl StateKey {
+    /// HKDF-SHA256 (RFC 5869) with a label of our own.
+    #[must_use]
+    pub fn derive(key: &SealingKey) -> Self {
+        let mut bytes = [0; 32];
+        // 32 bytes are always to be had: HKDF gives up to 255 times the hash's length.
+        let _ = Hkdf::<Sha256>::new(None, key.key().expose()).expand(b"wix-edge state v1", &mut bytes);
+        Self(Key32::new(bytes))
+    }
+
+    fn mac(&self, label: &[u8], payload: &[u8]) -> [u8; MAC] {
+        // HMAC takes keys of every length; the fallback is never reached.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose()) else { return [0; MAC] };
+        mac.update(label);
+        mac.update(payload);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// A state just issued, with the cookie that belongs to it.
+pub struct Issued {
+    /// The `state` parameter.
+    pub state: String,
+    /// The whole `Set-Cookie` value.
+    pub set_cookie: String,
+}
+
+/// Why a state was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateError {
+    /// Not issued here, altered, or of another flow.
+    Invalid,
+    /// Issued here, more than ten minutes ago.
+    Expired,
+    /// Issued here, to another browser, or the browser keeps no cookie.
+    OtherBrowser,
+}
+
+/// Issues a state and its cookie.
+pub fn issue<P: Platform>(
+    platform: &P,
+    keys: &[StateKey],
+    purpose: Purpose,
+    now: Timestamp,
+) -> Result<Issued, PlatformError> {
+    let mut flow = [0; 16];
+    platform.random(&mut flow)?;
+    let key = keys.first().ok_or_else(|| PlatformError("no key to sign a state with".to_owned()))?;
+    let mut bytes = Vec::with_capacity(PAYLOAD + MAC);
+    bytes.push(VERSION);
+    bytes.push(purpose as u8);
+    bytes.extend_from_slice(&now.0.to_be_bytes());
+    bytes.extend_from_slice(&flow);
+    let set_cookie = format!(
+        "{}={}; Max-Age={LIFE}; Path=/; Secure; HttpOnly; SameSite=None; Partitioned",
+        cookie_name(&flow),
+        URL_SAFE_NO_PAD.encode(key.mac(b"cookie", &bytes)),
+    );
+    let signature = key.mac(b"state", &bytes);
+    bytes.extend_from_slice(&signature);
+    Ok(Issued { state: URL_SAFE_NO_PAD.encode(bytes), set_cookie })
+}
+
+/// Checks a state against the browser's `Cookie` header.
+pub fn check(
+    keys: &[StateKey],
+    purpose: Purpose,
+    now: Timestamp,
+    state: &str,
+    cookies: Option<&str>,
+) -> Result<(), StateError> {
+    let bytes = URL_SAFE_NO_PAD.decode(state).map_err(|_| StateError::Invalid)?;
+    let (payload, signature) = bytes.split_at_checked(PAYLOAD).ok_or(StateError::Invalid)?;
+    let key =
+        keys.iter().find(|key| bool::from(key.mac(b"state", payload).ct_eq(signature))).ok_or(StateError::Invalid)?;
+    let [VERSION, signed_purpose, rest @ ..] = payload else { return Err(StateError::Invalid) };
+    if *signed_purpose != purpose as u8 {
+        return Err(StateError::Invalid);
+    }
+    let (issued, flow) = rest.split_first_chunk::<8>().ok_or(StateError::Invalid)?;
+    let issued = Timestamp(u64::from_be_bytes(*issued));
+    if issued.since(now) > SKEW {
+        return Err(StateError::Invalid);
+    }
+    if now.since(issued) > LIFE {
+        return Err(StateError::Expired);
+    }
+    let name = cookie_name(flow);
+    let cookie = cookies.and_then(|cookies| cookie(cookies, &name)).ok_or(StateError::OtherBrowser)?;
+    let expected = URL_SAFE_NO_PAD.encode(key.mac(b"cookie", payload));
+    if bool::from(expected.as_bytes().ct_eq(cookie.as_bytes())) { Ok(()) } else { Err(StateError::OtherBrowser) }
+}
+
+/// `__Host-` (RFC 6265bis): the browser takes it from this host alone, over a safe connection, for every path.
+fn cookie_name(flow: &[u8]) -> String {
+    let mut name = String::from("__Host-wix-edge-");
+    URL_SAFE_NO_PAD.encode_string(flow, &mut name);
+    name
+}
+
+fn cookie<'a>(cookies: &'a str, name: &str) -> Option<&'a str> {
+    cookies.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,125 @@
+//! A fresh access token for an instance: memory, then KV, then Wix (contract 5).
+//!
+//! One flight per instance and isolate: whoever comes while another request is asking Wix waits for what it gets,
+//! a failure included. Refresh tokens that are gone or dead heal by client credentials with the instance's id.
+
+use std::time::Duration;
+
+use crate::App;
+use crate::error::Error;
+use crate::id::InstanceId;
+use crate::memory::{Look, Token};
+use crate::platform::Platform;
+use crate::record::{Auth, Fact, Instance, Kind, Status};
+use crate::time::Timestamp;
+use crate::wix::{DEADLINE_MILLIS, Minted, Wix, WixError};
+
+/// How long Wix is left alone after it refused for good, in seconds.
+const COOL_DOWN: u64 = 30;
+/// How often a waiting request looks whether the other one is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long a flight may take before another request takes over: Wix's deadline, and KV's before and after.
+const PATIENCE_MILLIS: u64 = DEADLINE_MILLIS + 5_000;
+
+/// A token with more life than its margin; with `force`, one that Wix made after the request came.
+pub async fn fresh<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Result<Token, Error> {
+    if !force && let Some(token) = app.memory().token(id, app.now) {
+        return Ok(token);
+    }
+    let mut waited_for = None;
+    loop {
+        match app.memory().look(id, app.platform.now_millis(), PATIENCE_MILLIS, waited_for) {
+            Look::Landed(end) => return end,
+            Look::Wait(flight) => {
+                waited_for = Some(flight);
+                app.platform.sleep(LOOK_AGAIN).await;
+            }
+            Look::Lead(flight) => {
+                let end = fetch(app, id, force).await;
+                app.memory().land(id, flight, &end);
+                return end;
+            }
+        }
+    }
+}
+
+async fn fetch<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Result<Token, Error> {
+    let instance = app.installed(id).await?;
+    if app.memory().is_refused(id, app.now) {
+        return Err(Error::NeedsReconnect);
+    }
+    if !force
+        && instance.auth != Auth::Custom
+        && let Some(token) = app.kv().access_token(id).await?
+        && token.is_fresh(app.now)
+    {
+        return Ok(token);
+    }
+    mint(app, &instance).await
+}
+
+async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, Error> {
+    let id = &instance.instance_id;
+    let wix = app.wix();
+    let mut news = Vec::new();
+    let minted = match refresh(app, &wix, instance).await? {
+        Some(minted) => Ok(minted),
+        None => wix.client_credentials(id).await,
+    };
+    let minted = match minted {
+        Ok(minted) => minted,
+        Err(WixError::Refused(_)) => {
+            app.memory().refuse(id, app.now.plus(COOL_DOWN));
+            if instance.status != Status::NeedsReconnect {
+                app.kv().learn(id, vec![Fact { at: app.now, kind: Kind::Refused }], None).await?;
+            }
+            return Err(Error::NeedsReconnect);
+        }
+        Err(error) => return Err(error.into()),
+    };
+
+    if instance.status == Status::NeedsReconnect {
+        news.push(Fact { at: app.now, kind: Kind::Accepted });
+    }
+    let by_client_credentials = minted.refresh_token.is_none();
+    let token = token(&minted, app.now);
+    if instance.auth == Auth::Custom && by_client_credentials && token.is_long_lived() {
+        news.push(Fact { at: app.now, kind: Kind::Healed });
+    }
+    // The token is good whatever becomes of the notes beside it: they are made again next time.
+    if !news.is_empty() {
+        app.note(app.kv().learn(id, news, None).await.map(|_| ()));
+    }
+    if token.is_long_lived() {
+        app.note(app.kv().put_access_token(id, &token, app.now).await);
+    }
+    Ok(token)
+}
+
+/// By refresh token, if there is one and Wix takes it.
+async fn refresh<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, instance: &Instance) -> Result<Option<Minted>, Error> {
+    if instance.auth != Auth::Custom {
+        return Ok(None);
+    }
+    let id = &instance.instance_id;
+    let Some(kept) = app.kv().refresh_token(id).await? else { return Ok(None) };
+    match wix.refresh_token(&kept).await {
+        Ok(mut minted) => {
+            // Wix documents that it does not change; should it, the new one counts.
+            let new = minted.refresh_token.take().filter(|new| !new.same_as(&kept));
+            if let Some(new) = &new {
+                app.kv().put_refresh_token(id, new).await?;
+            }
+            minted.refresh_token = Some(new.unwrap_or(kept));
+            Ok(Some(minted))
+        }
+        Err(WixError::Refused(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A token as it is kept.
+#[must_use]
+pub fn token(minted: &Minted, now: Timestamp) -> Token {
+    Token { access_token: minted.access_token.clone(), expires_at: now.plus(minted.life), life: minted.life }
+}

@@ -1,0 +1,112 @@
+//! What one request leaves in the log: one line of JSON, with ids and outcomes and nothing that was sent.
+
+use std::cell::RefCell;
+
+use serde::Serialize;
+
+use crate::id::{InstanceId, RequestId};
+use crate::platform::Level;
+
+/// Collects while a request is worked on; written once, at its end.
+pub struct Trace {
+    /// Names the request.
+    pub request_id: RequestId,
+    /// The route, as in the route table.
+    pub route: &'static str,
+    notes: RefCell<Notes>,
+}
+
+/// The optional fields of the line.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct Notes {
+    /// Whose installation it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<InstanceId>,
+    /// Which of `API_KEYS` was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// `x-wix-request-id` of Wix's last answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wix_request_id: Option<String>,
+    /// What was done, where the status does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
+    /// The error's code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'static str>,
+    /// More about the error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    level: Level,
+    route: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    duration_ms: u64,
+    request_id: &'a str,
+    #[serde(flatten)]
+    notes: Notes,
+}
+
+impl Trace {
+    /// Starts with nothing known but the route.
+    #[must_use]
+    pub fn new(request_id: RequestId, route: &'static str) -> Self {
+        Self { request_id, route, notes: RefCell::default() }
+    }
+
+    /// Notes the instance.
+    pub fn instance(&self, id: &InstanceId) {
+        self.notes.borrow_mut().instance_id = Some(id.clone());
+    }
+
+    /// Notes the client.
+    pub fn client(&self, name: &str) {
+        self.notes.borrow_mut().client = Some(name.to_owned());
+    }
+
+    /// Notes Wix's request id, as far as it is plain text of a sane length.
+    pub fn wix_request_id(&self, id: &str) {
+        if id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.notes.borrow_mut().wix_request_id = Some(id.to_owned());
+        }
+    }
+
+    /// Notes what was done.
+    pub fn outcome(&self, outcome: &'static str) {
+        self.notes.borrow_mut().outcome = Some(outcome);
+    }
+
+    /// Notes what failed.
+    pub fn error(&self, code: &'static str, cause: Option<String>) {
+        let mut notes = self.notes.borrow_mut();
+        notes.error = Some(code);
+        notes.cause = cause;
+    }
+
+    /// Whether anything failed.
+    #[must_use]
+    pub fn has_error(&self) -> bool {
+        self.notes.borrow().error.is_some()
+    }
+
+    /// The line of a request (`method` and `status`) or of work after one (neither).
+    #[must_use]
+    pub fn line(&self, level: Level, request: Option<(&str, u16)>, duration_ms: u64) -> String {
+        let line = Line {
+            level,
+            route: self.route,
+            method: request.map(|(method, _)| method),
+            status: request.map(|(_, status)| status),
+            duration_ms,
+            request_id: self.request_id.as_str(),
+            notes: self.notes.borrow().clone(),
+        };
+        serde_json::to_string(&line).unwrap_or_default()
+    }
+}

@@ -1,0 +1,169 @@
+//! `POST /webhook`: Wix's events. 200 means that what must last is stored (Wix's rules 4 and 5).
+
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::App;
+use crate::config::FinishConfiguration;
+use crate::error::Error;
+use crate::id::{AppId, InstanceId};
+use crate::jwt;
+use crate::platform::Platform;
+use crate::record::{Fact, Kind, Status};
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::task::{Outcome, Task};
+use crate::time::Timestamp;
+
+/// The largest body taken, in bytes.
+pub const LIMIT: usize = 256 * 1024;
+
+/// The second layer: what the JWT's `data` holds as text.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    event_type: String,
+    #[serde(default)]
+    instance_id: Option<String>,
+    /// The third layer, as text; some senders may put an object.
+    #[serde(borrow)]
+    data: Option<&'a serde_json::value::RawValue>,
+}
+
+/// An event that changes what is known of an instance, or any other one.
+#[derive(Debug, PartialEq, Eq)]
+enum Event {
+    Installed { app: Option<AppId>, origin: Option<InstanceId> },
+    Removed { app: Option<AppId> },
+    Plan { plan: String },
+    Other,
+}
+
+/// Verifies, stores, answers.
+pub async fn webhook<P: Platform>(app: &App<P>, request: Request<P::Inbound>) -> Result<Outcome, Error> {
+    let body = app.platform.body(request.inbound, LIMIT).await.map_err(|error| Error::body(error, LIMIT))?;
+    let claims = jwt::verify(&app.platform, &app.config().public_keys, app.now, &body).await?;
+    let (instance, event) = parse(&claims.data)?;
+    if let Some(instance) = &instance {
+        app.trace.instance(instance);
+    }
+    match event {
+        // The dashboard's test button sends sample data of another app: right to accept, wrong to keep.
+        Event::Installed { app: Some(id), .. } | Event::Removed { app: Some(id) } if id != app.config().app_id => {
+            Ok(accepted(app, "other_app_ignored"))
+        }
+        Event::Installed { origin, .. } => {
+            let instance = instance.ok_or(NO_INSTANCE)?;
+            store(app, &instance, claims.issued_at, Kind::Installed { origin }).await
+        }
+        Event::Removed { .. } => {
+            let instance = instance.ok_or(NO_INSTANCE)?;
+            store(app, &instance, claims.issued_at, Kind::Removed).await
+        }
+        Event::Plan { plan } => {
+            let instance = instance.ok_or(NO_INSTANCE)?;
+            store(app, &instance, claims.issued_at, Kind::Plan { plan }).await
+        }
+        Event::Other => match instance {
+            Some(instance) => meet(app, &instance, claims.issued_at).await,
+            None => Ok(accepted(app, "event_of_no_instance")),
+        },
+    }
+}
+
+const NO_INSTANCE: Error = Error::Message("the event names no instance");
+
+fn accepted<P: Platform>(app: &App<P>, outcome: &'static str) -> Outcome {
+    app.trace.outcome(outcome);
+    Reply::json(StatusCode::OK, &serde_json::Map::new()).into()
+}
+
+async fn store<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp, kind: Kind) -> Result<Outcome, Error> {
+    let installed = matches!(kind, Kind::Installed { .. });
+    let learnt = app.kv().learn(id, vec![Fact { at, kind }], None).await?;
+    if learnt.instance.status == Status::Removed {
+        app.memory().forget(id);
+        app.kv().erase_tokens(id).await?;
+    }
+    let mut outcome = accepted(app, if learnt.changed { "stored" } else { "known" });
+    outcome.tasks.push(Task::DropFacts(learnt.outdated));
+    let wanted = app.config().finish_configuration == FinishConfiguration::OnInstall;
+    if installed && wanted && learnt.instance.status == Status::Installed && learnt.instance.configured_at.is_none() {
+        outcome.tasks.push(Task::FinishConfiguration(id.clone()));
+    }
+    Ok(outcome)
+}
+
+/// An event of a type that changes nothing here. Its signature still proves that the instance exists, so one whose
+/// installation was never heard of is noted.
+async fn meet<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp) -> Result<Outcome, Error> {
+    if app.kv().instance(id).await?.is_some() {
+        return Ok(accepted(app, "event_accepted"));
+    }
+    store(app, id, at, Kind::Seen).await
+}
+
+fn parse(envelope: &str) -> Result<(Option<InstanceId>, Event), Error> {
+    let envelope: Envelope<'_> = serde_json::from_str(envelope)
+        .map_err(|_| Error::Message("the claim `data` is not a JSON envelope with an eventType"))?;
+    let instance = match envelope.instance_id.as_deref() {
+        None | Some("") => None,
+        Some(text) => InstanceId::parse(text).ok(),
+    };
+    let event = match envelope.event_type.as_str() {
+        "AppInstalled" => {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Data {
+                app_id: Option<String>,
+                origin_instance_id: Option<String>,
+            }
+            let data: Data = inner(envelope.data)?;
+            let origin = data.origin_instance_id.and_then(|id| InstanceId::parse(&id).ok());
+            Event::Installed { app: data.app_id.and_then(|id| AppId::parse(&id).ok()), origin }
+        }
+        "AppRemoved" => {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Data {
+                app_id: Option<String>,
+            }
+            let data: Data = inner(envelope.data)?;
+            Event::Removed { app: data.app_id.and_then(|id| AppId::parse(&id).ok()) }
+        }
+        "PaidPlanPurchased" | "PaidPlanChanged" | "PlanConvertedToPaid" | "PlanReactivated" | "PlanTransferred" => {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Data {
+                vendor_product_id: String,
+            }
+            let data: Data = inner(envelope.data)?;
+            let plan = data.vendor_product_id;
+            if plan.chars().count() > PLAN_LIMIT || plan.chars().any(char::is_control) {
+                return Err(Error::Message("the event's vendorProductId is not of the documented form"));
+            }
+            Event::Plan { plan }
+        }
+        _ => Event::Other,
+    };
+    Ok((instance, event))
+}
+
+/// Characters in a `vendorProductId` (Wix's rules 5). It is kept in metadata, of which KV takes 1024 bytes.
+const PLAN_LIMIT: usize = 100;
+
+/// The third layer: JSON in a text, or the object itself.
+fn inner<T: serde::de::DeserializeOwned>(data: Option<&serde_json::value::RawValue>) -> Result<T, Error> {
+    const PROBLEM: Error = Error::Message("the event's inner `data` is missing or not of the documented form");
+    let data = data.ok_or(PROBLEM)?.get();
+    if data.starts_with('"') {
+        let text: String = serde_json::from_str(data).map_err(|_| PROBLEM)?;
+        serde_json::from_str(&text).map_err(|_| PROBLEM)
+    } else {
+        serde_json::from_str(data).map_err(|_| PROBLEM)
+    }
+}
+
+#[cfg(test)]
+#[path = "webhook_tests.rs"]
+mod tests;
