@@ -1,1 +1,203 @@
-//! A platform of plain Rust for the tests.
+//! The platform of the tests: everything in memory, and time that passes only when everybody waits for it.
+//!
+//! Hundreds of requests run side by side in one thread, in the same order each time; an hour of back-off takes no
+//! time. What the app did to the outside (KV, Wix, log) is recorded for the tests to look at.
+
+pub mod clock;
+pub mod jws;
+pub mod kv;
+pub mod wix;
+pub mod world;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use sha2::{Digest as _, Sha256};
+
+use crate::platform::{Answer, BodyError, KvOptions, KvPage, Level, Outbound, Platform, PlatformError, SendError};
+use crate::public_key::PublicKey;
+use crate::seal::SealingKey;
+use clock::Clock;
+use kv::{Op, Store};
+use wix::{Sent, WixScript};
+
+/// A platform; clones are the same one.
+#[derive(Clone, Default)]
+pub struct Fake(Rc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    clock: Clock,
+    kv: Store,
+    wix: WixScript,
+    log: RefCell<Vec<(Level, String)>>,
+    random: Cell<u64>,
+    no_random: Cell<bool>,
+}
+
+/// An inbound request's headers and body.
+#[derive(Clone, Default)]
+pub struct Inbound {
+    /// In order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// The connection breaks while the body is read.
+    pub broken: bool,
+}
+
+impl Fake {
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The key-value store.
+    pub fn kv(&self) -> &Store {
+        &self.0.kv
+    }
+
+    /// What Wix answers, and what it was asked.
+    pub fn wix(&self) -> &WixScript {
+        &self.0.wix
+    }
+
+    /// Every line of the log so far.
+    pub fn log_lines(&self) -> Vec<(Level, String)> {
+        self.0.log.borrow().clone()
+    }
+
+    /// The last line of the log.
+    pub fn last_log(&self) -> serde_json::Value {
+        let log = self.0.log.borrow();
+        serde_json::from_str(&log.last().expect("something was logged").1).expect("a log line is JSON")
+    }
+
+    /// From now on there are no random bytes.
+    pub fn break_random(&self) {
+        self.0.no_random.set(true);
+    }
+
+    async fn kv_turn(&self, op: Op, key: &str) -> Result<(), PlatformError> {
+        let (delay, broken) = self.0.kv.begin(op, key);
+        if delay > 0 {
+            self.0.clock.sleep(delay).await;
+        }
+        if broken { Err(PlatformError("KV: scripted failure".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl Platform for Fake {
+    type Inbound = Inbound;
+
+    fn now_millis(&self) -> u64 {
+        self.0.clock.now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.0.clock.sleep(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).await;
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError> {
+        if self.0.no_random.get() {
+            return Err(PlatformError("scripted: no random bytes".to_owned()));
+        }
+        for chunk in bytes.chunks_mut(32) {
+            self.0.random.set(self.0.random.get() + 1);
+            let block = Sha256::digest(self.0.random.get().to_be_bytes());
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+        Ok(())
+    }
+
+    fn log(&self, level: Level, line: &str) {
+        self.0.log.borrow_mut().push((level, line.to_owned()));
+    }
+
+    fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
+        let values: Vec<&str> =
+            inbound.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
+        let separator = if name == "cookie" { "; " } else { ", " };
+        if values.is_empty() { None } else { Some(values.join(separator)) }
+    }
+
+    async fn body(&self, inbound: Inbound, limit: usize) -> Result<Vec<u8>, BodyError> {
+        match inbound {
+            Inbound { broken: true, .. } => Err(BodyError::Broken),
+            Inbound { body, .. } if body.len() > limit => Err(BodyError::TooLarge),
+            Inbound { body, .. } => Ok(body),
+        }
+    }
+
+    async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        self.kv_turn(Op::Get, key).await?;
+        Ok(self.0.kv.get(key, self.now_millis()))
+    }
+
+    async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
+        self.kv_turn(Op::Put, key).await?;
+        self.0.kv.put(key, value, options, self.now_millis());
+        Ok(())
+    }
+
+    async fn kv_delete(&self, key: &str) -> Result<(), PlatformError> {
+        self.kv_turn(Op::Delete, key).await?;
+        self.0.kv.delete(key);
+        Ok(())
+    }
+
+    async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
+        self.kv_turn(Op::List, prefix).await?;
+        self.0.kv.list(prefix, cursor, limit, self.now_millis())
+    }
+
+    async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Answer, SendError> {
+        let canned = self.0.wix.ask(Sent::new(&request, self.now_millis()));
+        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        if canned.delay >= timeout {
+            self.0.clock.sleep(timeout).await;
+            return Err(SendError::Timeout);
+        }
+        if canned.delay > 0 {
+            self.0.clock.sleep(canned.delay).await;
+        }
+        canned.result.map(|answer| Answer {
+            status: answer.status,
+            wix_request_id: Some("1767225601.1234567890".to_owned()),
+            retry_after: answer.retry_after,
+            body: answer.body.into_bytes(),
+        })
+    }
+
+    async fn verify_rs256(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool, PlatformError> {
+        jws::verify(key.der(), message, signature).map_err(|problem| PlatformError(problem.to_owned()))
+    }
+
+    async fn aes_gcm_seal(
+        &self,
+        key: &SealingKey,
+        nonce: [u8; 12],
+        associated: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, PlatformError> {
+        let payload = Payload { msg: plain, aad: associated };
+        cipher(key).encrypt(&Nonce::from(nonce), payload).map_err(|_| PlatformError("AES-GCM".to_owned()))
+    }
+
+    async fn aes_gcm_open(
+        &self,
+        key: &SealingKey,
+        nonce: [u8; 12],
+        associated: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, PlatformError> {
+        Ok(cipher(key).decrypt(&Nonce::from(nonce), Payload { msg: sealed, aad: associated }).ok())
+    }
+}
+
+fn cipher(key: &SealingKey) -> Aes256Gcm {
+    Aes256Gcm::new(&(*key.key().expose()).into())
+}

@@ -35,7 +35,7 @@ pub async fn finish_configuration<P: Platform>(app: &App<P>, id: &InstanceId) ->
             app.memory().release_finishing(id, sent.as_ref().ok().copied());
             let at = sent?;
             app.trace.outcome("sent");
-            app.kv().learn(id, vec![Fact { at, kind: Kind::Configured }], None).await?;
+            app.learn(id, Fact { at, kind: Kind::Configured }).await?;
             return Ok(at);
         }
         app.platform.sleep(LOOK_AGAIN).await;

@@ -33,3 +33,7 @@ pub fn install<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Resu
     }
     Ok(Reply::redirect(consent.into()).with_header("set-cookie", issued.set_cookie))
 }
+
+#[cfg(test)]
+#[path = "install_tests.rs"]
+mod tests;

@@ -25,8 +25,12 @@ use crate::seal::{self, OpenError, Place};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::time::Timestamp;
 
-/// What KV may take for one request of ours, so that Wix's 1250 ms are kept.
-const DEADLINE: Duration = Duration::from_secs(1);
+/// What KV may take for one operation, and for all of those before a webhook's answer: Wix waits 1250 ms, in milliseconds.
+pub const DEADLINE_MILLIS: u64 = 1_000;
+/// KV takes one write a second to a key, in milliseconds.
+const BETWEEN_WRITES: Duration = Duration::from_millis(1_100);
+/// How often a row is mended before it is left to the next event.
+const MENDINGS: u32 = 3;
 /// KV's shortest TTL, in seconds.
 const SHORTEST_TTL: u64 = 60;
 /// Facts read at once; far more than an instance ever has, since outdated ones are dropped.
@@ -39,6 +43,8 @@ const ACCESS: &str = "access_token";
 pub struct Kv<'a, P> {
     platform: &'a P,
     config: &'a Config,
+    /// By when all must be done, in milliseconds of Unix time.
+    deadline: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,20 +54,24 @@ struct CachedToken {
     life: u64,
 }
 
-/// What was learnt, and what can now be dropped.
+/// What is known once facts were added.
 pub struct Learnt {
     /// The instance as it is now.
     pub instance: Instance,
     /// Whether anything was new.
     pub changed: bool,
-    /// Keys of facts that no longer count.
-    pub outdated: Vec<String>,
 }
 
 impl<'a, P: Platform> Kv<'a, P> {
-    /// The records.
+    /// The records, without a deadline for the whole.
     pub fn new(platform: &'a P, config: &'a Config) -> Self {
-        Self { platform, config }
+        Self { platform, config, deadline: u64::MAX }
+    }
+
+    /// The same, all of it to be done by a time in milliseconds.
+    #[must_use]
+    pub fn by(self, deadline: u64) -> Self {
+        Self { deadline, ..self }
     }
 
     /// The instance's row, as last folded.
@@ -82,7 +92,8 @@ impl<'a, P: Platform> Kv<'a, P> {
     }
 
     /// Adds facts, and with them what belongs to the same change, in one round of writes. What is already known is not
-    /// written again, so a message that comes twice costs no write; a row that lags is mended.
+    /// written again, so a message that comes twice costs no write. Another writer may be doing the same at this moment
+    /// and write a row that lacks our facts: see [`Self::settle`].
     pub async fn learn(
         &self,
         id: &InstanceId,
@@ -111,8 +122,26 @@ impl<'a, P: Platform> Kv<'a, P> {
         })))
         .await?;
 
-        let outdated = outdated(&all).into_iter().map(|fact| fact.key(id)).collect();
-        Ok(Learnt { instance, changed: !news.is_empty(), outdated })
+        Ok(Learnt { instance, changed: !news.is_empty() })
+    }
+
+    /// Looks, after facts were added, whether the row still says what the facts say, and mends it. Every writer does so
+    /// after its last write; so whoever wrote the row last has seen all facts that were there. Then drops the facts that
+    /// no longer count.
+    pub async fn settle(&self, id: &InstanceId) -> Result<(), Error> {
+        let mut facts = Vec::new();
+        for _ in 0..MENDINGS {
+            let (known, row) = try_join(self.facts(id), self.instance(id)).await?;
+            let instance = fold(id, &known);
+            facts = known;
+            let Some(instance) = instance.filter(|instance| row.as_ref() != Some(instance)) else { break };
+            self.platform.sleep(BETWEEN_WRITES).await;
+            let value = to_json(&instance)?;
+            let options = KvOptions { ttl: None, metadata: Some(&value) };
+            self.within(self.platform.kv_put(&Instance::key(id), &value, options)).await?;
+        }
+        let outdated: Vec<String> = outdated(&facts).into_iter().map(|fact| fact.key(id)).collect();
+        self.within(try_join_all(outdated.iter().map(|key| self.platform.kv_delete(key)))).await.map(|_| ())
     }
 
     /// One page of rows.
@@ -168,11 +197,6 @@ impl<'a, P: Platform> Kv<'a, P> {
         .await
     }
 
-    /// Drops facts that no longer count.
-    pub async fn drop_facts(&self, keys: &[String]) -> Result<(), Error> {
-        self.within(try_join_all(keys.iter().map(|key| self.platform.kv_delete(key)))).await.map(|_| ())
-    }
-
     /// Whether KV answers at all.
     pub async fn probe(&self) -> Result<(), Error> {
         self.within(self.platform.kv_get("v1:probe")).await.map(|_| ())
@@ -192,8 +216,9 @@ impl<'a, P: Platform> Kv<'a, P> {
     }
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, PlatformError>>) -> Result<T, Error> {
+        let left = self.deadline.saturating_sub(self.platform.now_millis()).min(DEADLINE_MILLIS);
         let work = std::pin::pin!(work);
-        let alarm = std::pin::pin!(self.platform.sleep(DEADLINE));
+        let alarm = std::pin::pin!(self.platform.sleep(Duration::from_millis(left)));
         match select(work, alarm).await {
             Either::Left((Ok(value), _)) => Ok(value),
             Either::Left((Err(error), _)) => Err(Error::Store(error.0)),

@@ -44,7 +44,7 @@ use id::{InstanceId, RequestId};
 use kv::Kv;
 use memory::Memory;
 use platform::{Level, Platform};
-use record::{Instance, Status};
+use record::{Fact, Instance, Status};
 use reply::Reply;
 use request::Request;
 use route::Route;
@@ -72,6 +72,7 @@ pub struct App<P> {
     platform: P,
     config: Rc<Config>,
     memory: Rc<Memory>,
+    started_millis: u64,
     now: Timestamp,
     trace: Trace,
 }
@@ -87,7 +88,7 @@ pub struct Answered<P> {
 /// Work after the answer.
 pub struct FollowUp<P> {
     app: App<P>,
-    tasks: Vec<Task>,
+    task: Task,
 }
 
 /// Answers a request, and writes its line to the log.
@@ -110,7 +111,8 @@ pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<
         Ok(config) => {
             let now = Timestamp::from_millis(started);
             let now = Timestamp(now.0.saturating_add_signed(config.clock_offset_seconds));
-            let app = App { platform, config: Rc::clone(config), memory: Rc::clone(&shared.memory), now, trace };
+            let (config, memory) = (Rc::clone(config), Rc::clone(&shared.memory));
+            let app = App { platform, config, memory, started_millis: started, now, trace };
             (route.handle(&app, request).await, Ok(app))
         }
     };
@@ -119,11 +121,11 @@ pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<
         Err((platform, trace)) => (platform, trace),
     };
 
-    let (mut reply, tasks) = match result {
-        Ok(Outcome { reply, tasks }) => (reply, tasks),
+    let (mut reply, task) = match result {
+        Ok(Outcome { reply, task }) => (reply, task),
         Err(error) => {
             trace.error(error.notice().code, error.cause());
-            (Reply::error(&error, audience, &trace.request_id), Vec::new())
+            (Reply::error(&error, audience, &trace.request_id), None)
         }
     };
     if method == Method::HEAD {
@@ -132,22 +134,19 @@ pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<
     let reply = reply.finish(audience, &trace.request_id);
     log(platform, trace, started, Some((&method, reply.status.as_u16())));
 
-    let tasks: Vec<Task> = tasks.into_iter().filter(|task| !task.is_empty()).collect();
-    let follow_up = app.ok().filter(|_| !tasks.is_empty()).map(|app| FollowUp { app, tasks });
+    let follow_up = app.ok().zip(task).map(|(app, task)| FollowUp { app, task });
     Answered { reply, follow_up }
 }
 
 impl<P: Platform> FollowUp<P> {
-    /// Does the work, each part with a line in the log of its own.
-    pub async fn run(mut self) {
-        for task in self.tasks {
-            let started = self.app.platform.now_millis();
-            self.app.trace = Trace::new(self.app.trace.request_id.clone(), task.name());
-            if let Err(error) = task.run(&self.app).await {
-                self.app.note::<()>(Err(error));
-            }
-            log(&self.app.platform, &self.app.trace, started, None);
-        }
+    /// Does the work, with a line in the log of its own.
+    pub async fn run(self) {
+        let Self { mut app, task } = self;
+        app.started_millis = app.platform.now_millis();
+        app.trace = Trace::new(app.trace.request_id.clone(), task.name());
+        app.trace.instance(task.instance());
+        app.note(task.run(&app).await);
+        log(&app.platform, &app.trace, app.started_millis, None);
     }
 }
 
@@ -202,6 +201,12 @@ impl<P: Platform> App<P> {
             Some(instance) if instance.status != Status::Removed => Ok(instance),
             _ => Err(Error::RemovedInstance),
         }
+    }
+
+    /// Adds a fact that came up while the request was worked on.
+    async fn learn(&self, id: &InstanceId, fact: Fact) -> Result<(), Error> {
+        self.kv().learn(id, vec![fact], None).await?;
+        self.kv().settle(id).await
     }
 
     /// Puts down in the log what failed beside the main thing.

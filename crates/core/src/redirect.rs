@@ -46,14 +46,14 @@ pub async fn redirect<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) 
     }
 
     let fact = Fact { at: app.now, kind: Kind::Connected { site } };
-    let learnt = app.kv().learn(&proven, vec![fact], minted.refresh_token.as_ref()).await?;
+    app.kv().learn(&proven, vec![fact], minted.refresh_token.as_ref()).await?;
     app.memory().keep(&proven, token::token(&minted, app.now));
 
-    let mut tasks = vec![Task::DropFacts(learnt.outdated)];
-    if app.config().finish_configuration == FinishConfiguration::OnInstall {
-        tasks.push(Task::FinishConfiguration(proven));
-    }
-    Ok(Outcome { reply: Reply::redirect(next_page(app, &minted.access_token)?), tasks })
+    let task = match app.config().finish_configuration {
+        FinishConfiguration::OnInstall => Task::FinishConfiguration(proven),
+        FinishConfiguration::OnRequest | FinishConfiguration::Never => Task::Settle(proven),
+    };
+    Ok(Outcome { reply: Reply::redirect(next_page(app, &minted.access_token)?), task: Some(task) })
 }
 
 /// The state is looked at first, so that what has not begun here tells nothing about the rest.
@@ -80,3 +80,7 @@ fn next_page<P: Platform>(app: &App<P>, token: &AccessToken) -> Result<String, E
     close.query_pairs_mut().append_pair("access_token", token.expose());
     Ok(close.into())
 }
+
+#[cfg(test)]
+#[path = "redirect_tests.rs"]
+mod tests;

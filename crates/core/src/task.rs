@@ -11,13 +11,13 @@ use crate::reply::Reply;
 pub struct Outcome {
     /// What goes back.
     pub reply: Reply,
-    /// What is done afterwards, in order.
-    pub tasks: Vec<Task>,
+    /// What is done afterwards.
+    pub task: Option<Task>,
 }
 
 impl From<Reply> for Outcome {
     fn from(reply: Reply) -> Self {
-        Self { reply, tasks: Vec::new() }
+        Self { reply, task: None }
     }
 }
 
@@ -26,33 +26,35 @@ impl From<Reply> for Outcome {
 pub enum Task {
     /// Send `APP_FINISHED_CONFIGURATION` for a new installation.
     FinishConfiguration(InstanceId),
-    /// Remove the keys of facts that no longer count.
-    DropFacts(Vec<String>),
+    /// See that the row of an instance agrees with its facts.
+    Settle(InstanceId),
 }
 
 impl Task {
-    /// Whether there is anything to do.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Self::DropFacts(keys) if keys.is_empty())
-    }
-
     /// The name under which it is logged.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::FinishConfiguration(_) => "task finish-configuration",
-            Self::DropFacts(_) => "task drop-facts",
+            Self::Settle(_) => "task settle",
         }
     }
 
-    pub(crate) async fn run<P: Platform>(self, app: &App<P>) -> Result<(), Error> {
+    /// Whose it is.
+    #[must_use]
+    pub fn instance(&self) -> &InstanceId {
+        match self {
+            Self::FinishConfiguration(id) | Self::Settle(id) => id,
+        }
+    }
+
+    pub(crate) async fn run<P: Platform>(&self, app: &App<P>) -> Result<(), Error> {
         match self {
             Self::FinishConfiguration(id) => {
-                app.trace.instance(&id);
-                finish::finish_configuration(app, &id).await.map(|_| ())
+                app.note(app.kv().settle(id).await);
+                finish::finish_configuration(app, id).await.map(|_| ())
             }
-            Self::DropFacts(keys) => app.kv().drop_facts(&keys).await,
+            Self::Settle(id) => app.kv().settle(id).await,
         }
     }
 }

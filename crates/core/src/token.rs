@@ -61,7 +61,6 @@ async fn fetch<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Resul
 async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, Error> {
     let id = &instance.instance_id;
     let wix = app.wix();
-    let mut news = Vec::new();
     let minted = match refresh(app, &wix, instance).await? {
         Some(minted) => Ok(minted),
         None => wix.client_credentials(id).await,
@@ -71,24 +70,23 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
         Err(WixError::Refused(_)) => {
             app.memory().refuse(id, app.now.plus(COOL_DOWN));
             if instance.status != Status::NeedsReconnect {
-                app.kv().learn(id, vec![Fact { at: app.now, kind: Kind::Refused }], None).await?;
+                app.learn(id, Fact { at: app.now, kind: Kind::Refused }).await?;
             }
             return Err(Error::NeedsReconnect);
         }
         Err(error) => return Err(error.into()),
     };
 
-    if instance.status == Status::NeedsReconnect {
-        news.push(Fact { at: app.now, kind: Kind::Accepted });
-    }
     let by_client_credentials = minted.refresh_token.is_none();
     let token = token(&minted, app.now);
-    if instance.auth == Auth::Custom && by_client_credentials && token.is_long_lived() {
-        news.push(Fact { at: app.now, kind: Kind::Healed });
-    }
+    let news = if instance.auth == Auth::Custom && by_client_credentials {
+        Some(Kind::Healed)
+    } else {
+        (instance.status == Status::NeedsReconnect).then_some(Kind::Accepted)
+    };
     // The token is good whatever becomes of the notes beside it: they are made again next time.
-    if !news.is_empty() {
-        app.note(app.kv().learn(id, news, None).await.map(|_| ()));
+    if let Some(kind) = news {
+        app.note(app.learn(id, Fact { at: app.now, kind }).await);
     }
     if token.is_long_lived() {
         app.note(app.kv().put_access_token(id, &token, app.now).await);
@@ -123,3 +121,7 @@ async fn refresh<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, instance: &Instanc
 pub fn token(minted: &Minted, now: Timestamp) -> Token {
     Token { access_token: minted.access_token.clone(), expires_at: now.plus(minted.life), life: minted.life }
 }
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ use crate::config::FinishConfiguration;
 use crate::error::Error;
 use crate::id::{AppId, InstanceId};
 use crate::jwt;
+use crate::kv::DEADLINE_MILLIS;
 use crate::platform::Platform;
 use crate::record::{Fact, Kind, Status};
 use crate::reply::Reply;
@@ -80,17 +81,23 @@ fn accepted<P: Platform>(app: &App<P>, outcome: &'static str) -> Outcome {
 
 async fn store<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp, kind: Kind) -> Result<Outcome, Error> {
     let installed = matches!(kind, Kind::Installed { .. });
-    let learnt = app.kv().learn(id, vec![Fact { at, kind }], None).await?;
+    let kv = app.kv().by(app.started_millis + DEADLINE_MILLIS);
+    let learnt = kv.learn(id, vec![Fact { at, kind }], None).await?;
     if learnt.instance.status == Status::Removed {
         app.memory().forget(id);
-        app.kv().erase_tokens(id).await?;
+        kv.erase_tokens(id).await?;
     }
     let mut outcome = accepted(app, if learnt.changed { "stored" } else { "known" });
-    outcome.tasks.push(Task::DropFacts(learnt.outdated));
-    let wanted = app.config().finish_configuration == FinishConfiguration::OnInstall;
-    if installed && wanted && learnt.instance.status == Status::Installed && learnt.instance.configured_at.is_none() {
-        outcome.tasks.push(Task::FinishConfiguration(id.clone()));
-    }
+    let instance = learnt.instance;
+    let finish = app.config().finish_configuration == FinishConfiguration::OnInstall
+        && installed
+        && instance.status == Status::Installed
+        && instance.configured_at.is_none();
+    outcome.task = if finish {
+        Some(Task::FinishConfiguration(id.clone()))
+    } else {
+        learnt.changed.then(|| Task::Settle(id.clone()))
+    };
     Ok(outcome)
 }
 
