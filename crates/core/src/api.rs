@@ -19,6 +19,7 @@ use crate::token;
 /// The largest body taken, in bytes: there is not much to say.
 const BODY_LIMIT: usize = 16 * 1024;
 const CURSOR_LIMIT: usize = 1024;
+const BODY: Error = Error::BadRequest("body", "it is not empty and not JSON of the form {\"force\":true}");
 
 /// Lets a caller in whose key is known and has the scope.
 pub fn authorize<P: Platform>(app: &App<P>, inbound: &P::Inbound, scope: Scope) -> Result<(), Error> {
@@ -60,11 +61,11 @@ struct TokenAnswer<'a> {
 /// `POST /v1/instances/{id}/token`
 pub async fn token<P: Platform>(app: &App<P>, id: &InstanceId, inbound: P::Inbound) -> Result<Reply, Error> {
     let body = app.platform.body(inbound, BODY_LIMIT).await.map_err(|error| Error::body(error, BODY_LIMIT))?;
-    let wanted = if body.trim_ascii().is_empty() {
-        TokenRequest::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|_| Error::BadRequest("body", "it is not empty and not JSON of the form {\"force\":true}"))?
+    let wanted: TokenRequest = match body.trim_ascii() {
+        b"" => TokenRequest::default(),
+        // serde would take a list for the fields as well.
+        [b'{', ..] => serde_json::from_slice(&body).map_err(|_| BODY)?,
+        _ => return Err(BODY),
     };
     let token = token::fresh(app, id, wanted.force).await?;
     Ok(Reply::json(

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use crate::platform::{Platform, PlatformError};
 use crate::public_key::PublicKey;
@@ -46,8 +46,15 @@ struct Header {
 struct RawClaims {
     data: String,
     iat: f64,
+    #[serde(default, deserialize_with = "present")]
     exp: Option<f64>,
+    #[serde(default, deserialize_with = "present")]
     nbf: Option<f64>,
+}
+
+/// A time that is there must be a number; `null` is none.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    f64::deserialize(deserializer).map(Some)
 }
 
 /// Verifies the message and reads its claims. The signature is checked before anything of the claims is looked at.

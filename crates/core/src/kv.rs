@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::id::InstanceId;
 use crate::memory::Token;
 use crate::platform::{KvOptions, KvPage, Platform, PlatformError};
-use crate::record::{Fact, Instance, fold, outdated};
+use crate::record::{Fact, Instance, Status, fold, outdated};
 use crate::seal::{self, OpenError, Place};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::time::Timestamp;
@@ -134,6 +134,9 @@ impl<'a, P: Platform> Kv<'a, P> {
             let (known, row) = try_join(self.facts(id), self.instance(id)).await?;
             let instance = fold(id, &known);
             facts = known;
+            if instance.as_ref().is_some_and(|instance| instance.status == Status::Removed) {
+                self.erase_tokens(id).await?;
+            }
             let Some(instance) = instance.filter(|instance| row.as_ref() != Some(instance)) else { break };
             self.platform.sleep(BETWEEN_WRITES).await;
             let value = to_json(&instance)?;

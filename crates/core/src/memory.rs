@@ -48,18 +48,24 @@ impl Token {
 pub enum Look {
     /// Nobody is fetching: the one who looked now is, and must call [`Memory::land`] with this number.
     Lead(u64),
-    /// The flight of this number is under way: look again soon, and name it.
-    Wait(u64),
+    /// Somebody is: look again soon. Whoever may share what comes of it names the flight then.
+    Wait(Option<u64>),
     /// The flight that was named has ended.
     Landed(Result<Token, Error>),
+}
+
+struct Flight {
+    number: u64,
+    /// Whether it asks Wix whatever is cached.
+    forced: bool,
+    until_millis: u64,
 }
 
 #[derive(Default)]
 struct Entry {
     token: Option<Token>,
     refused_until: Option<Timestamp>,
-    /// Number and last millisecond of the flight under way.
-    flight: Option<(u64, u64)>,
+    flight: Option<Flight>,
     /// Number and end of the last flight.
     landed: Option<(u64, Result<(), Error>)>,
     /// Until which millisecond somebody is sending `APP_FINISHED_CONFIGURATION`, and when it last was sent.
@@ -107,10 +113,18 @@ impl Memory {
         self.entries.borrow_mut().get(id).is_some_and(|entry| entry.refused_until.is_some_and(|until| now < until))
     }
 
-    /// Asks who fetches. The first to ask leads, for `patience` milliseconds; after that the next one does.
+    /// Asks who fetches. The first to ask leads, until `until_millis`; after that the next one does. One who asks with
+    /// `force` does not share what a flight without it brings, which may come from a cache.
     #[must_use]
-    pub fn look(&self, id: &InstanceId, now_millis: u64, patience: u64, waited_for: Option<u64>) -> Look {
-        let next = self.flights.get() + 1;
+    pub fn look(
+        &self,
+        id: &InstanceId,
+        now_millis: u64,
+        until_millis: u64,
+        force: bool,
+        waited_for: Option<u64>,
+    ) -> Look {
+        let number = self.flights.get() + 1;
         self.with(id, |entry| {
             if let Some(flight) = waited_for
                 && let Some((landed, end)) = &entry.landed
@@ -122,24 +136,26 @@ impl Memory {
                     (Ok(()), None) => {}
                 }
             }
-            match entry.flight {
-                Some((flight, until)) if now_millis < until => Look::Wait(flight),
+            match &entry.flight {
+                Some(flight) if now_millis < flight.until_millis => {
+                    Look::Wait((flight.forced || !force).then_some(flight.number))
+                }
                 _ => {
-                    self.flights.set(next);
-                    entry.flight = Some((next, now_millis + patience));
-                    Look::Lead(next)
+                    self.flights.set(number);
+                    entry.flight = Some(Flight { number, forced: force, until_millis });
+                    Look::Lead(number)
                 }
             }
         })
     }
 
-    /// Says how a flight ended.
-    pub fn land(&self, id: &InstanceId, flight: u64, end: &Result<Token, Error>) {
+    /// Says how a flight ended. What it brought is kept only if the instance was not forgotten, and nobody took over.
+    pub fn land(&self, id: &InstanceId, number: u64, end: &Result<Token, Error>) {
         self.with(id, |entry| {
-            if entry.flight.is_some_and(|(current, _)| current == flight) {
-                entry.flight = None;
+            if entry.flight.take_if(|flight| flight.number == number).is_none() {
+                return;
             }
-            entry.landed = Some((flight, end.as_ref().map(|_| ()).map_err(Error::clone)));
+            entry.landed = Some((number, end.as_ref().map(|_| ()).map_err(Error::clone)));
             if let Ok(token) = end {
                 entry.token = Some(token.clone());
                 entry.refused_until = None;

@@ -54,6 +54,15 @@ pub fn error(notice: &Notice, request_id: &RequestId) -> Page {
     )
 }
 
+/// A text with what stands between backticks set as code.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (piece) } } @else { (piece) }
+        }
+    }
+}
+
 /// The front door: what this is, and whether it is ready.
 #[must_use]
 pub fn home(faults: &[Fault]) -> Page {
@@ -77,7 +86,7 @@ pub fn home(faults: &[Fault]) -> Page {
                 dl {
                     @for fault in faults {
                         dt { code { (fault.name) } ": " (fault.problem) }
-                        dd { (fault.fix) }
+                        dd { (prose(fault.fix)) }
                     }
                 }
             }

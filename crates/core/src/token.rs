@@ -28,10 +28,11 @@ pub async fn fresh<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> R
     }
     let mut waited_for = None;
     loop {
-        match app.memory().look(id, app.platform.now_millis(), PATIENCE_MILLIS, waited_for) {
+        let now = app.platform.now_millis();
+        match app.memory().look(id, now, now + PATIENCE_MILLIS, force, waited_for) {
             Look::Landed(end) => return end,
             Look::Wait(flight) => {
-                waited_for = Some(flight);
+                waited_for = flight;
                 app.platform.sleep(LOOK_AGAIN).await;
             }
             Look::Lead(flight) => {
@@ -90,6 +91,11 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
     }
     if token.is_long_lived() {
         app.note(app.kv().put_access_token(id, &token, app.now).await);
+    }
+    // Whoever may have written a token looks once more, in case the app was removed meanwhile.
+    if let Err(Error::RemovedInstance) = app.installed(id).await {
+        app.kv().erase_tokens(id).await?;
+        return Err(Error::RemovedInstance);
     }
     Ok(token)
 }

@@ -242,7 +242,7 @@ impl<'a, P: Platform> Wix<'a, P> {
                 }
             };
             let wait = wait.max(self.jitter(pause));
-            if attempt >= ATTEMPTS || self.platform.now_millis() + wait >= self.deadline {
+            if attempt >= ATTEMPTS || self.platform.now_millis().saturating_add(wait) >= self.deadline {
                 return Err(cause);
             }
             self.platform.sleep(Duration::from_millis(wait)).await;
