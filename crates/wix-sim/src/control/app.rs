@@ -1,0 +1,169 @@
+//! The app's settings, switches, faults, the clock, and the reset.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Body, Refusal};
+use crate::faults::Fault;
+use crate::ids;
+use crate::shared::{Ctx, loopback_url};
+use crate::switches::Switches;
+use crate::world::World;
+
+/// The app as `GET /_sim/app` shows it.
+#[derive(Serialize)]
+pub(crate) struct Shown {
+    app_id: String,
+    app_secret_fingerprint: String,
+    name: String,
+    app_url: Option<String>,
+    redirect_urls: Vec<String>,
+    webhook_url: Option<String>,
+    public_key_pem: String,
+    public_key_base64: String,
+    /// The public half of the key that is not the app's, to test refusals with.
+    other_public_key_pem: String,
+    url: String,
+    sends_finished_configuration: bool,
+}
+
+pub(crate) fn shown(ctx: &Ctx) -> Shown {
+    ctx.read(|world| Shown {
+        app_id: world.app.app_id.clone(),
+        app_secret_fingerprint: ids::fingerprint(&world.app.secret),
+        name: world.app.name.clone(),
+        app_url: world.app.app_url.clone(),
+        redirect_urls: world.app.redirect_urls.clone(),
+        webhook_url: world.app.webhook_url.clone(),
+        public_key_pem: ctx.own_key.public_pem(),
+        public_key_base64: ctx.own_key.public_der_base64(),
+        other_public_key_pem: ctx.other_key.public_pem(),
+        url: ctx.url.clone(),
+        sends_finished_configuration: world.app.sends_finished_configuration,
+    })
+}
+
+pub(super) async fn show(State(ctx): State<Ctx>) -> Json<Shown> {
+    Json(shown(&ctx))
+}
+
+/// A change of the dashboard's fields; what is left out stays, "" takes away.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Patch {
+    name: Option<String>,
+    app_url: Option<String>,
+    redirect_urls: Option<Vec<String>>,
+    webhook_url: Option<String>,
+}
+
+pub(super) async fn change(State(ctx): State<Ctx>, Body(patch): Body<Patch>) -> Result<Json<Shown>, Refusal> {
+    let given = patch.app_url.iter().chain(&patch.webhook_url).chain(patch.redirect_urls.iter().flatten());
+    for url in given.filter(|url| !url.is_empty()) {
+        loopback_url(url).map_err(Refusal::bad)?;
+    }
+    ctx.change(|world| {
+        let app = &mut world.app;
+        if let Some(name) = patch.name {
+            app.name = name;
+        }
+        if let Some(urls) = patch.redirect_urls {
+            app.redirect_urls = urls.into_iter().filter(|url| !url.is_empty()).collect();
+        }
+        if let Some(url) = patch.app_url {
+            app.app_url = Some(url).filter(|url| !url.is_empty());
+        }
+        if let Some(url) = patch.webhook_url {
+            app.webhook_url = Some(url).filter(|url| !url.is_empty());
+        }
+    });
+    Ok(Json(shown(&ctx)))
+}
+
+pub(super) async fn switches(State(ctx): State<Ctx>) -> Json<Switches> {
+    Json(ctx.read(|world| world.switches.clone()))
+}
+
+pub(super) async fn change_switches(
+    State(ctx): State<Ctx>,
+    Body(patch): Body<Map<String, Value>>,
+) -> Result<Json<Switches>, Refusal> {
+    ctx.change(|world| {
+        world.switches = world.switches.patched(&patch).map_err(Refusal::bad)?;
+        Ok(Json(world.switches.clone()))
+    })
+}
+
+/// The faults that still wait.
+#[derive(Serialize)]
+pub(super) struct Faults {
+    faults: Vec<Fault>,
+}
+
+pub(super) async fn faults(State(ctx): State<Ctx>) -> Json<Faults> {
+    Json(Faults { faults: ctx.read(|world| world.faults.clone()) })
+}
+
+pub(super) async fn add_fault(State(ctx): State<Ctx>, Body(fault): Body<Fault>) -> Result<Json<Faults>, Refusal> {
+    fault.check().map_err(Refusal::bad)?;
+    ctx.change(|world| world.faults.push(fault));
+    Ok(faults(State(ctx)).await)
+}
+
+pub(super) async fn clear_faults(State(ctx): State<Ctx>) -> Json<Faults> {
+    ctx.change(|world| world.faults.clear());
+    faults(State(ctx)).await
+}
+
+/// What the clock shows.
+#[derive(Serialize)]
+pub(super) struct Time {
+    now_ms: i64,
+    offset_seconds: i64,
+}
+
+pub(super) async fn clock(State(ctx): State<Ctx>) -> Json<Time> {
+    Json(Time { now_ms: ctx.clock.now_ms(), offset_seconds: ctx.clock.offset_ms() / 1000 })
+}
+
+/// How far the clock is moved.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Advance {
+    advance_seconds: u32,
+}
+
+pub(super) async fn advance(State(ctx): State<Ctx>, Body(asked): Body<Advance>) -> Json<Time> {
+    ctx.clock.advance(asked.advance_seconds);
+    clock(State(ctx)).await
+}
+
+/// What a reset keeps.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Reset {
+    /// Whether the switches stay as they are.
+    keep_switches: bool,
+}
+
+/// Forgets everything but the app, its keys and its dashboard fields; the clock goes back to the wall clock.
+pub(super) async fn reset(State(ctx): State<Ctx>, Body(asked): Body<Reset>) -> Json<Shown> {
+    ctx.change(|world| {
+        let fresh = World {
+            app: crate::world::App { sends_finished_configuration: false, ..world.app.clone() },
+            switches: if asked.keep_switches {
+                world.switches.clone()
+            } else {
+                Switches { time_scale: ctx.time_scale, ..Switches::default() }
+            },
+            // Numbers go on, so that a task of a forgotten delivery cannot meet a new one.
+            last_id: world.last_id,
+            ..World::default()
+        };
+        *world = fresh;
+    });
+    ctx.clock.reset();
+    Json(shown(&ctx))
+}

@@ -1,0 +1,170 @@
+//! What happens to the app on a site: install, remove, reinstall, clone, update, plans (sections 3.5, 3.6 and 5).
+
+use serde_json::Value;
+
+use crate::ids;
+use crate::tokens;
+use crate::webhook::{Event, Identity, samples};
+use crate::world::{Instance, Plan, Site, Status, World};
+
+/// An instance as it now is, and the events that follow from the change.
+pub(crate) struct Done {
+    pub instance: Instance,
+    pub events: Vec<Event>,
+}
+
+/// Makes a site with invented facts.
+pub(crate) fn make_site(world: &mut World, name: Option<String>) -> Site {
+    let number = world.sites.len() + 1;
+    let site = Site {
+        site_id: ids::guid(),
+        name: name.unwrap_or_else(|| format!("Invented Shop {number}")),
+        owner_id: ids::guid(),
+        account_id: ids::guid(),
+        owner_email: format!("owner{number}@shop.example"),
+        url: format!("https://shop{number}.example"),
+        locale: "en".to_owned(),
+        currency: "EUR".to_owned(),
+    };
+    world.sites.insert(site.site_id.clone(), site.clone());
+    site
+}
+
+/// Installs the app on a site: a first install, a reinstall of a removed app, or consent given again (no event).
+pub(crate) fn install(world: &mut World, site_id: &str, origin: Option<String>, now_ms: i64) -> Done {
+    let known = world.instance_of_site(site_id).cloned();
+    let badge = world.app.sends_finished_configuration || world.switches.setup_badge_always;
+    let (instance, slug) = match known {
+        Some(instance) if instance.status == Status::Installed => return Done { instance, events: Vec::new() },
+        Some(mut instance) => {
+            instance.status = Status::Installed;
+            instance.installed_at_ms = now_ms;
+            instance.removed_at_ms = None;
+            instance.configured = false;
+            instance.setup_incomplete = badge;
+            instance.revision += 1;
+            (instance, "updated")
+        }
+        None => (
+            Instance {
+                instance_id: ids::guid(),
+                site_id: site_id.to_owned(),
+                status: Status::Installed,
+                origin_instance_id: origin,
+                major_version: 1,
+                plan: None,
+                configured: false,
+                setup_incomplete: badge,
+                first_installed_at_ms: now_ms,
+                installed_at_ms: now_ms,
+                removed_at_ms: None,
+                installation_id: ids::guid(),
+                revision: 1,
+            },
+            "created",
+        ),
+    };
+    world.instances.insert(instance.instance_id.clone(), instance.clone());
+    let mut events = Vec::new();
+    if slug == "created" || world.switches.app_installed_on_reinstall {
+        events.push(event(world, &instance, "AppInstalled", app_installed(world, &instance), now_ms));
+    }
+    events.extend(installation_event(world, &instance, slug, now_ms));
+    Done { instance, events }
+}
+
+/// The inner data of `AppInstalled`, with or without an empty origin.
+fn app_installed(world: &World, instance: &Instance) -> String {
+    let mut fields = vec![("appId", Value::from(world.app.app_id.as_str()))];
+    match &instance.origin_instance_id {
+        Some(origin) => fields.push(("originInstanceId", origin.as_str().into())),
+        None if world.switches.webhook_empty_origin => fields.push(("originInstanceId", "".into())),
+        None => {}
+    }
+    samples::object(&fields)
+}
+
+/// Removes the app from its site. A removed app stays as it is.
+pub(crate) fn remove(world: &mut World, instance_id: &str, now_ms: i64) -> Option<Done> {
+    let instance = world.instances.get_mut(instance_id)?;
+    if instance.status == Status::Removed {
+        return Some(Done { instance: instance.clone(), events: Vec::new() });
+    }
+    instance.status = Status::Removed;
+    instance.removed_at_ms = Some(now_ms);
+    instance.revision += 1;
+    let instance = instance.clone();
+    tokens::kill(world, instance_id);
+    let data = samples::object(&[("appId", world.app.app_id.as_str().into())]);
+    let mut events = vec![event(world, &instance, "AppRemoved", data, now_ms)];
+    events.extend(installation_event(world, &instance, "updated", now_ms));
+    Some(Done { instance, events })
+}
+
+/// Copies the site: the copy has an instance of its own that names its origin, and no tokens.
+pub(crate) fn clone_site(world: &mut World, instance_id: &str, now_ms: i64) -> Option<Done> {
+    let origin = world.instances.get(instance_id)?.clone();
+    let name = world.sites.get(&origin.site_id).map(|site| format!("Copy of {}", site.name));
+    let site = make_site(world, name);
+    Some(install(world, &site.site_id, Some(origin.instance_id), now_ms))
+}
+
+/// Raises the app's major version on a site; what the owner then consents to is the redirect flow's affair.
+pub(crate) fn update(world: &mut World, instance_id: &str) -> Option<Instance> {
+    let instance = world.instances.get_mut(instance_id)?;
+    instance.major_version += 1;
+    instance.revision += 1;
+    Some(instance.clone())
+}
+
+/// A `token` for the App URL: 416 lower-case hex characters, as in the published sample (section 3.3).
+pub(crate) fn install_token(world: &mut World, site_id: &str) -> String {
+    let token = ids::hex(416);
+    if world.install_tokens.len() > 10_000 {
+        world.install_tokens.clear();
+    }
+    world.install_tokens.insert(token.clone(), site_id.to_owned());
+    token
+}
+
+/// An event of an instance, caused by the site's owner.
+pub(crate) fn event(world: &World, instance: &Instance, event_type: &str, data: String, now_ms: i64) -> Event {
+    let mut event = Event::new(event_type, &instance.instance_id, data, now_ms);
+    if let Some(site) = world.sites.get(&instance.site_id) {
+        event.identity = Some(Identity { identity_type: "WIX_USER", wix_user_id: site.owner_id.clone() });
+        event.account_info =
+            Some(crate::webhook::AccountInfo { account_id: site.account_id.clone(), site_id: site.site_id.clone() });
+    }
+    event
+}
+
+fn installation_event(world: &World, instance: &Instance, slug: &str, now_ms: i64) -> Option<Event> {
+    let event_type = format!("wix.app.installations.v1.app_installation_{slug}");
+    let data = || samples::installation(slug, &world.app.app_id, instance, now_ms);
+    world.switches.app_installation_events.then(|| event(world, instance, &event_type, data(), now_ms))
+}
+
+/// What a plan event changes about the instance, as Get App Instance then shows it.
+pub(crate) fn apply_plan(world: &mut World, instance_id: &str, event_type: &str, data: &str) {
+    let Some(instance) = world.instances.get_mut(instance_id) else { return };
+    let Ok(data) = serde_json::from_str::<Value>(data) else { return };
+    let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+    match event_type {
+        "PaidPlanPurchased" | "PaidPlanChanged" | "PlanConvertedToPaid" | "PlanReactivated" | "PlanTransferred" => {
+            instance.plan = Some(Plan {
+                vendor_product_id: text("vendorProductId").unwrap_or_default(),
+                cycle: text("cycle").unwrap_or_default(),
+                time_stamp: text("operationTimeStamp").unwrap_or_default(),
+                expires_on: text("expiresOn"),
+                invoice_id: text("invoiceId"),
+                auto_renewing: true,
+            });
+        }
+        "PaidPlanAutoRenewalCancelled" => {
+            if let Some(plan) = &mut instance.plan {
+                plan.auto_renewing = false;
+            }
+        }
+        _ => {}
+    }
+}

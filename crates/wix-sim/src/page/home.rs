@@ -1,0 +1,240 @@
+//! The simulator's own page: buttons, settings, switches, and the live part that the script fetches again and again.
+
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{StatusCode, Uri};
+use axum::response::{Html, IntoResponse as _, Response};
+use maud::{Markup, html};
+
+use super::{document, live};
+use crate::control::snapshot;
+use crate::fields;
+use crate::records;
+use crate::shared::Ctx;
+use crate::webhook::samples::EVENT_TYPES;
+use crate::world::App;
+
+/// `GET /`; with `?part=live` or `?part=records` only that part.
+pub(super) async fn page(State(ctx): State<Ctx>, uri: Uri) -> Response {
+    let part = fields::query(&uri).remove("part");
+    let part = match part.as_deref() {
+        Some("live") => live::tables(&snapshot(&ctx)),
+        Some("records") => live::app_records(&records::fetch(&ctx).await),
+        _ => {
+            let (app, switches) = ctx.read(|world| (world.app.clone(), world.switches.clone()));
+            let switches = serde_json::to_value(switches).unwrap_or_default();
+            let body = whole(&ctx, &app, &switches);
+            return document(StatusCode::OK, "Wix simulator", Some("/assets/sim.js"), &body);
+        }
+    };
+    ([(CACHE_CONTROL, "no-store")], Html(part.into_string())).into_response()
+}
+
+fn whole(ctx: &Ctx, app: &App, switches: &serde_json::Value) -> Markup {
+    html! {
+        a .skip href="#live" { "Skip to what happened" }
+        header .top {
+            div {
+                h1 { "Wix simulator" }
+                p { "Stands for " code { "www.wixapis.com" } " and " code { "www.wix.com" } " at " code { (ctx.url) } }
+            }
+            p .clock { "Simulated time " strong #clock { "…" } }
+        }
+        div #alert .alert role="alert" hidden {}
+        div #notice .notice role="status" hidden {}
+        main {
+            (start(app))
+            div .split { (settings(ctx, app)) (keys(ctx, app)) }
+            div #live { (live::tables(&snapshot(ctx))) }
+            @if ctx.records.is_some() { div #records { p .muted { "Asking the app…" } } }
+            (faults())
+            (switch_editor(switches))
+        }
+    }
+}
+
+/// The buttons that begin something.
+fn start(app: &App) -> Markup {
+    let connect =
+        app.app_url.as_deref().and_then(|url| url::Url::parse(url).ok()).and_then(|url| url.join("/connect").ok());
+    html! {
+        section .card aria-labelledby="h-start" {
+            h2 #h-start { "Start" }
+            div .actions {
+                button .primary type="button" #install disabled[app.app_url.is_none()] { "Install app" }
+                button type="button" data-post="/_sim/inspect-app-url" data-done="The App URL answers as it should." { "Check App URL" }
+                button type="button" data-post="/_sim/installs" data-done="Installed; the webhook is on its way." { "Direct install" }
+                button type="button" data-post="/_sim/sites" data-done="A site was made." { "New site" }
+                button type="button" data-post="/_sim/test-webhook" data-done="The test webhook was sent." { "Test webhook" }
+                button type="button" data-post="/_sim/deliveries/release" data-done="Released." { "Release held webhooks" }
+                button .danger type="button" data-post="/_sim/reset" data-ask="Forget all sites, installs, tokens and records?" data-done="Everything was forgotten." { "Reset" }
+            }
+            @if app.app_url.is_none() { p .hint { "“Install app” needs an App URL, below." } }
+            form .inline #external {
+                label for="external-url" { "External install starts at" }
+                input #external-url type="url" value=(connect.map(String::from).unwrap_or_default())
+                    placeholder="the app's own start URL; empty for /app-installer";
+                button type="submit" { "External install" }
+            }
+            form .inline #advance {
+                label for="advance-by" { "Move the clock forward by" }
+                select #advance-by {
+                    @for (seconds, name) in [(60, "1 minute"), (600, "10 minutes"), (3_600, "1 hour"), (15_000, "4 h 10 min"), (86_400, "1 day")] {
+                        option value=(seconds) { (name) }
+                    }
+                }
+                button type="submit" { "Move" }
+            }
+        }
+    }
+}
+
+/// The dashboard's fields.
+fn settings(ctx: &Ctx, app: &App) -> Markup {
+    html! {
+        section .card aria-labelledby="h-app" {
+            h2 #h-app { "App" }
+            form .stack data-patch="/_sim/app" data-done="Saved." {
+                label for="f-name" { "Name" }
+                input #f-name name="name" value=(app.name);
+                label for="f-app" { "App URL" }
+                input #f-app name="app_url" type="url" value=(app.app_url.as_deref().unwrap_or_default()) placeholder="http://127.0.0.1:8787/install";
+                label for="f-redirect" { "Redirect URLs, one a line" }
+                textarea #f-redirect name="redirect_urls" data-kind="lines" rows="2" placeholder="http://127.0.0.1:8787/redirect" { (app.redirect_urls.join("\n")) }
+                label for="f-webhook" { "Webhook URL" }
+                input #f-webhook name="webhook_url" type="url" value=(app.webhook_url.as_deref().unwrap_or_default()) placeholder="http://127.0.0.1:8787/webhook";
+                div .actions { button .primary type="submit" { "Save" } }
+            }
+            p .hint { "Only addresses on this machine. The simulator runs at " code { (ctx.url) } "." }
+        }
+    }
+}
+
+/// What the app must be told.
+fn keys(ctx: &Ctx, app: &App) -> Markup {
+    html! {
+        section .card aria-labelledby="h-keys" {
+            h2 #h-keys { "Id and keys" }
+            dl {
+                dt { "App id" }
+                dd { code #app-id { (app.app_id) } }
+                dt { "App secret" }
+                dd { "known to the app; fingerprint " code { (crate::ids::fingerprint(&app.secret)) } }
+                dt { "Webhook public key" }
+                dd { pre tabindex="0" { (ctx.own_key.public_pem()) } }
+            }
+        }
+    }
+}
+
+fn faults() -> Markup {
+    let endpoints = [
+        "oauth2_token",
+        "token_info",
+        "oauth_access",
+        "bi_event",
+        "app_instance",
+        "install",
+        "app_installer",
+        "close_window",
+        "other",
+    ];
+    let kinds = [
+        ("500, empty", r#"{"kind":"status","status":500}"#),
+        ("401, empty", r#"{"kind":"status","status":401}"#),
+        ("429 without Retry-After", r#"{"kind":"rate_limited"}"#),
+        ("429, Retry-After 2", r#"{"kind":"rate_limited","retry_after":2}"#),
+        ("3 seconds late", r#"{"kind":"delay","delay_ms":3000}"#),
+        ("20 seconds late", r#"{"kind":"delay","delay_ms":20000}"#),
+        ("connection cut", r#"{"kind":"cut"}"#),
+        ("connection cut after it took effect", r#"{"kind":"cut","processed":true}"#),
+        ("cut in mid-body", r#"{"kind":"cut_body"}"#),
+        ("malformed JSON", r#"{"kind":"malformed_json"}"#),
+        ("wrong types", r#"{"kind":"wrong_types"}"#),
+        ("no refresh_token", r#"{"kind":"drop_field","field":"refresh_token"}"#),
+        ("no expires_in", r#"{"kind":"drop_field","field":"expires_in"}"#),
+    ];
+    html! {
+        section .card aria-labelledby="h-faults" {
+            h2 #h-faults { "Make something fail" }
+            form .inline #fault {
+                label for="fault-endpoint" { "Endpoint" }
+                select #fault-endpoint { @for name in endpoints { option { (name) } } }
+                label for="fault-kind" { "Fault" }
+                select #fault-kind { @for (name, json) in kinds { option value=(json) { (name) } } }
+                label for="fault-times" { "Calls" }
+                input #fault-times type="number" min="1" value="1";
+                button type="submit" { "Add" }
+                button type="button" data-delete="/_sim/faults" data-done="No faults are left." { "Remove all" }
+            }
+        }
+    }
+}
+
+/// The choices of a switch that is one of a few words.
+fn choices(name: &str) -> &'static [&'static str] {
+    match name {
+        "webhook_order" => &["parallel", "before_redirect", "after_redirect"],
+        "cancel_answer" => &["stay", "redirect_bare", "redirect_error"],
+        "webhook_iat_clock" => &["wall", "simulated"],
+        "webhook_retry_signature" => &["identical", "fresh_iat"],
+        _ => &[],
+    }
+}
+
+/// Every switch with its meaning, as the handbook's table has them.
+fn switch_editor(switches: &serde_json::Value) -> Markup {
+    html! {
+        section .card aria-labelledby="h-switches" {
+            details {
+                summary { h2 #h-switches { "Switches" } }
+                p .hint { "What Wix leaves open, or sources dispute. Numbers in brackets are sections of the facts about Wix." }
+                form data-patch="/_sim/switches" data-done="The switches are set." {
+                    div .switches {
+                        @for (name, meaning) in described() { (switch(name, meaning, switches.get(name))) }
+                    }
+                    div .actions { button .primary type="submit" { "Set switches" } }
+                }
+            }
+        }
+    }
+}
+
+fn switch(name: &str, meaning: &str, value: Option<&serde_json::Value>) -> Markup {
+    use serde_json::Value;
+    html! {
+        div .switch {
+            label for={ "s-" (name) } { code { (name) } }
+            @match (value, choices(name)) {
+                (Some(Value::Bool(on)), _) => input #{ "s-" (name) } type="checkbox" name=(name) checked[*on];,
+                (Some(Value::Number(number)), _) => input #{ "s-" (name) } type="number" step="any" name=(name) value=(number);,
+                (Some(Value::Array(numbers)), _) => input #{ "s-" (name) } name=(name) data-kind="numbers"
+                    value=(numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));,
+                (Some(Value::String(text)), []) => input #{ "s-" (name) } name=(name) value=(text);,
+                (Some(Value::String(text)), words) => select #{ "s-" (name) } name=(name) {
+                    @for word in words { option selected[word == text] { (word) } }
+                },
+                _ => {},
+            }
+            p { (meaning.replace('`', "")) }
+        }
+    }
+}
+
+/// Name and meaning of each switch, read from the table in the README.
+fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let table = include_str!("../../README.md").split("### Switches").nth(1).unwrap_or_default();
+    table.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.splitn(3, " | ");
+        let name = cells.next()?.strip_suffix('`')?;
+        Some((name, cells.nth(1)?.trim_end_matches('|').trim()))
+    })
+}
+
+/// The events that the page offers to send.
+pub(super) fn event_types() -> impl Iterator<Item = &'static str> {
+    EVENT_TYPES.into_iter()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! The part of the page that shows what happened: installs, deliveries, BI events, close-window visits, calls.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::home::event_types;
+use crate::control::Snapshot;
+use crate::ids;
+use crate::records::Records;
+use crate::webhook::{Delivery, Ended, Outcome};
+use crate::world::{Instance, Status};
+
+/// Rows shown of each table, newest first.
+const SHOWN: usize = 30;
+
+/// Every table.
+pub(super) fn tables(state: &Snapshot) -> Markup {
+    html! {
+        div #now hidden data-now=(clock(state.now_ms)) data-ahead=(state.clock_offset_seconds) {}
+        (findings(state))
+        (instances(state))
+        (deliveries(state))
+        div .split { (close_visits(state)) (bi_events(state)) }
+        (calls(state))
+    }
+}
+
+/// A moment as `date, hours:minutes:seconds`, UTC.
+fn clock(at_ms: i64) -> String {
+    let text = ids::iso(at_ms);
+    text.get(..19).map_or_else(String::new, |text| text.replace('T', " "))
+}
+
+/// The time of day, UTC, with the date on hover.
+fn moment(at_ms: i64) -> Markup {
+    let text = ids::iso(at_ms);
+    html! { time datetime=(text) title=(text) { (text.get(11..19).unwrap_or_default()) } }
+}
+
+/// A GUID's first part, the whole on hover.
+fn short(id: &str) -> Markup {
+    html! { code title=(id) { (id.split('-').next().unwrap_or(id)) } }
+}
+
+fn table(title: &str, count: usize, heads: &[&str], empty: &str, rows: &Markup) -> Markup {
+    html! {
+        section .card {
+            h2 { (title) " " span .count { (count) } }
+            @if count == 0 {
+                p .muted { (empty) }
+            } @else {
+                div .scroll tabindex="0" role="region" aria-label=(title) {
+                    table {
+                        thead { tr { @for head in heads { th scope="col" { (head) } } } }
+                        tbody { (rows) }
+                    }
+                }
+                @if count > SHOWN { p .muted { "The newest " (SHOWN) " are shown; all are in " code { "GET /_sim/state" } "." } }
+            }
+        }
+    }
+}
+
+fn findings(state: &Snapshot) -> Markup {
+    html! {
+        @if !state.findings.is_empty() {
+            section .card.warn {
+                h2 { "Against Wix's rules " span .count { (state.findings.len()) } }
+                ul { @for finding in state.findings.iter().rev().take(8) { li { (moment(finding.at_ms)) " " code { (finding.path) } " – " (finding.detail) } } }
+            }
+        }
+        @if !state.faults.is_empty() {
+            section .card.warn {
+                h2 { "Faults waiting " span .count { (state.faults.len()) } }
+                ul {
+                    @for fault in &state.faults {
+                        li { code { (serde_json::to_string(fault).unwrap_or_default()) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn instances(state: &Snapshot) -> Markup {
+    let mut newest: Vec<&Instance> = state.instances.iter().collect();
+    newest.sort_by_key(|instance| std::cmp::Reverse(instance.first_installed_at_ms));
+    let rows = html! {
+        @for instance in newest.iter().take(SHOWN) {
+            tr {
+                td {
+                    (state.sites.iter().find(|site| site.site_id == instance.site_id).map_or("?", |site| site.name.as_str()))
+                    br; (short(&instance.site_id))
+                }
+                td { (short(&instance.instance_id)) @if let Some(origin) = &instance.origin_instance_id { br; span .muted { "copy of " (short(origin)) } } }
+                td {
+                    @match instance.status {
+                        Status::Installed => span .pill.good { "installed" },
+                        Status::Removed => span .pill.bad { "removed" },
+                    }
+                    @if instance.setup_incomplete { " " span .pill.wait { "Setup incomplete" } }
+                    @if instance.configured { " " span .pill.good { "configured" } }
+                }
+                td { (instance.plan.as_ref().map_or("free", |plan| plan.vendor_product_id.as_str())) }
+                td { (moment(instance.installed_at_ms)) }
+                td { (buttons(instance)) }
+            }
+        }
+    };
+    table(
+        "Installs",
+        state.instances.len(),
+        &["Site", "Instance", "Status", "Plan", "Since", "Actions"],
+        "The app is on no site yet.",
+        &rows,
+    )
+}
+
+fn buttons(instance: &Instance) -> Markup {
+    let at = |action: &str| format!("/_sim/instances/{}/{action}", instance.instance_id);
+    html! {
+        div .actions.small {
+            @match instance.status {
+                Status::Installed => {
+                    button type="button" data-post=(at("remove")) data-done="Removed." { "Remove" }
+                    button type="button" data-post=(at("clone")) data-done="The site was copied." { "Clone" }
+                    button type="button" data-post=(at("update")) data-open="app_url" data-done="Updated." { "Update" }
+                }
+                Status::Removed => button type="button" data-post=(at("reinstall")) data-done="Installed again." { "Reinstall" },
+            }
+            span .event {
+                select aria-label="Event" { @for name in event_types() { option value=(name) { (name.rsplit('.').next().unwrap_or(name)) } } }
+                button type="button" data-post=(at("events")) data-event data-done="The event was sent." { "Send" }
+            }
+        }
+    }
+}
+
+fn outcome(delivery: &Delivery) -> Markup {
+    let (class, text) = match delivery.outcome {
+        Outcome::Pending => ("wait", "pending"),
+        Outcome::Held => ("wait", "held"),
+        Outcome::Delivered => ("good", "delivered"),
+        Outcome::GivenUp => ("bad", "given up"),
+        Outcome::Dropped => ("bad", "dropped"),
+        Outcome::NotConfigured => ("wait", "no webhook URL"),
+    };
+    html! { span class={ "pill " (class) } { (text) } }
+}
+
+fn deliveries(state: &Snapshot) -> Markup {
+    let rows = html! {
+        @for delivery in state.deliveries.iter().rev().take(SHOWN) {
+            tr {
+                td { (moment(delivery.created_at_ms)) }
+                td .wide { (delivery.event_type) }
+                td { @if let Some(id) = &delivery.instance_id { (short(id)) } }
+                td { (outcome(delivery)) @if let Some(next) = delivery.next_attempt_at_ms { br; span .muted { "next " (moment(next)) } } }
+                td {
+                    ol .attempts {
+                        @for attempt in &delivery.attempts {
+                            li title=[attempt.detail.as_deref()] {
+                                (moment(attempt.at_ms)) " "
+                                @match (attempt.status, attempt.outcome) {
+                                    (Some(status), Ended::Delivered) => span .good-text { (status) },
+                                    (Some(status), _) => span .bad-text { (status) },
+                                    (None, Ended::TimedOut) => span .bad-text { "timed out" },
+                                    (None, _) => span .bad-text { "unreachable" },
+                                }
+                                " " span .muted { (attempt.duration_ms) " ms" }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    table(
+        "Webhooks",
+        state.deliveries.len(),
+        &["Created", "Event", "Instance", "Outcome", "Attempts"],
+        "None were sent yet.",
+        &rows,
+    )
+}
+
+fn close_visits(state: &Snapshot) -> Markup {
+    let rows = html! {
+        @for visit in state.close_window_visits.iter().rev().take(SHOWN) {
+            tr {
+                td { (moment(visit.at_ms)) }
+                td { @if let Some(id) = &visit.instance_id { (short(id)) } @else { span .muted { "nobody's" } } }
+                td { @if visit.token_live { span .pill.good { "live" } } @else { span .pill.bad { "not live" } } }
+                td {
+                    @match visit.opener_reachable {
+                        Some(true) => span .pill.good { "yes" },
+                        Some(false) => span .pill.bad { "no" },
+                        None if visit.by_browser => span .pill.wait { "not reported" },
+                        None => span .pill.bad { "no browser" },
+                    }
+                }
+            }
+        }
+    };
+    table(
+        "Close-window visits",
+        state.close_window_visits.len(),
+        &["At", "Instance", "Token", "Opener reachable"],
+        "No browser came to the end of an install yet.",
+        &rows,
+    )
+}
+
+fn bi_events(state: &Snapshot) -> Markup {
+    let rows = html! {
+        @for event in state.bi_events.iter().rev().take(SHOWN) {
+            tr {
+                td { (moment(event.at_ms)) }
+                td { (short(&event.instance_id)) }
+                td .wide { (event.event_name) @if let Some(name) = &event.custom_event_name { br; span .muted { (name) } } }
+                td .wide { @if !event.event_data.is_null() { code { (event.event_data) } } }
+            }
+        }
+    };
+    table("BI events", state.bi_events.len(), &["At", "Instance", "Event", "Data"], "The app sent none yet.", &rows)
+}
+
+fn calls(state: &Snapshot) -> Markup {
+    let counts = state.call_counts.iter().map(|(endpoint, count)| {
+        let name = serde_json::to_value(endpoint).ok().and_then(|value| value.as_str().map(str::to_owned));
+        format!("{} {count}", name.unwrap_or_default())
+    });
+    let counts = counts.collect::<Vec<_>>().join(" · ");
+    let rows = html! {
+        @for call in state.calls.iter().rev().take(SHOWN) {
+            tr {
+                td { (moment(call.at_ms)) }
+                td .wide { (call.method) " " code { (call.path) } @if let Some(grant) = &call.grant_type { br; span .muted { (grant) } } }
+                td { @if let Some(id) = &call.instance_id { (short(id)) } }
+                td {
+                    @match call.status {
+                        0 => span .bad-text { "cut" },
+                        status if status < 400 => span .good-text { (status) },
+                        status => span .bad-text { (status) },
+                    }
+                    @if let Some(fault) = &call.fault { " " span .pill.wait { (fault) } }
+                }
+                td { (call.duration_ms) " ms" }
+            }
+        }
+    };
+    html! {
+        (table("Calls to Wix", state.calls.len(), &["At", "Call", "Instance", "Answer", "Took"], "The app called nothing yet.", &rows))
+        @if !counts.is_empty() { p .muted.under { (counts) } }
+    }
+}
+
+/// What the app itself has stored.
+pub(super) fn app_records(records: &Records) -> Markup {
+    let list = records.answer.as_ref().and_then(|answer| answer.get("instances")).and_then(Value::as_array);
+    let text = |record: &Value, name: &str| match record.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
+    let at =
+        |record: &Value, name: &str| record.get(name).and_then(Value::as_i64).map(|seconds| moment(seconds * 1000));
+    if let Some(error) = &records.error {
+        return html! { section .card.warn { h2 { "What the app has stored" } p .bad-text { (error) } } };
+    }
+    let Some(list) = list else {
+        return html! { section .card.warn { h2 { "What the app has stored" } p .bad-text { "The app's answer has no list of instances." } } };
+    };
+    let rows = html! {
+        @for record in list.iter().take(SHOWN) {
+            @let status = text(record, "status");
+            tr {
+                td { (short(&text(record, "instance_id"))) }
+                td { span class={ "pill " (if status == "installed" { "good" } else if status == "pending" { "wait" } else { "bad" }) } { (status) } }
+                td { (text(record, "auth")) }
+                td { @if let Some(at) = at(record, "installed_at") { (at) } }
+                td { @if let Some(at) = at(record, "configured_at") { (at) } }
+                td { @if let Some(at) = at(record, "last_event_at") { (at) } }
+                td { (text(record, "plan")) }
+            }
+        }
+    };
+    table(
+        "What the app has stored",
+        list.len(),
+        &["Instance", "Status", "Auth", "Installed", "Configured", "Last event", "Plan"],
+        "The app has stored no instance.",
+        &rows,
+    )
+}

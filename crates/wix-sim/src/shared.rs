@@ -1,0 +1,120 @@
+//! What every handler shares: the world behind a lock, the clock, the keys, and one HTTP client that only knows loopback.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use url::{Host, Url};
+
+use crate::clock::Clock;
+use crate::ids;
+use crate::keys::SigningKey;
+use crate::records::RecordsSource;
+use crate::world::World;
+
+/// The handle that handlers and tasks hold.
+pub(crate) type Ctx = Arc<Shared>;
+
+/// The state of a running simulator.
+pub(crate) struct Shared {
+    world: Mutex<World>,
+    pub clock: Clock,
+    /// The app's key, whose public half the dashboard shows.
+    pub own_key: SigningKey,
+    /// A key the app does not know.
+    pub other_key: Arc<SigningKey>,
+    /// The key of Wix's own tokens, which nobody else has.
+    pub token_key: Vec<u8>,
+    pub token_kid: String,
+    pub http: reqwest::Client,
+    /// Where the simulator is reached, without a slash at the end.
+    pub url: String,
+    pub records: Option<RecordsSource>,
+    /// The time scale that a reset goes back to.
+    pub time_scale: f64,
+    changed: watch::Sender<u64>,
+    pub stop: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        world: World,
+        own_key: SigningKey,
+        url: String,
+        records: Option<RecordsSource>,
+    ) -> anyhow::Result<Self> {
+        let time_scale = world.switches.time_scale;
+        Ok(Self {
+            world: Mutex::new(world),
+            clock: Clock::new(),
+            own_key,
+            other_key: other_key()?,
+            token_key: ids::random_bytes(32),
+            token_kid: ids::word(8),
+            http: client()?,
+            url,
+            records,
+            time_scale,
+            changed: watch::Sender::new(0),
+            stop: watch::Sender::new(false),
+        })
+    }
+
+    /// Reads the world.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the world and tells whoever waits for a change.
+    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        let result = act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.send_modify(|version| *version = version.wrapping_add(1));
+        result
+    }
+
+    /// A receiver that sees every change from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+}
+
+/// The foreign key: one for all simulators of a process, since making one takes time.
+fn other_key() -> anyhow::Result<Arc<SigningKey>> {
+    static KEY: OnceLock<Arc<SigningKey>> = OnceLock::new();
+    if let Some(key) = KEY.get() {
+        return Ok(key.clone());
+    }
+    let fresh = Arc::new(SigningKey::generate()?);
+    Ok(KEY.get_or_init(|| fresh).clone())
+}
+
+/// A client that follows no redirects, knows no proxy, and takes `localhost` for loopback whatever the resolver says.
+fn client() -> anyhow::Result<reqwest::Client> {
+    let loopback =
+        [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .resolve_to_addrs("localhost", &loopback)
+        .build()
+        .context("could not make an HTTP client")
+}
+
+/// Reads a URL that stays on this machine; the message says what is wrong.
+pub(crate) fn loopback_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|reason| format!("{text:?} is no URL: {reason}"))?;
+    if url.scheme() != "http" && url.scheme() != "https" {
+        return Err(format!("{text:?} is neither http nor https"));
+    }
+    let stays = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if stays { Ok(url) } else { Err(format!("{text:?} is not on loopback; the simulator speaks to this machine only")) }
+}
+
+#[cfg(test)]
+mod tests;

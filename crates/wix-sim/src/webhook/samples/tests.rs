@@ -1,0 +1,50 @@
+use super::*;
+
+fn instance() -> Instance {
+    Instance {
+        instance_id: "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee".to_owned(),
+        site_id: "12121212-3434-4565-8787-909090909090".to_owned(),
+        status: Status::Removed,
+        origin_instance_id: None,
+        major_version: 1,
+        plan: None,
+        configured: false,
+        setup_incomplete: false,
+        first_installed_at_ms: 0,
+        installed_at_ms: 0,
+        removed_at_ms: None,
+        installation_id: "abababab-cdcd-4efe-8aba-bababababab0".to_owned(),
+        revision: 7,
+    }
+}
+
+#[test]
+fn every_event_of_the_catalogue_has_compact_sample_data() {
+    for event_type in EVENT_TYPES {
+        let text = data(event_type, "app", &instance(), 1_767_225_600_000).unwrap();
+        assert!(serde_json::from_str::<Value>(&text).is_ok(), "{event_type}: {text}");
+        assert_eq!(compact(&text), text, "{event_type}");
+    }
+    assert!(data("NoSuchEvent", "app", &instance(), 0).is_none());
+}
+
+#[test]
+fn sample_data_keeps_the_field_order_of_the_catalogue() {
+    let text = data("AppInstalled", "11111111-2222-4333-8444-555555555555", &instance(), 0).unwrap();
+    assert_eq!(text, r#"{"appId":"11111111-2222-4333-8444-555555555555","originInstanceId":""}"#);
+    let text = data("PaidPlanPurchased", "app", &instance(), 0).unwrap();
+    assert!(text.starts_with(r#"{"operationTimeStamp":"1970-01-01T00:00:00.000Z","vendorProductId":"#), "{text}");
+}
+
+#[test]
+fn an_installation_entity_of_a_removed_app_says_uninstalled_and_counts_as_text() {
+    let text = installation("updated", "app", &instance(), 0);
+    let read: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(read["updatedEvent"]["currentEntity"]["status"], "UNINSTALLED");
+    assert_eq!(read["entityEventSequence"], "7");
+}
+
+#[test]
+fn compacting_leaves_text_inside_quotes_alone() {
+    assert_eq!(compact("{ \"a b\" : \"c \\\" d\" ,\n \"e\\\\\" : 1 }"), r#"{"a b":"c \" d","e\\":1}"#);
+}

@@ -1,0 +1,128 @@
+//! API calls with a token: who calls (section 1.4), Get App Instance (section 7), and every other path.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method};
+use serde_json::{Map, Value, json};
+
+use super::error::WixError;
+use crate::ids;
+use crate::shared::Ctx;
+use crate::signed_instance;
+use crate::tokens;
+use crate::world::{Instance, TokenKind, World};
+
+/// The instance that a call's `Authorization` speaks for.
+pub(super) fn caller<'a>(world: &'a World, headers: &HeaderMap, now_ms: i64) -> Result<&'a Instance, WixError> {
+    let sent =
+        headers.get(AUTHORIZATION).ok_or_else(|| WixError::unauthenticated("there is no Authorization header"))?;
+    let sent = sent.to_str().map_err(|_| WixError::unauthenticated("the Authorization header is not readable"))?;
+    let token = tokens::bare(sent);
+    let bearer = token.len() != sent.trim().len();
+    let accepted =
+        if bearer { world.switches.accept_bearer_authorization } else { world.switches.accept_raw_authorization };
+    if !accepted {
+        return Err(WixError::unauthenticated("this form of the Authorization header is not accepted"));
+    }
+    if signed_instance::verify(&world.app.secret, token).is_some() {
+        return Err(WixError::rest(400, "INVALID_ARGUMENT", "Unexpected value for StringValue"));
+    }
+    let known = world.tokens.get(token).filter(|token| token.live(now_ms) && token.kind != TokenKind::LegacyRefresh);
+    known
+        .and_then(|token| world.instances.get(&token.instance_id))
+        .ok_or_else(|| WixError::unauthenticated("the token is unknown or not valid any more"))
+}
+
+/// `GET /apps/v1/instance`.
+pub(super) async fn app_instance(State(ctx): State<Ctx>, headers: HeaderMap) -> Result<Json<Value>, WixError> {
+    let now_ms = ctx.clock.now_ms();
+    ctx.read(|world| {
+        let instance = caller(world, &headers, now_ms)?;
+        if !world.switches.permission_manage_app_instance {
+            return Err(WixError::rest(403, "PERMISSION_DENIED", "the app may not read its instance"));
+        }
+        Ok(Json(json!({"instance": instance_part(world, instance), "site": site_part(world, instance)})))
+    })
+}
+
+fn instance_part(world: &World, instance: &Instance) -> Value {
+    let mut part = json!({
+        "instanceId": instance.instance_id,
+        "appName": world.app.name,
+        "appVersion": format!("{}.0.0", instance.major_version),
+        "isFree": instance.plan.is_none(),
+        "permissions": ["WIX_DEVELOPERS.MANAGE_APP_INSTANCE", "WIX_DEVELOPERS.SEND_BI_EVENTS"],
+        "availablePlans": [],
+        "copiedFromTemplate": false,
+        "freeTrialAvailable": false,
+    });
+    let Some(fields) = part.as_object_mut() else { return part };
+    if let Some(origin) = &instance.origin_instance_id {
+        fields.insert("originInstanceId".to_owned(), origin.clone().into());
+    }
+    if let Some(plan) = &instance.plan {
+        // An end is told of yearly and longer cycles only (section 7).
+        let long = !matches!(plan.cycle.as_str(), "MONTHLY" | "ONE_TIME" | "NO_CYCLE");
+        let mut billing = Map::new();
+        let mut tell = |name: &str, value: Value| billing.insert(name.to_owned(), value);
+        tell("packageName", plan.vendor_product_id.clone().into());
+        tell("billingCycle", plan.cycle.clone().into());
+        tell("timeStamp", plan.time_stamp.clone().into());
+        tell("autoRenewing", plan.auto_renewing.into());
+        if let Some(end) = plan.expires_on.as_ref().filter(|_| long) {
+            tell("expirationDate", end.clone().into());
+        }
+        if let Some(invoice) = &plan.invoice_id {
+            tell("invoiceId", invoice.clone().into());
+        }
+        fields.insert("billing".to_owned(), billing.into());
+    }
+    part
+}
+
+fn site_part(world: &World, instance: &Instance) -> Value {
+    let Some(site) = world.sites.get(&instance.site_id) else { return json!({}) };
+    json!({
+        "siteId": site.site_id,
+        "siteDisplayName": site.name,
+        "url": site.url,
+        "locale": site.locale,
+        "paymentCurrency": site.currency,
+        "multilingual": {"isMultiLingual": false, "supportedLanguages": []},
+        "installedWixApps": [],
+        "ownerInfo": {"email": site.owner_email, "emailStatus": "VERIFIED_OPT_IN"},
+    })
+}
+
+/// Every path that is not simulated: 401 without a live token, then 404, or a description of the call.
+pub(super) async fn other(
+    State(ctx): State<Ctx>,
+    method: Method,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, WixError> {
+    let now_ms = ctx.clock.now_ms();
+    ctx.read(|world| {
+        let instance = caller(world, &headers, now_ms)?;
+        if !world.switches.echo_other_paths {
+            return Err(WixError::rest(404, "NOT_FOUND", "the simulator has no such endpoint"));
+        }
+        let shown: Map<String, Value> = headers
+            .iter()
+            .filter(|(name, _)| **name != AUTHORIZATION)
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+            .collect();
+        Ok(Json(json!({
+            "method": method.as_str(),
+            "path": uri.path(),
+            "query": uri.query(),
+            "headers": shown,
+            "instanceId": instance.instance_id,
+            "bodyLength": body.len(),
+            "bodySha256": ids::sha256_hex(&body),
+        })))
+    })
+}

@@ -1,0 +1,246 @@
+//! The gate before every endpoint: reads the body, lets faults and the rate limit strike, records the call.
+//!
+//! Every answer carries `x-wix-request-id` (section 9).
+
+use std::time::Instant;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt as _, stream};
+use serde_json::{Map, Value};
+
+use super::error::WixError;
+use crate::faults::{self, Endpoint, Kind};
+use crate::line::Line;
+use crate::shared::Ctx;
+use crate::tokens;
+use crate::world::{Call, World, push};
+use crate::{fields, ids};
+
+/// The largest body that is read.
+const LIMIT: usize = 8 << 20;
+
+/// What the gate learned of a call before its endpoint saw it.
+struct Facts {
+    endpoint: Endpoint,
+    instance_id: Option<String>,
+    grant_type: Option<String>,
+}
+
+/// A call that is one too many in its minute.
+struct TooMany {
+    retry_after: Option<u32>,
+}
+
+/// Lets a call through to its endpoint, or meets it with a fault.
+pub(crate) async fn pass(
+    State(ctx): State<Ctx>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(endpoint) = Endpoint::at(request.uri().path()) else { return next.run(request).await };
+    let (at_ms, started) = (ctx.clock.now_ms(), Instant::now());
+    let (parts, body) = request.into_parts();
+    let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
+    let Ok(bytes) = to_bytes(body, LIMIT).await else {
+        return WixError::rest(413, "INVALID_ARGUMENT", "the body is too large").into_response();
+    };
+    let (facts, fault, limited) = ctx.change(|world| {
+        let facts = look(world, endpoint, &parts, &bytes);
+        find(world, &parts, &bytes, &facts, at_ms);
+        let fault = faults::take(&mut world.faults, endpoint, facts.instance_id.as_deref());
+        let limited = limit(world, &facts, at_ms);
+        (facts, fault, limited)
+    });
+    let named = fault.as_ref().map(name);
+    let run = next.run(Request::from_parts(parts, Body::from(bytes)));
+    let mut answer = match (fault, limited) {
+        (Some(fault), _) => strike(fault, &line, run).await,
+        (None, Some(TooMany { retry_after })) => too_many(retry_after),
+        (None, None) => run.await,
+    };
+    let request_id = format!("{}.{}", at_ms.div_euclid(1000), u32::from_be_bytes(first_four()));
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        answer.headers_mut().insert("x-wix-request-id", value);
+    }
+    let status = if line.is_cut() { 0 } else { answer.status().as_u16() };
+    let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+    ctx.change(|world| {
+        let id = world.next_id();
+        *world.counts.entry(endpoint).or_default() += 1;
+        let Facts { instance_id, grant_type, .. } = facts;
+        let call = Call {
+            id,
+            at_ms,
+            method,
+            path,
+            endpoint,
+            grant_type,
+            instance_id,
+            status,
+            duration_ms,
+            fault: named,
+            request_id,
+        };
+        push(&mut world.calls, call);
+    });
+    answer
+}
+
+fn first_four() -> [u8; 4] {
+    ids::random_bytes(4).try_into().unwrap_or_default()
+}
+
+fn name(kind: &Kind) -> String {
+    let text = serde_json::to_value(kind).ok();
+    text.and_then(|value| value.get("kind").and_then(Value::as_str).map(str::to_owned)).unwrap_or_default()
+}
+
+/// Finds out whose call it is: from the body's fields, the token it carries, or the query.
+fn look(world: &World, endpoint: Endpoint, parts: &Parts, bytes: &Bytes) -> Facts {
+    let body = fields::read(&parts.headers, bytes).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let of_token = |token: &str| world.tokens.get(token).map(|token| token.instance_id.clone());
+    let query = fields::query(&parts.uri);
+    let authorization = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let instance_id = text("instance_id")
+        .map(str::to_owned)
+        .or_else(|| text("refresh_token").and_then(of_token))
+        .or_else(|| text("token").and_then(of_token))
+        .or_else(|| text("access_token").and_then(of_token))
+        .or_else(|| text("code").and_then(|code| world.codes.get(code)).map(|code| code.instance_id.clone()))
+        .or_else(|| authorization.map(tokens::bare).and_then(of_token))
+        .or_else(|| query.get("access_token").map(String::as_str).and_then(of_token));
+    let grant_type = text("grant_type").or_else(|| text("grantType")).map(|grant| grant.chars().take(60).collect());
+    Facts { endpoint, instance_id, grant_type }
+}
+
+/// Writes down known mistakes (sections 1.4 and 11).
+fn find(world: &mut World, parts: &Parts, bytes: &Bytes, facts: &Facts, at_ms: i64) {
+    let path = parts.uri.path();
+    for header in ["wix-site-id", "wix-account-id"] {
+        if parts.headers.contains_key(header) {
+            world.find(
+                at_ms,
+                path,
+                "forbidden_header",
+                format!("{header} belongs to API keys, not to app tokens (1.4)"),
+            );
+        }
+    }
+    let query = fields::query(&parts.uri);
+    for (wrong, right) in [("client_id", "appId"), ("redirect_uri", "redirectUrl"), ("redirectURL", "redirectUrl")] {
+        if facts.endpoint == Endpoint::Install && query.contains_key(wrong) {
+            world.find(at_ms, path, "wrong_parameter", format!("{wrong} is not a parameter here; {right} is (3.3)"));
+        }
+    }
+    let oauth = matches!(facts.endpoint, Endpoint::Oauth2Token | Endpoint::OauthAccess);
+    if oauth && parts.headers.contains_key(AUTHORIZATION) {
+        world.find(at_ms, path, "needless_authorization", "token calls carry no Authorization header (1.1)");
+    }
+    if facts.endpoint == Endpoint::OauthAccess
+        && fields::read(&parts.headers, bytes).is_some_and(|body| body.contains_key("grantType"))
+    {
+        world.find(at_ms, path, "camel_case", "this endpoint takes snake_case (2.3)");
+    }
+}
+
+/// Counts the call and says whether it is one too many in this minute.
+fn limit(world: &mut World, facts: &Facts, now_ms: i64) -> Option<TooMany> {
+    let most = usize::try_from(world.switches.rate_limit_per_minute).unwrap_or(usize::MAX);
+    let retry_after = Some(world.switches.rate_limit_retry_after_seconds).filter(|seconds| *seconds > 0);
+    let api = !matches!(facts.endpoint, Endpoint::Install | Endpoint::AppInstaller | Endpoint::CloseWindow);
+    let instance_id = facts.instance_id.as_ref().filter(|id| api && most > 0 && world.instances.contains_key(*id))?;
+    let recent = world.recent_calls.entry(instance_id.clone()).or_default();
+    while recent.front().is_some_and(|at_ms| now_ms - at_ms >= 60_000) {
+        recent.pop_front();
+    }
+    if recent.len() >= most {
+        return Some(TooMany { retry_after });
+    }
+    recent.push_back(now_ms);
+    None
+}
+
+fn too_many(retry_after: Option<u32>) -> Response {
+    let mut answer = WixError::rest(429, "RESOURCE_EXHAUSTED", "too many requests").into_response();
+    if let Some(seconds) = retry_after {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
+}
+
+/// Meets a call with a fault; `run` is the true answer, which some faults still need.
+async fn strike(fault: Kind, line: &Line, run: impl Future<Output = Response>) -> Response {
+    match fault {
+        Kind::Status { status, body, content_type } => {
+            let mut answer = Response::new(Body::from(body));
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            if let Some(value) = content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
+                answer.headers_mut().insert(axum::http::header::CONTENT_TYPE, value);
+            }
+            answer
+        }
+        Kind::RateLimited { retry_after } => too_many(retry_after),
+        Kind::Delay { delay_ms } => {
+            tokio::time::sleep(std::time::Duration::from_millis(u64::from(delay_ms))).await;
+            run.await
+        }
+        Kind::Cut { processed } => {
+            if processed {
+                run.await;
+            }
+            line.cut();
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+        Kind::CutBody => cut_body(run.await).await,
+        Kind::MalformedJson => rewrite(run.await, |body| body.slice(..body.len() / 2)).await,
+        Kind::WrongTypes => {
+            edit(run.await, |fields| fields.values_mut().for_each(|value| *value = faults::of_another_type(value)))
+                .await
+        }
+        Kind::DropField { field } => edit(run.await, |fields| drop(fields.remove(&field))).await,
+        Kind::ReplaceField { field, value } => edit(run.await, |fields| drop(fields.insert(field, value))).await,
+    }
+}
+
+/// The answer with its body made anew.
+async fn rewrite(answer: Response, make: impl FnOnce(Bytes) -> Bytes) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    let bytes = to_bytes(body, LIMIT).await.unwrap_or_default();
+    Response::from_parts(parts, Body::from(make(bytes)))
+}
+
+/// The answer with the fields of its JSON changed.
+async fn edit(answer: Response, act: impl FnOnce(&mut Map<String, Value>)) -> Response {
+    rewrite(answer, |bytes| match serde_json::from_slice::<Map<String, Value>>(&bytes) {
+        Ok(mut fields) => {
+            act(&mut fields);
+            Value::Object(fields).to_string().into()
+        }
+        Err(_) => bytes,
+    })
+    .await
+}
+
+/// The answer's head with its true length, half the body, and then a broken connection.
+async fn cut_body(answer: Response) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    let bytes = to_bytes(body, LIMIT).await.unwrap_or_default();
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    let half = bytes.slice(..bytes.len() / 2);
+    // The pause lets head and half leave before the connection breaks.
+    let broken = async {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    };
+    let pieces = stream::once(async { Ok(half) }).chain(stream::once(broken));
+    Response::from_parts(parts, Body::from_stream(pieces))
+}

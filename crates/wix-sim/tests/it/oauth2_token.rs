@@ -1,0 +1,120 @@
+//! `POST /oauth2/token` (sections 1.1 to 1.4).
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, FORM, read};
+
+#[tokio::test]
+async fn a_token_is_minted_for_an_installed_instance() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let answer = bench.client.post(bench.url("/oauth2/token")).json(&bench.credentials(&id)).send().await.unwrap();
+    assert!(answer.headers().contains_key("x-wix-request-id"));
+    let (status, body) = read(answer).await;
+    assert_eq!(status, 200);
+    assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(14_400)));
+    let token = body["access_token"].as_str().unwrap();
+    assert!(token.starts_with("OauthNG.JWS."), "{token}");
+    assert_eq!(token.matches('.').count(), 4);
+    assert_eq!(bench.with_token("/apps/v1/instance", token).await.0, 200);
+    assert_eq!(bench.with_token("/apps/v1/instance", &format!("Bearer {token}")).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_form_body_is_taken_unless_the_switch_says_no() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let body = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&instance_id={id}",
+        bench.app.app_id, bench.app.app_secret
+    );
+    let send = async || {
+        let request = bench.client.post(bench.url("/oauth2/token")).header("content-type", FORM).body(body.clone());
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(send().await, 200);
+    bench.switch(json!({"token_accept_form": false})).await;
+    assert_eq!(send().await, 400);
+}
+
+/// Sends the credentials with one field changed, or taken away where the value is null.
+async fn changed(bench: &Bench, id: &str, field: &str, value: Value) -> (u16, Value) {
+    let mut body = bench.credentials(id);
+    if value.is_null() {
+        body.as_object_mut().unwrap().remove(field);
+    } else {
+        body[field] = value;
+    }
+    bench.post("/oauth2/token", body).await
+}
+
+#[tokio::test]
+async fn each_wrong_field_has_its_own_refusal() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let cases = [
+        ("client_secret", json!("wrong"), 401, "invalid_client"),
+        ("client_id", json!("11111111-2222-4333-8444-555555555555"), 401, "invalid_client"),
+        ("grant_type", json!("password"), 400, "unsupported_grant_type"),
+        ("grant_type", Value::Null, 400, "invalid_request"),
+        ("client_id", Value::Null, 400, "invalid_request"),
+        ("client_secret", Value::Null, 400, "invalid_request"),
+        ("instance_id", Value::Null, 400, "invalid_request"),
+        ("instance_id", json!(7), 400, "invalid_request"),
+        ("instance_id", json!("not a guid"), 400, "invalid_request"),
+    ];
+    for (field, value, status, error) in cases {
+        let answer = changed(&bench, &id, field, value.clone()).await;
+        assert_eq!((answer.0, answer.1["error"].as_str()), (status, Some(error)), "{field} = {value}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_a_removed_and_the_nil_instance_are_404() {
+    let bench = Bench::new().await;
+    let removed = bench.install().await;
+    bench.control(&format!("instances/{removed}/remove"), json!({})).await;
+    for id in ["aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee", "00000000-0000-0000-0000-000000000000", &removed] {
+        let (status, body) = bench.post("/oauth2/token", bench.credentials(id)).await;
+        assert_eq!(status, 404, "{id}");
+        assert_eq!(body["details"]["applicationError"]["code"], "NOT_FOUND", "{id}");
+    }
+    bench.switch(json!({"removed_instance_status": 403})).await;
+    assert_eq!(bench.post("/oauth2/token", bench.credentials(&removed)).await.0, 403);
+}
+
+#[tokio::test]
+async fn a_token_dies_after_its_four_hours_and_with_the_removal() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let token = bench.token(&id).await;
+    bench.control("clock", json!({"advance_seconds": 14_390})).await;
+    assert_eq!(bench.with_token("/apps/v1/instance", &token).await.0, 200);
+    bench.control("clock", json!({"advance_seconds": 11})).await;
+    assert_eq!(bench.with_token("/apps/v1/instance", &token).await.0, 401);
+
+    let token = bench.token(&id).await;
+    bench.control(&format!("instances/{id}/remove"), json!({})).await;
+    assert_eq!(bench.with_token("/apps/v1/instance", &token).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_removal_leaves_tokens_alone_where_the_switch_says_so() {
+    let bench = Bench::new().await;
+    bench.switch(json!({"removal_kills_access_tokens": false})).await;
+    let id = bench.install().await;
+    let token = bench.token(&id).await;
+    bench.control(&format!("instances/{id}/remove"), json!({})).await;
+    assert_eq!(bench.with_token("/apps/v1/instance", &token).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_bound_token_is_exchanged_for_a_free_one() {
+    let bench = Bench::new().await;
+    let token = bench.token(&bench.install().await).await;
+    let body =
+        json!({"grant_type": "strip_bound_session", "client_secret": bench.app.app_secret, "access_token": token});
+    let (status, answer) = bench.post("/oauth2/token", body).await;
+    assert_eq!((status, &answer["expires_in"]), (200, &json!(14_400)));
+    assert_ne!(answer["access_token"], token.as_str());
+}

@@ -1,0 +1,71 @@
+//! `POST /oauth2/token-info` (section 1.5).
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, text};
+
+async fn info(bench: &Bench, token: &str) -> (u16, Value) {
+    bench.post("/oauth2/token-info", json!({"token": token})).await
+}
+
+#[tokio::test]
+async fn a_live_token_says_whose_it_is_in_true_types() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let (status, answer) = info(&bench, &bench.token(&id).await).await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["active"], true);
+    assert_eq!(answer["subjectType"], "APP");
+    assert_eq!(answer["clientId"], bench.app.app_id.as_str());
+    assert_eq!(answer["instanceId"], id.as_str());
+    assert_eq!(answer["exp"].as_i64().unwrap() - answer["iat"].as_i64().unwrap(), 14_400);
+}
+
+#[tokio::test]
+async fn the_strings_of_the_documentation_sample_are_a_switch() {
+    let bench = Bench::new().await;
+    bench.switch(json!({"token_info_strings": true, "token_info_account_id": false})).await;
+    let token = bench.token(&bench.install().await).await;
+    let (_, answer) = info(&bench, &token).await;
+    assert_eq!(answer["active"], "true");
+    assert!(answer["exp"].as_str().unwrap().parse::<i64>().is_ok());
+    assert!(answer.get("accountId").is_none());
+    assert_eq!(info(&bench, "garbage").await.1["active"], "false");
+}
+
+#[tokio::test]
+async fn an_unknown_or_expired_token_is_inactive_or_refused_by_switch() {
+    let bench = Bench::new().await;
+    let token = bench.token(&bench.install().await).await;
+    bench.control("clock", json!({"advance_seconds": 14_401})).await;
+    for token in [token.as_str(), "garbage"] {
+        assert_eq!(info(&bench, token).await, (200, json!({"active": false})));
+    }
+    bench.switch(json!({"token_info_unknown_status": 401})).await;
+    assert_eq!(info(&bench, &token).await.0, 401);
+    assert_eq!(bench.post("/oauth2/token-info", json!({})).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_signed_instance_value_is_a_token_too_until_its_four_hours_are_over() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let signed = text(&bench.control("signed-instance", json!({"instance_id": id})).await["instance"]);
+    let (_, answer) = info(&bench, &signed).await;
+    assert_eq!((&answer["active"], &answer["subjectType"]), (&json!(true), &json!("USER")));
+    assert_eq!(answer["instanceId"], id.as_str());
+
+    let body = json!({"instance_id": id, "secret": "another"});
+    let forged = text(&bench.control("signed-instance", body).await["instance"]);
+    assert_eq!(info(&bench, &forged).await.1["active"], false);
+    bench.control("clock", json!({"advance_seconds": 14_401})).await;
+    assert_eq!(info(&bench, &signed).await.1["active"], false);
+}
+
+#[tokio::test]
+async fn a_signed_instance_value_is_no_access_token() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let signed = text(&bench.control("signed-instance", json!({"instance_id": id})).await["instance"]);
+    assert_eq!(bench.with_token("/apps/v1/instance", &signed).await.0, 400);
+}

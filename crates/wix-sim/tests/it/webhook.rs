@@ -1,0 +1,189 @@
+//! Webhooks on the wire: form, acceptance, time limit, retries, order (section 4).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wix_sim::Settings;
+
+use crate::bench::{Bench, Hook, REDIRECT, text};
+
+async fn bench(hook: &Hook) -> Bench {
+    Bench::with(Settings { webhook_url: Some(hook.url.clone()), ..Settings::default() }).await
+}
+
+async fn deliveries(bench: &Bench, query: &str) -> Value {
+    bench.get(&format!("/_sim/deliveries?{query}")).await.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn an_install_is_delivered_as_one_jwt_in_plain_text() {
+    let hook = Hook::new(&[]).await;
+    let bench = bench(&hook).await;
+    bench.install().await;
+    let received = &hook.wait_for(1).await[0];
+    assert_eq!(received.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(received.body.matches('.').count(), 2);
+    assert!(received.body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
+    let answer = deliveries(&bench, "wait_ms=5000").await;
+    assert_eq!(answer["settled"], true);
+    assert_eq!(answer["deliveries"][0]["outcome"], "delivered");
+    assert_eq!(answer["deliveries"][0]["attempts"][0]["status"], 200);
+}
+
+#[tokio::test]
+async fn the_content_type_can_be_another_or_none() {
+    let hook = Hook::new(&[]).await;
+    let bench = bench(&hook).await;
+    bench.switch(json!({"webhook_content_type": ""})).await;
+    bench.install().await;
+    assert_eq!(hook.wait_for(1).await[0].content_type, None);
+    bench.switch(json!({"webhook_content_type": "application/jwt"})).await;
+    bench.install().await;
+    assert_eq!(hook.wait_for(2).await[1].content_type.as_deref(), Some("application/jwt"));
+}
+
+#[tokio::test]
+async fn only_exactly_200_counts_as_delivered() {
+    let hook = Hook::new(&[(204, 0), (201, 0), (302, 0), (500, 0)]).await;
+    let bench = bench(&hook).await;
+    bench.switch(json!({"webhook_retry_schedule_seconds": [1, 1, 1, 1], "time_scale": 100})).await;
+    bench.install().await;
+    let answer = deliveries(&bench, "wait_ms=5000").await;
+    let attempts = answer["deliveries"][0]["attempts"].as_array().unwrap();
+    let seen: Vec<_> = attempts.iter().map(|attempt| attempt["status"].as_u64().unwrap()).collect();
+    assert_eq!(seen, [204, 201, 302, 500, 200]);
+    let bodies: Vec<_> = hook.received().into_iter().map(|received| received.body).collect();
+    assert!(bodies.iter().all(|body| *body == bodies[0]), "a retry carries the same bytes");
+}
+
+#[tokio::test]
+async fn any_2xx_counts_where_the_switch_says_so() {
+    let hook = Hook::new(&[(204, 0)]).await;
+    let bench = bench(&hook).await;
+    bench.switch(json!({"webhook_only_200": false})).await;
+    bench.install().await;
+    assert_eq!(deliveries(&bench, "wait_ms=5000").await["deliveries"][0]["outcome"], "delivered");
+}
+
+#[tokio::test]
+async fn an_answer_after_1250_ms_is_too_late() {
+    let hook = Hook::new(&[(200, 2_500)]).await;
+    let bench = bench(&hook).await;
+    bench.install().await;
+    let answer = deliveries(&bench, "wait_ms=5000&until=attempted").await;
+    let delivery = &answer["deliveries"][0];
+    assert_eq!((&delivery["outcome"], &delivery["attempts"][0]["outcome"]), (&json!("pending"), &json!("timed_out")));
+    let took = delivery["attempts"][0]["duration_ms"].as_i64().unwrap();
+    assert!(took >= 1_200, "{took}");
+}
+
+#[tokio::test]
+async fn retries_follow_wixs_schedule_by_the_simulated_clock_and_end_after_twelve() {
+    let hook = Hook::new(&[(500, 0); 13]).await;
+    let bench = bench(&hook).await;
+    bench.install().await;
+    let waits = [60, 600, 3_600, 7_200, 7_200, 7_200, 14_400, 14_400, 14_400, 28_800, 28_800, 43_200];
+    let mut last = Value::Null;
+    for (done, wait) in waits.into_iter().enumerate() {
+        hook.wait_for(done + 1).await;
+        last = loop {
+            let answer = deliveries(&bench, "").await;
+            if answer["deliveries"][0]["attempts"].as_array().unwrap().len() == done + 1 {
+                break answer["deliveries"][0].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        let due = last["next_attempt_at_ms"].as_i64().unwrap() - last["attempts"][done]["at_ms"].as_i64().unwrap();
+        assert_eq!(due, wait * 1000, "before retry {}", done + 1);
+        bench.control("clock", json!({"advance_seconds": wait})).await;
+    }
+    assert_eq!(last["outcome"], "pending");
+    let end = deliveries(&bench, "wait_ms=5000").await;
+    assert_eq!(end["deliveries"][0]["outcome"], "given_up");
+    assert_eq!(end["deliveries"][0]["attempts"].as_array().unwrap().len(), 13);
+}
+
+#[tokio::test]
+async fn a_retry_can_be_signed_anew() {
+    let hook = Hook::new(&[(500, 0)]).await;
+    let bench = bench(&hook).await;
+    bench.switch(json!({"webhook_retry_signature": "fresh_iat", "webhook_iat_clock": "simulated"})).await;
+    bench.install().await;
+    hook.wait_for(1).await;
+    deliveries(&bench, "wait_ms=2000&until=attempted").await;
+    bench.control("clock", json!({"advance_seconds": 60})).await;
+    let received = hook.wait_for(2).await;
+    assert_ne!(received[0].body, received[1].body);
+}
+
+#[tokio::test]
+async fn deliveries_can_be_doubled_dropped_held_and_turned_round() {
+    let hook = Hook::new(&[]).await;
+    let bench = bench(&hook).await;
+    bench.switch(json!({"webhook_duplicates": 1})).await;
+    bench.install().await;
+    let received = hook.wait_for(2).await;
+    assert_eq!(received[0].body, received[1].body);
+
+    bench.switch(json!({"webhook_duplicates": 0, "webhook_drop": true})).await;
+    bench.install().await;
+    assert_eq!(deliveries(&bench, "").await["deliveries"][2]["outcome"], "dropped");
+
+    bench.switch(json!({"webhook_drop": false, "webhook_hold": true})).await;
+    let id = bench.install().await;
+    bench.control(&format!("instances/{id}/remove"), json!({})).await;
+    assert_eq!(hook.received().len(), 2);
+    let released = bench.control("deliveries/release", json!({"reverse": true})).await;
+    let ids = released["delivery_ids"].as_array().unwrap();
+    assert!(ids[0].as_u64() > ids[1].as_u64(), "{released}");
+    assert_eq!(hook.wait_for(4).await.len(), 4);
+}
+
+#[tokio::test]
+async fn the_webhook_comes_before_or_after_the_redirect_as_the_switch_says() {
+    let hook = Hook::new(&[(200, 150)]).await;
+    let bench = bench(&hook).await;
+    let path = format!("/installer/install?appId={}&redirectUrl={}", bench.app.app_id, REDIRECT.replace('?', "%3F"));
+    bench.switch(json!({"auto_approve": true, "webhook_order": "before_redirect"})).await;
+    assert_eq!(bench.get(&path).await.status(), 302);
+    let answer = deliveries(&bench, "").await;
+    assert_eq!(answer["deliveries"][0]["outcome"], "delivered");
+    bench.switch(json!({"webhook_order": "after_redirect", "webhook_after_redirect_ms": 800})).await;
+    assert_eq!(bench.get(&path).await.status(), 302);
+    assert_eq!(deliveries(&bench, "").await["deliveries"].as_array().unwrap().len(), 1);
+    hook.wait_for(2).await;
+}
+
+#[tokio::test]
+async fn without_a_webhook_url_nothing_is_sent_and_that_is_written_down() {
+    let bench = Bench::new().await;
+    bench.install().await;
+    assert_eq!(deliveries(&bench, "").await["deliveries"][0]["outcome"], "not_configured");
+}
+
+#[tokio::test]
+async fn a_hand_made_message_is_sent_once_and_its_delivery_answered() {
+    let hook = Hook::new(&[(401, 0)]).await;
+    let bench = bench(&hook).await;
+    let made = bench.control("webhooks", json!({"key": "other", "content_type": "application/json"})).await;
+    assert_eq!(made["delivery"]["outcome"], "given_up");
+    assert_eq!(made["delivery"]["attempts"][0]["status"], 401);
+    assert_eq!(hook.received()[0].body, text(&made["jwt"]));
+    assert_eq!(hook.received()[0].content_type.as_deref(), Some("application/json"));
+    let made = bench.control("webhooks", json!({"send": false})).await;
+    assert_eq!((made.get("delivery"), hook.received().len()), (None, 1));
+}
+
+#[tokio::test]
+async fn every_catalogue_event_can_be_sent_and_unknown_ones_need_data() {
+    let hook = Hook::new(&[]).await;
+    let bench = bench(&hook).await;
+    let id = bench.install().await;
+    let path = format!("instances/{id}/events");
+    bench.control(&path, json!({"event_type": "InvoiceStatusUpdated"})).await;
+    assert_eq!(bench.post(&format!("/_sim/{path}"), json!({"event_type": "Nope"})).await.0, 400);
+    bench.control(&path, json!({"event_type": "Nope", "data": {"z": 1, "a": 2}})).await;
+    assert_eq!(hook.wait_for(3).await.len(), 3);
+    bench.control("test-webhook", json!({})).await;
+    assert_eq!(hook.wait_for(4).await.len(), 4);
+}
