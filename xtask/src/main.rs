@@ -1,2 +1,76 @@
-//! The only automation.
-fn main() {}
+//! The only automation of wix-edge: `cargo xtask <task>` sets up what a task needs, and does it.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "telling a person what happens is what this is for")]
+
+mod build;
+mod chrome;
+mod dev;
+mod http;
+mod keygen;
+mod npm;
+mod process;
+mod setup;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Builds, runs and proves wix-edge.
+///
+/// Every task first installs what it needs and finds missing; only the first run takes some minutes.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Runs the Worker and a simulated Wix on this machine, ready to be clicked through
+    Dev(dev::Options),
+    /// Proves everything: lint, wasm build, unit tests, and the real Worker with a real browser
+    Test(test::Options),
+    /// Checks formatting and lints only
+    Check,
+    /// Builds the Worker into build/; wrangler runs this by itself
+    Build(build::Options),
+    /// Prints a fresh API key and a fresh sealing key, with their configuration entries
+    Keygen(keygen::Options),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
+        Task::Dev(options) => dev::run(&Workspace::find()?, &options),
+        Task::Test(options) => test::run(&Workspace::find()?, &options),
+        Task::Check => test::check(&Workspace::find()?),
+        Task::Build(options) => build::run(&Workspace::find()?, &options),
+        Task::Keygen(options) => keygen::run(&options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,285 @@
+//! `cargo xtask dev`: the Worker and a simulated Wix on this machine, ready to be clicked through.
+//!
+//! The Worker runs as wrangler runs it, in workerd with a local KV, on `localhost`; the simulator on `127.0.0.1`. These
+//! two names are different sites to a browser, as an app and Wix are. Keys and secrets are made anew at each start; the
+//! simulator remembers nothing from the last time, and so the Worker's store begins empty too.
+
+mod settings;
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use leash::Leash;
+
+use crate::build::{self, Profile};
+use crate::dev::settings::Settings;
+use crate::setup::{self, Lock};
+use crate::workspace::Workspace;
+use crate::{http, process};
+
+const WORKER_PORT: u16 = 8787;
+const SIMULATOR_PORT: u16 = 8790;
+/// wrangler builds before it starts, and a change made meanwhile makes that a real build.
+const WORKER_START: Duration = Duration::from_mins(5);
+const SIMULATOR_START: Duration = Duration::from_secs(20);
+const READY: Duration = Duration::from_mins(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// `cargo xtask dev`
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The Worker's port; without this, 8787 or the next free one
+    #[arg(long)]
+    port: Option<u16>,
+    /// The simulator's port; without this, 8790 or the next free one
+    #[arg(long)]
+    sim_port: Option<u16>,
+    /// Runs the Worker as it is deployed: smaller and faster, but slow to build after a change
+    #[arg(long)]
+    release: bool,
+}
+
+/// Sets up, builds, runs both until Ctrl-C.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let Some(_lock) = Lock::try_take(&workspace.dev().join("lock"))? else {
+        bail!("`cargo xtask dev` runs in this folder already; end that one first");
+    };
+    let worker_port = choose_port("the Worker", "--port", options.port, WORKER_PORT, None)?;
+    let sim_port = choose_port("the simulator", "--sim-port", options.sim_port, SIMULATOR_PORT, Some(worker_port))?;
+
+    let tools = setup::ensure(workspace)?;
+    println!("==> building the Worker and the simulator (the first time: a minute or two)");
+    build::build(workspace, &tools, if options.release { Profile::Release } else { Profile::Dev })?;
+    process::run(process::cargo().args(["build", "--package", "wix-sim"]).current_dir(&workspace.root))?;
+
+    let interrupted = Interrupted::watch()?;
+    let outcome = serve(workspace, options, &interrupted, worker_port, sim_port);
+    // What it holds is of no more use, and would only lie about.
+    let _ = fs::remove_file(settings_file(workspace));
+    match outcome {
+        Err(_) if interrupted.is_set() => say("\nended"),
+        Err(error) => return Err(error),
+        Ok(()) => say("\nended"),
+    }
+    Ok(())
+}
+
+/// Returns when the person has had enough. Whatever was started ends as this returns, however it returns.
+fn serve(
+    workspace: &Workspace,
+    options: &Options,
+    interrupted: &Interrupted,
+    worker_port: u16,
+    sim_port: u16,
+) -> Result<()> {
+    let settings = Settings::generate(worker_port, sim_port)?;
+
+    println!("==> starting the simulator");
+    let mut simulator = Shown::new("sim");
+    let mut sim_process = simulator.spawn("the simulator", &simulator_command(workspace, &settings))?;
+    await_line(&mut sim_process, interrupted, SIMULATOR_START, "Wix simulator ready on ")?;
+    let app = http::get(&format!("{}/_sim/app", settings.simulator_url))?;
+    let public_key = settings::public_key(&app.body)?;
+
+    println!("==> starting the Worker");
+    let store = workspace.dev().join("kv");
+    if store.exists() {
+        fs::remove_dir_all(&store).with_context(|| format!("{} cannot be emptied", store.display()))?;
+    }
+    let file = settings_file(workspace);
+    settings.write(&file, &public_key)?;
+    let mut worker = Shown::new("worker");
+    let command = worker_command(workspace, options, &settings, &file, &store)?;
+    let mut worker_process = worker.spawn("the Worker", &command)?;
+    await_line(&mut worker_process, interrupted, WORKER_START, "Ready on ")?;
+    worker.show();
+    await_readiness(&mut worker_process, interrupted, &settings)?;
+
+    say(&settings.welcome());
+    simulator.show();
+    while !interrupted.wait(LOOK_AGAIN) {
+        worker_process.check_running()?;
+        sim_process.check_running()?;
+    }
+    say("\nending the Worker and the simulator");
+    Ok(())
+}
+
+fn simulator_command(workspace: &Workspace, settings: &Settings) -> Command {
+    let worker = &settings.worker_url;
+    let mut command = Command::new(workspace.target.join("debug/wix-sim"));
+    command
+        .args(["--port", &settings.sim_port.to_string()])
+        .args(["--app-id", &settings.app_id])
+        .args(["--app-url", &format!("{worker}/install")])
+        .args(["--redirect-url", &format!("{worker}/redirect")])
+        .args(["--webhook-url", &format!("{worker}/webhook")])
+        .args(["--app-records-url", &format!("{worker}/v1/instances")])
+        // A secret among the arguments would be seen by everybody on this machine.
+        .env("WIX_SIM_APP_SECRET", &settings.app_secret)
+        .env("WIX_SIM_APP_RECORDS_KEY", &settings.api_key.secret)
+        .current_dir(&workspace.root);
+    command
+}
+
+fn worker_command(
+    workspace: &Workspace,
+    options: &Options,
+    settings: &Settings,
+    file: &Path,
+    store: &Path,
+) -> Result<Command> {
+    let mut command = Command::new(workspace.npm_bin("wrangler"));
+    command
+        .args(["dev", "--port", &settings.worker_port.to_string(), "--inspector-port", "0"])
+        .args(["--show-interactive-dev-session=false", "--persist-to"])
+        .arg(store)
+        .arg("--env-file")
+        .arg(file)
+        // No questions, no news about itself, and no look-up on the network at the start.
+        .env("CI", "1")
+        .env("WRANGLER_SEND_METRICS", "false")
+        .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
+        .current_dir(&workspace.root);
+    if options.release {
+        command.env_remove(build::DEV_VARIABLE);
+    } else {
+        command.env(build::DEV_VARIABLE, "1");
+    }
+    process::with_node(workspace, &mut command)?;
+    Ok(command)
+}
+
+fn settings_file(workspace: &Workspace) -> std::path::PathBuf {
+    workspace.dev().join("settings.env")
+}
+
+/// The wished port if it is free; else the usual one, or the next that is free.
+fn choose_port(who: &str, flag: &str, wished: Option<u16>, usual: u16, taken: Option<u16>) -> Result<u16> {
+    let free = |port: u16| Some(port) != taken && leash::is_free(port);
+    if let Some(port) = wished {
+        if !free(port) {
+            bail!("port {port} is taken; give {who} another one with {flag}");
+        }
+        return Ok(port);
+    }
+    let Some(port) = (usual..usual.saturating_add(100)).find(|port| free(*port)) else {
+        bail!("ports {usual} and the hundred after it are taken; choose one for {who} with {flag}");
+    };
+    if port != usual {
+        println!("==> port {usual} is taken: {who} gets {port}");
+    }
+    Ok(port)
+}
+
+/// Waits for a line that contains `wanted`, or until the person interrupts.
+fn await_line(process: &mut Leash, interrupted: &Interrupted, limit: Duration, wanted: &str) -> Result<()> {
+    let until = Instant::now() + limit;
+    loop {
+        match process.wait_for_line(LOOK_AGAIN, |line| line.contains(wanted)) {
+            Ok(_) => return Ok(()),
+            Err(leash::Error::Deadline { name, tail, .. }) if Instant::now() >= until => {
+                bail!("{name} was not ready after {} s; its last lines:\n{tail}", limit.as_secs())
+            }
+            Err(leash::Error::Deadline { .. }) => interrupted.check()?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until the Worker says that nothing is missing. What it misses is printed when it first says so.
+fn await_readiness(process: &mut Leash, interrupted: &Interrupted, settings: &Settings) -> Result<()> {
+    let url = format!("{}/readyz", settings.worker_url);
+    let until = Instant::now() + READY;
+    let mut said = String::new();
+    loop {
+        let now = match http::get(&url) {
+            Ok(answer) if answer.status == 200 => return Ok(()),
+            Ok(answer) => format!("{url} answers {}: {}", answer.status, answer.body),
+            Err(error) => format!("{error:#}"),
+        };
+        if now != said {
+            println!("==> the Worker is not ready yet: {now}");
+            said = now;
+        }
+        if Instant::now() >= until {
+            bail!("the Worker was not ready after {} s: {said}", READY.as_secs());
+        }
+        process.check_running()?;
+        interrupted.check()?;
+        thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// One program's output: kept back while all goes well and nothing is ready, then shown line by line.
+struct Shown {
+    name: &'static str,
+    on: Arc<AtomicBool>,
+}
+
+impl Shown {
+    fn new(name: &'static str) -> Self {
+        Self { name, on: Arc::default() }
+    }
+
+    fn spawn(&mut self, full_name: &str, command: &Command) -> Result<Leash> {
+        let (name, on) = (self.name, Arc::clone(&self.on));
+        let show = move |line: &str| {
+            if on.load(Ordering::Relaxed) {
+                say(&format!("{name:<6} | {line}"));
+            }
+        };
+        Ok(Leash::spawn(full_name, command, show)?)
+    }
+
+    fn show(&self) {
+        self.on.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Ctrl-C, or a wish of the system that this should end.
+struct Interrupted {
+    set: Arc<AtomicBool>,
+    told: mpsc::Receiver<()>,
+}
+
+impl Interrupted {
+    fn watch() -> Result<Self> {
+        let set = Arc::new(AtomicBool::new(false));
+        let (tell, told) = mpsc::channel();
+        let handler = Arc::clone(&set);
+        ctrlc::set_handler(move || {
+            handler.store(true, Ordering::Relaxed);
+            let _ = tell.send(());
+        })
+        .context("Ctrl-C cannot be listened to")?;
+        Ok(Self { set, told })
+    }
+
+    fn is_set(&self) -> bool {
+        self.set.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.is_set() {
+            bail!("interrupted");
+        }
+        Ok(())
+    }
+
+    fn wait(&self, limit: Duration) -> bool {
+        self.is_set() || self.told.recv_timeout(limit).is_ok()
+    }
+}
+
+/// Prints, also where nobody listens any more: a closed terminal is no reason to leave processes behind.
+fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}

@@ -1,0 +1,170 @@
+//! What the Worker and the simulator are configured with for one run of `cargo xtask dev`.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::keygen::{self, ApiKey};
+
+/// Ports, origins, and secrets made up for this run.
+#[derive(Debug)]
+pub struct Settings {
+    pub worker_port: u16,
+    pub sim_port: u16,
+    /// The Worker's origin.
+    pub worker_url: String,
+    /// The simulator's origin.
+    pub simulator_url: String,
+    pub app_id: String,
+    pub app_secret: String,
+    pub api_key: ApiKey,
+    sealing_key: String,
+}
+
+impl Settings {
+    pub fn generate(worker_port: u16, sim_port: u16) -> Result<Self> {
+        Ok(Self {
+            worker_port,
+            sim_port,
+            worker_url: format!("http://localhost:{worker_port}"),
+            simulator_url: format!("http://127.0.0.1:{sim_port}"),
+            app_id: guid()?,
+            app_secret: guid()?,
+            api_key: ApiKey::generate("dev", &keygen::SCOPES.join("+"))?,
+            sealing_key: keygen::sealing_key()?,
+        })
+    }
+
+    /// Writes the Worker's configuration, as a file that nobody else may read.
+    pub fn write(&self, path: &Path, public_key: &str) -> Result<()> {
+        if path.exists() {
+            fs::remove_file(path)?;
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+        file.write_all(self.lines(public_key).as_bytes())?;
+        Ok(())
+    }
+
+    /// No value holds a quote, a `$` or a line's end, all of which mean something in such a file.
+    fn lines(&self, public_key: &str) -> String {
+        let values = [
+            ("ENVIRONMENT", "development"),
+            ("FINISH_CONFIGURATION", "on-install"),
+            ("WIX_API_URL", &self.simulator_url),
+            ("WIX_SITE_URL", &self.simulator_url),
+            ("WIX_APP_ID", &self.app_id),
+            ("WIX_APP_SECRET", &self.app_secret),
+            ("WIX_PUBLIC_KEYS", public_key),
+            ("SEALING_KEYS", &self.sealing_key),
+            ("API_KEYS", &self.api_key.entry),
+        ];
+        values.iter().fold(String::new(), |text, (name, value)| text + name + "=\"" + value + "\"\n")
+    }
+
+    /// What a person wants to know once both are ready.
+    pub fn welcome(&self) -> String {
+        let Self { worker_url, simulator_url, api_key, .. } = self;
+        let key = &api_key.secret;
+        format!(
+            "
+────────────────────────────────────────────────────────────────────────────────
+  Ready.
+
+  1. Open the simulated Wix and press \"Install app\":
+
+       {simulator_url}
+
+  2. The Worker's own page:
+
+       {worker_url}
+
+  3. Ask the Worker for an access token, with the instance id that the
+     simulator's page shows after the install:
+
+       curl -X POST {worker_url}/v1/instances/INSTANCE_ID/token \\
+         -H 'Authorization: Bearer {key}'
+
+     The API key may do everything, on this machine, until Ctrl-C:
+
+       {key}
+
+  A change under src/ or crates/core/src/ is built and loaded as it is saved.
+  Ctrl-C ends it all.
+────────────────────────────────────────────────────────────────────────────────
+"
+        )
+    }
+}
+
+/// The app's public key out of the simulator's answer: the base64 of the DER, on one line as the file needs it.
+pub fn public_key(answer: &str) -> Result<String> {
+    let app: Value = serde_json::from_str(answer).context("the simulator's description of the app is no JSON")?;
+    let key = app.get("public_key_base64").and_then(Value::as_str);
+    Ok(key.context("the simulator names no public key")?.to_owned())
+}
+
+/// A random GUID (RFC 9562, version 4), which is what Wix's app ids and secrets look like.
+fn guid() -> Result<String> {
+    let number = u128::from_be_bytes(keygen::random()?);
+    let (version, variant) = (76, 62);
+    let number = number & !((0xf << version) | (0x3 << variant)) | (0x4 << version) | (0x2 << variant);
+    let hex = keygen::hex(&number.to_be_bytes());
+    let mut rest = hex.as_str();
+    let mut groups = Vec::new();
+    for length in [8, 4, 4, 4, 12] {
+        let (group, after) = rest.split_at(length);
+        groups.push(group);
+        rest = after;
+    }
+    Ok(groups.join("-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, guid, public_key};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use tempfile::TempDir;
+
+    #[test]
+    fn a_guid_is_of_version_4() {
+        let guid = guid().expect("randomness");
+        let lengths: Vec<usize> = guid.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert_eq!(guid.as_bytes()[14], b'4', "{guid}");
+        assert!(b"89ab".contains(&guid.as_bytes()[19]), "{guid}");
+    }
+
+    #[test]
+    fn an_answer_without_a_public_key_is_refused() {
+        assert_eq!(public_key(r#"{"public_key_base64":"MIIB=="}"#).expect("there is one"), "MIIB==");
+        public_key("{}").expect_err("there is none");
+    }
+
+    #[test]
+    fn the_settings_are_for_their_owner_alone() {
+        let folder = TempDir::new().expect("a folder");
+        let path = folder.path().join("settings.env");
+        fs::write(&path, "left over").expect("written");
+        Settings::generate(1, 2).expect("randomness").write(&path, "MIIB").expect("written");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        let text = fs::read_to_string(&path).expect("there");
+        assert!(text.contains("WIX_PUBLIC_KEYS=\"MIIB\"\n") && !text.contains('$'), "{text}");
+    }
+
+    #[test]
+    fn the_worker_is_never_told_the_api_key_itself() {
+        let settings = Settings::generate(1, 2).expect("randomness");
+        assert!(!settings.lines("MIIB").contains(&settings.api_key.secret));
+        assert!(settings.welcome().contains(&settings.api_key.secret));
+    }
+}

@@ -1,0 +1,27 @@
+//! Asking a server on this machine.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+/// What it answered, whatever the status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body, as text.
+    pub body: String,
+}
+
+/// `GET url`, with five seconds for everything.
+pub fn get(url: &str) -> Result<Answer> {
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(5)))
+        .http_status_as_error(false)
+        .proxy(None)
+        .build()
+        .new_agent();
+    let mut answer = agent.get(url).call().with_context(|| format!("{url} does not answer"))?;
+    let body = answer.body_mut().read_to_string().with_context(|| format!("{url} broke off its answer"))?;
+    Ok(Answer { status: answer.status().as_u16(), body })
+}

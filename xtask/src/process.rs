@@ -1,0 +1,109 @@
+//! Running other programs, with an environment that nothing leaked into.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::workspace::Workspace;
+
+/// `cargo`, without what the cargo that runs xtask has set for it: build scripts are told of these variables and would
+/// start again for nothing, now and at the user's next own `cargo build`.
+pub fn cargo() -> Command {
+    without_cargos_own(Command::new("cargo"))
+}
+
+/// `cargo` or a program that runs it, for wasm: flags that somebody wants for this machine are not for the Worker.
+pub fn for_wasm(program: impl AsRef<OsStr>) -> Command {
+    let mut command = without_cargos_own(Command::new(program));
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        command.env_remove(name);
+    }
+    // worker-build sets this for its own `cargo build`; the same everywhere keeps the artefacts the same.
+    command.env("WASM_BINDGEN_USE_JS_SYS", "1");
+    command
+}
+
+fn without_cargos_own(mut command: Command) -> Command {
+    const EXACT: [&str; 6] = [
+        "CARGO",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_CRATE_NAME",
+        "CARGO_BIN_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+    ];
+    for (name, _) in env::vars_os() {
+        let Some(text) = name.to_str() else { continue };
+        if EXACT.contains(&text) || text.starts_with("CARGO_PKG_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Puts what npm installed, its Node before all, first on the program's search path.
+pub fn with_node(workspace: &Workspace, command: &mut Command) -> Result<()> {
+    let mut path = vec![workspace.root.join("node_modules/.bin")];
+    path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    command.env("PATH", env::join_paths(path).context("the project's folder cannot stand in PATH")?);
+    Ok(())
+}
+
+/// Runs a program to its end, its output going where ours goes.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).status().with_context(|| not_started(command))?;
+    if !status.success() {
+        bail!("`{}` failed ({status})", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs a program to its end and gives what it wrote; its errors go where ours go.
+pub fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().with_context(|| not_started(command))?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", shown(command), output.status);
+    }
+    Ok(output.stdout)
+}
+
+/// The first line that `program --version` writes, or nothing where it cannot be run.
+pub fn version(program: &Path) -> Option<String> {
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+    text.lines().next().map(str::to_owned)
+}
+
+/// Whether a program does its work without complaint; nothing that it writes is shown.
+pub fn succeeds(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Whether a program of this name can be started at all.
+pub fn exists(program: &str) -> bool {
+    let started = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    !started.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// A command as it would be typed, without its environment.
+pub fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(name).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+fn not_started(command: &Command) -> String {
+    format!("`{}` could not be started; is it installed and on PATH?", command.get_program().to_string_lossy())
+}
