@@ -126,3 +126,7 @@ pub async fn finish_configuration<P: Platform>(app: &App<P>, id: &InstanceId) ->
     let configured_at = finish::finish_configuration(app, id).await?;
     Ok(Reply::json(StatusCode::OK, &FinishAnswer { instance_id: id, configured_at }))
 }
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

@@ -94,3 +94,7 @@ fn parse_hex32(text: &str) -> Option<[u8; 32]> {
         .collect();
     bytes?.try_into().ok()
 }
+
+#[cfg(test)]
+#[path = "api_key_tests.rs"]
+mod tests;

@@ -1,1 +1,286 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
+use super::*;
+use crate::fake::jws::{OTHER_PUBLIC_KEY, PUBLIC_KEY};
+use crate::fake::world::{APP_ID, APP_SECRET, SEALING_KEY, config, sha256_hex};
+
+fn faults(changes: &[(&str, &str)]) -> Vec<Fault> {
+    config(changes).err().unwrap_or_default()
+}
+
+fn names(faults: &[Fault]) -> Vec<&'static str> {
+    faults.iter().map(|fault| fault.name).collect()
+}
+
+fn good(changes: &[(&str, &str)]) -> Config {
+    config(changes).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+#[test]
+fn what_is_not_set_has_its_default() {
+    let config = good(&[]);
+    assert_eq!(config.app_id.as_str(), APP_ID);
+    assert_eq!(config.app_secret.expose(), APP_SECRET);
+    assert!(config.app_secret_previous.is_none());
+    assert_eq!(config.public_url, None);
+    assert_eq!(config.wix_api_url, "https://www.wixapis.com");
+    assert_eq!(config.wix_site_url, "https://www.wix.com");
+    assert_eq!(config.after_install_url, None);
+    assert_eq!(config.finish_configuration, FinishConfiguration::OnRequest);
+    assert_eq!(config.clock_offset_seconds, 0);
+}
+
+#[test]
+fn an_empty_value_is_a_missing_one() {
+    let optional = [
+        "WIX_APP_SECRET_PREVIOUS",
+        "PUBLIC_URL",
+        "WIX_API_URL",
+        "WIX_SITE_URL",
+        "FINISH_CONFIGURATION",
+        "AFTER_INSTALL_URL",
+        "ENVIRONMENT",
+        "CLOCK_OFFSET_SECONDS",
+    ];
+    for empty in ["", " ", "\n"] {
+        let config = good(&optional.map(|name| (name, empty)));
+        assert_eq!(config.wix_api_url, "https://www.wixapis.com");
+    }
+}
+
+#[test]
+fn everything_that_is_missing_is_named_at_once() {
+    let Err(faults) = Config::parse(|_| Binding::Missing, false) else { panic!("nothing is no configuration") };
+    assert_eq!(
+        names(&faults),
+        ["WIX_APP_ID", "WIX_PUBLIC_KEYS", "WIX_APP_SECRET", "SEALING_KEYS", "API_KEYS", "INSTANCES"]
+    );
+    for fault in &faults {
+        assert!(fault.fix.contains(fault.name), "{fault:?}");
+        assert!(fault.fix.contains("wrangler") && fault.fix.ends_with('.'), "{fault:?}");
+    }
+}
+
+#[test]
+fn everything_that_is_malformed_is_named_at_once() {
+    let all = [
+        "WIX_APP_ID",
+        "WIX_PUBLIC_KEYS",
+        "WIX_APP_SECRET",
+        "WIX_APP_SECRET_PREVIOUS",
+        "SEALING_KEYS",
+        "API_KEYS",
+        "PUBLIC_URL",
+        "WIX_API_URL",
+        "WIX_SITE_URL",
+        "AFTER_INSTALL_URL",
+        "FINISH_CONFIGURATION",
+        "ENVIRONMENT",
+        "CLOCK_OFFSET_SECONDS",
+    ];
+    assert_eq!(names(&faults(&all.map(|name| (name, "a bad value")))), all);
+}
+
+#[test]
+fn a_number_instead_of_a_text_is_named() {
+    let lookup = |name: &str| if name == "WIX_APP_ID" { Binding::NotText } else { Binding::Missing };
+    let Err(faults) = Config::parse(lookup, true) else { panic!("a number is no app id") };
+    assert_eq!(faults[0].name, "WIX_APP_ID");
+    assert!(faults[0].problem.contains("quotes"), "{}", faults[0].problem);
+    assert_eq!(faults.iter().filter(|fault| fault.name == "WIX_APP_ID").count(), 1);
+
+    let lookup = |name: &str| if name == "CLOCK_OFFSET_SECONDS" { Binding::NotText } else { Binding::Missing };
+    let Err(faults) = Config::parse(lookup, true) else { panic!("nothing else is set") };
+    assert!(names(&faults).contains(&"CLOCK_OFFSET_SECONDS"));
+}
+
+#[test]
+fn a_store_that_is_not_bound_is_named() {
+    let Err(faults) = Config::parse(|_| Binding::Missing, false) else { panic!("no store") };
+    let fault = faults.last().unwrap();
+    assert_eq!(fault.name, "INSTANCES");
+    assert!(fault.fix.contains("kv namespace create INSTANCES"));
+}
+
+#[test]
+fn a_bad_value_is_a_fault_of_its_own_name() {
+    let key_of_31 = format!("k1:{}", STANDARD.encode([7; 31]));
+    let twice = format!("k1:{SEALING_KEY},k1:{SEALING_KEY}");
+    let hash = sha256_hex("key");
+    let no_scope = format!("name:{hash}:root");
+    let second_bad = format!("name:{hash},name");
+    for (name, value) in [
+        ("WIX_APP_ID", "11111111222243338444555555555555"),
+        ("WIX_APP_ID", "00000000-0000-0000-0000-000000000000"),
+        ("WIX_PUBLIC_KEYS", "MIIB"),
+        ("WIX_APP_SECRET", "short"),
+        ("WIX_APP_SECRET", "has blanks in it"),
+        ("WIX_APP_SECRET_PREVIOUS", "short"),
+        ("SEALING_KEYS", SEALING_KEY),
+        ("SEALING_KEYS", &key_of_31),
+        ("SEALING_KEYS", &twice),
+        ("SEALING_KEYS", ","),
+        ("API_KEYS", "name:1234"),
+        ("API_KEYS", &no_scope),
+        ("API_KEYS", &second_bad),
+        ("FINISH_CONFIGURATION", "always"),
+        ("FINISH_CONFIGURATION", "On-Install"),
+        ("ENVIRONMENT", "staging"),
+    ] {
+        assert_eq!(names(&faults(&[(name, value)])), [name], "{value}");
+    }
+}
+
+#[test]
+fn the_entry_of_a_list_is_counted() {
+    let bad = format!("k1:{SEALING_KEY}, k2:AAAA");
+    let problem = &faults(&[("SEALING_KEYS", &bad)])[0].problem;
+    assert!(problem.contains("entry 2"), "{problem}");
+}
+
+#[test]
+fn lists_may_have_blanks_and_a_comma_at_the_end() {
+    let sealing = format!(" k2:{SEALING_KEY} ,\nk1:{} , ", STANDARD.encode([8; 32]));
+    let keys = format!("a:{}, b:{}:token,", sha256_hex("a"), sha256_hex("b"));
+    let public = format!("{PUBLIC_KEY},{OTHER_PUBLIC_KEY}");
+    let config = good(&[("SEALING_KEYS", &sealing), ("API_KEYS", &keys), ("WIX_PUBLIC_KEYS", &public)]);
+    assert_eq!(config.sealing_key.id(), "k2");
+    assert_eq!(config.sealing_keys.iter().map(SealingKey::id).collect::<Vec<_>>(), ["k2", "k1"]);
+    assert_eq!(config.state_keys.len(), 2);
+    assert_eq!(config.api_keys.len(), 2);
+    assert_eq!(config.public_keys.len(), 2);
+}
+
+#[test]
+fn an_origin_is_scheme_host_and_port() {
+    for (value, kept) in [
+        ("https://app.example", "https://app.example"),
+        ("https://app.example/", "https://app.example"),
+        (" https://APP.example:8443/ \n", "https://app.example:8443"),
+        ("https://app.example:443", "https://app.example"),
+        ("http://localhost:8787", "http://localhost:8787"),
+        ("http://wix.localhost:8787", "http://wix.localhost:8787"),
+        ("http://127.0.0.1:9/", "http://127.0.0.1:9"),
+        ("http://127.8.9.1", "http://127.8.9.1"),
+        ("http://[::1]:9", "http://[::1]:9"),
+    ] {
+        for name in ["PUBLIC_URL", "WIX_API_URL", "WIX_SITE_URL"] {
+            let config = good(&[(name, value)]);
+            let found = match name {
+                "PUBLIC_URL" => config.public_url.unwrap(),
+                "WIX_API_URL" => config.wix_api_url,
+                _ => config.wix_site_url,
+            };
+            assert_eq!(found, kept, "{name}");
+        }
+    }
+}
+
+#[test]
+fn plain_http_is_for_loopback_only() {
+    for value in [
+        "http://app.example",
+        "http://localhost.example",
+        "http://notlocalhost",
+        "http://10.0.0.1",
+        "http://192.168.1.1",
+        "http://0.0.0.0",
+        "http://[::2]",
+        "http://127.0.0.1.example",
+        "ftp://localhost",
+        "ws://localhost",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/hosts",
+        "app.example",
+        "//app.example",
+        "localhost:8787",
+        "https://",
+        "https://user@app.example",
+        "https://:pass@app.example",
+    ] {
+        for name in ["PUBLIC_URL", "WIX_API_URL", "WIX_SITE_URL", "AFTER_INSTALL_URL"] {
+            assert_eq!(names(&faults(&[(name, value)])), [name], "{value}");
+        }
+    }
+}
+
+#[test]
+fn an_origin_with_more_than_an_origin_is_refused() {
+    for value in
+        ["https://app.example/path", "https://app.example/?", "https://app.example?a=b", "https://app.example/#"]
+    {
+        for name in ["PUBLIC_URL", "WIX_API_URL", "WIX_SITE_URL"] {
+            assert_eq!(names(&faults(&[(name, value)])), [name], "{value}");
+        }
+    }
+}
+
+#[test]
+fn after_install_url_may_be_any_page() {
+    let url = "https://app.example/done?from=wix#top";
+    assert_eq!(good(&[("AFTER_INSTALL_URL", url)]).after_install_url.as_deref(), Some(url));
+}
+
+#[test]
+fn finish_configuration_has_three_values() {
+    for (value, meaning) in [
+        ("on-request", FinishConfiguration::OnRequest),
+        ("on-install", FinishConfiguration::OnInstall),
+        ("never", FinishConfiguration::Never),
+    ] {
+        assert_eq!(good(&[("FINISH_CONFIGURATION", value)]).finish_configuration, meaning);
+    }
+}
+
+#[test]
+fn a_clock_offset_is_for_development() {
+    let with = |environment, offset| [("ENVIRONMENT", environment), ("CLOCK_OFFSET_SECONDS", offset)];
+    assert_eq!(good(&with("development", "-90")).clock_offset_seconds, -90);
+    assert_eq!(good(&with("development", "600")).clock_offset_seconds, 600);
+    assert_eq!(good(&with("production", "0")).clock_offset_seconds, 0);
+    for environment in ["production", ""] {
+        for offset in ["1", "-1"] {
+            let faults = faults(&with(environment, offset));
+            assert_eq!(names(&faults), ["CLOCK_OFFSET_SECONDS"]);
+            assert!(faults[0].problem.contains("production"), "{}", faults[0].problem);
+        }
+    }
+    for offset in ["soon", "1.5", "1 h", "99999999999999999999"] {
+        assert_eq!(names(&faults(&with("development", offset))), ["CLOCK_OFFSET_SECONDS"], "{offset}");
+    }
+}
+
+#[test]
+fn no_fault_shows_a_part_of_a_value() {
+    let secret = "s3cr3t-value";
+    for name in [
+        "WIX_APP_ID",
+        "WIX_PUBLIC_KEYS",
+        "SEALING_KEYS",
+        "API_KEYS",
+        "PUBLIC_URL",
+        "AFTER_INSTALL_URL",
+        "FINISH_CONFIGURATION",
+        "ENVIRONMENT",
+        "CLOCK_OFFSET_SECONDS",
+    ] {
+        for value in [
+            secret.to_owned(),
+            format!("k1:{secret}"),
+            format!("{secret}:{}", sha256_hex(secret)),
+            format!("http://{secret}"),
+        ] {
+            for fault in faults(&[(name, &value)]) {
+                let text = serde_json::to_string(&fault).unwrap();
+                assert!(!text.contains("s3cr3t"), "{text}");
+            }
+        }
+    }
+    for name in ["WIX_APP_SECRET", "WIX_APP_SECRET_PREVIOUS"] {
+        let faults = faults(&[(name, "s3cr3t with blanks")]);
+        assert_eq!(names(&faults), [name]);
+        assert!(!serde_json::to_string(&faults).unwrap().contains("s3cr3t"));
+    }
+}

@@ -145,7 +145,7 @@ impl Platform for Fake {
 
     async fn kv_delete(&self, key: &str) -> Result<(), PlatformError> {
         self.kv_turn(Op::Delete, key).await?;
-        self.0.kv.delete(key);
+        self.0.kv.delete(key, self.now_millis());
         Ok(())
     }
 

@@ -59,3 +59,7 @@ async fn send<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timestamp, E
     }
     Ok(app.now)
 }
+
+#[cfg(test)]
+#[path = "finish_tests.rs"]
+mod tests;

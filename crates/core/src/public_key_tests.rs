@@ -1,1 +1,143 @@
+use super::*;
+use crate::fake::jws::{GENUINE_KEY, INVENTED_KEY, OTHER_PUBLIC_KEY, PUBLIC_KEY};
 
+const EC: &str = include_str!("../testdata/ec.pub.pem");
+const RSA_1024: &str = include_str!("../testdata/rsa1024.pub.pem");
+const RSA_PSS: &str = include_str!("../testdata/rsa_pss.pub.pem");
+const PRIVATE: &str = include_str!("../testdata/webhook_key.pem");
+
+/// What stands between BEGIN and END, line breaks included.
+fn base64_of(pem: &str) -> String {
+    pem.lines().filter(|line| !line.starts_with("-----")).collect::<Vec<_>>().join("\n")
+}
+
+fn one(text: &str) -> PublicKey {
+    let keys = PublicKey::parse_all(text).unwrap_or_else(|problem| panic!("{problem}: {text}"));
+    assert_eq!(keys.len(), 1, "{text}");
+    keys[0].clone()
+}
+
+fn expected(pem: &str) -> Vec<u8> {
+    STANDARD.decode(base64_of(pem).replace('\n', "")).unwrap()
+}
+
+#[test]
+fn a_key_is_read_however_it_was_pasted() {
+    for pem in [GENUINE_KEY, INVENTED_KEY, PUBLIC_KEY] {
+        let bare = base64_of(pem);
+        let one_line = pem.trim().replace('\n', "\\n");
+        let pastes = [
+            pem.to_owned(),
+            pem.trim().to_owned(),
+            format!("\n\n  {pem}\n "),
+            pem.replace('\n', "\r\n"),
+            pem.lines().flat_map(|line| ["    ", line, "  \n"]).collect(),
+            one_line.clone(),
+            format!("{one_line}\\n"),
+            pem.trim().replace('\n', "\\r\\n"),
+            format!("\"{one_line}\""),
+            format!("'{one_line}'"),
+            format!("\"{pem}\""),
+            format!(" \"{one_line}\" \n"),
+            pem.trim().replace('\n', " "),
+            STANDARD.encode(pem),
+            STANDARD.encode(pem.replace('\n', "\r\n")),
+            STANDARD
+                .encode(pem)
+                .as_bytes()
+                .chunks(76)
+                .flat_map(|line| {
+                    [
+                        str::from_utf8(line).unwrap(),
+                        "
+",
+                    ]
+                })
+                .collect(),
+            format!("\"{}\"", STANDARD.encode(pem)),
+            bare.clone(),
+            bare.replace('\n', ""),
+            bare.replace('\n', "\r\n"),
+            bare.replace('\n', "\\n"),
+            format!("{},", bare.replace('\n', "")),
+        ];
+        for paste in pastes {
+            assert_eq!(one(&paste).der(), expected(pem), "{paste}");
+        }
+    }
+}
+
+#[test]
+fn several_keys_are_read_in_their_order() {
+    let bare = |pem: &str| base64_of(pem).replace('\n', "");
+    let one_line = |pem: &str| pem.trim().replace('\n', "\\n");
+    for text in [
+        format!("{GENUINE_KEY}{INVENTED_KEY}"),
+        format!("{GENUINE_KEY}\n\n{INVENTED_KEY}\n"),
+        format!("{}{}", GENUINE_KEY.trim(), INVENTED_KEY.trim()),
+        format!("{GENUINE_KEY},{INVENTED_KEY}"),
+        format!("{},{}", one_line(GENUINE_KEY), one_line(INVENTED_KEY)),
+        format!("\"{}\", \"{}\"", one_line(GENUINE_KEY), one_line(INVENTED_KEY)),
+        format!("{},\n{},", bare(GENUINE_KEY), bare(INVENTED_KEY)),
+        format!("{},{}", STANDARD.encode(GENUINE_KEY), bare(INVENTED_KEY)),
+        STANDARD.encode(format!("{GENUINE_KEY}{INVENTED_KEY}")),
+    ] {
+        let keys = PublicKey::parse_all(&text).unwrap_or_else(|problem| panic!("{problem}: {text}"));
+        let ders: Vec<&[u8]> = keys.iter().map(PublicKey::der).collect();
+        assert_eq!(ders, [expected(GENUINE_KEY), expected(INVENTED_KEY)], "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_usable_key_is_refused_without_being_shown() {
+    let lines: Vec<&str> = PUBLIC_KEY.lines().collect();
+    let bare = base64_of(PUBLIC_KEY).replace('\n', "");
+    let without_a_line = format!("{}\n{}\n{}\n", lines[0], lines[2..7].join("\n"), lines[8]);
+    let altered = PUBLIC_KEY.replacen("MIIB", "AAAA", 1);
+    for (text, reason) in [
+        (PRIVATE.to_owned(), "private"),
+        (STANDARD.encode(PRIVATE), "private"),
+        (PRIVATE.replace("PRIVATE", "RSA PRIVATE"), "private"),
+        (format!("{PUBLIC_KEY}{PRIVATE}"), "private"),
+        (EC.to_owned(), "no RSA key"),
+        (base64_of(EC), "no RSA key"),
+        (RSA_PSS.to_owned(), "no RSA key"),
+        (RSA_1024.to_owned(), "2048"),
+        (base64_of(RSA_1024), "2048"),
+        (format!("{PUBLIC_KEY},{RSA_1024}"), "2048"),
+        (without_a_line, "changed or cut off"),
+        (altered, "changed or cut off"),
+        (lines[..5].join("\n"), "END line is missing"),
+        ("-----BEGIN PUBLIC KEY".to_owned(), "BEGIN line is cut off"),
+        (PUBLIC_KEY.replace("PUBLIC KEY", "CERTIFICATE"), "first line"),
+        (PUBLIC_KEY.replace("PUBLIC KEY", "RSA PUBLIC KEY"), "first line"),
+        (bare[..bare.len() - 5].to_owned(), "neither PEM nor base64"),
+        (bare[..bare.len() - 8].to_owned(), "changed or cut off"),
+        (bare.replace('I', "-"), "neither PEM nor base64"),
+        ("https://example.com/key".to_owned(), "neither PEM nor base64"),
+        (STANDARD.encode("hello"), "changed or cut off"),
+        (String::new(), "empty"),
+        (" \n ,, ".to_owned(), "empty"),
+        ("\"\"".to_owned(), "empty"),
+    ] {
+        let problem = PublicKey::parse_all(&text).expect_err(reason);
+        assert!(problem.contains(reason), "{problem} instead of {reason} for {text}");
+        // No eight characters of what was pasted, other than words of the PEM frame.
+        let body: String = text.lines().filter(|line| !line.contains("-----") && !line.contains("http")).collect();
+        let shown = body.as_bytes().windows(8).any(|part| problem.as_bytes().windows(8).any(|told| told == part));
+        assert!(!shown, "{problem} shows a part of {text}");
+    }
+}
+
+#[test]
+fn a_fingerprint_tells_keys_apart() {
+    let (one, other) = (one(PUBLIC_KEY), one(OTHER_PUBLIC_KEY));
+    assert_eq!(one.fingerprint().len(), 16);
+    assert_ne!(one.fingerprint(), other.fingerprint());
+    assert!(one.fingerprint().bytes().all(|byte| byte.is_ascii_hexdigit()));
+}
+
+#[test]
+fn a_signature_is_as_long_as_its_key() {
+    assert_eq!(one(PUBLIC_KEY).signature_len(), 256);
+}

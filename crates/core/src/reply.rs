@@ -126,3 +126,7 @@ impl<'a> Problem<'a> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -144,3 +144,7 @@ impl Route {
         Ok(reply.into())
     }
 }
+
+#[cfg(test)]
+#[path = "route_tests.rs"]
+mod tests;

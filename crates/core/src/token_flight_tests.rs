@@ -136,6 +136,7 @@ fn force_at_the_end_of_a_flight_gets_a_token_made_after_it_came() {
 #[test]
 fn a_removal_while_a_token_is_fetched_leaves_no_token_behind() {
     for world in [installed(), connected()] {
+        world.fake.clock().pass(10);
         let body = json!({"access_token": "OauthNG.late", "expires_in": 14_400});
         world.fake.wix().always(MINT, Canned::ok(&body).after(500));
         world.fake.wix().always(EXCHANGE, Canned::ok(&body).after(500));

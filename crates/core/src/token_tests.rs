@@ -1,5 +1,8 @@
 //! `POST /v1/instances/{id}/token` against the scripted Wix: what is asked, what is kept, how long it is used.
 
+#[path = "token_healing_tests.rs"]
+mod healing;
+
 #[path = "token_failure_tests.rs"]
 mod failure;
 #[path = "token_flight_tests.rs"]
@@ -167,7 +170,7 @@ fn force_mints_anew_and_replaces_what_is_remembered() {
 #[test]
 fn a_body_that_says_something_else_is_refused() {
     let world = installed();
-    for body in ["force", "true", "[]", "null", r#"{"force":"yes"}"#, r#"{"force":1}"#, r#"{"Force":true}"#] {
+    for body in ["force", "true", "null", "{", "{}{}", r#"{"force":"yes"}"#, r#"{"force":1}"#, r#"{"Force":true}"#] {
         assert_eq!(body_of(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
     }
     let long = " ".repeat(16 * 1024);
@@ -175,6 +178,14 @@ fn a_body_that_says_something_else_is_refused() {
     assert_eq!(body_of(&world, &format!("{long} ")).problem(), (413, "too_large".to_owned()));
     let broken = world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).broken().answer();
     assert_eq!(broken.problem(), (400, "bad_request".to_owned()));
+}
+
+#[test]
+fn a_body_that_is_a_list_is_refused() {
+    let world = installed();
+    for body in ["[]", "[true]"] {
+        assert_eq!(body_of(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
+    }
 }
 
 #[test]
@@ -196,124 +207,6 @@ fn an_id_that_is_no_guid_is_a_400() {
 fn an_id_in_upper_case_is_the_same_instance() {
     let world = installed();
     assert_eq!(world.token(&INSTANCE.to_uppercase()).access_token(), world.token(INSTANCE).access_token());
-}
-
-#[test]
-fn a_removed_instance_gives_no_token_and_its_secrets_are_gone() {
-    for world in [installed(), connected()] {
-        world.token(INSTANCE);
-        world.fake.clock().pass(10);
-        assert_eq!(world.webhook(jws::removed(INSTANCE, world.now())).status, 200);
-        assert_eq!(world.token(INSTANCE).problem(), (410, "removed_instance".to_owned()));
-        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 410);
-        assert!(world.fake.kv().keys("v1:refresh:").is_empty());
-        assert!(world.fake.kv().keys("v1:access:").is_empty());
-        assert_eq!(world.instance(INSTANCE)["status"], "removed");
-    }
-}
-
-#[test]
-fn an_instance_that_is_installed_again_gives_tokens_again() {
-    let world = connected();
-    world.webhook(jws::removed(INSTANCE, START + 360));
-    world.fake.clock().pass(60);
-    world.webhook(jws::installed(INSTANCE, world.now()));
-    assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.2");
-    assert_eq!(world.instance(INSTANCE)["auth"], "oauth", "the refresh token is gone with the former installation");
-}
-
-#[test]
-fn a_row_that_lags_behind_a_new_installation_turns_nobody_away() {
-    let world = installed();
-    world.webhook(jws::removed(INSTANCE, START + 10));
-    let lagging = world.fake.kv().entries()[&format!("v1:instance:{INSTANCE}")].clone();
-    world.webhook(jws::installed(INSTANCE, START + 20));
-    world.fake.kv().plant(&format!("v1:instance:{INSTANCE}"), &lagging.value, lagging.metadata.as_deref());
-    assert_eq!(world.token(INSTANCE).status, 200);
-}
-
-#[test]
-fn a_refresh_token_that_wix_changed_is_kept() {
-    let world = connected();
-    let changed = json!({"access_token": "OAUTH2.x", "refresh_token": "OAUTH2.changed"});
-    world.fake.wix().next(EXCHANGE, [Canned::ok(&changed)]);
-    world.token(INSTANCE);
-    let elsewhere = world.isolate(&[]);
-    elsewhere.token(INSTANCE);
-    assert_eq!(world.fake.wix().sent()[1].json["refresh_token"], "OAUTH2.changed");
-}
-
-#[test]
-fn a_refresh_token_that_did_not_change_is_not_written_again() {
-    let world = connected();
-    world.fake.kv().take_changes();
-    world.token(INSTANCE);
-    assert_eq!(world.fake.kv().take_changes(), []);
-
-    world.fake.clock().pass(300);
-    world.fake.wix().next(EXCHANGE, [Canned::ok(&json!({"access_token": "OAUTH2.x"}))]);
-    world.token(INSTANCE);
-    assert_eq!(world.fake.kv().take_changes(), []);
-    world.fake.clock().pass(300);
-    assert_eq!(world.token(INSTANCE).status, 200);
-    assert_eq!(world.fake.wix().sent().last().unwrap().json["refresh_token"], REFRESH_TOKEN);
-}
-
-#[test]
-fn a_dead_refresh_token_heals_by_client_credentials() {
-    for status in [400, 401, 403, 404] {
-        let world = connected();
-        world.fake.wix().always(EXCHANGE, Canned::status(status));
-        assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.2", "{status}");
-        assert_eq!(world.fake.wix().take_paths(), [EXCHANGE, EXCHANGE, MINT], "one refusal alone is not believed");
-
-        let instance = world.instance(INSTANCE);
-        assert_eq!(instance["auth"], "custom_healed");
-        assert_eq!(instance["status"], "installed");
-        assert_eq!(instance["last_token"], json!({"at": START + 360, "outcome": "healed"}));
-
-        // From then on the refresh token is left alone, and the token of hours is shared.
-        world.isolate(&[]).token(INSTANCE);
-        assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new());
-        world.fake.clock().pass(14_400);
-        world.token(INSTANCE);
-        assert_eq!(world.fake.wix().take_paths(), [MINT]);
-    }
-}
-
-#[test]
-fn one_refusal_of_the_refresh_token_alone_changes_nothing() {
-    let world = connected();
-    world.fake.wix().next(EXCHANGE, [Canned::status(401)]);
-    assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.planted-token.2");
-    assert_eq!(world.instance(INSTANCE)["auth"], "custom");
-}
-
-#[test]
-fn consenting_again_ends_the_healing() {
-    let world = connected();
-    world.fake.wix().always(EXCHANGE, Canned::status(400));
-    world.token(INSTANCE);
-    world.fake.wix().mend();
-    world.fake.clock().pass(60);
-    world.connect();
-    world.fake.clock().pass(300);
-    world.fake.wix().take_paths();
-    assert_eq!(world.instance(INSTANCE)["auth"], "custom");
-    world.token(INSTANCE);
-    assert_eq!(world.fake.wix().take_paths(), [EXCHANGE]);
-}
-
-#[test]
-fn a_refresh_token_that_cannot_be_opened_heals_too() {
-    let world = connected();
-    let key = format!("v1:refresh:{INSTANCE}");
-    for planted in ["", "nonsense", "s1.k9.AAAAAAAAAAAAAAAA.AAAA", "s2.k1.AAAAAAAAAAAAAAAA.AAAA"] {
-        world.fake.kv().plant(&key, planted, None);
-        let isolate = world.isolate(&[]);
-        assert_eq!(isolate.token(INSTANCE).status, 200, "{planted}");
-    }
-    assert_eq!(world.instance(INSTANCE)["auth"], "custom_healed");
 }
 
 #[test]

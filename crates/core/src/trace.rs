@@ -110,3 +110,7 @@ impl Trace {
         serde_json::to_string(&line).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+#[path = "trace_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! The key-value store: as strict as the real one about keys, metadata and lives.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::platform::{KvKey, KvOptions, KvPage, PlatformError};
@@ -29,12 +29,16 @@ pub struct Entry {
     pub expires: Option<u64>,
 }
 
+/// What a key held, since when (in milliseconds of Unix time).
+type History = Vec<(u64, Option<Entry>)>;
 type Rule<T> = RefCell<Option<Box<dyn Fn(Op, &str) -> T>>>;
 
 /// The store, with switches.
 #[derive(Default)]
 pub struct Store {
-    entries: RefCell<BTreeMap<String, Entry>>,
+    entries: RefCell<BTreeMap<String, History>>,
+    lag: Cell<u64>,
+    list_lag: Cell<u64>,
     journal: RefCell<Vec<(Op, String)>>,
     breaks: Rule<bool>,
     delays: Rule<u64>,
@@ -57,20 +61,32 @@ impl Store {
         self.delays.take();
     }
 
+    /// From now on shows a change only after so many milliseconds, as the real store may for a minute.
+    pub fn lag(&self, millis: u64) {
+        self.lag.set(millis);
+        self.list_lag.set(millis);
+    }
+
+    /// The same for listings alone.
+    pub fn lag_lists(&self, millis: u64) {
+        self.list_lag.set(millis);
+    }
+
     /// Everything that is kept.
     pub fn entries(&self) -> BTreeMap<String, Entry> {
-        self.entries.borrow().clone()
+        let entries = self.entries.borrow();
+        entries.iter().filter_map(|(key, history)| Some((key.clone(), history.last()?.1.clone()?))).collect()
     }
 
     /// The keys with a prefix.
     pub fn keys(&self, prefix: &str) -> Vec<String> {
-        self.entries.borrow().keys().filter(|key| key.starts_with(prefix)).cloned().collect()
+        self.entries().into_keys().filter(|key| key.starts_with(prefix)).collect()
     }
 
     /// Puts a value there as if it had always been there.
     pub fn plant(&self, key: &str, value: &str, metadata: Option<&str>) {
         let entry = Entry { value: value.to_owned(), metadata: metadata.map(str::to_owned), expires: None };
-        self.entries.borrow_mut().insert(key.to_owned(), entry);
+        self.write(key, Some(entry), 0);
     }
 
     /// The writes and removals since the last call.
@@ -87,7 +103,7 @@ impl Store {
     }
 
     pub(super) fn get(&self, key: &str, now: u64) -> Option<String> {
-        self.entries.borrow().get(key).filter(|entry| lives(entry, now)).map(|entry| entry.value.clone())
+        seen(self.entries.borrow().get(key)?, self.lag.get(), now).map(|entry| entry.value)
     }
 
     pub(super) fn put(&self, key: &str, value: &str, options: KvOptions<'_>, now: u64) {
@@ -101,11 +117,15 @@ impl Store {
             metadata: options.metadata.map(str::to_owned),
             expires: options.ttl.map(|ttl| now.saturating_add(ttl.saturating_mul(1000))),
         };
-        self.entries.borrow_mut().insert(key.to_owned(), entry);
+        self.write(key, Some(entry), now);
     }
 
-    pub(super) fn delete(&self, key: &str) {
-        self.entries.borrow_mut().remove(key);
+    pub(super) fn delete(&self, key: &str, now: u64) {
+        self.write(key, None, now);
+    }
+
+    fn write(&self, key: &str, entry: Option<Entry>, now: u64) {
+        self.entries.borrow_mut().entry(key.to_owned()).or_default().push((now, entry));
     }
 
     pub(super) fn list(
@@ -123,13 +143,13 @@ impl Store {
         let entries = self.entries.borrow();
         let mut rest = entries
             .iter()
-            .filter(|(key, entry)| key.starts_with(prefix) && lives(entry, now))
-            .filter(|(key, _)| after.is_none_or(|after| key.as_str() > after))
+            .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after))
+            .filter_map(|(key, history)| Some((key, seen(history, self.list_lag.get(), now)?)))
             .peekable();
         let keys: Vec<KvKey> = rest
             .by_ref()
             .take(limit.into())
-            .map(|(key, entry)| KvKey { name: key.clone(), metadata: entry.metadata.clone() })
+            .map(|(key, entry)| KvKey { name: key.clone(), metadata: entry.metadata })
             .collect();
         let more = rest.peek().is_some();
         let cursor = keys.last().filter(|_| more).map(|key| format!("after-{}", key.name));
@@ -137,6 +157,8 @@ impl Store {
     }
 }
 
-fn lives(entry: &Entry, now: u64) -> bool {
-    entry.expires.is_none_or(|expires| now < expires)
+/// What a reader is shown.
+fn seen(history: &History, lag: u64, now: u64) -> Option<Entry> {
+    let (_, entry) = history.iter().rfind(|(since, _)| since.saturating_add(lag) <= now)?;
+    entry.clone().filter(|entry| entry.expires.is_none_or(|expires| now < expires))
 }

@@ -39,8 +39,8 @@ pub fn config(changes: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
         ("API_KEYS", format!("full:{}:token+instances+events+proxy+admin", sha256_hex(API_KEY))),
     ];
     let lookup = |name: &str| {
-        let changed = changes.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        let value = changed.or_else(|| usual.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
+        let replaced = changes.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let value = replaced.or_else(|| usual.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
         value.map_or(Binding::Missing, Binding::Text)
     };
     Config::parse(lookup, true)
