@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use wix_edge_core::Shared;
-use worker::{Context, Env, event};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 use crate::platform::Edge;
 
@@ -18,9 +18,13 @@ thread_local! {
     static SHARED: OnceCell<Rc<Shared>> = const { OnceCell::new() };
 }
 
+fn shared(env: &Env) -> Rc<Shared> {
+    SHARED.with(|shared| Rc::clone(shared.get_or_init(|| Rc::new(Shared::new(convert::config(env))))))
+}
+
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    let shared = SHARED.with(|shared| Rc::clone(shared.get_or_init(|| Rc::new(Shared::new(convert::config(&env))))));
+    let shared = shared(&env);
     // Another handle to the same request: `request.clone()` would be JavaScript's, which copies the body.
     let inbound = convert::request(Clone::clone(&request))?;
     let answered = wix_edge_core::handle(Edge::new(&env), &shared, inbound).await;
@@ -29,4 +33,9 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     }
     body::drain(request).await;
     convert::response(&answered.reply)
+}
+
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    wix_edge_core::scheduled(Edge::new(&env), &shared(&env)).await;
 }

@@ -9,6 +9,7 @@ use crate::api_key::Scope;
 use crate::error::Error;
 use crate::finish;
 use crate::id::InstanceId;
+use crate::json;
 use crate::platform::Platform;
 use crate::record::{Instance, Status};
 use crate::reply::Reply;
@@ -63,9 +64,7 @@ pub async fn token<P: Platform>(app: &App<P>, id: &InstanceId, inbound: P::Inbou
     let body = app.platform.body(inbound, BODY_LIMIT).await.map_err(|error| Error::body(error, BODY_LIMIT))?;
     let wanted: TokenRequest = match body.trim_ascii() {
         b"" => TokenRequest::default(),
-        // serde would take a list for the fields as well.
-        [b'{', ..] => serde_json::from_slice(&body).map_err(|_| BODY)?,
-        _ => return Err(BODY),
+        body => json::object(body).map_err(|_| BODY)?,
     };
     let token = token::fresh(app, id, wanted.force).await?;
     Ok(Reply::json(
@@ -88,6 +87,7 @@ pub async fn list<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> R
         Some(text) => text
             .parse()
             .ok()
+            .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
             .filter(|limit| (1..=1000).contains(limit))
             .ok_or(Error::BadRequest("limit", "it is no whole number from 1 to 1000"))?,
     };

@@ -28,6 +28,10 @@ pub enum Error {
     State(StateError),
     /// Wix says that the code is used, expired, or not for this app.
     CodeRefused(u16),
+    /// A browser looks ahead at an address that may be opened once.
+    Prefetch,
+    /// Wix installed the app, and the result could not be stored.
+    InstallNotStored(String),
     /// The token that Wix gave is not for the instance that the browser named.
     NotProven(&'static str),
     /// Wix's signature on a message.
@@ -126,6 +130,15 @@ impl Error {
                 "Wix did not accept this installation's code",
                 "A code is good for one use within ten minutes. If the app shows as installed in Wix, all is well; else start the installation again.",
             ),
+            Self::Prefetch => {
+                notice(StatusCode::SERVICE_UNAVAILABLE, "prefetch", "This address is not for looking ahead", "Open it.")
+            }
+            Self::InstallNotStored(_) => notice(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "install_not_stored",
+                "Wix has installed the app, but this server could not save that",
+                "Reload this page in a moment: that works for ten minutes and installs nothing twice.",
+            ),
             Self::NotProven(_) => notice(
                 StatusCode::FORBIDDEN,
                 "instance_not_proven",
@@ -217,7 +230,9 @@ impl Error {
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         match self {
-            Self::WixFailed(cause) | Self::Store(cause) | Self::Internal(cause) => Some(cause.clone()),
+            Self::WixFailed(cause) | Self::Store(cause) | Self::InstallNotStored(cause) | Self::Internal(cause) => {
+                Some(cause.clone())
+            }
             Self::NotProven(cause) => Some((*cause).to_owned()),
             Self::CodeRefused(status) => Some(format!("Wix answered {status}")),
             Self::Misconfigured(faults) => Some(

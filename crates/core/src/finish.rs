@@ -1,63 +1,52 @@
 //! `APP_FINISHED_CONFIGURATION`: once for an instance and install (Wix's rules 6).
 //!
-//! Webhook and redirect of one installation come at the same moment, so the sender claims the instance in this
-//! isolate's memory first. Between isolates KV decides, which may lag: there a second event is possible, and harmless.
-
-use std::time::Duration;
+//! Webhook and redirect of one installation come at the same moment; in one isolate they share one sending. Between
+//! isolates KV decides, which may lag: there a second event is possible, and harmless.
 
 use crate::App;
 use crate::config::FinishConfiguration;
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::platform::Platform;
-use crate::record::{Fact, Instance, Kind};
+use crate::record::{Fact, Kind};
 use crate::time::Timestamp;
 use crate::token;
-use crate::wix::{DEADLINE_MILLIS, WixError};
-
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// A token and the event, each within Wix's deadline, and KV's around them.
-const PATIENCE_MILLIS: u64 = 2 * DEADLINE_MILLIS + 5_000;
+use crate::wix::WixError;
 
 /// Sends the event unless it was sent for this installation, and says when it was.
 pub async fn finish_configuration<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timestamp, Error> {
     if app.config().finish_configuration == FinishConfiguration::Never {
         return Err(Error::FinishDisabled);
     }
-    loop {
-        let instance = app.installed(id).await?;
-        if let Some(at) = already_sent(app, &instance) {
-            app.trace.outcome("sent_before");
-            return Ok(at);
-        }
-        if app.memory().claim_finishing(id, app.platform.now_millis(), PATIENCE_MILLIS) {
-            let sent = send(app, id).await;
-            app.memory().release_finishing(id, sent.as_ref().ok().copied());
-            let at = sent?;
-            app.trace.outcome("sent");
-            app.learn(id, Fact { at, kind: Kind::Configured }).await?;
-            return Ok(at);
-        }
-        app.platform.sleep(LOOK_AGAIN).await;
+    app.memory().finished.share(&app.platform, id, app.turn(false), send_once(app, id)).await
+}
+
+async fn send_once<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timestamp, Error> {
+    let instance = app.installed(id).await?;
+    // KV may not show yet what this isolate did a moment ago.
+    let remembered = app.memory().finished.value(id);
+    let remembered = remembered.filter(|at| instance.installed_at.is_none_or(|since| *at >= since));
+    if let Some(at) = instance.configured_at.or(remembered) {
+        app.trace.outcome("sent_before");
+        return Ok(at);
     }
+    send(app, id).await?;
+    app.trace.outcome("sent");
+    // Wix has it, whatever becomes of the note: without one it may be told a second time, which does no harm.
+    app.note(app.learn(id, Fact { at: app.now, kind: Kind::Configured }).await);
+    Ok(app.now)
 }
 
-fn already_sent<P: Platform>(app: &App<P>, instance: &Instance) -> Option<Timestamp> {
-    let remembered = app.memory().configured_at(&instance.instance_id);
-    instance.configured_at.or_else(|| remembered.filter(|at| instance.installed_at.is_none_or(|since| *at >= since)))
-}
-
-async fn send<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timestamp, Error> {
+async fn send<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<(), Error> {
     let token = token::fresh(app, id, false).await?;
     let wix = app.wix();
     match wix.finished_configuration(&token.access_token).await {
         Err(WixError::Refused(401)) => {
             let token = token::fresh(app, id, true).await?;
-            wix.finished_configuration(&token.access_token).await?;
+            Ok(wix.finished_configuration(&token.access_token).await?)
         }
-        answer => answer?,
+        answer => Ok(answer?),
     }
-    Ok(app.now)
 }
 
 #[cfg(test)]

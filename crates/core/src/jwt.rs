@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
+use crate::json;
 use crate::platform::{Platform, PlatformError};
 use crate::public_key::PublicKey;
 use crate::time::Timestamp;
@@ -93,7 +94,7 @@ fn check_header(header: &str) -> Result<(), JwtError> {
     }
     let header = decode(header, "the JWT header is not base64url")?;
     let header: Header =
-        serde_json::from_slice(&header).map_err(|_| JwtError::Malformed("the JWT header is not a JSON object"))?;
+        json::object(&header).map_err(|_| JwtError::Malformed("the JWT header is not a JSON object"))?;
     if header.alg != "RS256" {
         return Err(JwtError::BadSignature("the JWT's algorithm is not RS256"));
     }
@@ -104,7 +105,7 @@ fn check_header(header: &str) -> Result<(), JwtError> {
 }
 
 fn check_claims(claims: &[u8], now: Timestamp) -> Result<Claims, JwtError> {
-    let claims: RawClaims = serde_json::from_slice(claims)
+    let claims: RawClaims = json::object(claims)
         .map_err(|_| JwtError::Malformed("the claims have no text `data` with a number `iat` beside it"))?;
     let issued_at = numeric_date(claims.iat)?;
     if issued_at > now.plus(SKEW) {

@@ -5,36 +5,36 @@
 //! | `v1:fact:…`, `v1:instance:…` | see `record.rs` | for good |
 //! | `v1:refresh:{instance}` | refresh token, sealed | until removal |
 //! | `v1:access:{instance}` | access token of hours with its end, sealed | as long as the token |
+//! | `v1:flow:{flow}` | what an exchange brought, sealed | as long as the flow's state |
+//! | `v1:todo:{due}:{instance}` | how often it was tried | until it is done |
 //!
 //! KV is eventually consistent, allows one write a second to a key and has no compare-and-set. It is no lock here, and
 //! nothing rests on reading back what was just written.
 
-use std::future::Future;
+mod exchange;
+mod facts;
+mod todo;
+
 use std::time::Duration;
 
 use futures::future::{Either, select, try_join, try_join_all};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
+pub use self::todo::{Todo, Tries};
 use crate::config::Config;
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::memory::Token;
-use crate::platform::{KvOptions, KvPage, Platform, PlatformError};
-use crate::record::{Fact, Instance, Status, fold, outdated};
+use crate::platform::{KvOptions, Platform, PlatformError};
 use crate::seal::{self, OpenError, Place};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::time::Timestamp;
 
 /// What KV may take for one operation, and for all of those before a webhook's answer: Wix waits 1250 ms, in milliseconds.
 pub const DEADLINE_MILLIS: u64 = 1_000;
-/// KV takes one write a second to a key, in milliseconds.
-const BETWEEN_WRITES: Duration = Duration::from_millis(1_100);
-/// How often a row is mended before it is left to the next event.
-const MENDINGS: u32 = 3;
 /// KV's shortest TTL, in seconds.
 const SHORTEST_TTL: u64 = 60;
-/// Facts read at once; far more than an instance ever has, since outdated ones are dropped.
-const FACTS: u16 = 1000;
 
 const REFRESH: &str = "refresh_token";
 const ACCESS: &str = "access_token";
@@ -49,17 +49,37 @@ pub struct Kv<'a, P> {
 
 #[derive(Serialize, Deserialize)]
 struct CachedToken {
-    access_token: String,
+    access_token: Zeroizing<String>,
     expires_at: Timestamp,
     life: u64,
 }
 
-/// What is known once facts were added.
-pub struct Learnt {
-    /// The instance as it is now.
-    pub instance: Instance,
-    /// Whether anything was new.
-    pub changed: bool,
+impl From<&Token> for CachedToken {
+    fn from(token: &Token) -> Self {
+        let access_token = Zeroizing::new(token.access_token.expose().to_owned());
+        Self { access_token, expires_at: token.expires_at, life: token.life }
+    }
+}
+
+impl CachedToken {
+    fn seen(self, checked_at: Timestamp) -> Token {
+        let access_token = AccessToken::new(self.access_token.as_str());
+        Token { access_token, expires_at: self.expires_at, life: self.life, checked_at }
+    }
+}
+
+/// One value to be written.
+struct Write {
+    key: String,
+    value: String,
+    metadata: Option<String>,
+    ttl: Option<u64>,
+}
+
+impl Write {
+    fn new(key: String, value: String) -> Self {
+        Self { key, value, metadata: None, ttl: None }
+    }
 }
 
 impl<'a, P: Platform> Kv<'a, P> {
@@ -74,84 +94,12 @@ impl<'a, P: Platform> Kv<'a, P> {
         Self { deadline, ..self }
     }
 
-    /// The instance's row, as last folded.
-    pub async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, Error> {
-        let text = self.within(self.platform.kv_get(&Instance::key(id))).await?;
-        text.map(|text| parse("instance", &text)).transpose()
-    }
-
-    /// The instance, folded from its facts. Costs a listing: for rows that are in doubt.
-    pub async fn folded(&self, id: &InstanceId) -> Result<Option<Instance>, Error> {
-        Ok(fold(id, &self.facts(id).await?))
-    }
-
-    async fn facts(&self, id: &InstanceId) -> Result<Vec<Fact>, Error> {
-        let prefix = Fact::prefix(id);
-        let page = self.within(self.platform.kv_list(&prefix, None, FACTS)).await?;
-        page.keys.iter().filter_map(|key| key.metadata.as_deref()).map(|text| parse("fact", text)).collect()
-    }
-
-    /// Adds facts, and with them what belongs to the same change, in one round of writes. What is already known is not
-    /// written again, so a message that comes twice costs no write. Another writer may be doing the same at this moment
-    /// and write a row that lacks our facts: see [`Self::settle`].
-    pub async fn learn(
-        &self,
-        id: &InstanceId,
-        news: Vec<Fact>,
-        refresh_token: Option<&RefreshToken>,
-    ) -> Result<Learnt, Error> {
-        let (known, row) = try_join(self.facts(id), self.instance(id)).await?;
-        let news: Vec<Fact> = news.into_iter().filter(|fact| !known.contains(fact)).collect();
-        let all: Vec<Fact> = known.iter().chain(&news).cloned().collect();
-        let instance = fold(id, &all).ok_or(Error::UnknownInstance)?;
-
-        let mut writes = Vec::new();
-        for fact in &news {
-            writes.push((fact.key(id), to_json(fact)?, true));
-        }
-        if row.as_ref() != Some(&instance) {
-            writes.push((Instance::key(id), to_json(&instance)?, true));
-        }
-        if let Some(token) = refresh_token {
-            let sealed = seal::seal(self.platform, &self.config.sealing_key, self.place(id, REFRESH), token.expose());
-            writes.push((refresh_key(id), sealed.await?, false));
-        }
-        self.within(try_join_all(writes.iter().map(|(key, value, listed)| {
-            let metadata = listed.then_some(value.as_str());
-            self.platform.kv_put(key, value, KvOptions { ttl: None, metadata })
-        })))
-        .await?;
-
-        Ok(Learnt { instance, changed: !news.is_empty() })
-    }
-
-    /// Looks, after facts were added, whether the row still says what the facts say, and mends it. Every writer does so
-    /// after its last write; so whoever wrote the row last has seen all facts that were there. Then drops the facts that
-    /// no longer count.
-    pub async fn settle(&self, id: &InstanceId) -> Result<(), Error> {
-        let mut facts = Vec::new();
-        for _ in 0..MENDINGS {
-            let (known, row) = try_join(self.facts(id), self.instance(id)).await?;
-            let instance = fold(id, &known);
-            facts = known;
-            if instance.as_ref().is_some_and(|instance| instance.status == Status::Removed) {
-                self.erase_tokens(id).await?;
-            }
-            let Some(instance) = instance.filter(|instance| row.as_ref() != Some(instance)) else { break };
-            self.platform.sleep(BETWEEN_WRITES).await;
-            let value = to_json(&instance)?;
-            let options = KvOptions { ttl: None, metadata: Some(&value) };
-            self.within(self.platform.kv_put(&Instance::key(id), &value, options)).await?;
-        }
-        let outdated: Vec<String> = outdated(&facts).into_iter().map(|fact| fact.key(id)).collect();
-        self.within(try_join_all(outdated.iter().map(|key| self.platform.kv_delete(key)))).await.map(|_| ())
-    }
-
-    /// One page of rows.
-    pub async fn list(&self, cursor: Option<&str>, limit: u16) -> Result<(Vec<Instance>, Option<String>), Error> {
-        let KvPage { keys, cursor } = self.within(self.platform.kv_list(Instance::PREFIX, cursor, limit)).await?;
-        let rows = keys.iter().filter_map(|key| key.metadata.as_deref()).map(|text| parse("instance", text));
-        Ok((rows.collect::<Result<_, _>>()?, cursor))
+    async fn write(&self, writes: &[Write]) -> Result<(), Error> {
+        let puts = writes.iter().map(|write| {
+            let options = KvOptions { ttl: write.ttl, metadata: write.metadata.as_deref() };
+            self.platform.kv_put(&write.key, &write.value, options)
+        });
+        self.within(try_join_all(puts)).await.map(|_| ())
     }
 
     /// The refresh token. One that does not open is as good as none: client credentials take over.
@@ -161,34 +109,23 @@ impl<'a, P: Platform> Kv<'a, P> {
 
     /// Keeps a refresh token that Wix changed.
     pub async fn put_refresh_token(&self, id: &InstanceId, token: &RefreshToken) -> Result<(), Error> {
-        let sealed = seal::seal(self.platform, &self.config.sealing_key, self.place(id, REFRESH), token.expose());
-        let sealed = sealed.await?;
-        self.within(self.platform.kv_put(&refresh_key(id), &sealed, KvOptions::default())).await
+        let sealed = self.seal(id, REFRESH, token.expose()).await?;
+        self.write(&[Write::new(refresh_key(id), sealed)]).await
     }
 
     /// The cached access token, if there is one.
-    pub async fn access_token(&self, id: &InstanceId) -> Result<Option<Token>, Error> {
+    pub async fn access_token(&self, id: &InstanceId, now: Timestamp) -> Result<Option<Token>, Error> {
         let Some(text) = self.open(id, ACCESS, &access_key(id)).await? else { return Ok(None) };
         let cached: CachedToken = parse("access token", &text)?;
-        Ok(Some(Token {
-            access_token: AccessToken::new(cached.access_token),
-            expires_at: cached.expires_at,
-            life: cached.life,
-        }))
+        Ok(Some(cached.seen(now)))
     }
 
     /// Caches an access token for as long as it lives.
     pub async fn put_access_token(&self, id: &InstanceId, token: &Token, now: Timestamp) -> Result<(), Error> {
-        let cached = CachedToken {
-            access_token: token.access_token.expose().to_owned(),
-            expires_at: token.expires_at,
-            life: token.life,
-        };
-        let plain = zeroize::Zeroizing::new(to_json(&cached)?);
-        let sealed = seal::seal(self.platform, &self.config.sealing_key, self.place(id, ACCESS), &plain).await?;
+        let plain = Zeroizing::new(to_json(&CachedToken::from(token))?);
+        let sealed = self.seal(id, ACCESS, &plain).await?;
         let ttl = token.expires_at.since(now).max(SHORTEST_TTL);
-        let options = KvOptions { ttl: Some(ttl), metadata: None };
-        self.within(self.platform.kv_put(&access_key(id), &sealed, options)).await
+        self.write(&[Write { ttl: Some(ttl), ..Write::new(access_key(id), sealed) }]).await
     }
 
     /// Erases refresh token and cached access token.
@@ -203,6 +140,10 @@ impl<'a, P: Platform> Kv<'a, P> {
     /// Whether KV answers at all.
     pub async fn probe(&self) -> Result<(), Error> {
         self.within(self.platform.kv_get("v1:probe")).await.map(|_| ())
+    }
+
+    async fn seal(&self, id: &InstanceId, field: &'static str, plain: &str) -> Result<String, Error> {
+        Ok(seal::seal(self.platform, &self.config.sealing_key, self.place(id, field), plain).await?)
     }
 
     async fn open(&self, id: &InstanceId, field: &'static str, key: &str) -> Result<Option<String>, Error> {

@@ -5,11 +5,13 @@
 pub mod api;
 pub mod api_key;
 pub mod config;
+pub mod cron;
 pub mod error;
 pub mod finish;
 pub mod health;
 pub mod id;
 pub mod install;
+pub mod json;
 pub mod jwt;
 pub mod kv;
 pub mod memory;
@@ -42,7 +44,7 @@ use config::{Config, Fault};
 use error::Error;
 use id::{InstanceId, RequestId};
 use kv::Kv;
-use memory::Memory;
+use memory::{Memory, Turn};
 use platform::{Level, Platform};
 use record::{Fact, Instance, Status};
 use reply::Reply;
@@ -103,16 +105,13 @@ pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<
     let trace = Trace::new(RequestId::new(random), route.name());
 
     let (result, app) = match &shared.config {
-        _ if unlucky.is_some() => {
+        _ if unlucky.is_some() && route != Route::Healthz => {
             let cause = unlucky.map(|error| error.0).unwrap_or_default();
             (Err(Error::Internal(cause)), Err((platform, trace)))
         }
         Err(faults) => (route.misconfigured(&method, faults).map(Outcome::from), Err((platform, trace))),
         Ok(config) => {
-            let now = Timestamp::from_millis(started);
-            let now = Timestamp(now.0.saturating_add_signed(config.clock_offset_seconds));
-            let (config, memory) = (Rc::clone(config), Rc::clone(&shared.memory));
-            let app = App { platform, config, memory, started_millis: started, now, trace };
+            let app = App::new(platform, config, shared, started, trace);
             (route.handle(&app, request).await, Ok(app))
         }
     };
@@ -138,6 +137,28 @@ pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<
     Answered { reply, follow_up }
 }
 
+/// Does what is due: for the Cron Trigger.
+pub async fn scheduled<P: Platform>(platform: P, shared: &Shared) {
+    let started = platform.now_millis();
+    let mut random = [0; 16];
+    let _ = platform.random(&mut random);
+    let trace = Trace::new(RequestId::new(random), "cron");
+    match &shared.config {
+        Err(faults) => {
+            let error = Error::Misconfigured(faults.clone());
+            trace.error(error.notice().code, error.cause());
+            log(&platform, &trace, started, None);
+        }
+        Ok(config) => {
+            let mut app = App::new(platform, config, shared, started, trace);
+            if let Err(error) = cron::run(&mut app).await {
+                app.note::<()>(Err(error));
+                app.log();
+            }
+        }
+    }
+}
+
 impl<P: Platform> FollowUp<P> {
     /// Does the work, with a line in the log of its own.
     pub async fn run(self) {
@@ -146,7 +167,7 @@ impl<P: Platform> FollowUp<P> {
         app.trace = Trace::new(app.trace.request_id.clone(), task.name());
         app.trace.instance(task.instance());
         app.note(task.run(&app).await);
-        log(&app.platform, &app.trace, app.started_millis, None);
+        app.log();
     }
 }
 
@@ -169,6 +190,17 @@ fn known_method(method: &Method) -> &str {
 }
 
 impl<P: Platform> App<P> {
+    fn new(platform: P, config: &Rc<Config>, shared: &Shared, started_millis: u64, trace: Trace) -> Self {
+        let now = Timestamp::from_millis(started_millis);
+        let now = Timestamp(now.0.saturating_add_signed(config.clock_offset_seconds));
+        Self { platform, config: Rc::clone(config), memory: Rc::clone(&shared.memory), started_millis, now, trace }
+    }
+
+    /// The line of work that is no request.
+    fn log(&self) {
+        log(&self.platform, &self.trace, self.started_millis, None);
+    }
+
     fn config(&self) -> &Config {
         &self.config
     }
@@ -182,7 +214,16 @@ impl<P: Platform> App<P> {
     }
 
     fn wix(&self) -> Wix<'_, P> {
-        Wix::new(&self.platform, &self.config, &self.trace)
+        Wix::new(&self.platform, &self.config, &self.trace, self.started_millis)
+    }
+
+    /// How this request takes part in work on Wix that it may share: KV before and after takes time as well.
+    fn turn(&self, force: bool) -> Turn {
+        Turn {
+            force,
+            lead_millis: wix::DEADLINE_MILLIS + 5_000,
+            wait_until_millis: self.started_millis + wix::DEADLINE_MILLIS,
+        }
     }
 
     /// The origin that Wix and browsers see.
@@ -205,7 +246,7 @@ impl<P: Platform> App<P> {
 
     /// Adds a fact that came up while the request was worked on.
     async fn learn(&self, id: &InstanceId, fact: Fact) -> Result<(), Error> {
-        self.kv().learn(id, vec![fact], None).await?;
+        self.kv().learn(id, fact, self.now).await?;
         self.kv().settle(id).await
     }
 

@@ -1,21 +1,28 @@
-//! What this isolate remembers between requests: tokens, who is fetching one, and who was refused. All of it may be
-//! lost at any moment, and none of it is shared with other isolates.
+//! What this isolate remembers between requests: tokens, work under way, and who was refused. All of it may be lost at
+//! any moment, and none of it is shared with other isolates.
 //!
-//! The runtime ends a request that waits for another request's work. So a request that finds another one fetching
-//! looks again after a short sleep of its own, and takes over when the other's time is up.
+//! The runtime ends a request that waits for another request's work. So a request that finds another one at the same
+//! work looks again after a short sleep of its own, and takes over when the other's time is up.
 
 use std::cell::{Cell, RefCell};
+use std::hash::Hash;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use lru::LruCache;
 
 use crate::error::Error;
 use crate::id::InstanceId;
+use crate::platform::Platform;
+use crate::redirect::Exchanged;
 use crate::secret::AccessToken;
+use crate::state::Flow;
 use crate::time::Timestamp;
 
-/// How many instances' tokens are remembered; the least recently used go first.
+/// How much of each kind is remembered; the least recently used goes first.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+/// How often a waiting request looks whether the other one is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// An access token with its end.
 #[derive(Clone)]
@@ -26,6 +33,8 @@ pub struct Token {
     pub expires_at: Timestamp,
     /// How long it lived when it was made, in seconds.
     pub life: u64,
+    /// When the instance was last seen to be installed.
+    pub checked_at: Timestamp,
 }
 
 impl Token {
@@ -44,157 +53,191 @@ impl Token {
     }
 }
 
-/// What the one who looks should do.
-pub enum Look {
-    /// Nobody is fetching: the one who looked now is, and must call [`Memory::land`] with this number.
-    Lead(u64),
-    /// Somebody is: look again soon. Whoever may share what comes of it names the flight then.
-    Wait(Option<u64>),
-    /// The flight that was named has ended.
-    Landed(Result<Token, Error>),
-}
-
-struct Flight {
-    number: u64,
-    /// Whether it asks Wix whatever is cached.
-    forced: bool,
-    until_millis: u64,
-}
-
-#[derive(Default)]
-struct Entry {
-    token: Option<Token>,
-    refused_until: Option<Timestamp>,
-    flight: Option<Flight>,
-    /// Number and end of the last flight.
-    landed: Option<(u64, Result<(), Error>)>,
-    /// Until which millisecond somebody is sending `APP_FINISHED_CONFIGURATION`, and when it last was sent.
-    finishing_until: Option<u64>,
-    configured_at: Option<Timestamp>,
-}
-
 /// See the module.
+#[derive(Default)]
 pub struct Memory {
-    entries: RefCell<LruCache<InstanceId, Entry>>,
-    flights: Cell<u64>,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self { entries: RefCell::new(LruCache::new(CAPACITY)), flights: Cell::new(0) }
-    }
+    /// Tokens, and the fetching of them.
+    pub tokens: Flights<InstanceId, Token>,
+    /// When `APP_FINISHED_CONFIGURATION` was sent, and the sending of it.
+    pub finished: Flights<InstanceId, Timestamp>,
+    /// Codes exchanged, by the flow they ended, and the exchange of them.
+    pub exchanged: Flights<Flow, Exchanged>,
+    /// Until when Wix is left alone, having refused for good.
+    refused: Remembered<InstanceId, Timestamp>,
 }
 
 impl Memory {
-    fn with<T>(&self, id: &InstanceId, work: impl FnOnce(&mut Entry) -> T) -> T {
-        work(self.entries.borrow_mut().get_or_insert_mut_ref(id, Entry::default))
-    }
-
-    /// The token, if it is fresh.
-    #[must_use]
-    pub fn token(&self, id: &InstanceId, now: Timestamp) -> Option<Token> {
-        let mut entries = self.entries.borrow_mut();
-        entries.get(id)?.token.clone().filter(|token| token.is_fresh(now))
-    }
-
-    /// Forgets an instance: its token is no longer to be used.
+    /// Forgets an instance: nothing that is known of it is to be used, nor what is being fetched at this moment.
     pub fn forget(&self, id: &InstanceId) {
-        self.entries.borrow_mut().pop(id);
+        self.tokens.forget(id);
+        self.finished.forget(id);
     }
 
     /// Remembers that Wix refused for good, so that it is left alone for a while.
     pub fn refuse(&self, id: &InstanceId, until: Timestamp) {
-        self.with(id, |entry| entry.refused_until = Some(until));
+        self.refused.0.borrow_mut().put(id.clone(), until);
+    }
+
+    /// Forgets a refusal.
+    pub fn forgive(&self, id: &InstanceId) {
+        self.refused.0.borrow_mut().pop(id);
     }
 
     /// Whether Wix refused a moment ago.
     #[must_use]
     pub fn is_refused(&self, id: &InstanceId, now: Timestamp) -> bool {
-        self.entries.borrow_mut().get(id).is_some_and(|entry| entry.refused_until.is_some_and(|until| now < until))
+        self.refused.0.borrow_mut().get(id).is_some_and(|until| now < *until)
+    }
+}
+
+struct Remembered<K: Hash + Eq, V>(RefCell<LruCache<K, V>>);
+
+impl<K: Hash + Eq, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self(RefCell::new(LruCache::new(CAPACITY)))
+    }
+}
+
+/// How one request takes part in shared work.
+#[derive(Clone, Copy)]
+pub struct Turn {
+    /// Whether what began without `force` is of no use.
+    pub force: bool,
+    /// How long it may take, if it leads, before the next one does the work too, in milliseconds.
+    pub lead_millis: u64,
+    /// Until when it waits for another, in milliseconds of Unix time.
+    pub wait_until_millis: u64,
+}
+
+/// A request that was cut off while it led lets the next one lead at once.
+struct Claim<'a, K: Hash + Eq + Clone, V: Clone> {
+    flights: &'a Flights<K, V>,
+    key: &'a K,
+    number: u64,
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Drop for Claim<'_, K, V> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.flights.slots.0.borrow_mut().get_mut(self.key) {
+            let _ = slot.flight.take_if(|flight| flight.number == self.number);
+        }
+    }
+}
+
+/// Work that is done once for all who want it at the same time, and what last came of it.
+pub struct Flights<K: Hash + Eq, V> {
+    slots: Remembered<K, Slot<V>>,
+    count: Cell<u64>,
+}
+
+impl<K: Hash + Eq, V> Default for Flights<K, V> {
+    fn default() -> Self {
+        Self { slots: Remembered::default(), count: Cell::new(0) }
+    }
+}
+
+struct Slot<V> {
+    flight: Option<Flight>,
+    /// What last came of it, and of which flight.
+    landed: Option<(u64, Result<V, Error>)>,
+}
+
+struct Flight {
+    number: u64,
+    /// Whether it does the work whatever is cached.
+    forced: bool,
+    until_millis: u64,
+}
+
+enum Look<V> {
+    Lead(u64),
+    Wait(Option<u64>),
+    Landed(Result<V, Error>),
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Flights<K, V> {
+    /// What last came of it, if it went well.
+    #[must_use]
+    pub fn value(&self, key: &K) -> Option<V> {
+        let mut slots = self.slots.0.borrow_mut();
+        slots.get(key)?.landed.as_ref().and_then(|(_, end)| end.as_ref().ok()).cloned()
     }
 
-    /// Asks who fetches. The first to ask leads, until `until_millis`; after that the next one does. One who asks with
-    /// `force` does not share what a flight without it brings, which may come from a cache.
-    #[must_use]
-    pub fn look(
+    /// Takes a value that came by another way.
+    pub fn keep(&self, key: &K, value: V) {
+        self.with(key, |slot| slot.landed = Some((0, Ok(value))));
+    }
+
+    /// Forgets the value, and lets go of the flight: what it brings is not kept.
+    pub fn forget(&self, key: &K) {
+        self.slots.0.borrow_mut().pop(key);
+    }
+
+    /// Does the work, or waits for the one who is at it and shares the end, a failure included. With `force`, nothing is
+    /// shared that began without.
+    pub async fn share<P: Platform>(
         &self,
-        id: &InstanceId,
-        now_millis: u64,
-        until_millis: u64,
-        force: bool,
-        waited_for: Option<u64>,
-    ) -> Look {
-        let number = self.flights.get() + 1;
-        self.with(id, |entry| {
-            if let Some(flight) = waited_for
-                && let Some((landed, end)) = &entry.landed
-                && *landed == flight
-            {
-                match (end, &entry.token) {
-                    (Err(error), _) => return Look::Landed(Err(error.clone())),
-                    (Ok(()), Some(token)) => return Look::Landed(Ok(token.clone())),
-                    (Ok(()), None) => {}
+        platform: &P,
+        key: &K,
+        turn: Turn,
+        work: impl Future<Output = Result<V, Error>>,
+    ) -> Result<V, Error> {
+        let mut waited_for = None;
+        loop {
+            let now = platform.now_millis();
+            match self.look(key, now, turn, waited_for) {
+                Look::Landed(end) => return end,
+                Look::Wait(_) if now >= turn.wait_until_millis => return Err(Error::WixTimeout),
+                Look::Wait(flight) => {
+                    waited_for = flight;
+                    platform.sleep(LOOK_AGAIN).await;
+                }
+                Look::Lead(number) => {
+                    let claim = Claim { flights: self, key, number };
+                    let end = work.await;
+                    self.land(key, number, &end);
+                    drop(claim);
+                    return end;
                 }
             }
-            match &entry.flight {
+        }
+    }
+
+    fn look(&self, key: &K, now_millis: u64, turn: Turn, waited_for: Option<u64>) -> Look<V> {
+        let Turn { force: forced, lead_millis, .. } = turn;
+        let until_millis = now_millis + lead_millis;
+        let number = self.count.get() + 1;
+        self.with(key, |slot| {
+            if let Some((landed, end)) = &slot.landed
+                && waited_for == Some(*landed)
+            {
+                return Look::Landed(end.clone());
+            }
+            match &slot.flight {
                 Some(flight) if now_millis < flight.until_millis => {
-                    Look::Wait((flight.forced || !force).then_some(flight.number))
+                    Look::Wait((flight.forced || !forced).then_some(flight.number))
                 }
                 _ => {
-                    self.flights.set(number);
-                    entry.flight = Some(Flight { number, forced: force, until_millis });
+                    self.count.set(number);
+                    slot.flight = Some(Flight { number, forced, until_millis });
                     Look::Lead(number)
                 }
             }
         })
     }
 
-    /// Says how a flight ended. What it brought is kept only if the instance was not forgotten, and nobody took over.
-    pub fn land(&self, id: &InstanceId, number: u64, end: &Result<Token, Error>) {
-        self.with(id, |entry| {
-            if entry.flight.take_if(|flight| flight.number == number).is_none() {
-                return;
-            }
-            entry.landed = Some((number, end.as_ref().map(|_| ()).map_err(Error::clone)));
-            if let Ok(token) = end {
-                entry.token = Some(token.clone());
-                entry.refused_until = None;
+    /// What a flight brought is kept only if it was not let go of, and nobody took over.
+    fn land(&self, key: &K, number: u64, end: &Result<V, Error>) {
+        self.with(key, |slot| {
+            if slot.flight.take_if(|flight| flight.number == number).is_some() {
+                slot.landed = Some((number, end.clone()));
             }
         });
     }
 
-    /// Takes a token that came by another way.
-    pub fn keep(&self, id: &InstanceId, token: Token) {
-        self.with(id, |entry| {
-            entry.token = Some(token);
-            entry.refused_until = None;
-        });
-    }
-
-    /// Claims the sending of `APP_FINISHED_CONFIGURATION`; false where somebody else is at it.
-    #[must_use]
-    pub fn claim_finishing(&self, id: &InstanceId, now_millis: u64, patience: u64) -> bool {
-        self.with(id, |entry| {
-            let free = entry.finishing_until.is_none_or(|until| until <= now_millis);
-            if free {
-                entry.finishing_until = Some(now_millis + patience);
-            }
-            free
-        })
-    }
-
-    /// Gives the claim back, and says when the event was sent if it was.
-    pub fn release_finishing(&self, id: &InstanceId, sent: Option<Timestamp>) {
-        self.with(id, |entry| {
-            entry.finishing_until = None;
-            entry.configured_at = sent.or(entry.configured_at);
-        });
-    }
-
-    /// When this isolate sent `APP_FINISHED_CONFIGURATION`: KV may not show it yet.
-    #[must_use]
-    pub fn configured_at(&self, id: &InstanceId) -> Option<Timestamp> {
-        self.entries.borrow_mut().get(id)?.configured_at
+    fn with<T>(&self, key: &K, work: impl FnOnce(&mut Slot<V>) -> T) -> T {
+        let empty = || Slot { flight: None, landed: None };
+        work(self.slots.0.borrow_mut().get_or_insert_mut_ref(key, empty))
     }
 }
 

@@ -3,7 +3,8 @@ use crate::fake::clock::START;
 use crate::fake::world::{INSTANCE, VICTIM};
 
 fn token(life: u64, made: u64) -> Token {
-    Token { access_token: AccessToken::new("t"), expires_at: Timestamp(made + life), life }
+    let expires_at = Timestamp(made + life);
+    Token { access_token: AccessToken::new("t"), expires_at, life, checked_at: Timestamp(made) }
 }
 
 fn id(text: &str) -> InstanceId {
@@ -30,27 +31,27 @@ fn a_token_of_an_hour_and_more_is_worth_keeping() {
 #[test]
 fn what_is_remembered_of_one_instance_is_not_told_of_another() {
     let memory = Memory::default();
-    memory.keep(&id(INSTANCE), token(300, START));
+    memory.tokens.keep(&id(INSTANCE), token(300, START));
     memory.refuse(&id(VICTIM), Timestamp(START + 30));
-    assert!(memory.token(&id(INSTANCE), Timestamp(START)).is_some());
-    assert!(memory.token(&id(VICTIM), Timestamp(START)).is_none());
+    assert!(memory.tokens.value(&id(INSTANCE)).is_some());
+    assert!(memory.tokens.value(&id(VICTIM)).is_none());
     assert!(memory.is_refused(&id(VICTIM), Timestamp(START + 29)));
     assert!(!memory.is_refused(&id(VICTIM), Timestamp(START + 30)));
     assert!(!memory.is_refused(&id(INSTANCE), Timestamp(START)));
 }
 
 #[test]
-fn a_token_ends_a_refusal() {
+fn a_refusal_can_be_forgiven() {
     let memory = Memory::default();
     memory.refuse(&id(INSTANCE), Timestamp(START + 30));
-    memory.keep(&id(INSTANCE), token(300, START));
+    memory.forgive(&id(INSTANCE));
     assert!(!memory.is_refused(&id(INSTANCE), Timestamp(START)));
 }
 
 #[test]
 fn an_instance_that_is_forgotten_has_no_token() {
     let memory = Memory::default();
-    memory.keep(&id(INSTANCE), token(300, START));
+    memory.tokens.keep(&id(INSTANCE), token(300, START));
     memory.forget(&id(INSTANCE));
-    assert!(memory.token(&id(INSTANCE), Timestamp(START)).is_none());
+    assert!(memory.tokens.value(&id(INSTANCE)).is_none());
 }

@@ -2,13 +2,15 @@
 //!
 //! A fact is written once and never changed, so two writers cannot undo each other's; of each kind only the latest
 //! counts, by the fact's own time. The fold therefore gives the same instance in whatever order and however often
-//! facts come, and older facts of a kind may be dropped without a change. The folded instance is kept as well, as the
-//! row that listings and token requests read; it can lag behind the facts and is mended from them.
+//! facts come, and older facts of a kind may be dropped without a change.
+//!
+//! Beside the facts there is a row, for listings and token requests: the folded instance with the facts it was folded
+//! from. It can lag; joining it with any other set of facts never loses one.
 //!
 //! | Key | Value | Metadata |
 //! |---|---|---|
 //! | `v1:fact:{instance}:{kind}:{time}:{detail's hash}` | the fact | the fact |
-//! | `v1:instance:{instance}` | the folded instance | the folded instance |
+//! | `v1:instance:{instance}` | the row | the folded instance |
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -186,6 +188,29 @@ impl Instance {
 
     /// The prefix of all folded instances.
     pub const PREFIX: &str = "v1:instance:";
+}
+
+/// An instance with the facts it was folded from, the latest of each kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: Instance,
+    /// The facts.
+    #[serde(default)]
+    pub facts: Vec<Fact>,
+}
+
+/// Adds a fact to those that count: of each kind the latest, in the order of their kinds' names.
+pub fn join(known: &mut Vec<Fact>, fact: Fact) {
+    match known.binary_search_by_key(&fact.kind.name(), |known| known.kind.name()) {
+        Err(place) => known.insert(place, fact),
+        Ok(place) => {
+            if let Some(known) = known.get_mut(place).filter(|known| **known < fact) {
+                *known = fact;
+            }
+        }
+    }
 }
 
 /// Folds facts into the instance; nothing if there are none.

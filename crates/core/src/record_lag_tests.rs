@@ -16,9 +16,11 @@ fn lagging() -> World {
     world
 }
 
-/// Everybody has seen everything.
+/// Everybody has seen everything, and the Cron Trigger has been there.
 fn caught_up(world: &World) -> Value {
-    world.fake.clock().pass(600);
+    world.fake.clock().pass(300);
+    world.isolate(&[]).cron();
+    world.fake.clock().pass(300);
     world.isolate(&[]).instance(INSTANCE)
 }
 

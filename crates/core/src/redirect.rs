@@ -1,29 +1,55 @@
 //! `GET /redirect`: Wix's Redirect URL. Exchanges the code, proves whose it is, stores, and sends the browser on
 //! (Wix's rules 3.3, 4 to 6).
+//!
+//! A code is good for one exchange. So what a flow's exchange brought is remembered until its state ends: by this isolate,
+//! and sealed in KV for the others. Whoever opens the same redirect again gets the same page; where storing failed, it is
+//! tried again without another exchange.
+
+use std::time::Duration;
 
 use url::Url;
 
 use crate::App;
 use crate::config::FinishConfiguration;
 use crate::error::Error;
-use crate::id::InstanceId;
+use crate::id::{InstanceId, SiteId};
+use crate::memory::Token;
 use crate::platform::Platform;
-use crate::record::{Fact, Kind};
+use crate::record::{Fact, Kind, Status};
 use crate::reply::Reply;
 use crate::request::Request;
-use crate::secret::{AccessToken, AuthorizationCode};
-use crate::state::{self, Purpose};
+use crate::secret::{AccessToken, AuthorizationCode, RefreshToken};
+use crate::state::{self, Flow, Purpose};
 use crate::task::{Outcome, Task};
+use crate::time::Timestamp;
 use crate::token;
 use crate::wix::WixError;
 
 /// Longest code taken; its form is not documented.
 const CODE_LIMIT: usize = 8192;
 const STATE_LIMIT: usize = 512;
+/// Pauses before storing is tried again; KV takes one write a second to a key.
+const STORE_AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1_100)];
 
 struct Callback {
+    flow: Flow,
     code: AuthorizationCode,
     instance: InstanceId,
+}
+
+/// What the exchange of a code brought, proven by token info.
+#[derive(Clone)]
+pub struct Exchanged {
+    /// The instance, as Wix says.
+    pub instance: InstanceId,
+    /// Its site, as Wix says.
+    pub site: Option<SiteId>,
+    /// When.
+    pub at: Timestamp,
+    /// The access token.
+    pub token: Token,
+    /// The refresh token; none where this comes from KV, since it was stored beside it.
+    pub refresh_token: Option<RefreshToken>,
 }
 
 /// Answers with the redirect to Wix's page that closes the window, or to `AFTER_INSTALL_URL`.
@@ -31,44 +57,89 @@ pub async fn redirect<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) 
     let callback = parse(app, request)?;
     app.trace.instance(&callback.instance);
 
-    let wix = app.wix();
-    let minted = wix.authorization_code(&callback.code).await.map_err(|error| match error {
-        WixError::Refused(status) => Error::CodeRefused(status),
-        error => error.into(),
-    })?;
-    let info = wix.token_info(&minted.access_token).await.map_err(|error| match error {
-        WixError::Refused(_) => Error::NotProven("Wix does not know the token that it gave"),
-        error => error.into(),
-    })?;
-    let (proven, site) = info.prove(&app.config().app_id).map_err(Error::NotProven)?;
-    if proven != callback.instance {
+    let known = &app.memory().exchanged;
+    let exchanged = if let Some(exchanged) = known.value(&callback.flow) {
+        exchanged
+    } else {
+        known.share(&app.platform, &callback.flow, app.turn(false), exchange(app, &callback)).await?
+    };
+    if exchanged.instance != callback.instance {
         return Err(Error::NotProven("the token is for another instance than the browser named"));
     }
+    store(app, &callback.flow, &exchanged).await?;
 
-    let fact = Fact { at: app.now, kind: Kind::Connected { site } };
-    app.kv().learn(&proven, vec![fact], minted.refresh_token.as_ref()).await?;
-    app.memory().keep(&proven, token::token(&minted, app.now));
-
+    let next = next_page(app, &exchanged.token.access_token)?;
     let task = match app.config().finish_configuration {
-        FinishConfiguration::OnInstall => Task::FinishConfiguration(proven),
-        FinishConfiguration::OnRequest | FinishConfiguration::Never => Task::Settle(proven),
+        FinishConfiguration::OnInstall => Task::FinishConfiguration(exchanged.instance),
+        FinishConfiguration::OnRequest | FinishConfiguration::Never => Task::Settle(exchanged.instance),
     };
-    Ok(Outcome { reply: Reply::redirect(next_page(app, &minted.access_token)?), task: Some(task) })
+    Ok(Outcome { reply: Reply::redirect(next), task: Some(task) })
 }
 
 /// The state is looked at first, so that what has not begun here tells nothing about the rest.
 fn parse<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Callback, Error> {
+    // A browser that only looks ahead must not use up the code.
+    let purpose = app.platform.header(&request.inbound, "sec-purpose");
+    if purpose.is_some_and(|purpose| purpose.contains("prefetch")) {
+        return Err(Error::Prefetch);
+    }
     let state = request.parameter("state")?.filter(|state| state.len() <= STATE_LIMIT);
     let state = state.ok_or(Error::State(state::StateError::Invalid))?;
     let cookies = app.platform.header(&request.inbound, "cookie");
-    state::check(&app.config().state_keys, Purpose::Install, app.now, &state, cookies.as_deref())?;
+    let flow = state::check(&app.config().state_keys, Purpose::Install, app.now, &state, cookies.as_deref())?;
 
     let code = request.parameter("code")?.filter(|code| !code.is_empty() && code.len() <= CODE_LIMIT);
     let code = code.ok_or(Error::BadRequest("code", "it is missing: the installation was not finished at Wix"))?;
     let instance = request.parameter("instanceId")?;
     let instance = instance.ok_or(Error::BadRequest("instanceId", "it is missing"))?;
     let instance = InstanceId::parse(&instance).map_err(|_| Error::BadRequest("instanceId", "it is no GUID"))?;
-    Ok(Callback { code: AuthorizationCode::new(code), instance })
+    Ok(Callback { flow, code: AuthorizationCode::new(code), instance })
+}
+
+async fn exchange<P: Platform>(app: &App<P>, callback: &Callback) -> Result<Exchanged, Error> {
+    if let Some(exchanged) = app.kv().exchanged(&callback.flow, &callback.instance).await? {
+        return Ok(exchanged);
+    }
+    let wix = app.wix();
+    let minted = match wix.authorization_code(&callback.code).await {
+        Ok(minted) => minted,
+        Err(WixError::Refused(status)) => {
+            // Perhaps it was used a moment ago, in another isolate.
+            let exchanged = app.kv().exchanged(&callback.flow, &callback.instance).await?;
+            return exchanged.ok_or(Error::CodeRefused(status));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let info = wix.token_info(&minted.access_token).await.map_err(|error| match error {
+        WixError::Refused(_) => Error::NotProven("Wix does not know the token that it gave"),
+        error => error.into(),
+    })?;
+    let (instance, site) = info.prove(&app.config().app_id).map_err(Error::NotProven)?;
+    let token = token::token(&minted, app.now);
+    Ok(Exchanged { instance, site, at: app.now, token, refresh_token: minted.refresh_token })
+}
+
+/// The fact carries the time of the exchange, so that storing twice stores the same.
+async fn store<P: Platform>(app: &App<P>, flow: &Flow, exchanged: &Exchanged) -> Result<(), Error> {
+    let mut pauses = STORE_AGAIN.into_iter();
+    let learnt = loop {
+        let fact = Fact { at: exchanged.at, kind: Kind::Connected { site: exchanged.site.clone() } };
+        match (app.kv().connect(flow, exchanged, fact).await, pauses.next()) {
+            (Ok(learnt), _) => break learnt,
+            (Err(_), Some(pause)) => app.platform.sleep(pause).await,
+            (Err(error), None) => return Err(Error::InstallNotStored(error.cause().unwrap_or_default())),
+        }
+    };
+    // What is stored need not be stored again: by then the refresh token may be another one.
+    let (memory, id) = (app.memory(), &exchanged.instance);
+    memory.exchanged.keep(flow, Exchanged { refresh_token: None, ..exchanged.clone() });
+    if learnt.instance.status != Status::Removed
+        && memory.tokens.value(id).is_none_or(|token| token.checked_at <= exchanged.at)
+    {
+        memory.tokens.keep(id, exchanged.token.clone());
+        memory.forgive(id);
+    }
+    Ok(())
 }
 
 fn next_page<P: Platform>(app: &App<P>, token: &AccessToken) -> Result<String, Error> {

@@ -1,5 +1,7 @@
 //! `/redirect`, and `/install` before it, against the scripted Wix.
 
+#[path = "redirect_again_tests.rs"]
+mod again;
 #[path = "redirect_failure_tests.rs"]
 mod failure;
 

@@ -63,6 +63,18 @@ pub struct Issued {
     pub set_cookie: String,
 }
 
+/// Names one flow.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Flow(String);
+
+impl Flow {
+    /// 22 characters of base64url.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Why a state was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateError {
@@ -91,7 +103,7 @@ pub fn issue<P: Platform>(
     bytes.extend_from_slice(&flow);
     let set_cookie = format!(
         "{}={}; Max-Age={LIFE}; Path=/; Secure; HttpOnly; SameSite=None; Partitioned",
-        cookie_name(&flow),
+        cookie_name(&URL_SAFE_NO_PAD.encode(flow)),
         URL_SAFE_NO_PAD.encode(key.mac(b"cookie", &bytes)),
     );
     let signature = key.mac(b"state", &bytes);
@@ -99,14 +111,14 @@ pub fn issue<P: Platform>(
     Ok(Issued { state: URL_SAFE_NO_PAD.encode(bytes), set_cookie })
 }
 
-/// Checks a state against the browser's `Cookie` header.
+/// Checks a state against the browser's `Cookie` header, and says which flow it is of.
 pub fn check(
     keys: &[StateKey],
     purpose: Purpose,
     now: Timestamp,
     state: &str,
     cookies: Option<&str>,
-) -> Result<(), StateError> {
+) -> Result<Flow, StateError> {
     let bytes = URL_SAFE_NO_PAD.decode(state).map_err(|_| StateError::Invalid)?;
     let (payload, signature) = bytes.split_at_checked(PAYLOAD).ok_or(StateError::Invalid)?;
     let key =
@@ -123,17 +135,20 @@ pub fn check(
     if now.since(issued) > LIFE {
         return Err(StateError::Expired);
     }
-    let name = cookie_name(flow);
+    let flow = URL_SAFE_NO_PAD.encode(flow);
+    let name = cookie_name(&flow);
     let cookie = cookies.and_then(|cookies| cookie(cookies, &name)).ok_or(StateError::OtherBrowser)?;
     let expected = URL_SAFE_NO_PAD.encode(key.mac(b"cookie", payload));
-    if bool::from(expected.as_bytes().ct_eq(cookie.as_bytes())) { Ok(()) } else { Err(StateError::OtherBrowser) }
+    if bool::from(expected.as_bytes().ct_eq(cookie.as_bytes())) {
+        Ok(Flow(flow))
+    } else {
+        Err(StateError::OtherBrowser)
+    }
 }
 
 /// `__Host-` (RFC 6265bis): the browser takes it from this host alone, over a safe connection, for every path.
-fn cookie_name(flow: &[u8]) -> String {
-    let mut name = String::from("__Host-wix-edge-");
-    URL_SAFE_NO_PAD.encode_string(flow, &mut name);
-    name
+fn cookie_name(flow: &str) -> String {
+    format!("__Host-wix-edge-{flow}")
 }
 
 fn cookie<'a>(cookies: &'a str, name: &str) -> Option<&'a str> {

@@ -21,7 +21,7 @@ fn begin(fake: &Fake, keys: &[StateKey]) -> (String, String) {
 }
 
 fn come_back(keys: &[StateKey], now: u64, state: &str, cookie: &str) -> Result<(), StateError> {
-    check(keys, Purpose::Install, Timestamp(now), state, Some(cookie))
+    check(keys, Purpose::Install, Timestamp(now), state, Some(cookie)).map(|_| ())
 }
 
 #[test]

@@ -3,45 +3,47 @@
 //! One flight per instance and isolate: whoever comes while another request is asking Wix waits for what it gets,
 //! a failure included. Refresh tokens that are gone or dead heal by client credentials with the instance's id.
 
-use std::time::Duration;
-
 use crate::App;
 use crate::error::Error;
 use crate::id::InstanceId;
-use crate::memory::{Look, Token};
+use crate::memory::Token;
 use crate::platform::Platform;
 use crate::record::{Auth, Fact, Instance, Kind, Status};
 use crate::time::Timestamp;
-use crate::wix::{DEADLINE_MILLIS, Minted, Wix, WixError};
+use crate::wix::{Minted, Wix, WixError};
 
 /// How long Wix is left alone after it refused for good, in seconds.
 const COOL_DOWN: u64 = 30;
-/// How often a waiting request looks whether the other one is done.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// How long a flight may take before another request takes over: Wix's deadline, and KV's before and after.
-const PATIENCE_MILLIS: u64 = DEADLINE_MILLIS + 5_000;
+/// How long a remembered token is given out before the instance is looked at again, in seconds: a removal may have been
+/// received by another isolate.
+const CHECK_AGAIN: u64 = 300;
 
-/// A token with more life than its margin; with `force`, one that Wix made after the request came.
+/// A token with more life than its margin; with `force`, one that Wix makes now.
 pub async fn fresh<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Result<Token, Error> {
-    if !force && let Some(token) = app.memory().token(id, app.now) {
+    if !force && let Some(token) = remembered(app, id).await? {
         return Ok(token);
     }
-    let mut waited_for = None;
-    loop {
-        let now = app.platform.now_millis();
-        match app.memory().look(id, now, now + PATIENCE_MILLIS, force, waited_for) {
-            Look::Landed(end) => return end,
-            Look::Wait(flight) => {
-                waited_for = flight;
-                app.platform.sleep(LOOK_AGAIN).await;
+    app.memory().tokens.share(&app.platform, id, app.turn(force), fetch(app, id, force)).await
+}
+
+async fn remembered<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Option<Token>, Error> {
+    let tokens = &app.memory().tokens;
+    let Some(mut token) = tokens.value(id).filter(|token| token.is_fresh(app.now)) else { return Ok(None) };
+    if app.now.since(token.checked_at) >= CHECK_AGAIN {
+        match app.installed(id).await {
+            Ok(_) => {
+                token.checked_at = app.now;
+                tokens.keep(id, token.clone());
             }
-            Look::Lead(flight) => {
-                let end = fetch(app, id, force).await;
-                app.memory().land(id, flight, &end);
-                return end;
+            Err(error @ (Error::RemovedInstance | Error::UnknownInstance)) => {
+                app.memory().forget(id);
+                return Err(error);
             }
+            // The token is good; that KV fails for the moment does not make it worse.
+            Err(error) => app.note::<()>(Err(error)),
         }
     }
+    Ok(Some(token))
 }
 
 async fn fetch<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Result<Token, Error> {
@@ -51,7 +53,7 @@ async fn fetch<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Resul
     }
     if !force
         && instance.auth != Auth::Custom
-        && let Some(token) = app.kv().access_token(id).await?
+        && let Some(token) = app.kv().access_token(id, app.now).await?
         && token.is_fresh(app.now)
     {
         return Ok(token);
@@ -77,6 +79,7 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
         }
         Err(error) => return Err(error.into()),
     };
+    app.memory().forgive(id);
 
     let by_client_credentials = minted.refresh_token.is_none();
     let token = token(&minted, app.now);
@@ -125,7 +128,8 @@ async fn refresh<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, instance: &Instanc
 /// A token as it is kept.
 #[must_use]
 pub fn token(minted: &Minted, now: Timestamp) -> Token {
-    Token { access_token: minted.access_token.clone(), expires_at: now.plus(minted.life), life: minted.life }
+    let access_token = minted.access_token.clone();
+    Token { access_token, expires_at: now.plus(minted.life), life: minted.life, checked_at: now }
 }
 
 #[cfg(test)]

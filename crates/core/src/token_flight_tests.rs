@@ -101,7 +101,7 @@ fn when_the_one_who_asks_is_cut_off_another_takes_over() {
             clock.sleep(10).await;
             ask(&world, INSTANCE).send().await
         };
-        join(cut_off, waiting).await.1
+        Box::pin(join(cut_off, waiting)).await.1
     });
     assert_eq!(answer.status, 200);
     assert!(answer.took < 25_000, "{} ms", answer.took);

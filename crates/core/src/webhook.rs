@@ -7,6 +7,7 @@ use crate::App;
 use crate::config::FinishConfiguration;
 use crate::error::Error;
 use crate::id::{AppId, InstanceId};
+use crate::json;
 use crate::jwt;
 use crate::kv::DEADLINE_MILLIS;
 use crate::platform::Platform;
@@ -22,13 +23,12 @@ pub const LIMIT: usize = 256 * 1024;
 /// The second layer: what the JWT's `data` holds as text.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
+struct Envelope {
     event_type: String,
     #[serde(default)]
     instance_id: Option<String>,
     /// The third layer, as text; some senders may put an object.
-    #[serde(borrow)]
-    data: Option<&'a serde_json::value::RawValue>,
+    data: Option<Box<serde_json::value::RawValue>>,
 }
 
 /// An event that changes what is known of an instance, or any other one.
@@ -82,10 +82,13 @@ fn accepted<P: Platform>(app: &App<P>, outcome: &'static str) -> Outcome {
 async fn store<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp, kind: Kind) -> Result<Outcome, Error> {
     let installed = matches!(kind, Kind::Installed { .. });
     let kv = app.kv().by(app.started_millis + DEADLINE_MILLIS);
-    let learnt = kv.learn(id, vec![Fact { at, kind }], None).await?;
+    let learnt = kv.learn(id, Fact { at, kind }, app.now).await?;
     if learnt.instance.status == Status::Removed {
         app.memory().forget(id);
         kv.erase_tokens(id).await?;
+    }
+    if installed && learnt.changed {
+        app.memory().forgive(id);
     }
     let mut outcome = accepted(app, if learnt.changed { "stored" } else { "known" });
     let instance = learnt.instance;
@@ -111,7 +114,7 @@ async fn meet<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp) -> Resu
 }
 
 fn parse(envelope: &str) -> Result<(Option<InstanceId>, Event), Error> {
-    let envelope: Envelope<'_> = serde_json::from_str(envelope)
+    let envelope: Envelope = json::object(envelope.as_bytes())
         .map_err(|_| Error::Message("the claim `data` is not a JSON envelope with an eventType"))?;
     let instance = match envelope.instance_id.as_deref() {
         None | Some("") => None,
@@ -125,7 +128,7 @@ fn parse(envelope: &str) -> Result<(Option<InstanceId>, Event), Error> {
                 app_id: Option<String>,
                 origin_instance_id: Option<String>,
             }
-            let data: Data = inner(envelope.data)?;
+            let data: Data = inner(envelope.data.as_deref())?;
             let origin = data.origin_instance_id.and_then(|id| InstanceId::parse(&id).ok());
             Event::Installed { app: data.app_id.and_then(|id| AppId::parse(&id).ok()), origin }
         }
@@ -135,7 +138,7 @@ fn parse(envelope: &str) -> Result<(Option<InstanceId>, Event), Error> {
             struct Data {
                 app_id: Option<String>,
             }
-            let data: Data = inner(envelope.data)?;
+            let data: Data = inner(envelope.data.as_deref())?;
             Event::Removed { app: data.app_id.and_then(|id| AppId::parse(&id).ok()) }
         }
         "PaidPlanPurchased" | "PaidPlanChanged" | "PlanConvertedToPaid" | "PlanReactivated" | "PlanTransferred" => {
@@ -144,7 +147,7 @@ fn parse(envelope: &str) -> Result<(Option<InstanceId>, Event), Error> {
             struct Data {
                 vendor_product_id: String,
             }
-            let data: Data = inner(envelope.data)?;
+            let data: Data = inner(envelope.data.as_deref())?;
             let plan = data.vendor_product_id;
             if plan.chars().count() > PLAN_LIMIT || plan.chars().any(char::is_control) {
                 return Err(Error::Message("the event's vendorProductId is not of the documented form"));
@@ -165,9 +168,9 @@ fn inner<T: serde::de::DeserializeOwned>(data: Option<&serde_json::value::RawVal
     let data = data.ok_or(PROBLEM)?.get();
     if data.starts_with('"') {
         let text: String = serde_json::from_str(data).map_err(|_| PROBLEM)?;
-        serde_json::from_str(&text).map_err(|_| PROBLEM)
+        json::object(text.as_bytes()).map_err(|_| PROBLEM)
     } else {
-        serde_json::from_str(data).map_err(|_| PROBLEM)
+        json::object(data.as_bytes()).map_err(|_| PROBLEM)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::id::{AppId, InstanceId, SiteId};
+use crate::json;
 use crate::platform::{Answer, Outbound, Platform, SendError};
 use crate::secret::{AccessToken, AppSecret, AuthorizationCode, RefreshToken};
 use crate::trace::Trace;
@@ -140,9 +141,9 @@ struct BiEvent {
 }
 
 impl<'a, P: Platform> Wix<'a, P> {
-    /// With the whole deadline ahead.
-    pub fn new(platform: &'a P, config: &'a Config, trace: &'a Trace) -> Self {
-        Self { platform, config, trace, deadline: platform.now_millis() + DEADLINE_MILLIS }
+    /// For a request that began at a time in milliseconds.
+    pub fn new(platform: &'a P, config: &'a Config, trace: &'a Trace, started_millis: u64) -> Self {
+        Self { platform, config, trace, deadline: started_millis + DEADLINE_MILLIS }
     }
 
     /// Create Access Token (1.1): client credentials and the instance.
@@ -282,8 +283,7 @@ struct Passing {
 
 fn parse<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, WixError> {
     // serde's own message may quote the body.
-    serde_json::from_slice(body)
-        .map_err(|_| WixError::Failed(format!("Wix's {what} answer is not of the documented form")))
+    json::object(body).map_err(|_| WixError::Failed(format!("Wix's {what} answer is not of the documented form")))
 }
 
 fn bool_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {

@@ -10,7 +10,7 @@ use url::Url;
 use super::{Fake, Inbound, jws};
 use crate::config::{Binding, Config, Fault};
 use crate::request::Request;
-use crate::{Shared, handle};
+use crate::{Shared, handle, scheduled};
 
 /// The app.
 pub const APP_ID: &str = "11111111-2222-4333-8444-555555555555";
@@ -114,6 +114,11 @@ impl World {
     /// Many requests at once.
     pub fn all<'a>(&'a self, asks: impl IntoIterator<Item = Ask<'a>>) -> Vec<Answer> {
         self.fake.clock().run(join_all(asks.into_iter().map(Ask::send)))
+    }
+
+    /// The Cron Trigger.
+    pub fn cron(&self) {
+        self.fake.clock().run(scheduled(self.fake.clone(), &self.shared));
     }
 
     /// Begins an install flow: the state, and the cookie as the browser sends it back.

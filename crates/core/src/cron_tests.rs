@@ -1,0 +1,128 @@
+//! What is put down to be looked at again, and what the Cron Trigger makes of it.
+
+use serde_json::Value;
+
+use crate::fake::clock::START;
+use crate::fake::jws;
+use crate::fake::kv::Op;
+use crate::fake::wix::Canned;
+use crate::fake::world::{INSTANCE, World};
+
+const EVENT: &str = "/apps/v1/bi-event";
+const ON_INSTALL: [(&str, &str); 1] = [("FINISH_CONFIGURATION", "on-install")];
+
+fn todos(world: &World) -> Vec<String> {
+    world.fake.kv().keys("v1:todo:")
+}
+
+fn events(world: &World) -> usize {
+    world.fake.wix().sent().iter().filter(|sent| sent.path() == EVENT).count()
+}
+
+/// Lets the Cron Trigger come every five minutes for so many hours.
+fn hours(world: &World, hours: u64) {
+    for _ in 0..hours * 12 {
+        world.fake.clock().pass(300);
+        world.cron();
+    }
+}
+
+fn last_outcome(world: &World) -> Value {
+    let lines = world.fake.log_lines();
+    let mut looks = lines.iter().filter_map(|(_, line)| serde_json::from_str::<Value>(line).ok());
+    looks.rfind(|line| line["route"] == "cron look-again").unwrap_or_default()
+}
+
+#[test]
+fn a_change_is_looked_at_again_once_kv_shows_it_everywhere() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    assert_eq!(todos(&world).len(), 1);
+    world.fake.clock().pass(60);
+    world.cron();
+    assert_eq!(todos(&world).len(), 1, "too early");
+    world.fake.clock().pass(60);
+    world.cron();
+    assert!(todos(&world).is_empty());
+    assert_eq!(last_outcome(&world)["instance_id"], INSTANCE);
+}
+
+#[test]
+fn a_message_that_comes_twice_is_put_down_once() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    world.fake.clock().pass(30);
+    world.webhook(jws::installed(INSTANCE, START));
+    assert_eq!(todos(&world).len(), 1);
+}
+
+#[test]
+fn an_event_that_did_not_get_through_is_sent_later_and_once() {
+    let world = World::with(&ON_INSTALL);
+    world.fake.wix().always(EVENT, Canned::status(500));
+    assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
+    hours(&world, 1);
+    assert!(world.instance(INSTANCE).get("configured_at").is_none());
+    world.fake.wix().mend();
+    let failed = events(&world);
+    hours(&world, 2);
+    assert_eq!(events(&world), failed + 1);
+    assert!(world.instance(INSTANCE).get("configured_at").is_some());
+    assert!(todos(&world).is_empty());
+}
+
+#[test]
+fn an_event_is_sent_later_where_the_work_after_the_answer_was_lost() {
+    let world = World::with(&ON_INSTALL);
+    let answer = world.post("/webhook").body(jws::installed(INSTANCE, START)).alone().answer();
+    assert_eq!((answer.status, events(&world)), (200, 0));
+    hours(&world, 1);
+    assert_eq!(events(&world), 1);
+}
+
+#[test]
+fn trying_becomes_rarer_and_ends_after_48_hours() {
+    let world = World::with(&ON_INSTALL);
+    world.fake.wix().always(EVENT, Canned::status(403));
+    world.webhook(jws::installed(INSTANCE, START));
+    hours(&world, 6);
+    let first = events(&world);
+    assert!((5..60).contains(&first), "{first}");
+    hours(&world, 60);
+    assert!(events(&world) < 2 * first + 30, "{}", events(&world));
+    assert!(todos(&world).is_empty());
+    assert_eq!(last_outcome(&world)["outcome"], "given_up");
+}
+
+#[test]
+fn an_instance_that_was_removed_meanwhile_is_left_alone() {
+    let world = World::with(&ON_INSTALL);
+    world.fake.wix().always(EVENT, Canned::status(500));
+    world.webhook(jws::installed(INSTANCE, START));
+    world.fake.clock().pass(60);
+    world.webhook(jws::removed(INSTANCE, START + 60));
+    let before = events(&world);
+    hours(&world, 1);
+    assert_eq!(events(&world), before);
+    assert!(todos(&world).is_empty());
+}
+
+#[test]
+fn while_kv_fails_everything_stays_put_down() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    world.fake.kv().break_where(|op, _| op == Op::List);
+    hours(&world, 1);
+    assert_eq!(todos(&world).len(), 1);
+    world.fake.kv().mend();
+    hours(&world, 1);
+    assert!(todos(&world).is_empty());
+}
+
+#[test]
+fn without_a_configuration_the_fault_is_logged() {
+    let world = World::with(&[("WIX_APP_SECRET", "")]);
+    world.cron();
+    let line = world.fake.last_log();
+    assert_eq!((&line["route"], &line["error"]), (&"cron".into(), &"not_configured".into()));
+}

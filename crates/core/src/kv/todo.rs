@@ -1,0 +1,67 @@
+//! Instances that are to be looked at again, in the order of their time.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kv, Write, to_json};
+use crate::error::Error;
+use crate::id::InstanceId;
+use crate::platform::Platform;
+use crate::time::Timestamp;
+
+const TODO: &str = "v1:todo:";
+/// When an instance is looked at again after a change, in seconds: KV shows a change everywhere within a minute or so.
+pub(super) const LOOK_AGAIN: u64 = 120;
+
+/// An instance that is to be looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Todo {
+    /// The key.
+    pub key: String,
+    /// The instance.
+    pub instance: InstanceId,
+    /// From when on.
+    pub due: Timestamp,
+    /// How often it was looked at in vain, and since when.
+    pub tries: Tries,
+}
+
+/// See [`Todo`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tries {
+    /// When it was first put down.
+    pub since: Timestamp,
+    /// How many.
+    pub failed: u32,
+}
+
+impl<P: Platform> Kv<'_, P> {
+    /// The instances that are to be looked at again by now, the most overdue first.
+    pub async fn todos(&self, now: Timestamp, limit: u16) -> Result<Vec<Todo>, Error> {
+        let page = self.within(self.platform.kv_list(TODO, None, limit)).await?;
+        let todos = page.keys.into_iter().filter_map(|key| parse_todo(key.name, key.metadata.as_deref()));
+        Ok(todos.take_while(|todo| todo.due <= now).collect())
+    }
+
+    /// Puts an instance down to be looked at again.
+    pub async fn put_todo(&self, id: &InstanceId, due: Timestamp, tries: Tries) -> Result<(), Error> {
+        self.write(&[todo(id, due, tries)?]).await
+    }
+
+    /// Crosses one out.
+    pub async fn delete_todo(&self, todo: &Todo) -> Result<(), Error> {
+        self.within(self.platform.kv_delete(&todo.key)).await
+    }
+}
+
+/// In the order of their time, so that a listing begins with what is due.
+pub(super) fn todo(id: &InstanceId, due: Timestamp, tries: Tries) -> Result<Write, Error> {
+    let text = to_json(&tries)?;
+    Ok(Write { metadata: Some(text.clone()), ..Write::new(format!("{TODO}{:012}:{id}", due.0), text) })
+}
+
+fn parse_todo(key: String, metadata: Option<&str>) -> Option<Todo> {
+    let (due, id) = key.strip_prefix(TODO)?.split_once(':')?;
+    let (due, instance) = (Timestamp(due.parse().ok()?), InstanceId::parse(id).ok()?);
+    let tries = metadata.and_then(|text| serde_json::from_str(text).ok());
+    Some(Todo { key, instance, due, tries: tries.unwrap_or(Tries { since: due, failed: 0 }) })
+}
