@@ -147,6 +147,8 @@ fn worker_command(
         .env("CI", "1")
         .env("WRANGLER_SEND_METRICS", "false")
         .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
+        // It would keep a record of every request, with the codes in its URL.
+        .env("X_LOCAL_OBSERVABILITY", "false")
         .current_dir(&workspace.root);
     if options.release {
         command.env_remove(build::DEV_VARIABLE);

@@ -234,13 +234,15 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
     let healed = time("healed").filter(|healed| connected.is_some_and(|connected| *healed >= connected));
     let refused = time("refused").filter(|refused| {
         let answered = present.max(time("accepted")).max(healed);
-        answered.is_none_or(|answered| *refused > answered)
+        // In the same second the refusal counts: the next token that Wix gives ends it.
+        answered.is_none_or(|answered| *refused >= answered)
     });
     let configured = time("configured").filter(of_this_installation);
     let token = [
-        refused.map(|at| (at, TokenOutcome::Refused)),
-        healed.map(|at| (at, TokenOutcome::Healed)),
+        // In the same second the later row counts.
         connected.max(time("accepted")).map(|at| (at, TokenOutcome::Ok)),
+        healed.map(|at| (at, TokenOutcome::Healed)),
+        refused.map(|at| (at, TokenOutcome::Refused)),
     ];
 
     Some(Instance {

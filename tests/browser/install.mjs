@@ -1,0 +1,245 @@
+// An owner installs the app, in a real browser. `tests/it/browser.rs` starts everything and runs one scenario:
+//
+//   CHROME=… WIX_URL=… node tests/browser/install.mjs <scenario>
+//
+// Ends with 0 and, on standard output, what was seen as JSON; anything else is a failure that says what was there.
+// SCREENSHOTS names a folder for pictures.
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+const { CHROME, WIX_URL, APP_URL, SCREENSHOTS } = process.env;
+const PATIENCE = 15_000;
+// How long a window that is to stay open is watched. The page that closes it does so within milliseconds.
+const WATCHED = 2_500;
+
+const FLAGS = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+
+async function picture(page, name) {
+  if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
+}
+
+async function state() {
+  const answer = await fetch(`${WIX_URL}/_sim/state`);
+  assert.equal(answer.status, 200);
+  return answer.json();
+}
+
+// Waits until `look` gives something; fails with what was last there.
+async function until(what, look) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const seen = await look();
+    if (seen) return seen;
+    if (Date.now() > end) {
+      const { close_window_visits, deliveries, bi_events, calls, findings } = await state();
+      const there = JSON.stringify({ close_window_visits, deliveries, bi_events, calls, findings }, null, 1);
+      throw new Error(`${what} did not come about; the simulator knows:\n${there.slice(0, 8000)}`);
+    }
+    await new Promise((next) => setTimeout(next, 50));
+  }
+}
+
+// Opens the simulator's page and clicks "Install app": the popup, at Wix's consent page.
+async function popup(context) {
+  const page = await context.newPage();
+  await page.goto(`${WIX_URL}/`);
+  const opens = page.waitForEvent("popup");
+  await page.getByRole("button", { name: "Install app" }).click();
+  return { page, window: await consentPage(await opens) };
+}
+
+async function consentPage(window) {
+  await window.waitForURL((url) => url.pathname === "/installer/install");
+  assert.equal(new URL(window.url()).origin, WIX_URL);
+  return window;
+}
+
+async function agree(window) {
+  await window.getByRole("button", { name: /agree/i }).click();
+}
+
+// The instance that the window's callback names, once it comes by.
+function callback(window) {
+  return window.waitForRequest((request) => new URL(request.url()).pathname === "/redirect");
+}
+
+async function closed(window) {
+  if (!window.isClosed()) await window.waitForEvent("close", { timeout: PATIENCE });
+}
+
+function visitOf(instance) {
+  return until("a visit of close-window with its report", async () => {
+    const { close_window_visits: visits } = await state();
+    return visits.find((visit) => visit.instance_id === instance && visit.opener_reachable !== null);
+  });
+}
+
+function instanceOf(request) {
+  return new URL(request.url()).searchParams.get("instanceId");
+}
+
+async function isWellInstalled(instance) {
+  const visit = await visitOf(instance);
+  assert.deepEqual(
+    { live: visit.token_live, browser: visit.by_browser, opener: visit.opener_reachable },
+    { live: true, browser: true, opener: true },
+  );
+  await until("an accepted webhook and the BI event", async () => {
+    const { deliveries, bi_events: events } = await state();
+    const accepted = deliveries.some((delivery) => delivery.instance_id === instance && delivery.outcome === "delivered");
+    return accepted && events.some((event) => event.instance_id === instance);
+  });
+  const { findings } = await state();
+  assert.deepEqual(findings, [], "the simulator found breaches of Wix's rules");
+}
+
+const scenarios = {
+  // The whole way: click, consent, and the window is gone; then the page shows what happened.
+  async install(context) {
+    const { page, window } = await popup(context);
+    await picture(page, "1-simulator");
+    await picture(window, "2-consent");
+    const back = callback(window);
+    await agree(window);
+    const instance = instanceOf(await back);
+    await closed(window);
+    await isWellInstalled(instance);
+    await page.bringToFront();
+    const rows = page.getByRole("row").filter({ hasText: instance.slice(0, 8) });
+    for (const texts of [
+      ["installed", "configured", "Remove"],
+      ["AppInstalled", "delivered"],
+      ["APP_FINISHED_CONFIGURATION"],
+      ["/oauth2/token-info", "200"],
+    ]) {
+      const row = texts.reduce((found, text) => found.filter({ hasText: text }), rows);
+      await row.first().waitFor({ timeout: PATIENCE });
+    }
+    await picture(page, "3-installed");
+    return { instance };
+  },
+
+  // Two tabs of one browser, one flow begun before the other ends.
+  async "two-tabs"(context) {
+    const first = await popup(context);
+    const second = await popup(context);
+    const instances = [];
+    for (const { window } of [second, first]) {
+      const back = callback(window);
+      await agree(window);
+      instances.push(instanceOf(await back));
+      await closed(window);
+    }
+    assert.notEqual(instances[0], instances[1]);
+    for (const instance of instances) await isWellInstalled(instance);
+    return { instances };
+  },
+
+  // The owner says no: nothing is installed, and the window says so.
+  async cancel(context) {
+    const before = (await state()).instances.length;
+    const { window } = await popup(context);
+    await window.getByRole("button", { name: /cancel/i }).click();
+    await window.getByText("Nothing was installed").waitFor();
+    await picture(window, "4-cancelled");
+    assert.equal((await state()).instances.length, before);
+    return {};
+  },
+
+  // Wix sends a cancelled consent back without a code: the app's own page says what to do.
+  async "cancel-with-redirect"(context) {
+    const { window } = await popup(context);
+    await window.getByRole("button", { name: /cancel/i }).click();
+    await window.waitForURL((url) => url.pathname === "/redirect");
+    return readable(window, "5-cancelled-with-redirect");
+  },
+
+  // The last address once more, after the end: the same page, and nothing breaks.
+  async reload(context) {
+    const { window } = await popup(context);
+    const back = callback(window);
+    await agree(window);
+    const request = await back;
+    await closed(window);
+    await isWellInstalled(instanceOf(request));
+    const again = await context.newPage();
+    const answer = await again.goto(request.url());
+    assert.equal(new URL(answer.url()).pathname, "/installer/close-window");
+    await again.getByRole("heading", { name: "The app was added" }).waitFor();
+    await picture(again, "6-reload");
+    return {};
+  },
+
+  // One browser begins, another one is led to its consent page: without the cookie, no entry.
+  async "other-browser"(context) {
+    const { window } = await popup(context);
+    const other = await context.browser().newContext();
+    const page = await other.newPage();
+    await page.goto(window.url());
+    const answer = page.waitForResponse((response) => new URL(response.url()).pathname === "/redirect");
+    await agree(page);
+    assert.equal((await answer).status(), 403);
+    return readable(page, "7-other-browser");
+  },
+
+  // The App URL from the environment, which answers with another Cross-Origin-Opener-Policy: the window stays.
+  async "kept-open"(context) {
+    const page = await context.newPage();
+    await page.goto(`${WIX_URL}/`);
+    const opens = page.waitForEvent("popup");
+    await page.evaluate((url) => { globalThis.opened = globalThis.open(url, "_blank", "popup"); }, APP_URL);
+    const window = await consentPage(await opens);
+    const back = callback(window);
+    await agree(window);
+    const instance = instanceOf(await back);
+    const visit = await visitOf(instance);
+    assert.equal(visit.token_live, true);
+    const end = await Promise.race([
+      closed(window).then(() => "closed"),
+      new Promise((done) => setTimeout(() => done("open"), WATCHED)),
+    ]);
+    if (end === "open") await picture(window, "8-kept-open");
+    return { opener_reachable: visit.opener_reachable, end };
+  },
+};
+
+// An error page as a person sees it.
+async function readable(page, name) {
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await picture(page, name);
+  const seen = await page.evaluate(() => ({
+    heading: document.querySelector("h1").textContent,
+    text: document.body.innerText,
+    styled: getComputedStyle(document.querySelector("main")).borderTopStyle,
+  }));
+  assert.equal(seen.styled, "solid", "the page's own style was not applied");
+  return seen;
+}
+
+const scenario = scenarios[process.argv[2]];
+assert.ok(scenario, `no scenario ${process.argv[2]}; there are: ${Object.keys(scenarios).join(", ")}`);
+const browser = await chromium.launch({ executablePath: CHROME, args: FLAGS });
+try {
+  const context = await browser.newContext();
+  context.setDefaultTimeout(PATIENCE);
+  // Nothing may be asked of anybody but this machine, and the pages' own policies must not be broken.
+  const strangers = [];
+  const complaints = [];
+  context.on("request", (request) => {
+    const { hostname, protocol } = new URL(request.url());
+    if (protocol.startsWith("http") && !["127.0.0.1", "localhost"].includes(hostname)) strangers.push(request.url());
+  });
+  context.on("console", (message) => {
+    if (message.text().includes("Content Security Policy")) complaints.push(message.text());
+  });
+  const seen = await scenario(context);
+  assert.deepEqual(strangers, []);
+  assert.deepEqual(complaints, []);
+  console.log(JSON.stringify(seen));
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,119 @@
+//! Webhook messages made by hand, signed with the tests' own key: three layers of JSON in a JWT (Wix's rules 4).
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RsaEncoding};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+use super::now;
+use super::stage::Stage;
+
+/// The key that every stage's `WIX_PUBLIC_KEYS` names beside the simulator's.
+pub static KEY: LazyLock<Key> = LazyLock::new(Key::generate);
+
+/// An RSA key.
+pub struct Key(KeyPair);
+
+impl Key {
+    pub fn generate() -> Self {
+        Self(KeyPair::generate(KeySize::Rsa2048).expect("an RSA key"))
+    }
+
+    /// As `WIX_PUBLIC_KEYS` takes it.
+    pub fn public_base64(&self) -> String {
+        let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().expect("a public key");
+        STANDARD.encode(der.as_ref())
+    }
+
+    fn sign(&self, padding: &'static dyn RsaEncoding, input: &str) -> Vec<u8> {
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0.sign(padding, &SystemRandom::new(), input.as_bytes(), &mut signature).expect("a signature");
+        signature
+    }
+}
+
+/// A message as Wix would send it, to be changed before it is signed.
+#[derive(Clone)]
+pub struct Message {
+    pub header: Value,
+    /// The envelope; becomes text in the claim `data`.
+    pub envelope: Value,
+    /// The other claims.
+    pub claims: Value,
+}
+
+impl Message {
+    /// An event of an instance, from now; its inner data becomes text.
+    pub fn new(event: &str, instance: &str, data: &Value) -> Self {
+        Self {
+            header: json!({ "kid": "TeStKiD1", "alg": "RS256" }),
+            envelope: json!({ "data": data.to_string(), "instanceId": instance, "eventType": event }),
+            claims: json!({ "iat": now(), "exp": now() + 3_600_000 }),
+        }
+    }
+
+    pub fn installed(stage: &Stage, instance: &str) -> Self {
+        Self::new("AppInstalled", instance, &json!({ "appId": stage.wix.app.app_id, "originInstanceId": "" }))
+    }
+
+    pub fn removed(stage: &Stage, instance: &str) -> Self {
+        Self::new("AppRemoved", instance, &json!({ "appId": stage.wix.app.app_id }))
+    }
+
+    /// Made at another time, in Unix seconds.
+    pub fn at(mut self, iat: i64) -> Self {
+        self.claims = json!({ "iat": iat, "exp": iat + 3_600_000 });
+        self
+    }
+
+    /// What is signed.
+    pub fn signing_input(&self) -> String {
+        let mut claims = self.claims.clone();
+        if claims.get("data").is_none() {
+            claims["data"] = self.envelope.to_string().into();
+        }
+        format!("{}.{}", encode(self.header.to_string()), encode(claims.to_string()))
+    }
+
+    pub fn sign(&self) -> String {
+        self.sign_with(&KEY)
+    }
+
+    pub fn sign_with(&self, key: &Key) -> String {
+        with_signature(&self.signing_input(), &key.sign(&RSA_PKCS1_SHA256, &self.signing_input()))
+    }
+
+    /// With another of RSA's algorithms, and rightly so.
+    pub fn sign_rs512(mut self) -> String {
+        self.header["alg"] = "RS512".into();
+        with_signature(&self.signing_input(), &KEY.sign(&RSA_PKCS1_SHA512, &self.signing_input()))
+    }
+
+    /// With a text that everybody knows, the public key, as the secret.
+    pub fn sign_hs256(mut self, public_key: &str) -> String {
+        self.header["alg"] = "HS256".into();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, public_key.as_bytes());
+        let tag = hmac::sign(&key, self.signing_input().as_bytes());
+        with_signature(&self.signing_input(), tag.as_ref())
+    }
+
+    /// Without a signature.
+    pub fn sign_none(mut self) -> String {
+        self.header["alg"] = "none".into();
+        with_signature(&self.signing_input(), &[])
+    }
+}
+
+pub fn with_signature(input: &str, signature: &[u8]) -> String {
+    format!("{input}.{}", encode(signature))
+}
+
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}

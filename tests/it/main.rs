@@ -1,0 +1,28 @@
+//! Black box: the Worker as it is deployed, in the real workerd under `wrangler dev`, against a simulated Wix, by HTTP
+//! alone; and once more with a real browser. `cargo xtask test` builds the Worker first.
+//!
+//! One file a subject. `harness` starts things and speaks to them; the tests say what must come of it.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by panicking, here as in the functions that carry the tests' attribute"
+)]
+
+mod harness;
+
+mod api_keys;
+mod browser;
+mod finish;
+mod install;
+mod instances;
+mod logs;
+mod misconfiguration;
+mod redirect;
+mod restart;
+mod secrets;
+mod state;
+mod token;
+mod webhook;
+mod webhook_refusals;

@@ -1,0 +1,142 @@
+//! Misconfiguration: found at the first request, named with what mends it, and no secret told (contract 2).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::{API_KEY, Values, Wix, Worker, assert_browser_headers, guid, values_for};
+
+fn problems(worker: &Worker) -> Vec<Value> {
+    let answer = worker.ask("GET", "/readyz").send().expect(503);
+    assert_eq!(answer.json()["status"], "not_ready", "{answer:?}");
+    let problems = answer.json()["problems"].as_array().cloned().unwrap_or_else(|| panic!("no problems: {answer:?}"));
+    for problem in &problems {
+        for field in ["name", "problem", "fix"] {
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "no {field}: {problem}");
+        }
+    }
+    problems
+}
+
+fn names(problems: &[Value]) -> BTreeSet<&str> {
+    problems.iter().filter_map(|problem| problem["name"].as_str()).collect()
+}
+
+#[test]
+fn without_any_value_each_missing_one_is_named_with_what_mends_it() {
+    let worker = Worker::start(&Values::default().without_store());
+    let found = problems(&worker);
+    let fixes = [
+        ("WIX_APP_ID", "Wix app dashboard"),
+        ("WIX_PUBLIC_KEYS", "Wix app dashboard"),
+        ("WIX_APP_SECRET", "wrangler secret put WIX_APP_SECRET"),
+        ("SEALING_KEYS", "wrangler secret put SEALING_KEYS"),
+        ("API_KEYS", "wrangler secret put API_KEYS"),
+        ("INSTANCES", "wrangler kv namespace create INSTANCES"),
+    ];
+    assert_eq!(names(&found), fixes.iter().map(|(name, _)| *name).collect(), "{found:?}");
+    for (name, fix) in fixes {
+        let problem = found.iter().find(|problem| problem["name"] == name).expect("it is there");
+        assert!(problem["fix"].as_str().is_some_and(|text| text.contains(fix)), "{problem}");
+    }
+
+    worker.ask("GET", "/healthz").send().expect(200);
+    let page = worker.ask("GET", "/").send().expect(503);
+    assert_browser_headers(&page);
+    for (name, _) in fixes {
+        assert!(page.text().contains(name), "{page:?}");
+    }
+    let id = guid();
+    for (method, path) in [
+        ("GET", "/install"),
+        ("GET", "/redirect?code=c&state=s"),
+        ("POST", "/webhook"),
+        ("GET", "/v1/instances"),
+        ("GET", &format!("/v1/instances/{id}")),
+        ("POST", &format!("/v1/instances/{id}/token")),
+        ("POST", &format!("/v1/instances/{id}/finish-configuration")),
+    ] {
+        let answer = worker.ask(method, path).key(API_KEY).send().expect(503);
+        assert!(answer.text().contains("/readyz"), "{answer:?}");
+        let line = worker.log.of_request(answer.request_id());
+        assert_eq!(line["error"], "not_configured", "{line}");
+        for (name, fix) in fixes {
+            let cause = line["cause"].as_str().unwrap_or_default();
+            assert!(cause.contains(name) && cause.contains(fix), "{line}");
+        }
+    }
+    worker.ask("GET", "/nothing").send();
+    worker.ask("GET", "/webhook").send().expect(405);
+}
+
+/// Three bad values for each name: every round takes one of each, so that a Worker tells of all names at once.
+const BAD: [(&str, [&str; 3]); 12] = [
+    ("WIX_APP_ID", ["not-a-guid", "11111111-2222-4333-8444-55555555555", "11111111222243338444555555555555x"]),
+    ("WIX_PUBLIC_KEYS", ["no*base64", "bm8ga2V5IGF0IGFsbA==", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"]),
+    ("WIX_APP_SECRET", ["shorty7", "two words 0123", "tab\there-0123"]),
+    ("WIX_APP_SECRET_PREVIOUS", ["former7", "former words 0123", "\u{7f}former-0123"]),
+    (
+        "SEALING_KEYS",
+        ["sealed-without-colon", "k1:c2VhbGVkLXNob3J0", "sealed key:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="],
+    ),
+    ("API_KEYS", ["plain-key-pasted-here", "back-end:abcdef0123", "back end:00"]),
+    ("PUBLIC_URL", ["http://app.example", "https://app.example/path", "app.example"]),
+    ("WIX_API_URL", ["http://www.wixapis.com", "https://user:word@localhost", "ftp://localhost"]),
+    ("WIX_SITE_URL", ["http://www.wix.com", "https://www.wix.com/?a=b", "localhost:1"]),
+    ("AFTER_INSTALL_URL", ["javascript:alert(1)", "/welcome", "http://app.example/welcome"]),
+    ("FINISH_CONFIGURATION", ["sometimes", "On-Install", "true"]),
+    ("ENVIRONMENT", ["staging", "Production", "dev"]),
+];
+
+/// Whose values must not be told, not even when they are no good.
+const SECRET: [&str; 4] = ["WIX_APP_SECRET", "WIX_APP_SECRET_PREVIOUS", "SEALING_KEYS", "API_KEYS"];
+
+#[test]
+fn each_malformed_value_is_named_and_none_is_shown() {
+    let wix = Wix::start();
+    for round in 0..3 {
+        let values = BAD.iter().fold(values_for(&wix), |values, (name, bad)| values.with(name, bad[round]));
+        let worker = Worker::start(&values);
+        let found = problems(&worker);
+        assert_eq!(names(&found), BAD.iter().map(|(name, _)| *name).collect(), "round {round}: {found:?}");
+
+        let page = worker.ask("GET", "/").send().expect(503);
+        let answer = worker.ask("GET", "/install").send().expect(503);
+        worker.log.of_request(answer.request_id());
+        let told = format!("{found:?}{}{}{}", page.text(), answer.text(), worker.log.lines().join("\n"));
+        for (name, bad) in BAD.iter().filter(|(name, _)| SECRET.contains(name)) {
+            assert!(!told.contains(bad[round]), "{name} is told in round {round}: {told}");
+        }
+    }
+}
+
+#[test]
+fn one_bad_value_is_the_only_one_named() {
+    let wix = Wix::start();
+    for (name, value) in [("CLOCK_OFFSET_SECONDS", "5"), ("SEALING_KEYS", "k:QQ==")] {
+        let worker = Worker::start(&values_for(&wix).with("ENVIRONMENT", "production").with(name, value));
+        let found = problems(&worker);
+        assert_eq!(names(&found), BTreeSet::from([name]), "{found:?}");
+        worker.ask("POST", "/webhook").send().expect(503);
+        worker.ask("GET", "/healthz").send().expect(200);
+    }
+}
+
+#[test]
+fn a_whole_configuration_is_ready_and_empty_values_are_missing_ones() {
+    let wix = Wix::start();
+    let values = ["PUBLIC_URL", "AFTER_INSTALL_URL", "FINISH_CONFIGURATION", "WIX_APP_SECRET_PREVIOUS"];
+    let values = values.iter().fold(values_for(&wix), |all, name| all.with(name, ""));
+    let worker = Worker::start(&values.clone().with("ENVIRONMENT", "production"));
+    let answer = worker.ask("GET", "/readyz").send().expect(200);
+    assert_eq!(answer.json(), json!({ "status": "ready" }));
+    let page = worker.ask("GET", "/").send().expect(200);
+    assert_browser_headers(&page);
+    let health = worker.ask("GET", "/healthz").send().expect(200).json();
+    assert_eq!(health["status"], "ok", "{health}");
+    assert!(health["version"].is_string(), "{health}");
+    drop(worker);
+
+    let worker = Worker::start(&values.with("WIX_APP_SECRET", "").with("API_KEYS", " "));
+    assert_eq!(names(&problems(&worker)), BTreeSet::from(["API_KEYS", "WIX_APP_SECRET"]));
+}
