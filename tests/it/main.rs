@@ -14,6 +14,7 @@ mod harness;
 
 mod api_keys;
 mod browser;
+mod connect;
 mod finish;
 mod install;
 mod instances;

@@ -5,6 +5,7 @@
 pub mod api;
 pub mod api_key;
 pub mod config;
+pub mod connect;
 pub mod cron;
 pub mod error;
 pub mod finish;
@@ -25,6 +26,7 @@ pub mod request;
 pub mod route;
 pub mod seal;
 pub mod secret;
+pub mod signed_instance;
 pub mod state;
 pub mod task;
 pub mod time;

@@ -54,6 +54,19 @@ pub fn error(notice: &Notice, request_id: &RequestId) -> Page {
     )
 }
 
+/// The external install flow is done.
+#[must_use]
+pub fn installed() -> Page {
+    page(
+        "The app is installed",
+        &html! {
+            p.mark.good aria-hidden="true" { "✓" }
+            h1 { "The app is installed" }
+            p { "You can close this window." }
+        },
+    )
+}
+
 /// A text with what stands between backticks set as code.
 fn prose(text: &str) -> Markup {
     html! {

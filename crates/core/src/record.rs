@@ -46,6 +46,12 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         site: Option<SiteId>,
     },
+    /// The external install flow ended with a value that Wix signed for this instance.
+    Joined {
+        /// The site, as the signed value names it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        site: Option<SiteId>,
+    },
     /// Wix sent some other event for it.
     Seen,
     /// Wix said which plan was bought.
@@ -71,6 +77,7 @@ impl Kind {
             Self::Installed { .. } => "installed",
             Self::Removed => "removed",
             Self::Connected { .. } => "connected",
+            Self::Joined { .. } => "joined",
             Self::Seen => "seen",
             Self::Plan { .. } => "plan",
             Self::Configured => "configured",
@@ -225,7 +232,8 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
     let installed = time("installed");
     let connected = time("connected");
     let removed = time("removed");
-    let present = installed.max(connected);
+    let joined = time("joined");
+    let present = installed.max(connected).max(joined);
     // The same second decides for the paying site: a token request will find out.
     let is_removed = removed > present;
     let of_this_installation = |at: &Timestamp| removed.is_none_or(|removed| *at >= removed);
@@ -258,14 +266,18 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
             (Some(_), None) => Auth::Custom,
             (Some(_), Some(_)) => Auth::CustomHealed,
         },
-        installed_at: installed.filter(of_this_installation).or(connected).filter(|_| !is_removed),
+        installed_at: installed
+            .filter(of_this_installation)
+            .or_else(|| joined.filter(of_this_installation))
+            .or(connected)
+            .filter(|_| !is_removed),
         removed_at: removed.filter(|_| is_removed),
         origin_instance_id: latest("installed").and_then(|fact| match &fact.kind {
             Kind::Installed { origin } => origin.clone(),
             _ => None,
         }),
-        site_id: latest("connected").and_then(|fact| match &fact.kind {
-            Kind::Connected { site } => site.clone(),
+        site_id: latest("connected").max(latest("joined")).and_then(|fact| match &fact.kind {
+            Kind::Connected { site } | Kind::Joined { site } => site.clone(),
             _ => None,
         }),
         plan: latest("plan").and_then(|fact| match &fact.kind {

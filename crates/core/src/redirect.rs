@@ -10,7 +10,6 @@ use std::time::Duration;
 use url::Url;
 
 use crate::App;
-use crate::config::FinishConfiguration;
 use crate::error::Error;
 use crate::id::{InstanceId, SiteId};
 use crate::memory::Token;
@@ -27,7 +26,6 @@ use crate::wix::WixError;
 
 /// Longest code taken; its form is not documented.
 const CODE_LIMIT: usize = 8192;
-const STATE_LIMIT: usize = 512;
 /// Pauses before storing is tried again; KV takes one write a second to a key.
 const STORE_AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1_100)];
 
@@ -69,11 +67,7 @@ pub async fn redirect<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) 
     store(app, &callback.flow, &exchanged).await?;
 
     let next = next_page(app, &exchanged.token.access_token)?;
-    let task = match app.config().finish_configuration {
-        FinishConfiguration::OnInstall => Task::FinishConfiguration(exchanged.instance),
-        FinishConfiguration::OnRequest | FinishConfiguration::Never => Task::Settle(exchanged.instance),
-    };
-    Ok(Outcome { reply: Reply::redirect(next), task: Some(task) })
+    Ok(Outcome { reply: Reply::redirect(next), task: Some(Task::after_install(app.config(), exchanged.instance)) })
 }
 
 /// The state is looked at first, so that what has not begun here tells nothing about the rest.
@@ -83,10 +77,7 @@ fn parse<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Cal
     if purpose.is_some_and(|purpose| purpose.contains("prefetch")) {
         return Err(Error::Prefetch);
     }
-    let state = request.parameter("state")?.filter(|state| state.len() <= STATE_LIMIT);
-    let state = state.ok_or(Error::State(state::StateError::Invalid))?;
-    let cookies = app.platform.header(&request.inbound, "cookie");
-    let flow = state::check(&app.config().state_keys, Purpose::Install, app.now, &state, cookies.as_deref())?;
+    let flow = state::returned(app, request, Purpose::Install)?;
 
     let code = request.parameter("code")?.filter(|code| !code.is_empty() && code.len() <= CODE_LIMIT);
     let code = code.ok_or(Error::BadRequest("code", "it is missing: the installation was not finished at Wix"))?;

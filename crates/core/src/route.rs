@@ -9,7 +9,7 @@ use crate::platform::Platform;
 use crate::reply::{Audience, Reply};
 use crate::request::Request;
 use crate::task::Outcome;
-use crate::{App, api, health, install, redirect, webhook};
+use crate::{App, api, connect, health, install, redirect, webhook};
 
 /// A route, as found by path alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum Route {
     Install,
     /// `/redirect`
     Redirect,
+    /// `/connect`
+    Connect,
+    /// `/connected`
+    Connected,
     /// `/webhook`
     Webhook,
     /// `/v1/instances`
@@ -50,6 +54,8 @@ impl Route {
             ["readyz"] => Self::Readyz,
             ["install"] => Self::Install,
             ["redirect"] => Self::Redirect,
+            ["connect"] => Self::Connect,
+            ["connected"] => Self::Connected,
             ["webhook"] => Self::Webhook,
             ["v1", "instances"] => Self::Instances,
             ["v1", "instances", _] => Self::Instance,
@@ -81,6 +87,8 @@ impl Route {
             Self::Readyz => ("/readyz", "GET, HEAD", Machine),
             Self::Install => ("/install", "GET", Browser),
             Self::Redirect => ("/redirect", "GET", Browser),
+            Self::Connect => ("/connect", "GET", Browser),
+            Self::Connected => ("/connected", "GET", Browser),
             Self::Webhook => ("/webhook", "POST", Machine),
             Self::Instances => ("/v1/instances", "GET", Api),
             Self::Instance => ("/v1/instances/{id}", "GET", Api),
@@ -121,6 +129,8 @@ impl Route {
             Self::Readyz => health::readyz(app).await?,
             Self::Install => install::install(app, &request)?,
             Self::Redirect => return redirect::redirect(app, &request).await,
+            Self::Connect => connect::connect(app, &request)?,
+            Self::Connected => return connect::connected(app, &request).await,
             Self::Webhook => return webhook::webhook(app, request).await,
             Self::Instances => {
                 api::authorize(app, &request.inbound, Scope::Instances)?;

@@ -17,6 +17,8 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         ("/readyz".to_owned(), &["GET", "HEAD"]),
         ("/install".to_owned(), &["GET"]),
         ("/redirect".to_owned(), &["GET"]),
+        ("/connect".to_owned(), &["GET"]),
+        ("/connected".to_owned(), &["GET"]),
         ("/webhook".to_owned(), &["POST"]),
         ("/v1/instances".to_owned(), &["GET"]),
         (own(""), &["GET"]),

@@ -11,7 +11,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
+use crate::App;
+use crate::error::Error;
 use crate::platform::{Platform, PlatformError};
+use crate::request::Request;
 use crate::seal::SealingKey;
 use crate::secret::Key32;
 use crate::time::Timestamp;
@@ -20,6 +23,9 @@ use crate::time::Timestamp;
 pub const LIFE: u64 = 600;
 /// How far the clocks of two data centres may differ, in seconds.
 const SKEW: u64 = 60;
+
+/// Longest state looked at; ours have 78 characters.
+const LIMIT: usize = 512;
 
 const VERSION: u8 = 1;
 const PAYLOAD: usize = 1 + 1 + 8 + 16;
@@ -30,6 +36,8 @@ const MAC: usize = 32;
 pub enum Purpose {
     /// Custom authentication: `/install` to `/redirect`.
     Install = 1,
+    /// External install: `/connect` to `/connected`.
+    Connect = 2,
 }
 
 /// A key for signing states, derived from a sealing key, so that rotating that one rotates this.
@@ -109,6 +117,14 @@ pub fn issue<P: Platform>(
     let signature = key.mac(b"state", &bytes);
     bytes.extend_from_slice(&signature);
     Ok(Issued { state: URL_SAFE_NO_PAD.encode(bytes), set_cookie })
+}
+
+/// Checks the state that a request brings back, given once, against the request's cookies.
+pub fn returned<P: Platform>(app: &App<P>, request: &Request<P::Inbound>, purpose: Purpose) -> Result<Flow, Error> {
+    let state = request.parameter("state")?.filter(|state| state.len() <= LIMIT);
+    let state = state.ok_or(StateError::Invalid)?;
+    let cookies = app.platform.header(&request.inbound, "cookie");
+    Ok(check(&app.config().state_keys, purpose, app.now, &state, cookies.as_deref())?)
 }
 
 /// Checks a state against the browser's `Cookie` header, and says which flow it is of.

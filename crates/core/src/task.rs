@@ -1,6 +1,7 @@
 //! What a handler hands back: the answer, and what is to be done once it is on its way.
 
 use crate::App;
+use crate::config::{Config, FinishConfiguration};
 use crate::error::Error;
 use crate::finish;
 use crate::id::InstanceId;
@@ -31,6 +32,15 @@ pub enum Task {
 }
 
 impl Task {
+    /// What follows an installation.
+    #[must_use]
+    pub fn after_install(config: &Config, id: InstanceId) -> Self {
+        match config.finish_configuration {
+            FinishConfiguration::OnInstall => Self::FinishConfiguration(id),
+            FinishConfiguration::OnRequest | FinishConfiguration::Never => Self::Settle(id),
+        }
+    }
+
     /// The name under which it is logged.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -47,6 +47,8 @@ fn ask_everything(world: &World) -> (Vec<Answer>, Vec<String>) {
         world.get("/redirect?code=planted-code&state=planted-state").header("cookie", "planted=planted").answer(),
         world.get("/install?token=planted&token=planted").answer(),
         world.get(&format!("/install?token={}", MARK.repeat(1000))).answer(),
+        world.get("/connect?shareUrlId=planted").answer(),
+        world.get("/connected?state=planted&signedInstance=planted.planted").answer(),
         world.get("/planted/planted?planted=planted").answer(),
         world.call("PLANTED".parse().unwrap(), "/?planted").header("x-planted", MARK).answer(),
         world.call("PLANTED".parse().unwrap(), &own("/token?planted")).key(API_KEY).answer(),

@@ -1,0 +1,103 @@
+//! Wix's signed `instance` value, `<signature>.<data>`: not a JWT, signature first (Wix's rules 8).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::Deserialize;
+use sha2::Sha256;
+
+use crate::id::{AppId, InstanceId, SiteId};
+use crate::json;
+use crate::secret::AppSecret;
+use crate::time::Timestamp;
+
+/// Wix's values have about a thousand characters.
+const LIMIT: usize = 16 * 1024;
+/// How old a value may be that does not say when it ends, in seconds.
+const LIFE: u64 = 4 * 3_600;
+/// How far Wix's clock may be ahead of ours, in seconds.
+const SKEW: u64 = 300;
+
+/// Whose a value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedInstance {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its site, where the value says so.
+    pub site: Option<SiteId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    instance_id: String,
+    app_def_id: Option<String>,
+    meta_site_id: Option<String>,
+    sign_date: Option<String>,
+    expiration_date: Option<String>,
+    aid: Option<String>,
+}
+
+/// Verifies a value under any of the app's secrets, then reads it. Nothing is decoded before the signature is right.
+pub fn verify<'a>(
+    secrets: impl IntoIterator<Item = &'a AppSecret>,
+    app: &AppId,
+    now: Timestamp,
+    value: &str,
+) -> Result<SignedInstance, &'static str> {
+    if value.len() > LIMIT {
+        return Err("the signed instance is too long");
+    }
+    let (signature, data) = value.split_once('.').ok_or("the signed instance has not two parts")?;
+    if data.contains('.') {
+        return Err("the signed instance has not two parts");
+    }
+    let decode = |text: &str| URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
+    let signature = decode(signature).map_err(|_| "the signature is not base64url")?;
+    // Every secret is tried, so that the time does not tell which one fits.
+    let genuine = secrets.into_iter().fold(false, |genuine, secret| genuine | signed_with(secret, data, &signature));
+    if !genuine {
+        return Err("the signature is not by the app secret");
+    }
+
+    let data = decode(data).map_err(|_| "the signed data is not base64url")?;
+    let fields: Fields = json::object(&data).map_err(|_| "the signed data is not of the documented form")?;
+    if fields.app_def_id.as_deref().is_some_and(|id| AppId::parse(id).as_ref() != Ok(app)) {
+        return Err("the signed instance is of another app");
+    }
+    if fields.aid.is_some_and(|aid| !aid.is_empty()) {
+        return Err("the signed instance is of somebody who is not logged in");
+    }
+    check_age(fields.sign_date.as_deref(), fields.expiration_date.as_deref(), now)?;
+    let instance = InstanceId::parse(&fields.instance_id).map_err(|_| "the signed instance names no instance")?;
+    Ok(SignedInstance { instance, site: fields.meta_site_id.and_then(|id| SiteId::parse(&id).ok()) })
+}
+
+fn signed_with(secret: &AppSecret, data: &str, signature: &[u8]) -> bool {
+    // HMAC takes keys of every length.
+    Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+        .is_ok_and(|mac| mac.chain_update(data).verify_slice(signature).is_ok())
+}
+
+fn check_age(signed: Option<&str>, ends: Option<&str>, now: Timestamp) -> Result<(), &'static str> {
+    let signed = signed.map(date).transpose()?;
+    if signed.is_some_and(|signed| signed.since(now) > SKEW) {
+        return Err("the signed instance is from the future");
+    }
+    let ends = ends.map(date).transpose()?.or_else(|| signed.map(|signed| signed.plus(LIFE)));
+    match ends {
+        None => Err("the signed instance has no date"),
+        Some(ends) if ends <= now => Err("the signed instance has expired"),
+        Some(_) => Ok(()),
+    }
+}
+
+fn date(text: &str) -> Result<Timestamp, &'static str> {
+    let date = DateTime::parse_from_rfc3339(text).map_err(|_| "a date of the signed instance is none")?;
+    u64::try_from(date.timestamp()).map(Timestamp).map_err(|_| "a date of the signed instance is none")
+}
+
+#[cfg(test)]
+#[path = "signed_instance_tests.rs"]
+pub(crate) mod tests;

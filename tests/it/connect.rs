@@ -1,0 +1,63 @@
+//! The external install flow, from the app's own site to Wix and back (contract 3, Wix's rules 3.2).
+
+use url::Url;
+
+use crate::harness::{Jar, Stage, ask, assert_browser_headers, get, parameter, shared};
+
+/// Opens `/connect` and agrees at Wix, for a new site: the address that Wix sends the browser to.
+fn come_back(stage: &Stage, jar: &mut Jar) -> Url {
+    let to_wix = jar.get(stage.worker.at("/connect")).expect(302);
+    assert_browser_headers(&to_wix);
+    let installer = to_wix.location();
+    assert_eq!(installer.as_str().split('?').next(), Some(stage.wix.at("/app-installer").as_str()));
+    get(&installer).expect(200);
+    let mut form: Vec<(String, String)> = installer.query_pairs().into_owned().collect();
+    for (name, value) in [("flow", "external"), ("site_id", &stage.wix.site()), ("decision", "agree")] {
+        form.push((name.to_owned(), value.to_owned()));
+    }
+    let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    ask("POST", stage.wix.at("/installer/consent")).form(&fields).send().expect(302).location()
+}
+
+/// The same address with a parameter replaced, or taken away.
+fn changed(url: &Url, name: &str, value: Option<&str>) -> Url {
+    let kept: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(known, _)| known != name).collect();
+    let mut url = url.clone();
+    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(value.map(|value| (name, value)));
+    url
+}
+
+#[test]
+fn an_external_install_makes_the_instance_known() {
+    let stage = shared();
+    let mut jar = Jar::default();
+    let back = come_back(stage, &mut jar);
+    let page = jar.get(&back).expect(200);
+    assert!(page.text().contains("The app is installed"), "{page:?}");
+    assert_browser_headers(&page);
+    let instance = stage.instance(&parameter(&back, "instanceId"));
+    assert_eq!(instance["status"], "installed", "{instance}");
+    assert_eq!(instance["site_id"], parameter(&back, "tenantId"), "{instance}");
+}
+
+#[test]
+fn an_external_install_that_is_not_proven_is_refused() {
+    let stage = shared();
+    let victim = stage.wix.installed();
+    let before = stage.instance(&victim);
+    let mut jar = Jar::default();
+    let back = come_back(stage, &mut jar);
+    for (name, value) in [
+        ("instanceId", Some(victim.as_str())),
+        ("signedInstance", None),
+        ("signedInstance", Some("c2lnbmF0dXJl.e30")),
+        ("tenantId", Some(victim.as_str())),
+        ("appId", Some(victim.as_str())),
+        ("state", None),
+    ] {
+        let page = jar.get(&changed(&back, name, value)).expect(403);
+        assert!(page.text().contains("Request id"), "{page:?}");
+    }
+    get(&back).expect(403);
+    assert_eq!(stage.instance(&victim), before);
+}
