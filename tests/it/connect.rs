@@ -10,7 +10,7 @@ fn come_back(stage: &Stage, jar: &mut Jar) -> Url {
     assert_browser_headers(&to_wix);
     let installer = to_wix.location();
     assert_eq!(installer.as_str().split('?').next(), Some(stage.wix.at("/app-installer").as_str()));
-    get(&installer).expect(200);
+    get(installer.as_str()).expect(200);
     let mut form: Vec<(String, String)> = installer.query_pairs().into_owned().collect();
     for (name, value) in [("flow", "external"), ("site_id", &stage.wix.site()), ("decision", "agree")] {
         form.push((name.to_owned(), value.to_owned()));
@@ -55,7 +55,7 @@ fn an_external_install_that_is_not_proven_is_refused() {
         ("appId", Some(victim.as_str())),
         ("state", None),
     ] {
-        let page = jar.get(&changed(&back, name, value)).expect(403);
+        let page = jar.get(changed(&back, name, value)).expect(403);
         assert!(page.text().contains("Request id"), "{page:?}");
     }
     get(&back).expect(403);
