@@ -27,3 +27,4 @@ mod state;
 mod token;
 mod webhook;
 mod webhook_refusals;
+mod wycheproof;

@@ -75,17 +75,25 @@ pub async fn verify<P: Platform>(
     let signature = decode(signature, "the signature is not base64url")?;
     let signed = token.get(..header.len() + 1 + claims.len()).unwrap_or_default();
 
-    let mut genuine = false;
-    for key in keys.iter().filter(|key| key.signature_len() == signature.len()) {
-        genuine = platform.verify_rs256(key, signed.as_bytes(), &signature).await.map_err(JwtError::Platform)?;
-        if genuine {
-            break;
-        }
-    }
-    if !genuine {
+    if !is_by_any(platform, keys, signed.as_bytes(), &signature).await.map_err(JwtError::Platform)? {
         return Err(JwtError::BadSignature("the signature is by none of WIX_PUBLIC_KEYS"));
     }
     check_claims(&decode(claims, "the claims are not base64url")?, now)
+}
+
+/// Whether one of the keys signed the message. A signature is as long as its key's modulus (RFC 8017, 8.2.2).
+async fn is_by_any<P: Platform>(
+    platform: &P,
+    keys: &[PublicKey],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<bool, PlatformError> {
+    for key in keys.iter().filter(|key| key.signature_len() == signature.len()) {
+        if platform.verify_rs256(key, message, signature).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn check_header(header: &str) -> Result<(), JwtError> {

@@ -1,5 +1,8 @@
 #[path = "jwt_claims_tests.rs"]
 mod claims;
+#[path = "jwt_wycheproof_tests.rs"]
+mod wycheproof;
+
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
