@@ -5,6 +5,7 @@
 mod build;
 mod chrome;
 mod dev;
+mod histories;
 mod http;
 mod keygen;
 mod npm;
@@ -37,6 +38,8 @@ enum Task {
     Dev(dev::Options),
     /// Proves everything: lint, wasm build, unit tests, and the real Worker with a real browser
     Test(test::Options),
+    /// Plays a million random histories of an instance: some minutes
+    Histories(histories::Options),
     /// Checks formatting and lints only
     Check,
     /// Builds the Worker into build/; wrangler runs this by itself
@@ -59,6 +62,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Dev(options) => dev::run(&Workspace::find()?, &options),
         Task::Test(options) => test::run(&Workspace::find()?, &options),
+        Task::Histories(options) => histories::run(&Workspace::find()?, &options),
         Task::Check => test::check(&Workspace::find()?),
         Task::Build(options) => build::run(&Workspace::find()?, &options),
         Task::Keygen(options) => keygen::run(&options),

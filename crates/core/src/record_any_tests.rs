@@ -11,6 +11,8 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         Just(Kind::Removed),
         Just(Kind::Connected { site: None }),
         Just(Kind::Connected { site: Some(SiteId::parse(SITE).unwrap()) }),
+        Just(Kind::Joined { site: None }),
+        Just(Kind::Joined { site: Some(SiteId::parse(SITE).unwrap()) }),
         Just(Kind::Seen),
         "[a-c]".prop_map(|plan| Kind::Plan { plan }),
         Just(Kind::Configured),
@@ -54,10 +56,10 @@ proptest! {
 
     #[test]
     fn an_instance_is_removed_exactly_if_nothing_present_is_as_late(facts in prop::collection::vec(any_fact(), 1..12)) {
-        let latest = |names: [&str; 2]| {
+        let latest = |names: &[&str]| {
             facts.iter().filter(|fact| names.contains(&fact.kind.name())).map(|fact| fact.at).max()
         };
-        let gone = latest(["removed", "removed"]) > latest(["installed", "connected"]);
+        let gone = latest(&["removed"]) > latest(&["installed", "connected", "joined"]);
         let instance = folded(&facts);
         prop_assert_eq!(instance.status == Status::Removed, gone);
         prop_assert_eq!(instance.removed_at.is_some(), gone);

@@ -1,5 +1,7 @@
 #[path = "record_any_tests.rs"]
 mod any;
+#[path = "record_history_tests.rs"]
+mod history;
 #[path = "record_lag_tests.rs"]
 mod lag;
 
@@ -31,6 +33,10 @@ fn removed(seconds: u64) -> Fact {
 
 fn connected(seconds: u64) -> Fact {
     at(seconds, Kind::Connected { site: Some(SiteId::parse(SITE).unwrap()) })
+}
+
+fn joined_at(seconds: u64) -> Fact {
+    at(seconds, Kind::Joined { site: Some(SiteId::parse(SITE).unwrap()) })
 }
 
 fn plan(seconds: u64, plan: &str) -> Fact {
@@ -72,6 +78,8 @@ fn facts_make_the_same_instance_in_every_order_and_however_often_they_come() {
         vec![installed(10), removed(20), installed(30), connected(31), cloned(12), plan(15, "pro")],
         vec![installed(10), removed(20), connected(20), plan(20, "pro"), plan(21, "max"), removed(19)],
         vec![cloned(10), installed(10), removed(10), at(10, Kind::Seen), connected(10), at(10, Kind::Refused)],
+        vec![joined_at(10), removed(20), joined_at(20), connected(15), installed(12), at(21, Kind::Refused)],
+        vec![joined_at(10), at(10, Kind::Joined { site: None }), removed(10), plan(9, "pro"), at(11, Kind::Healed)],
         vec![connected(5), at(6, Kind::Refused), at(7, Kind::Healed), at(8, Kind::Refused), at(9, Kind::Accepted)],
         vec![
             installed(1),

@@ -1,0 +1,30 @@
+//! `cargo xtask histories`: a million random histories of an instance, in an optimised build (`record_history_tests.rs`).
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::process;
+use crate::workspace::Workspace;
+
+/// `cargo xtask histories`
+#[derive(Debug, Args)]
+pub struct Options {
+    /// How many
+    #[arg(long, default_value_t = 1_000_000)]
+    count: u64,
+    /// The first history's seed; the others' follow it. One that fails is told by its own: run it with --count 1
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Compiles and runs them.
+pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    const TEST: &str = "record::tests::history::random_histories_end_in_the_fold_of_all_facts";
+    let mut cargo = process::cargo();
+    cargo
+        .args(["test", "--profile", "long", "-p", "wix-edge-core", "--lib", "--", "--exact", "--nocapture", TEST])
+        .env("HISTORIES", options.count.to_string())
+        .env("HISTORY_SEED", options.seed.to_string())
+        .current_dir(&workspace.root);
+    process::run(&mut cargo)
+}
