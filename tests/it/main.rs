@@ -13,9 +13,11 @@
 mod harness;
 
 mod api_keys;
+mod bi_events;
 mod browser;
 mod connect;
 mod finish;
+mod identity;
 mod install;
 mod instances;
 mod logs;

@@ -6,17 +6,34 @@ use serde_json::{Value, json};
 use crate::fake::clock::START;
 use crate::fake::jws;
 use crate::fake::kv::Op;
-use crate::fake::world::{API_KEY, APP_ID, Answer, INSTANCE, World, sha256_hex};
+use crate::fake::world::{API_KEY, APP_ID, Answer, Ask, INSTANCE, World, sha256_hex};
 
 const SCOPES: [&str; 5] = ["token", "instances", "events", "proxy", "admin"];
 
-/// Route, method, and the scope that opens it.
-fn routes() -> Vec<(String, Method, &'static str)> {
+/// A call that succeeds, and the scope that opens it.
+struct Call {
+    path: String,
+    method: Method,
+    scope: &'static str,
+    body: &'static str,
+}
+
+impl Call {
+    fn to<'a>(&self, world: &'a World) -> Ask<'a> {
+        world.call(self.method.clone(), &self.path).body(self.body)
+    }
+}
+
+fn routes() -> Vec<Call> {
+    let own = |path: &str| format!("/v1/instances/{INSTANCE}{path}");
+    let call = |path: String, method, scope, body| Call { path, method, scope, body };
     vec![
-        (format!("/v1/instances/{INSTANCE}/token"), Method::POST, "token"),
-        ("/v1/instances".to_owned(), Method::GET, "instances"),
-        (format!("/v1/instances/{INSTANCE}"), Method::GET, "instances"),
-        (format!("/v1/instances/{INSTANCE}/finish-configuration"), Method::POST, "events"),
+        call(own("/token"), Method::POST, "token", ""),
+        call("/v1/instances".to_owned(), Method::GET, "instances", ""),
+        call(own(""), Method::GET, "instances", ""),
+        call(own("/finish-configuration"), Method::POST, "events", ""),
+        call(own("/bi-events"), Method::POST, "events", r#"{"event_name":"APP_DEPLOYED"}"#),
+        call("/v1/identity".to_owned(), Method::POST, "instances", r#"{"access_token":"planted-token"}"#),
     ]
 }
 
@@ -51,9 +68,10 @@ fn every_route_opens_for_its_scope_and_no_other() {
     let keys: Vec<String> = SCOPES.iter().map(|scope| format!("{scope}:{}:{scope}", sha256_hex(scope))).collect();
     let world = World::with(&[("API_KEYS", &keys.join(","))]);
     world.webhook(jws::installed(INSTANCE, START));
-    for (path, method, wanted) in routes() {
+    for call in routes() {
+        let (path, wanted) = (&call.path, call.scope);
         for scope in SCOPES {
-            let answer = world.call(method.clone(), &path).key(scope).answer();
+            let answer = call.to(&world).key(scope).answer();
             if scope == wanted {
                 assert_eq!(answer.status, 200, "{path} with {scope}: {}", answer.body);
                 assert_eq!(world.fake.last_log()["client"], scope);
@@ -71,8 +89,8 @@ fn a_key_without_scopes_opens_all_of_these() {
     let keys = format!("all:{}", sha256_hex("k"));
     let world = World::with(&[("API_KEYS", &keys)]);
     world.webhook(jws::installed(INSTANCE, START));
-    for (path, method, _) in routes() {
-        assert_eq!(world.call(method, &path).key("k").answer().status, 200, "{path}");
+    for call in routes() {
+        assert_eq!(call.to(&world).key("k").answer().status, 200, "{}", call.path);
     }
 }
 
@@ -81,7 +99,8 @@ fn without_a_known_key_nothing_opens() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     let hash = sha256_hex(API_KEY);
-    for (path, method, _) in routes() {
+    for call in routes() {
+        let path = &call.path;
         for header in [
             None,
             Some(String::new()),
@@ -96,7 +115,7 @@ fn without_a_known_key_nothing_opens() {
             Some(format!("Bearer {API_KEY}, Bearer {API_KEY}")),
             Some(format!("Bearer full:{API_KEY}")),
         ] {
-            let ask = world.call(method.clone(), &path);
+            let ask = call.to(&world);
             let ask = match &header {
                 Some(header) => ask.header("authorization", header),
                 None => ask,
@@ -105,7 +124,7 @@ fn without_a_known_key_nothing_opens() {
             assert_eq!(answer.problem(), (401, "unauthorized".to_owned()), "{path} {header:?}");
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
-        let in_query = world.call(method, &format!("{path}?key={API_KEY}&authorization={API_KEY}"));
+        let in_query = world.call(call.method, &format!("{path}?key={API_KEY}&authorization={API_KEY}"));
         assert_eq!(in_query.answer().status, 401);
     }
     assert!(world.fake.wix().sent().is_empty());
@@ -272,8 +291,8 @@ fn a_record_that_cannot_be_read_is_a_503_that_does_not_show_it() {
 fn every_answer_is_json() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
-    for (path, method, _) in routes() {
-        let answer = world.call(method, &path).key(API_KEY).answer();
+    for call in routes() {
+        let answer = call.to(&world).key(API_KEY).answer();
         assert_eq!(answer.header("content-type"), "application/json");
         assert!(matches!(answer.json(), Value::Object(_)));
     }

@@ -174,6 +174,11 @@ impl Config {
             clock_offset_seconds: clock_offset_seconds.unwrap_or(0),
         })
     }
+
+    /// The app secret, and the one before it while rotating.
+    pub fn app_secrets(&self) -> impl Iterator<Item = &AppSecret> {
+        std::iter::once(&self.app_secret).chain(&self.app_secret_previous)
+    }
 }
 
 struct Reader<F> {

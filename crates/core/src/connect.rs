@@ -65,8 +65,8 @@ fn prove<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Sig
     let value = request.parameter("signedInstance")?;
     let value = value.ok_or(Error::NotProven("the browser brought no signed instance"))?;
     let config = app.config();
-    let secrets = std::iter::once(&config.app_secret).chain(&config.app_secret_previous);
-    let signed = signed_instance::verify(secrets, &config.app_id, app.now, &value).map_err(Error::NotProven)?;
+    let signed =
+        signed_instance::verify(config.app_secrets(), &config.app_id, app.now, &value).map_err(Error::NotProven)?;
     if signed.instance != named {
         return Err(Error::NotProven("the signed instance is another than the browser named"));
     }

@@ -50,8 +50,14 @@ pub enum Error {
     RemovedInstance,
     /// Wix refuses tokens for that instance for good.
     NeedsReconnect,
+    /// A value that was shown to be looked at is not genuine, not this app's, or not good any more.
+    NotGenuine(&'static str),
     /// `FINISH_CONFIGURATION` is `never`.
     FinishDisabled,
+    /// Wix does not take the BI event.
+    EventRefused,
+    /// Wix does not let the app send BI events.
+    EventNotPermitted,
     /// Wix could not be reached, or failed.
     WixFailed(String),
     /// Wix did not answer within the deadline.
@@ -193,11 +199,29 @@ impl Error {
                 "Wix refuses tokens for this instance",
                 "Ask the site owner to install the app again. Wix is not asked more than once in 30 seconds.",
             ),
+            Self::NotGenuine(problem) => notice(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_genuine",
+                "The value proves nobody's identity",
+                &format!("{problem}. Turn away whoever sent it."),
+            ),
             Self::FinishDisabled => notice(
                 StatusCode::CONFLICT,
                 "finish_configuration_disabled",
                 "APP_FINISHED_CONFIGURATION is never sent",
                 "FINISH_CONFIGURATION is set to never.",
+            ),
+            Self::EventRefused => notice(
+                StatusCode::BAD_REQUEST,
+                "event_refused",
+                "Wix does not take this event",
+                "It is well formed as far as Wix documents; Wix's support finds the reason by the wix_request_id in the log.",
+            ),
+            Self::EventNotPermitted => notice(
+                StatusCode::BAD_GATEWAY,
+                "event_not_permitted",
+                "Wix does not let this app send BI events",
+                "Give the app the permission Manage Your App in the Wix app dashboard; sites agree to it with the app's next version.",
             ),
             Self::WixFailed(_) => notice(
                 StatusCode::BAD_GATEWAY,
@@ -233,7 +257,7 @@ impl Error {
             Self::WixFailed(cause) | Self::Store(cause) | Self::InstallNotStored(cause) | Self::Internal(cause) => {
                 Some(cause.clone())
             }
-            Self::NotProven(cause) => Some((*cause).to_owned()),
+            Self::NotProven(cause) | Self::NotGenuine(cause) => Some((*cause).to_owned()),
             Self::CodeRefused(status) => Some(format!("Wix answered {status}")),
             Self::Misconfigured(faults) => Some(
                 faults

@@ -4,14 +4,13 @@
 //! isolates KV decides, which may lag: there a second event is possible, and harmless.
 
 use crate::App;
+use crate::bi_event::{self, BiEvent};
 use crate::config::FinishConfiguration;
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::platform::Platform;
 use crate::record::{Fact, Kind};
 use crate::time::Timestamp;
-use crate::token;
-use crate::wix::WixError;
 
 /// Sends the event unless it was sent for this installation, and says when it was.
 pub async fn finish_configuration<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timestamp, Error> {
@@ -30,23 +29,11 @@ async fn send_once<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timesta
         app.trace.outcome("sent_before");
         return Ok(at);
     }
-    send(app, id).await?;
+    bi_event::send(app, id, &BiEvent::finished_configuration()).await??;
     app.trace.outcome("sent");
     // Wix has it, whatever becomes of the note: without one it may be told a second time, which does no harm.
     app.note(app.learn(id, Fact { at: app.now, kind: Kind::Configured }).await);
     Ok(app.now)
-}
-
-async fn send<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<(), Error> {
-    let token = token::fresh(app, id, false).await?;
-    let wix = app.wix();
-    match wix.finished_configuration(&token.access_token).await {
-        Err(WixError::Refused(401)) => {
-            let token = token::fresh(app, id, true).await?;
-            Ok(wix.finished_configuration(&token.access_token).await?)
-        }
-        answer => Ok(answer?),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 pub mod api;
 pub mod api_key;
+pub mod bi_event;
 pub mod config;
 pub mod connect;
 pub mod cron;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod finish;
 pub mod health;
 pub mod id;
+pub mod identity;
 pub mod install;
 pub mod json;
 pub mod jwt;

@@ -13,6 +13,7 @@ use lru::LruCache;
 
 use crate::error::Error;
 use crate::id::InstanceId;
+use crate::identity::Known;
 use crate::platform::Platform;
 use crate::redirect::Exchanged;
 use crate::secret::AccessToken;
@@ -62,6 +63,8 @@ pub struct Memory {
     pub finished: Flights<InstanceId, Timestamp>,
     /// Codes exchanged, by the flow they ended, and the exchange of them.
     pub exchanged: Flights<Flow, Exchanged>,
+    /// What Wix said of access tokens, by their SHA-256, and the asking.
+    pub identities: Flights<[u8; 32], Known>,
     /// Until when Wix is left alone, having refused for good.
     refused: Remembered<InstanceId, Timestamp>,
 }

@@ -9,7 +9,7 @@ use crate::platform::Platform;
 use crate::reply::{Audience, Reply};
 use crate::request::Request;
 use crate::task::Outcome;
-use crate::{App, api, connect, health, install, redirect, webhook};
+use crate::{App, api, bi_event, connect, health, identity, install, redirect, webhook};
 
 /// A route, as found by path alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub enum Route {
     Token,
     /// `/v1/instances/{id}/finish-configuration`
     FinishConfiguration,
+    /// `/v1/instances/{id}/bi-events`
+    BiEvents,
+    /// `/v1/identity`
+    Identity,
     /// `/v1/…`, none of the above
     UnknownApi,
     /// None of the above
@@ -61,6 +65,8 @@ impl Route {
             ["v1", "instances", _] => Self::Instance,
             ["v1", "instances", _, "token"] => Self::Token,
             ["v1", "instances", _, "finish-configuration"] => Self::FinishConfiguration,
+            ["v1", "instances", _, "bi-events"] => Self::BiEvents,
+            ["v1", "identity"] => Self::Identity,
             ["v1", ..] => Self::UnknownApi,
             _ => Self::Unknown,
         }
@@ -94,6 +100,8 @@ impl Route {
             Self::Instance => ("/v1/instances/{id}", "GET", Api),
             Self::Token => ("/v1/instances/{id}/token", "POST", Api),
             Self::FinishConfiguration => ("/v1/instances/{id}/finish-configuration", "POST", Api),
+            Self::BiEvents => ("/v1/instances/{id}/bi-events", "POST", Api),
+            Self::Identity => ("/v1/identity", "POST", Api),
             Self::UnknownApi => ("/v1/…", "", Api),
             Self::Unknown => ("unknown", "", Browser),
         }
@@ -148,6 +156,15 @@ impl Route {
             Self::FinishConfiguration => {
                 api::authorize(app, &request.inbound, Scope::Events)?;
                 api::finish_configuration(app, &api::instance_id(app, id)?).await?
+            }
+            Self::BiEvents => {
+                api::authorize(app, &request.inbound, Scope::Events)?;
+                let id = api::instance_id(app, id)?;
+                bi_event::bi_events(app, &id, request.inbound).await?
+            }
+            Self::Identity => {
+                api::authorize(app, &request.inbound, Scope::Instances)?;
+                identity::identity(app, request.inbound).await?
             }
             Self::UnknownApi | Self::Unknown => return Err(Error::NotFound),
         };

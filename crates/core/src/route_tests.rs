@@ -24,6 +24,8 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         (own(""), &["GET"]),
         (own("/token"), &["POST"]),
         (own("/finish-configuration"), &["POST"]),
+        (own("/bi-events"), &["POST"]),
+        ("/v1/identity".to_owned(), &["POST"]),
     ]
 }
 

@@ -57,6 +57,10 @@ secret_text! {
     /// An authorization code, good for one exchange within ten minutes.
     AuthorizationCode
 }
+secret_text! {
+    /// A signed `instance` value: whoever shows it is taken for its user.
+    SignedValue
+}
 
 /// 32 bytes of key, wiped when dropped.
 #[derive(Clone)]

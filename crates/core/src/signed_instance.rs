@@ -5,10 +5,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::id::{AppId, InstanceId, SiteId};
-use crate::json;
+use crate::json::{self, plain_text};
 use crate::secret::AppSecret;
 use crate::time::Timestamp;
 
@@ -26,6 +27,18 @@ pub struct SignedInstance {
     pub instance: InstanceId,
     /// Its site, where the value says so.
     pub site: Option<SiteId>,
+    /// The user's id, where somebody is logged in.
+    pub user: Option<String>,
+    /// `OWNER`, or nothing.
+    pub permissions: Option<String>,
+    /// The plan, where there is one.
+    pub vendor_product_id: Option<String>,
+    /// The instance that the site was cloned with.
+    pub origin: Option<InstanceId>,
+    /// Whether the app is only being shown.
+    pub demo_mode: bool,
+    /// When the value ends.
+    pub expires_at: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +50,17 @@ struct Fields {
     sign_date: Option<String>,
     expiration_date: Option<String>,
     aid: Option<String>,
+    // Of these, a form that nobody has seen yet is no reason to turn somebody away.
+    #[serde(default)]
+    uid: Value,
+    #[serde(default)]
+    permissions: Value,
+    #[serde(default)]
+    vendor_product_id: Value,
+    #[serde(default)]
+    origin_instance_id: Value,
+    #[serde(default)]
+    demo_mode: Value,
 }
 
 /// Verifies a value under any of the app's secrets, then reads it. Nothing is decoded before the signature is right.
@@ -46,21 +70,7 @@ pub fn verify<'a>(
     now: Timestamp,
     value: &str,
 ) -> Result<SignedInstance, &'static str> {
-    if value.len() > LIMIT {
-        return Err("the signed instance is too long");
-    }
-    let (signature, data) = value.split_once('.').ok_or("the signed instance has not two parts")?;
-    if data.contains('.') {
-        return Err("the signed instance has not two parts");
-    }
-    let decode = |text: &str| URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
-    let signature = decode(signature).map_err(|_| "the signature is not base64url")?;
-    // Every secret is tried, so that the time does not tell which one fits.
-    let genuine = secrets.into_iter().fold(false, |genuine, secret| genuine | signed_with(secret, data, &signature));
-    if !genuine {
-        return Err("the signature is not by the app secret");
-    }
-
+    let data = signed_data(secrets, value)?;
     let data = decode(data).map_err(|_| "the signed data is not base64url")?;
     let fields: Fields = json::object(&data).map_err(|_| "the signed data is not of the documented form")?;
     if fields.app_def_id.as_deref().is_some_and(|id| AppId::parse(id).as_ref() != Ok(app)) {
@@ -69,9 +79,45 @@ pub fn verify<'a>(
     if fields.aid.is_some_and(|aid| !aid.is_empty()) {
         return Err("the signed instance is of somebody who is not logged in");
     }
-    check_age(fields.sign_date.as_deref(), fields.expiration_date.as_deref(), now)?;
+    let expires_at = check_age(fields.sign_date.as_deref(), fields.expiration_date.as_deref(), now)?;
     let instance = InstanceId::parse(&fields.instance_id).map_err(|_| "the signed instance names no instance")?;
-    Ok(SignedInstance { instance, site: fields.meta_site_id.and_then(|id| SiteId::parse(&id).ok()) })
+    Ok(SignedInstance {
+        instance,
+        site: fields.meta_site_id.and_then(|id| SiteId::parse(&id).ok()),
+        user: plain_text(&fields.uid),
+        permissions: plain_text(&fields.permissions),
+        vendor_product_id: plain_text(&fields.vendor_product_id),
+        origin: fields.origin_instance_id.as_str().and_then(|id| InstanceId::parse(id).ok()),
+        demo_mode: fields.demo_mode == Value::Bool(true),
+        expires_at,
+    })
+}
+
+/// Whether a value is signed as a signed instance is, whatever it says.
+pub fn is_signed<'a>(secrets: impl IntoIterator<Item = &'a AppSecret>, value: &str) -> bool {
+    signed_data(secrets, value).is_ok()
+}
+
+/// The data behind a signature that is right, still encoded.
+fn signed_data<'a, 'b>(
+    secrets: impl IntoIterator<Item = &'a AppSecret>,
+    value: &'b str,
+) -> Result<&'b str, &'static str> {
+    if value.len() > LIMIT {
+        return Err("the signed instance is too long");
+    }
+    let (signature, data) = value.split_once('.').ok_or("the signed instance has not two parts")?;
+    if data.contains('.') {
+        return Err("the signed instance has not two parts");
+    }
+    let signature = decode(signature).map_err(|_| "the signature is not base64url")?;
+    // Every secret is tried, so that the time does not tell which one fits.
+    let genuine = secrets.into_iter().fold(false, |genuine, secret| genuine | signed_with(secret, data, &signature));
+    if genuine { Ok(data) } else { Err("the signature is not by the app secret") }
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    URL_SAFE_NO_PAD.decode(text.trim_end_matches('='))
 }
 
 fn signed_with(secret: &AppSecret, data: &str, signature: &[u8]) -> bool {
@@ -80,7 +126,7 @@ fn signed_with(secret: &AppSecret, data: &str, signature: &[u8]) -> bool {
         .is_ok_and(|mac| mac.chain_update(data).verify_slice(signature).is_ok())
 }
 
-fn check_age(signed: Option<&str>, ends: Option<&str>, now: Timestamp) -> Result<(), &'static str> {
+fn check_age(signed: Option<&str>, ends: Option<&str>, now: Timestamp) -> Result<Timestamp, &'static str> {
     let signed = signed.map(date).transpose()?;
     if signed.is_some_and(|signed| signed.since(now) > SKEW) {
         return Err("the signed instance is from the future");
@@ -89,7 +135,7 @@ fn check_age(signed: Option<&str>, ends: Option<&str>, now: Timestamp) -> Result
     match ends {
         None => Err("the signed instance has no date"),
         Some(ends) if ends <= now => Err("the signed instance has expired"),
-        Some(_) => Ok(()),
+        Some(ends) => Ok(ends),
     }
 }
 

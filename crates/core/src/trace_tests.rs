@@ -8,10 +8,13 @@ use crate::fake::kv::Op;
 use crate::fake::wix::{Canned, token_info};
 use crate::fake::world::{API_KEY, APP_SECRET, Answer, INSTANCE, SEALING_KEY, VICTIM, World};
 use crate::platform::Level;
+use crate::signed_instance::tests::sign;
 
 const PREVIOUS: &str = "planted-former-secret";
 /// Every secret of the tests but these has this word in it.
 const MARK: &str = "planted";
+const PLANTED_EVENT: &str =
+    r#"{"event_name":"CUSTOM","custom_event_name":"planted-name","event_data":{"planted":"planted"}}"#;
 
 fn world() -> World {
     World::with(&[("WIX_APP_SECRET_PREVIOUS", PREVIOUS)])
@@ -31,6 +34,7 @@ fn ask_everything(world: &World) -> (Vec<Answer>, Vec<String>) {
     let value = |cookie: &str| cookie.split_once('=').unwrap().1.to_owned();
     let secrets = vec![state.clone(), other_state.clone(), value(&cookie), value(&other_cookie)];
     let own = |path: &str| format!("/v1/instances/{INSTANCE}{path}");
+    let signed = sign(APP_SECRET, &json!({"instanceId": "planted", "signDate": "planted", "uid": "planted"}));
     let answers = vec![
         world.callback(&state, &cookie, INSTANCE).answer(),
         world.callback(&state, &other_cookie, INSTANCE).answer(),
@@ -70,6 +74,14 @@ fn ask_everything(world: &World) -> (Vec<Answer>, Vec<String>) {
         world.post(&own("/token")).key(API_KEY).body(r#"{"force":true}"#).answer(),
         world.post("/v1/instances/planted/token").key(API_KEY).answer(),
         world.post(&own("/finish-configuration")).key(API_KEY).body(MARK).answer(),
+        world.post(&own("/bi-events")).key(API_KEY).body(MARK).answer(),
+        world.post(&own("/bi-events")).key(API_KEY).body(r#"{"event_name":"planted"}"#).answer(),
+        world.post(&own("/bi-events")).key(API_KEY).body(PLANTED_EVENT).answer(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":"planted-token"}"#).answer(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":"planted token"}"#).answer(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":["planted"]}"#).answer(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"instance":"planted.planted"}"#).answer(),
+        world.post("/v1/identity").key(API_KEY).body(json!({"instance": signed}).to_string()).answer(),
         world.get(&own("?planted")).key(API_KEY).answer(),
         world.get("/v1/instances?cursor=planted%20&status=planted").key(API_KEY).answer(),
         world.get("/v1/instances?status=planted").key(API_KEY).answer(),

@@ -1,14 +1,18 @@
 //! What we ask of Wix, and nothing else (Wix's rules 1, 2, 6 and 9).
 
+mod token_info;
+
 use std::time::Duration;
 
 use http::Method;
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::token_info::{Subject, SubjectType, TokenInfo};
+use crate::bi_event::BiEvent;
 use crate::config::Config;
-use crate::id::{AppId, InstanceId, SiteId};
-use crate::json;
+use crate::id::{AppId, InstanceId};
+use crate::json::{self, number_or_text};
 use crate::platform::{Answer, Outbound, Platform, SendError};
 use crate::secret::{AccessToken, AppSecret, AuthorizationCode, RefreshToken};
 use crate::trace::Trace;
@@ -26,7 +30,7 @@ const LONGEST_PAUSE_MILLIS: u64 = 3_000;
 /// Life of a client-credentials token where Wix does not say, in seconds.
 const OAUTH_LIFE: u64 = 14_400;
 /// The longest token that is taken, in bytes.
-const TOKEN_LIMIT: usize = 32 * 1024;
+pub const TOKEN_LIMIT: usize = 32 * 1024;
 /// Life of a custom-authentication token, in seconds; Wix never says.
 const CUSTOM_LIFE: u64 = 300;
 
@@ -75,33 +79,6 @@ impl Minted {
     }
 }
 
-/// Get Token Info's answer, in either of the spellings that Wix documents.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TokenInfo {
-    #[serde(default, deserialize_with = "bool_or_text")]
-    active: bool,
-    client_id: Option<String>,
-    instance_id: Option<String>,
-    site_id: Option<String>,
-}
-
-impl TokenInfo {
-    /// Whether the token lives, is for this app, and for which instance and site.
-    pub fn prove(&self, app: &AppId) -> Result<(InstanceId, Option<SiteId>), &'static str> {
-        if !self.active {
-            return Err("the token is not active");
-        }
-        let client = self.client_id.as_deref().and_then(|id| AppId::parse(id).ok());
-        if client.as_ref() != Some(app) {
-            return Err("the token is for another app");
-        }
-        let instance = self.instance_id.as_deref().and_then(|id| InstanceId::parse(id).ok());
-        let instance = instance.ok_or("the token is for no instance")?;
-        Ok((instance, self.site_id.as_deref().and_then(|id| SiteId::parse(id).ok())))
-    }
-}
-
 #[derive(Serialize)]
 struct ClientCredentials<'a> {
     grant_type: &'static str,
@@ -132,12 +109,6 @@ struct TokenAnswer {
 #[derive(Serialize)]
 struct TokenInfoRequest<'a> {
     token: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BiEvent {
-    event_name: &'static str,
 }
 
 impl<'a, P: Platform> Wix<'a, P> {
@@ -193,10 +164,9 @@ impl<'a, P: Platform> Wix<'a, P> {
         parse("token info", &body)
     }
 
-    /// Send BI Event (6): `APP_FINISHED_CONFIGURATION`.
-    pub async fn finished_configuration(&self, token: &AccessToken) -> Result<(), WixError> {
-        let event = BiEvent { event_name: "APP_FINISHED_CONFIGURATION" };
-        self.post("/apps/v1/bi-event", Some(token), &event).await.map(|_| ())
+    /// Send BI Event (6).
+    pub async fn bi_event(&self, token: &AccessToken, event: &BiEvent) -> Result<(), WixError> {
+        self.post("/apps/v1/bi-event", Some(token), event).await.map(|_| ())
     }
 
     /// Asks with the app secret, and where Wix refuses, once more: with the previous one while rotating, else with the
@@ -284,31 +254,4 @@ struct Passing {
 fn parse<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, WixError> {
     // serde's own message may quote the body.
     json::object(body).map_err(|_| WixError::Failed(format!("Wix's {what} answer is not of the documented form")))
-}
-
-fn bool_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Bool(bool),
-        Text(String),
-    }
-    match Either::deserialize(deserializer)? {
-        Either::Bool(value) => Ok(value),
-        Either::Text(text) => Ok(text == "true"),
-    }
-}
-
-fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Number(u64),
-        Text(String),
-    }
-    match Option::<Either>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(Either::Number(seconds)) => Ok(Some(seconds)),
-        Some(Either::Text(text)) => text.parse().map(Some).map_err(D::Error::custom),
-    }
 }

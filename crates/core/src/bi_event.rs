@@ -1,0 +1,210 @@
+//! `POST /v1/instances/{id}/bi-events`: Send BI Event, checked before it leaves (Wix's rules 6).
+//!
+//! What Wix would refuse, or might take for something else, is refused here with the field's name. Wix does not say that
+//! a repeated event is recognised: one whose answer was lost on the way is sent again and may count twice.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::App;
+use crate::error::Error;
+use crate::finish;
+use crate::id::InstanceId;
+use crate::json;
+use crate::platform::Platform;
+use crate::reply::Reply;
+use crate::token;
+use crate::wix::WixError;
+
+/// The largest body taken, in bytes.
+const BODY_LIMIT: usize = 16 * 1024;
+/// Characters of a custom name: Wix's least, and ours at most.
+const CUSTOM_NAME: std::ops::RangeInclusive<usize> = 2..=100;
+/// How many values an event may have, and the most characters of a name and of a value among them.
+const ENTRIES: usize = 32;
+const KEY_LENGTH: usize = 64;
+const VALUE_LENGTH: usize = 1024;
+/// Digits of a sum, with its point.
+const SUM_LENGTH: usize = 20;
+
+/// What may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EventName {
+    /// Somebody opened the app's dashboard.
+    AppDashboardLoaded,
+    /// All required configuration is done; once for an installation, see `finish.rs`.
+    AppFinishedConfiguration,
+    /// The owner finished an upgrade.
+    AppUpgraded,
+    /// The app's main action happened.
+    PrimaryActionPerformed,
+    /// Anything else, with a name of its own.
+    Custom,
+    /// Money was charged outside Wix.
+    Charge,
+    /// Money was given back.
+    FundsReturned,
+    /// Code was deployed that may affect flows.
+    AppDeployed,
+    /// Business set-up is complete.
+    AppSetupFinished,
+}
+
+impl EventName {
+    fn parse(text: &str) -> Result<Self, Error> {
+        let refuse = |problem| Err(Error::BadRequest("event_name", problem));
+        Ok(match text {
+            "APP_DASHBOARD_LOADED" => Self::AppDashboardLoaded,
+            "APP_FINISHED_CONFIGURATION" => Self::AppFinishedConfiguration,
+            "APP_UPGRADED" => Self::AppUpgraded,
+            "PRIMARY_ACTION_PERFORMED" => Self::PrimaryActionPerformed,
+            "CUSTOM" => Self::Custom,
+            "CHARGE" => Self::Charge,
+            "FUNDS_RETURNED" => Self::FundsReturned,
+            "APP_DEPLOYED" => Self::AppDeployed,
+            "APP_SETUP_FINISHED" => Self::AppSetupFinished,
+            "APP_FINISH_BUSINESS_SETUP" => return refuse("Wix deprecated it; APP_SETUP_FINISHED took its place"),
+            "UNKNOWN" => return refuse("UNKNOWN is Wix's word for no event"),
+            _ => {
+                return refuse(
+                    "it is none of APP_DASHBOARD_LOADED, APP_FINISHED_CONFIGURATION, APP_UPGRADED, \
+                     PRIMARY_ACTION_PERFORMED, CUSTOM, CHARGE, FUNDS_RETURNED, APP_DEPLOYED, APP_SETUP_FINISHED",
+                );
+            }
+        })
+    }
+}
+
+/// An event as Wix takes it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BiEvent {
+    event_name: EventName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_event_name: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    event_data: BTreeMap<String, String>,
+}
+
+/// An event as the back end asks for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    event_name: Option<String>,
+    custom_event_name: Option<String>,
+    event_data: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Serialize)]
+struct SentAnswer<'a> {
+    instance_id: &'a InstanceId,
+    event_name: EventName,
+}
+
+impl BiEvent {
+    /// `APP_FINISHED_CONFIGURATION`, which has nothing but its name.
+    #[must_use]
+    pub fn finished_configuration() -> Self {
+        let event_name = EventName::AppFinishedConfiguration;
+        Self { event_name, custom_event_name: None, event_data: BTreeMap::new() }
+    }
+
+    fn parse(body: &[u8]) -> Result<Self, Error> {
+        const FORM: &str = r#"it is not JSON of the form {"event_name":"…","custom_event_name":"…","event_data":{"…":"…"}}, the last two where wanted"#;
+        let asked: Asked = json::object(body).map_err(|_| Error::BadRequest("body", FORM))?;
+        let name = asked.event_name.ok_or(Error::BadRequest("event_name", "it is missing"))?;
+        let event_name = EventName::parse(&name)?;
+        let custom_event_name = custom_name(event_name, asked.custom_event_name)?;
+        let event_data = event_data(event_name, asked.event_data.unwrap_or_default())?;
+        Ok(Self { event_name, custom_event_name, event_data })
+    }
+}
+
+/// `POST /v1/instances/{id}/bi-events`
+pub async fn bi_events<P: Platform>(app: &App<P>, id: &InstanceId, inbound: P::Inbound) -> Result<Reply, Error> {
+    let body = app.platform.body(inbound, BODY_LIMIT).await.map_err(|error| Error::body(error, BODY_LIMIT))?;
+    let event = BiEvent::parse(&body)?;
+    if event.event_name == EventName::AppFinishedConfiguration {
+        finish::finish_configuration(app, id).await?;
+    } else {
+        match send(app, id, &event).await? {
+            Err(WixError::Refused(400)) => return Err(Error::EventRefused),
+            Err(WixError::Refused(403)) => return Err(Error::EventNotPermitted),
+            sent => sent?,
+        }
+        app.trace.outcome("sent");
+    }
+    Ok(Reply::json(StatusCode::OK, &SentAnswer { instance_id: id, event_name: event.event_name }))
+}
+
+/// Sends an event with a fresh token, and once more with a new one where Wix no longer takes it. What Wix said of the
+/// event is for the caller to judge.
+pub async fn send<P: Platform>(app: &App<P>, id: &InstanceId, event: &BiEvent) -> Result<Result<(), WixError>, Error> {
+    let token = token::fresh(app, id, false).await?;
+    let wix = app.wix();
+    match wix.bi_event(&token.access_token, event).await {
+        Err(WixError::Refused(401)) => {
+            let token = token::fresh(app, id, true).await?;
+            Ok(wix.bi_event(&token.access_token, event).await)
+        }
+        sent => Ok(sent),
+    }
+}
+
+fn custom_name(event: EventName, name: Option<String>) -> Result<Option<String>, Error> {
+    let refuse = |problem| Err(Error::BadRequest("custom_event_name", problem));
+    match name {
+        None if event == EventName::Custom => refuse("it is missing, and CUSTOM needs it"),
+        None => Ok(None),
+        Some(_) if event != EventName::Custom => refuse("it goes with CUSTOM alone"),
+        Some(name) if name.trim() != name || name.chars().any(char::is_control) => {
+            refuse("it has blanks around it or control characters in it")
+        }
+        Some(name) if !CUSTOM_NAME.contains(&name.chars().count()) => refuse("it has not 2 to 100 characters"),
+        Some(name) => Ok(Some(name)),
+    }
+}
+
+fn event_data(event: EventName, data: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, Error> {
+    let bad = |problem| Error::BadRequest("event_data", problem);
+    if event == EventName::AppFinishedConfiguration && !data.is_empty() {
+        return Err(bad("APP_FINISHED_CONFIGURATION has none"));
+    }
+    if data.len() > ENTRIES {
+        return Err(bad("it has more than 32 values"));
+    }
+    let data: BTreeMap<String, String> = data
+        .into_iter()
+        .map(|(key, value)| match value {
+            _ if key.is_empty() || key.chars().count() > KEY_LENGTH => Err(bad("a name has not 1 to 64 characters")),
+            Value::String(text) if text.chars().count() > VALUE_LENGTH => {
+                Err(bad("a value has more than 1024 characters"))
+            }
+            Value::String(text) => Ok((key, text)),
+            _ => Err(bad("a value is no text; Wix takes texts alone, numbers too go in quotes")),
+        })
+        .collect::<Result<_, _>>()?;
+    if matches!(event, EventName::Charge | EventName::FundsReturned) && !data.get("sum").is_some_and(|sum| is_sum(sum))
+    {
+        return Err(Error::BadRequest(
+            "event_data.sum",
+            "CHARGE and FUNDS_RETURNED need it, a decimal such as \"5.99\"",
+        ));
+    }
+    Ok(data)
+}
+
+/// Digits, and where there is a point, digits behind it.
+fn is_sum(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, rest) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
+    text.len() <= SUM_LENGTH && digits(whole) && rest.is_none_or(digits)
+}
+
+#[cfg(test)]
+#[path = "bi_event_tests.rs"]
+mod tests;
