@@ -2,9 +2,11 @@
 
 use futures::StreamExt as _;
 use js_sys::Uint8Array;
+use wasm_bindgen::JsCast as _;
 use wasm_bindgen_futures::JsFuture;
-use wix_edge_core::platform::BodyError;
-use worker::{ByteStream, Request};
+use web_sys::ReadableStream;
+use wix_edge_core::platform::{BodyError, Short};
+use worker::{ByteStream, Method, Request, RequestInit, Response, ResponseBody};
 
 /// How much of a refused body is read and thrown away, in bytes. `wrangler dev` fails the next request on a connection
 /// whose last body was left unread.
@@ -41,6 +43,30 @@ pub async fn collect(mut stream: ByteStream, limit: usize) -> Result<Vec<u8>, Bo
         }
     }
     if length > limit { Err(BodyError::TooLarge) } else { Ok(bytes) }
+}
+
+/// An inbound body that ends within `limit` bytes, or a request that has it whole: the stream is split in two, and the
+/// one that was looked into is cancelled, so that nothing is held for it.
+pub async fn read_short(request: web_sys::Request, limit: usize) -> Result<Short<web_sys::Request>, BodyError> {
+    let Some(body) = request.body() else { return Ok(Short::Whole(Vec::new())) };
+    let branches = body.tee();
+    let (looked_into, whole) = (branches.get(0).unchecked_into(), branches.get(1));
+    let mut stream = Response::from_body(ResponseBody::Stream(looked_into))
+        .and_then(|mut response| response.stream())
+        .map_err(|_| BodyError::Broken)?;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|_| BodyError::Broken)?);
+        if bytes.len() > limit {
+            let mut init = RequestInit::new();
+            init.with_method(Method::Post).with_body(Some(whole));
+            let carrier = Request::new_with_init(&request.url(), &init).map_err(|_| BodyError::Broken)?;
+            return Ok(Short::Longer(Clone::clone(carrier.inner())));
+        }
+    }
+    let whole: ReadableStream = whole.unchecked_into();
+    let _ = JsFuture::from(whole.cancel()).await;
+    Ok(Short::Whole(bytes))
 }
 
 /// Reads and throws away a body that nobody asked for.

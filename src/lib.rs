@@ -32,7 +32,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         context.wait_until(follow_up.run());
     }
     body::drain(request).await;
-    convert::response(&answered.reply)
+    convert::response(&answered.reply, answered.stream.flatten().as_ref())
 }
 
 #[event(scheduled)]

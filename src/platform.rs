@@ -1,18 +1,23 @@
 //! The seam, implemented: KV, fetch with a deadline, clock, randomness, log.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use js_sys::{Date, Uint8Array};
 use serde_json::Value;
+use wasm_bindgen::JsValue;
+use web_sys::ReadableStream;
 use wix_edge_core::platform::{
-    Answer, BodyError, KvKey, KvOptions, KvPage, Level, Outbound, Platform, PlatformError, SendError,
+    Answer, BodyError, Exchange, Exchanged, KvKey, KvOptions, KvPage, Level, Outbound, Payload, Platform,
+    PlatformError, SendError, Short,
 };
 use wix_edge_core::public_key::PublicKey;
 use wix_edge_core::seal::SealingKey;
 use worker::kv::{KvError, KvStore};
 use worker::{
-    AbortSignal, Delay, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, console_error, console_log,
-    console_warn,
+    AbortController, AbortSignal, Delay, Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
+    ResponseBody, console_error, console_log, console_warn,
 };
 
 use crate::{body, crypto};
@@ -38,6 +43,7 @@ impl Edge {
 
 impl Platform for Edge {
     type Inbound = web_sys::Request;
+    type Stream = Option<ReadableStream>;
 
     fn now_millis(&self) -> u64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970")]
@@ -67,6 +73,10 @@ impl Platform for Edge {
 
     async fn body(&self, inbound: web_sys::Request, limit: usize) -> Result<Vec<u8>, BodyError> {
         body::read(&inbound, limit).await
+    }
+
+    async fn short_body(&self, inbound: web_sys::Request, limit: usize) -> Result<Short<web_sys::Request>, BodyError> {
+        body::read_short(inbound, limit).await
     }
 
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
@@ -125,6 +135,34 @@ impl Platform for Edge {
         Ok(Answer { status, wix_request_id, retry_after, body })
     }
 
+    async fn exchange(
+        &self,
+        request: Exchange<'_, web_sys::Request>,
+        timeout: Duration,
+    ) -> Result<Exchanged<Self::Stream>, SendError> {
+        let wanted = request.wanted;
+        let request = passed_on(&request).map_err(|_| SendError::Unreachable)?;
+        // Not a signal with a time of its own, which would also cut off the answer's body.
+        let controller = AbortController::default();
+        let (signal, fetch) = (controller.signal(), Fetch::Request(request));
+        let sent = pin!(fetch.send_with_signal(&signal));
+        let response = match select(sent, pin!(Delay::from(timeout))).await {
+            Either::Left((sent, _)) => sent.map_err(|error| send_error(&error))?,
+            Either::Right(_) => {
+                controller.abort();
+                return Err(SendError::Timeout);
+            }
+        };
+        let header = |name: &&'static str| Some((*name, response.headers().get(name).ok().flatten()?));
+        let headers = wanted.iter().filter_map(header).collect();
+        let status = response.status_code();
+        let body = match response.into_parts().1 {
+            ResponseBody::Stream(stream) => Some(stream),
+            ResponseBody::Empty | ResponseBody::Body(_) => None,
+        };
+        Ok(Exchanged { status, headers, body })
+    }
+
     async fn verify_rs256(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool, PlatformError> {
         crypto::verify_rs256(key, message, signature).await.map_err(|_| crypto_error())
     }
@@ -166,6 +204,27 @@ fn outbound(request: &Outbound<'_>) -> worker::Result<Request> {
     init.with_method(Method::from(request.method.as_str().to_owned()))
         .with_headers(headers)
         .with_redirect(RequestRedirect::Manual);
+    Request::new_with_init(request.url, &init)
+}
+
+/// Headers as they were chosen, and a body that no byte of passes through here.
+fn passed_on(request: &Exchange<'_, web_sys::Request>) -> worker::Result<Request> {
+    let headers = Headers::new();
+    headers.set("user-agent", USER_AGENT)?;
+    headers.set("authorization", request.authorization)?;
+    for (name, value) in request.headers {
+        headers.set(name, value)?;
+    }
+    let body = match &request.body {
+        Payload::None => None,
+        Payload::Bytes(bytes) => Some(Uint8Array::from(*bytes).into()),
+        Payload::Inbound(inbound) => inbound.body().map(JsValue::from),
+    };
+    let mut init = RequestInit::new();
+    init.with_method(Method::from(request.method.as_str().to_owned()))
+        .with_headers(headers)
+        .with_redirect(RequestRedirect::Manual)
+        .with_body(body);
     Request::new_with_init(request.url, &init)
 }
 

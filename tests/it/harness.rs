@@ -7,15 +7,17 @@ mod message;
 mod page;
 mod proxy;
 mod stage;
+mod upstream;
 mod wix;
 mod worker;
 
 pub use flow::Flow;
-pub use http::{Answer, Jar, ask, get, parameter};
+pub use http::{Answer, Ask, Jar, ask, get, parameter};
 pub use message::{Key, Message, encode, with_signature};
 pub use page::{assert_browser_headers, assert_refused};
 pub use proxy::{Exchange, Proxy};
 pub use stage::{API_KEY, Stage, api_key, shared, values_for};
+pub use upstream::{Heard, Upstream};
 pub use wix::Wix;
 pub use worker::{Values, Worker, path_with_node};
 

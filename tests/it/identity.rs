@@ -35,8 +35,8 @@ fn a_signed_instance_says_whose_it_is() {
     let life = identity["expires_at"].as_i64().expect("an end") - now();
     assert!((14_390..=14_400).contains(&life), "{identity}");
     assert_eq!(stage.wix.called(&id), Vec::<String>::new());
-    let line = stage.worker.log.of_request(answer.request_id());
-    assert_eq!((&line["route"], &line["instance_id"]), (&json!("/v1/identity"), &json!(id)), "{line}");
+    let entry = stage.worker.log.of_request(answer.request_id());
+    assert_eq!((&entry["route"], &entry["instance_id"]), (&json!("/v1/identity"), &json!(id)), "{entry}");
 }
 
 #[test]

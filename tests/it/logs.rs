@@ -112,6 +112,8 @@ fn nothing_of_what_was_sent_stands_in_the_log() {
         ("POST", format!("/webhook?q={query}"), 400),
         ("GET", format!("/v1/instances/{instance}"), 401),
         ("POST", format!("/v1/instances/{instance}/token?q={query}"), 401),
+        ("POST", format!("/v1/instances/{instance}/wix/{path}?q={query}"), 401),
+        ("POST", format!("/v1/identity?q={query}"), 401),
         ("GET", format!("/v1/instances?cursor={query}%00"), 401),
     ] {
         let ask = stage.worker.ask(method, &target).key(&key).header("cookie", format!("a={cookie}"));
@@ -122,6 +124,8 @@ fn nothing_of_what_was_sent_stands_in_the_log() {
     let flow = Flow::begin(stage, &mut jar, None);
     jar.get(stage.callback(&code, &guid(), &flow.state)).expect(400);
     stage.api("GET", &format!("/v1/instances?cursor={query}%00")).expect(400);
+    stage.api("GET", &format!("/v1/instances/{}/wix/{path}?q={query}", guid())).expect(404);
+    stage.api("GET", &format!("/v1/instances/{}/wix/{path}/%2f{path}?q={query}", guid())).expect(400);
     line(stage, &stage.api("GET", &format!("/v1/instances/{instance}?q={query}")).expect(400));
 
     // The paths stand in wrangler's own lines; the Worker's are looked at.

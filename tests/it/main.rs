@@ -22,6 +22,8 @@ mod install;
 mod instances;
 mod logs;
 mod misconfiguration;
+mod proxy;
+mod proxy_stream;
 mod redirect;
 mod restart;
 mod secrets;

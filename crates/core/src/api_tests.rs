@@ -33,6 +33,7 @@ fn routes() -> Vec<Call> {
         call(own(""), Method::GET, "instances", ""),
         call(own("/finish-configuration"), Method::POST, "events", ""),
         call(own("/bi-events"), Method::POST, "events", r#"{"event_name":"APP_DEPLOYED"}"#),
+        call(own("/wix/stores/v1/products"), Method::GET, "proxy", ""),
         call("/v1/identity".to_owned(), Method::POST, "instances", r#"{"access_token":"planted-token"}"#),
     ]
 }

@@ -41,7 +41,7 @@ pub fn connect<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Resu
 }
 
 /// `GET /connected`: answers with the redirect to `AFTER_INSTALL_URL`, or a page that says that it is done.
-pub async fn connected<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Outcome, Error> {
+pub async fn connected<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Outcome<P::Stream>, Error> {
     let signed = prove(app, request)?;
     app.trace.instance(&signed.instance);
 
@@ -53,7 +53,7 @@ pub async fn connected<P: Platform>(app: &App<P>, request: &Request<P::Inbound>)
         Some(url) => Reply::redirect(url.clone()),
         None => Reply::page(http::StatusCode::OK, page::installed()),
     };
-    Ok(Outcome { reply, task: Some(Task::after_install(app.config(), signed.instance)) })
+    Ok(Outcome::from(reply).with_task(Task::after_install(app.config(), signed.instance)))
 }
 
 fn prove<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<SignedInstance, Error> {

@@ -17,12 +17,17 @@ use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use sha2::{Digest as _, Sha256};
 
-use crate::platform::{Answer, BodyError, KvOptions, KvPage, Level, Outbound, Platform, PlatformError, SendError};
+use crate::platform::{
+    Answer, BodyError, Exchange, Exchanged, KvOptions, KvPage, Level, Outbound, Platform, PlatformError, SendError,
+    Short,
+};
 use crate::public_key::PublicKey;
 use crate::seal::SealingKey;
 use clock::Clock;
 use kv::{Op, Store};
-use wix::{Sent, WixScript};
+use wix::{CannedAnswer, Sent, WixScript};
+
+const REQUEST_ID: &str = "1767225601.1234567890";
 
 /// A platform; clones are the same one.
 #[derive(Clone, Default)]
@@ -47,6 +52,10 @@ pub struct Inbound {
     pub body: Vec<u8>,
     /// The connection breaks while the body is read.
     pub broken: bool,
+    /// The body comes without a length.
+    pub chunked: bool,
+    /// The body was handed on.
+    pub handed_on: Rc<Cell<bool>>,
 }
 
 impl Fake {
@@ -88,10 +97,24 @@ impl Fake {
         }
         if broken { Err(PlatformError("KV: scripted failure".to_owned())) } else { Ok(()) }
     }
+
+    async fn answer(&self, sent: Sent, timeout: Duration) -> Result<CannedAnswer, SendError> {
+        let canned = self.0.wix.ask(sent);
+        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        if canned.delay >= timeout {
+            self.0.clock.sleep(timeout).await;
+            return Err(SendError::Timeout);
+        }
+        if canned.delay > 0 {
+            self.0.clock.sleep(canned.delay).await;
+        }
+        canned.result
+    }
 }
 
 impl Platform for Fake {
     type Inbound = Inbound;
+    type Stream = Vec<u8>;
 
     fn now_millis(&self) -> u64 {
         self.0.clock.now()
@@ -120,6 +143,9 @@ impl Platform for Fake {
     fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
         let values: Vec<&str> =
             inbound.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
+        if name == "content-length" && values.is_empty() && !inbound.body.is_empty() && !inbound.chunked {
+            return Some(inbound.body.len().to_string());
+        }
         let separator = if name == "cookie" { "; " } else { ", " };
         if values.is_empty() { None } else { Some(values.join(separator)) }
     }
@@ -129,6 +155,14 @@ impl Platform for Fake {
             Inbound { broken: true, .. } => Err(BodyError::Broken),
             Inbound { body, .. } if body.len() > limit => Err(BodyError::TooLarge),
             Inbound { body, .. } => Ok(body),
+        }
+    }
+
+    async fn short_body(&self, inbound: Inbound, limit: usize) -> Result<Short<Inbound>, BodyError> {
+        match inbound {
+            Inbound { broken: true, .. } => Err(BodyError::Broken),
+            inbound if inbound.body.len() > limit => Ok(Short::Longer(inbound)),
+            Inbound { body, .. } => Ok(Short::Whole(body)),
         }
     }
 
@@ -155,21 +189,27 @@ impl Platform for Fake {
     }
 
     async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Answer, SendError> {
-        let canned = self.0.wix.ask(Sent::new(&request, self.now_millis()));
-        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        if canned.delay >= timeout {
-            self.0.clock.sleep(timeout).await;
-            return Err(SendError::Timeout);
-        }
-        if canned.delay > 0 {
-            self.0.clock.sleep(canned.delay).await;
-        }
-        canned.result.map(|answer| Answer {
+        let answer = self.answer(Sent::new(&request, self.now_millis()), timeout).await?;
+        Ok(Answer {
             status: answer.status,
-            wix_request_id: Some("1767225601.1234567890".to_owned()),
+            wix_request_id: Some(REQUEST_ID.to_owned()),
             retry_after: answer.retry_after,
             body: answer.body.into_bytes(),
         })
+    }
+
+    async fn exchange(
+        &self,
+        request: Exchange<'_, Inbound>,
+        timeout: Duration,
+    ) -> Result<Exchanged<Vec<u8>>, SendError> {
+        let answer = self.answer(Sent::exchanged(&request, self.now_millis()), timeout).await?;
+        let retry_after = answer.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
+        let id = ("x-wix-request-id".to_owned(), REQUEST_ID.to_owned());
+        let sent: Vec<_> = answer.headers.into_iter().chain(retry_after).chain([id]).collect();
+        let wanted = |name: &&'static str| Some((*name, sent.iter().find(|(known, _)| known == name)?.1.clone()));
+        let headers = request.wanted.iter().filter_map(wanted).collect();
+        Ok(Exchanged { status: answer.status, headers, body: answer.body.into_bytes() })
     }
 
     async fn verify_rs256(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool, PlatformError> {

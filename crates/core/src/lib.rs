@@ -20,6 +20,7 @@ pub mod kv;
 pub mod memory;
 pub mod page;
 pub mod platform;
+pub mod proxy;
 pub mod public_key;
 pub mod record;
 pub mod redirect;
@@ -84,9 +85,11 @@ pub struct App<P> {
 }
 
 /// A request's answer, and the work that is left.
-pub struct Answered<P> {
+pub struct Answered<P: Platform> {
     /// What goes back.
     pub reply: Reply,
+    /// The body of it that was not read here, in place of the reply's own.
+    pub stream: Option<P::Stream>,
     /// What is to be run when the answer is on its way.
     pub follow_up: Option<FollowUp<P>>,
 }
@@ -124,21 +127,19 @@ pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<
         Err((platform, trace)) => (platform, trace),
     };
 
-    let (mut reply, task) = match result {
-        Ok(Outcome { reply, task }) => (reply, task),
-        Err(error) => {
-            trace.error(error.notice().code, error.cause());
-            (Reply::error(&error, audience, &trace.request_id), None)
-        }
-    };
+    let Outcome { mut reply, task, mut stream } = result.unwrap_or_else(|error| {
+        trace.error(error.notice().code, error.cause());
+        Reply::error(&error, audience, &trace.request_id).into()
+    });
     if method == Method::HEAD {
         reply.body.clear();
+        stream = None;
     }
     let reply = reply.finish(audience, &trace.request_id);
     log(platform, trace, started, Some((&method, reply.status.as_u16())));
 
     let follow_up = app.ok().zip(task).map(|(app, task)| FollowUp { app, task });
-    Answered { reply, follow_up }
+    Answered { reply, stream, follow_up }
 }
 
 /// Does what is due: for the Cron Trigger.

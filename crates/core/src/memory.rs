@@ -67,6 +67,8 @@ pub struct Memory {
     pub identities: Flights<[u8; 32], Known>,
     /// Until when Wix is left alone, having refused for good.
     refused: Remembered<InstanceId, Timestamp>,
+    /// Until when no new token is made because of a 401: the last one was made in vain.
+    in_vain: Remembered<InstanceId, Timestamp>,
 }
 
 impl Memory {
@@ -90,6 +92,17 @@ impl Memory {
     #[must_use]
     pub fn is_refused(&self, id: &InstanceId, now: Timestamp) -> bool {
         self.refused.0.borrow_mut().get(id).is_some_and(|until| now < *until)
+    }
+
+    /// Remembers that Wix took a new token no more than the one before it.
+    pub fn renew_in_vain(&self, id: &InstanceId, until: Timestamp) {
+        self.in_vain.0.borrow_mut().put(id.clone(), until);
+    }
+
+    /// Whether a new token changed nothing a moment ago.
+    #[must_use]
+    pub fn is_renewal_in_vain(&self, id: &InstanceId, now: Timestamp) -> bool {
+        self.in_vain.0.borrow_mut().get(id).is_some_and(|until| now < *until)
     }
 }
 

@@ -15,6 +15,8 @@ use crate::seal::SealingKey;
 pub trait Platform {
     /// An inbound request whose headers and body have not been read.
     type Inbound;
+    /// A body on its way that the core does not look into.
+    type Stream;
 
     /// Unix time in milliseconds.
     fn now_millis(&self) -> u64;
@@ -30,6 +32,9 @@ pub trait Platform {
     /// The inbound body, read to its end unless it is longer than `limit` bytes.
     async fn body(&self, inbound: Self::Inbound, limit: usize) -> Result<Vec<u8>, BodyError>;
 
+    /// The inbound body if it ends within `limit` bytes; else a request whose body can still be handed on whole.
+    async fn short_body(&self, inbound: Self::Inbound, limit: usize) -> Result<Short<Self::Inbound>, BodyError>;
+
     /// A value of the key-value store.
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError>;
     /// Writes a value, with what a listing is to show beside the key (JSON, at most 1024 bytes).
@@ -41,6 +46,14 @@ pub trait Platform {
 
     /// Sends a request and reads the whole answer, following no redirect.
     async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Answer, SendError>;
+
+    /// Sends a request and hands back the answer with its body unread, following no redirect. The time is for the
+    /// answer's head; its body may take as long as it takes.
+    async fn exchange(
+        &self,
+        request: Exchange<'_, Self::Inbound>,
+        timeout: Duration,
+    ) -> Result<Exchanged<Self::Stream>, SendError>;
 
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, `RS256`): whether `signature` is of `message`.
     async fn verify_rs256(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool, PlatformError>;
@@ -85,6 +98,14 @@ pub enum BodyError {
     TooLarge,
     /// The connection broke.
     Broken,
+}
+
+/// A body of unknown length, looked into.
+pub enum Short<I> {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It is longer.
+    Longer(I),
 }
 
 /// How a value is written.
@@ -136,6 +157,42 @@ pub struct Answer {
     pub retry_after: Option<u64>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// A request to Wix on behalf of somebody else.
+pub struct Exchange<'a, I> {
+    /// The method.
+    pub method: &'a Method,
+    /// The whole URL.
+    pub url: &'a str,
+    /// The `Authorization` header.
+    pub authorization: &'a str,
+    /// All other headers, but for what the runtime needs of its own.
+    pub headers: &'a [(&'static str, String)],
+    /// The body.
+    pub body: Payload<'a, I>,
+    /// Which of the answer's headers are wanted.
+    pub wanted: &'a [&'static str],
+}
+
+/// The body of a request on behalf of somebody else.
+pub enum Payload<'a, I> {
+    /// None.
+    None,
+    /// Bytes that were read.
+    Bytes(&'a [u8]),
+    /// That of the inbound request, handed on as it comes; once.
+    Inbound(&'a I),
+}
+
+/// Wix's answer to somebody else.
+pub struct Exchanged<S> {
+    /// The status.
+    pub status: u16,
+    /// Those of the wanted headers that it has. Several of one name come joined with `, `.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: S,
 }
 
 /// Why there is no answer.

@@ -51,7 +51,7 @@ pub struct Exchanged {
 }
 
 /// Answers with the redirect to Wix's page that closes the window, or to `AFTER_INSTALL_URL`.
-pub async fn redirect<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Outcome, Error> {
+pub async fn redirect<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Outcome<P::Stream>, Error> {
     let callback = parse(app, request)?;
     app.trace.instance(&callback.instance);
 
@@ -67,7 +67,7 @@ pub async fn redirect<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) 
     store(app, &callback.flow, &exchanged).await?;
 
     let next = next_page(app, &exchanged.token.access_token)?;
-    Ok(Outcome { reply: Reply::redirect(next), task: Some(Task::after_install(app.config(), exchanged.instance)) })
+    Ok(Outcome::from(Reply::redirect(next)).with_task(Task::after_install(app.config(), exchanged.instance)))
 }
 
 /// The state is looked at first, so that what has not begun here tells nothing about the rest.

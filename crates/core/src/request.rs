@@ -1,7 +1,7 @@
 //! A request as the core sees it: method and URL read, headers and body still outside.
 
 use http::Method;
-use url::Url;
+use url::{ParseError, Url};
 
 use crate::error::Error;
 
@@ -11,11 +11,18 @@ pub struct Request<I> {
     pub method: Method,
     /// The whole URL, as the client sees it.
     pub url: Url,
+    /// The path as the client wrote it. In that of `url` dot segments are resolved, and more.
+    pub path: String,
     /// Headers and body, to be asked for through the platform.
     pub inbound: I,
 }
 
 impl<I> Request<I> {
+    /// Takes the URL as the platform has it.
+    pub fn new(method: Method, url: &str, inbound: I) -> Result<Self, ParseError> {
+        Ok(Self { method, url: Url::parse(url)?, path: written_path(url).to_owned(), inbound })
+    }
+
     /// A query parameter. One that comes twice is refused: it could be read in two ways.
     pub fn parameter(&self, name: &'static str) -> Result<Option<String>, Error> {
         let mut values = self.url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
@@ -26,6 +33,13 @@ impl<I> Request<I> {
     /// The path's segments, as written.
     #[must_use]
     pub fn segments(&self) -> Vec<&str> {
-        self.url.path_segments().map(Iterator::collect).unwrap_or_default()
+        self.path.strip_prefix('/').unwrap_or(&self.path).split('/').collect()
     }
+}
+
+/// What stands between host and query.
+fn written_path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find(['/', '\\', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or_default();
+    path.split(['?', '#']).next().unwrap_or_default()
 }

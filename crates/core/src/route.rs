@@ -9,7 +9,7 @@ use crate::platform::Platform;
 use crate::reply::{Audience, Reply};
 use crate::request::Request;
 use crate::task::Outcome;
-use crate::{App, api, bi_event, connect, health, identity, install, redirect, webhook};
+use crate::{App, api, bi_event, connect, health, identity, install, proxy, redirect, webhook};
 
 /// A route, as found by path alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Route {
     BiEvents,
     /// `/v1/identity`
     Identity,
+    /// `/v1/instances/{id}/wix/{path…}`
+    Wix,
     /// `/v1/…`, none of the above
     UnknownApi,
     /// None of the above
@@ -67,6 +69,7 @@ impl Route {
             ["v1", "instances", _, "finish-configuration"] => Self::FinishConfiguration,
             ["v1", "instances", _, "bi-events"] => Self::BiEvents,
             ["v1", "identity"] => Self::Identity,
+            ["v1", "instances", _, "wix", _, ..] => Self::Wix,
             ["v1", ..] => Self::UnknownApi,
             _ => Self::Unknown,
         }
@@ -102,6 +105,7 @@ impl Route {
             Self::FinishConfiguration => ("/v1/instances/{id}/finish-configuration", "POST", Api),
             Self::BiEvents => ("/v1/instances/{id}/bi-events", "POST", Api),
             Self::Identity => ("/v1/identity", "POST", Api),
+            Self::Wix => ("/v1/instances/{id}/wix/…", "GET, HEAD, POST, PUT, PATCH, DELETE", Api),
             Self::UnknownApi => ("/v1/…", "", Api),
             Self::Unknown => ("unknown", "", Browser),
         }
@@ -127,7 +131,11 @@ impl Route {
     }
 
     /// Calls the handler.
-    pub async fn handle<P: Platform>(self, app: &App<P>, request: Request<P::Inbound>) -> Result<Outcome, Error> {
+    pub async fn handle<P: Platform>(
+        self,
+        app: &App<P>,
+        request: Request<P::Inbound>,
+    ) -> Result<Outcome<P::Stream>, Error> {
         self.check_method(&request.method)?;
         let segments = request.segments();
         let id = segments.get(2).copied().unwrap_or_default();
@@ -165,6 +173,11 @@ impl Route {
             Self::Identity => {
                 api::authorize(app, &request.inbound, Scope::Instances)?;
                 identity::identity(app, request.inbound).await?
+            }
+            Self::Wix => {
+                api::authorize(app, &request.inbound, Scope::Proxy)?;
+                let id = api::instance_id(app, id)?;
+                return proxy::proxy(app, &id, request).await;
             }
             Self::UnknownApi | Self::Unknown => return Err(Error::NotFound),
         };

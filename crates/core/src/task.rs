@@ -9,16 +9,26 @@ use crate::platform::Platform;
 use crate::reply::Reply;
 
 /// The end of a request.
-pub struct Outcome {
+pub struct Outcome<S> {
     /// What goes back.
     pub reply: Reply,
     /// What is done afterwards.
     pub task: Option<Task>,
+    /// A body that goes back unread, in place of the reply's own.
+    pub stream: Option<S>,
 }
 
-impl From<Reply> for Outcome {
+impl<S> From<Reply> for Outcome<S> {
     fn from(reply: Reply) -> Self {
-        Self { reply, task: None }
+        Self { reply, task: None, stream: None }
+    }
+}
+
+impl<S> Outcome<S> {
+    /// The same, with work to be done afterwards.
+    #[must_use]
+    pub fn with_task(self, task: Task) -> Self {
+        Self { task: Some(task), ..self }
     }
 }
 

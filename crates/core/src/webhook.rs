@@ -41,7 +41,7 @@ enum Event {
 }
 
 /// Verifies, stores, answers.
-pub async fn webhook<P: Platform>(app: &App<P>, request: Request<P::Inbound>) -> Result<Outcome, Error> {
+pub async fn webhook<P: Platform>(app: &App<P>, request: Request<P::Inbound>) -> Result<Outcome<P::Stream>, Error> {
     let body = app.platform.body(request.inbound, LIMIT).await.map_err(|error| Error::body(error, LIMIT))?;
     let claims = jwt::verify(&app.platform, &app.config().public_keys, app.now, &body).await?;
     let (instance, event) = parse(&claims.data)?;
@@ -74,12 +74,17 @@ pub async fn webhook<P: Platform>(app: &App<P>, request: Request<P::Inbound>) ->
 
 const NO_INSTANCE: Error = Error::Message("the event names no instance");
 
-fn accepted<P: Platform>(app: &App<P>, outcome: &'static str) -> Outcome {
+fn accepted<P: Platform>(app: &App<P>, outcome: &'static str) -> Outcome<P::Stream> {
     app.trace.outcome(outcome);
     Reply::json(StatusCode::OK, &serde_json::Map::new()).into()
 }
 
-async fn store<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp, kind: Kind) -> Result<Outcome, Error> {
+async fn store<P: Platform>(
+    app: &App<P>,
+    id: &InstanceId,
+    at: Timestamp,
+    kind: Kind,
+) -> Result<Outcome<P::Stream>, Error> {
     let installed = matches!(kind, Kind::Installed { .. });
     let kv = app.kv().by(app.started_millis + DEADLINE_MILLIS);
     let learnt = kv.learn(id, Fact { at, kind }, app.now).await?;
@@ -106,7 +111,7 @@ async fn store<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp, kind: 
 
 /// An event of a type that changes nothing here. Its signature still proves that the instance exists, so one whose
 /// installation was never heard of is noted.
-async fn meet<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp) -> Result<Outcome, Error> {
+async fn meet<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp) -> Result<Outcome<P::Stream>, Error> {
     if app.kv().instance(id).await?.is_some() {
         return Ok(accepted(app, "event_accepted"));
     }

@@ -106,7 +106,7 @@ pub struct Answer {
 
 impl Answer {
     fn read(asked: String, started: Instant, mut response: Response<Body>) -> Result<Self, ureq::Error> {
-        let body = response.body_mut().with_config().limit(16 << 20).read_to_vec()?;
+        let body = response.body_mut().with_config().limit(64 << 20).read_to_vec()?;
         let headers = response.headers().iter();
         let headers =
             headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));

@@ -135,6 +135,26 @@ impl Worker {
         ask(method, self.at(path))
     }
 
+    /// What the runtime's processes hold in memory, in KiB: of every workerd in wrangler's group, the resident pages.
+    pub fn memory(&self) -> u64 {
+        let group = self.leash.group().to_string();
+        let mut total = 0;
+        for entry in fs::read_dir("/proc").expect("Linux's /proc").flatten() {
+            let read = |name: &str| fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+            let stat = read("stat");
+            // `pid (comm) state ppid pgrp …`
+            let Some((name, rest)) = stat.rsplit_once(") ") else { continue };
+            if name.ends_with("(workerd") && rest.split(' ').nth(2) == Some(&group) {
+                let status = read("status");
+                let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+                let kib = resident.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
+                total += kib.unwrap_or_default();
+            }
+        }
+        assert!(total > 0, "no workerd in group {group}");
+        total
+    }
+
     /// Where workerd keeps KV.
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("store")

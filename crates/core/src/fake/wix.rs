@@ -6,8 +6,9 @@ use std::collections::{HashMap, VecDeque};
 use http::Method;
 use serde_json::{Value, json};
 
+use super::Inbound;
 use super::world::{APP_ID, INSTANCE, SITE};
-use crate::platform::{Outbound, SendError};
+use crate::platform::{Exchange, Outbound, Payload, SendError};
 
 /// A request as Wix got it.
 #[derive(Debug, Clone)]
@@ -18,8 +19,14 @@ pub struct Sent {
     pub url: String,
     /// The `Authorization` header.
     pub authorization: Option<String>,
-    /// The body.
+    /// The body, if it is JSON.
     pub json: Value,
+    /// The body of a proxied request.
+    pub body: Vec<u8>,
+    /// The headers of a proxied request.
+    pub headers: Vec<(&'static str, String)>,
+    /// Whether it is a proxied one, and its body was handed on unread.
+    pub proxied: Option<bool>,
     /// When, in milliseconds of Unix time.
     pub at: u64,
 }
@@ -31,6 +38,30 @@ impl Sent {
             url: request.url.to_owned(),
             authorization: request.authorization.map(str::to_owned),
             json: request.json.map_or(Value::Null, |json| serde_json::from_str(json).expect("a JSON body")),
+            body: Vec::new(),
+            headers: Vec::new(),
+            proxied: None,
+            at,
+        }
+    }
+
+    pub(super) fn exchanged(request: &Exchange<'_, Inbound>, at: u64) -> Self {
+        let body = match &request.body {
+            Payload::None => Vec::new(),
+            Payload::Bytes(bytes) => bytes.to_vec(),
+            Payload::Inbound(inbound) => {
+                assert!(!inbound.handed_on.replace(true), "a stream is sent once");
+                inbound.body.clone()
+            }
+        };
+        Self {
+            method: request.method.clone(),
+            url: request.url.to_owned(),
+            authorization: Some(request.authorization.to_owned()),
+            json: serde_json::from_slice(&body).unwrap_or_default(),
+            body,
+            headers: request.headers.to_vec(),
+            proxied: Some(matches!(request.body, Payload::Inbound(_))),
             at,
         }
     }
@@ -59,6 +90,8 @@ pub struct CannedAnswer {
     pub retry_after: Option<u64>,
     /// The body.
     pub body: String,
+    /// Other headers; only those who proxy look at them.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Canned {
@@ -69,7 +102,8 @@ impl Canned {
 
     /// A status with a body.
     pub fn text(status: u16, body: &str) -> Self {
-        Self { delay: 0, result: Ok(CannedAnswer { status, retry_after: None, body: body.to_owned() }) }
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { delay: 0, result: Ok(CannedAnswer { status, retry_after: None, body: body.to_owned(), headers }) }
     }
 
     /// A failure in Wix's form.
@@ -90,6 +124,14 @@ impl Canned {
     /// The same, so many milliseconds later.
     pub fn after(mut self, millis: u64) -> Self {
         self.delay = millis;
+        self
+    }
+
+    /// The same with another header.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if let Ok(answer) = &mut self.result {
+            answer.headers.push((name.to_owned(), value.to_owned()));
+        }
         self
     }
 
@@ -140,6 +182,7 @@ impl WixScript {
 
     pub(super) fn ask(&self, sent: Sent) -> Canned {
         let path = sent.path().to_owned();
+        let proxied = sent.proxied.is_some();
         let grant = sent.json.get("grant_type").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.sent.borrow_mut().push(sent);
         if let Some(canned) = self.queued.borrow_mut().get_mut(&path).and_then(VecDeque::pop_front) {
@@ -160,6 +203,7 @@ impl WixScript {
             })),
             ("/oauth2/token-info", _) => Canned::ok(&token_info()),
             ("/apps/v1/bi-event", _) => Canned::ok(&json!({})),
+            _ if proxied => Canned::ok(&json!({"answered": path})),
             _ => panic!("Wix is asked for {path} {grant}"),
         }
     }

@@ -82,7 +82,7 @@ impl World {
 
     /// A request.
     pub fn call(&self, method: Method, path: &str) -> Ask<'_> {
-        let url = Url::parse(ORIGIN).expect("an origin").join(path).expect("a path");
+        let url = format!("{ORIGIN}{path}");
         Ask { world: self, method, url, inbound: Inbound::default(), alone: false }
     }
 
@@ -147,7 +147,7 @@ impl World {
 pub struct Ask<'a> {
     world: &'a World,
     method: Method,
-    url: Url,
+    url: String,
     inbound: Inbound,
     alone: bool,
 }
@@ -167,6 +167,12 @@ impl Ask<'_> {
     /// Adds a body.
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.inbound.body = body.into();
+        self
+    }
+
+    /// Sends the body without a length.
+    pub fn chunked(mut self) -> Self {
+        self.inbound.chunked = true;
         self
     }
 
@@ -192,8 +198,9 @@ impl Ask<'_> {
     pub fn send(self) -> impl Future<Output = Answer> {
         let Self { world, method, url, inbound, alone } = self;
         async move {
+            let request = Request::new(method, &url, inbound).expect("a URL");
             let started = world.fake.clock().now();
-            let answered = handle(world.fake.clone(), &world.shared, Request { method, url, inbound }).await;
+            let answered = handle(world.fake.clone(), &world.shared, request).await;
             let took = world.fake.clock().now() - started;
             let follow_up = answered.follow_up.is_some();
             if let Some(work) = answered.follow_up.filter(|_| !alone) {
@@ -201,7 +208,8 @@ impl Ask<'_> {
             }
             let reply = answered.reply;
             let headers = reply.headers;
-            Answer { status: reply.status.as_u16(), headers, body: reply.body, took, follow_up }
+            let body = answered.stream.map_or(reply.body, |bytes| String::from_utf8(bytes).expect("text"));
+            Answer { status: reply.status.as_u16(), headers, body, took, follow_up }
         }
     }
 }
