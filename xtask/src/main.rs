@@ -5,6 +5,7 @@
 mod build;
 mod chrome;
 mod dev;
+mod fuzz;
 mod histories;
 mod http;
 mod keygen;
@@ -38,6 +39,8 @@ enum Task {
     Dev(dev::Options),
     /// Proves everything: lint, wasm build, unit tests, and the real Worker with a real browser
     Test(test::Options),
+    /// Feeds every parser of outside input with what a fuzzer thinks of; needs a nightly compiler
+    Fuzz(fuzz::Options),
     /// Plays a million random histories of an instance: some minutes
     Histories(histories::Options),
     /// Checks formatting and lints only
@@ -62,6 +65,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Dev(options) => dev::run(&Workspace::find()?, &options),
         Task::Test(options) => test::run(&Workspace::find()?, &options),
+        Task::Fuzz(options) => fuzz::run(&Workspace::find()?, &options),
         Task::Histories(options) => histories::run(&Workspace::find()?, &options),
         Task::Check => test::check(&Workspace::find()?),
         Task::Build(options) => build::run(&Workspace::find()?, &options),

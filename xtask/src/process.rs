@@ -16,6 +16,11 @@ pub fn cargo() -> Command {
     without_cargos_own(Command::new("cargo"))
 }
 
+/// A program that runs cargo, without what the cargo that runs xtask has set for it.
+pub fn for_this_machine(program: impl AsRef<OsStr>) -> Command {
+    without_cargos_own(Command::new(program))
+}
+
 /// `cargo` or a program that runs it, for wasm: flags that somebody wants for this machine are not for the Worker.
 pub fn for_wasm(program: impl AsRef<OsStr>) -> Command {
     let mut command = without_cargos_own(Command::new(program));

@@ -16,6 +16,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
+const CARGO_FUZZ: &str = "0.13.2";
 
 /// The tools as they are used: found, and of the right version.
 #[derive(Debug)]
@@ -68,6 +69,21 @@ pub fn ensure(workspace: &Workspace) -> Result<Tools> {
     }
     let versions = format!("worker-build {}, wasm-bindgen {}", worker.version, bindgen.version);
     Ok(Tools { worker_build, wasm_bindgen, versions })
+}
+
+/// Installs cargo-fuzz where it is missing, and says what to do where there is no nightly compiler.
+pub fn ensure_fuzz(workspace: &Workspace) -> Result<PathBuf> {
+    if !process::succeeds(Command::new("rustup").args(["run", "nightly", "rustc", "--version"])) {
+        bail!("fuzzing needs a nightly compiler: `rustup toolchain install nightly --profile minimal`");
+    }
+    let fuzz = Tool { name: "cargo-fuzz", package: "cargo-fuzz", version: CARGO_FUZZ.to_owned() };
+    fs::create_dir_all(workspace.tools())?;
+    let found = fuzz.ensure(workspace)?;
+    let build = build_folder(workspace);
+    if build.exists() {
+        fs::remove_dir_all(build)?;
+    }
+    Ok(found)
 }
 
 struct Tool {

@@ -10,6 +10,8 @@ pub mod connect;
 pub mod cron;
 pub mod error;
 pub mod finish;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod health;
 pub mod id;
 pub mod identity;

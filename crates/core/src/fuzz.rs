@@ -1,0 +1,75 @@
+//! What the fuzzer calls: for each parser of outside input a function that takes any bytes and panics where the parser
+//! panics, or where what it let through is not what it should let through.
+//!
+//! Compiled with the feature `fuzz`, which nothing but `fuzz/` asks for, and for the tests, where the seeds of every
+//! target are run through it. `cargo xtask fuzz` runs the targets.
+
+#![expect(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+
+mod requests;
+mod stub;
+mod values;
+
+pub use self::requests::{list, records, request, webhook, wix_answer};
+pub use self::values::{api_keys, claims, config, jwt, public_keys, sealed, signed_instance, state};
+
+use futures::FutureExt as _;
+
+use crate::config::{Binding, Config, Fault};
+
+/// A target: its name, which is also the name of its folder of seeds, and the function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 13] = [
+    ("api_keys", api_keys),
+    ("claims", claims),
+    ("config", config),
+    ("jwt", jwt),
+    ("list", list),
+    ("public_keys", public_keys),
+    ("records", records),
+    ("request", request),
+    ("sealed", sealed),
+    ("signed_instance", signed_instance),
+    ("state", state),
+    ("webhook", webhook),
+    ("wix_answer", wix_answer),
+];
+
+const APP_ID: &str = "11111111-2222-4333-8444-555555555555";
+const INSTANCE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+const APP_SECRET: &str = "planted-app-secret";
+const SEALING_KEY: &str = "k1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+const PUBLIC_KEY: &str = include_str!("../testdata/webhook_key.pub.pem");
+/// A client with every scope; its key is the letter `k`.
+const API_KEYS: &str =
+    "fuzz:8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a:token+instances+events+proxy+admin";
+
+/// A configuration without a fault, in which `changes` replace values.
+fn configured(changes: &[(String, String)]) -> Result<Config, Vec<Fault>> {
+    let lookup = |name: &str| {
+        let replaced = changes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let usual = match name {
+            "WIX_APP_ID" => Some(APP_ID),
+            "WIX_PUBLIC_KEYS" => Some(PUBLIC_KEY),
+            "WIX_APP_SECRET" => Some(APP_SECRET),
+            "SEALING_KEYS" => Some(SEALING_KEY),
+            "API_KEYS" => Some(API_KEYS),
+            _ => None,
+        };
+        replaced.or(usual).map_or(Binding::Missing, |text| Binding::Text(text.to_owned()))
+    };
+    Config::parse(lookup, true)
+}
+
+/// The stub lets nobody wait.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    let value = future.now_or_never();
+    assert!(value.is_some(), "something is waited for that never comes");
+    value.unwrap_or_else(|| unreachable!())
+}
+
+#[cfg(test)]
+#[path = "fuzz_tests.rs"]
+mod tests;

@@ -1,0 +1,188 @@
+//! Whole requests: whatever comes, nothing breaks and nobody gets in.
+
+use http::Method;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::stub::{CURSOR, Inbound, NOW, Stub};
+use super::values::token;
+use super::{API_KEYS, APP_ID, APP_SECRET, INSTANCE, SEALING_KEY, at_once, configured};
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::seal::SealingKey;
+use crate::state::{self, Purpose, StateKey};
+use crate::{Shared, handle, scheduled};
+
+const ORIGIN: &str = "https://app.example";
+/// See [`API_KEYS`].
+const KEY: &str = "Bearer k";
+
+/// Sends a request to a fresh isolate, does the work after it, and checks what holds for every answer.
+fn ask(stub: &Stub, method: &Method, url: &Url, inbound: Inbound) -> Reply {
+    let shared = Shared::new(configured(&[]));
+    let request = Request { method: method.clone(), url: url.clone(), inbound };
+    let answered = at_once(handle(stub.clone(), &shared, request));
+    if let Some(work) = answered.follow_up {
+        at_once(work.run());
+    }
+    let reply = answered.reply;
+    assert_ne!(reply.status, 500, "a fault of our own: {}", stub.log_text());
+    assert!(header(&reply, "x-request-id").is_some(), "no request id");
+    let plain = reply.headers.iter().all(|(_, value)| value.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    assert!(plain, "a header with more than plain text in it");
+    for secret in [APP_SECRET, SEALING_KEY, API_KEYS] {
+        assert!(!reply.body.contains(secret) && !stub.log_text().contains(secret), "a secret is told");
+    }
+    if let Some(location) = header(&reply, "location") {
+        assert!(location.starts_with("https://www.wix.com/"), "the browser is sent somewhere else: {location}");
+    }
+    reply
+}
+
+fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+    reply.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
+
+/// The host is the runtime's affair: what is no path would become a part of it.
+fn url(path: &str) -> Option<Url> {
+    if !path.starts_with('/') {
+        return None;
+    }
+    Url::parse(&format!("{ORIGIN}{path}")).ok().filter(|url| url.host_str() == Some("app.example"))
+}
+
+fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn call(stub: &Stub, method: &Method, path: &str) -> Option<Reply> {
+    let inbound = Inbound { headers: headers(&[("authorization", KEY)]), body: Vec::new() };
+    url(path).map(|url| ask(stub, method, &url, inbound))
+}
+
+/// A request in HTTP's own form: `METHOD /path?query`, headers, an empty line, a body.
+pub fn request(data: &[u8]) {
+    let split = data.windows(2).position(|pair| pair == b"\n\n");
+    let (head, body) = split.and_then(|at| data.split_at_checked(at)).unwrap_or((data, b""));
+    let Ok(head) = std::str::from_utf8(head) else { return };
+    let mut lines = head.lines();
+    let Some((method, path)) = lines.next().and_then(|line| line.split_once(' ')) else { return };
+    let (Ok(method), Some(url)) = (Method::from_bytes(method.as_bytes()), url(path)) else { return };
+    let fields = lines.filter_map(|line| line.split_once(':'));
+    let fields: Vec<_> = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
+    let knows_a_key = fields.iter().any(|(name, value)| name == "authorization" && value.ends_with('k'));
+    for genuine in [false, true] {
+        let inbound = Inbound { headers: fields.clone(), body: body.get(2..).unwrap_or_default().to_vec() };
+        let reply = ask(&Stub::new(genuine), &method, &url, inbound);
+        let allowed = !url.path().starts_with("/v1") || knows_a_key;
+        assert!(allowed || !reply.status.is_success(), "the API answers somebody without a key");
+        let forged = !genuine && url.path() == "/webhook";
+        assert!(!(forged && reply.status.is_success()), "a forged message is accepted");
+    }
+}
+
+/// The query of a listing: what reaches KV is what KV takes.
+pub fn list(data: &[u8]) {
+    let Ok(query) = std::str::from_utf8(data) else { return };
+    let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth"}).to_string();
+    let stub = Stub::new(false).listing(INSTANCE, &row);
+    let Some(reply) = call(&stub, &Method::GET, &format!("/v1/instances?{query}")) else { return };
+    let page: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    match reply.status.as_u16() {
+        200 => {
+            let instances = page.get("instances").and_then(Value::as_array);
+            assert!(instances.is_some_and(|instances| instances.len() <= 1), "a list of another length");
+            let next = page.get("next_cursor").and_then(Value::as_str);
+            assert!(next.is_none_or(|next| next == CURSOR), "a cursor of nobody's");
+        }
+        400 | 404 => assert!(page.get("code").is_some_and(Value::is_string), "no problem document"),
+        status => assert_eq!(status, 200),
+    }
+}
+
+/// An event: the whole envelope, or type, instance and inner data on three lines.
+pub fn webhook(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let envelope = if text.starts_with('{') {
+        text.to_owned()
+    } else {
+        let mut lines = text.splitn(3, '\n');
+        let mut line = || lines.next().unwrap_or_default();
+        json!({"eventType": line(), "instanceId": line(), "data": line()}).to_string()
+    };
+    for genuine in [false, true] {
+        let expected: &[u16] = if genuine { &[200, 400] } else { &[401] };
+        let status = deliver(&Stub::new(genuine), &envelope);
+        assert!(status.is_none_or(|status| expected.contains(&status) || status == 413), "{status:?}");
+    }
+}
+
+fn deliver(stub: &Stub, envelope: &str) -> Option<u16> {
+    let message = token(json!({"data": envelope, "iat": NOW.0}).to_string().as_bytes());
+    let inbound = Inbound { headers: Vec::new(), body: message.into_bytes() };
+    url("/webhook").map(|url| ask(stub, &Method::POST, &url, inbound).status.as_u16())
+}
+
+/// Wix's answer to whatever it is asked: a status in the first byte, then the body.
+pub fn wix_answer(data: &[u8]) {
+    let Some((first, body)) = data.split_first() else { return };
+    let statuses = [200, 200, 200, 201, 204, 301, 400, 401, 404, 408, 429, 500, 503];
+    let Some(status) = statuses.get(usize::from(*first) % statuses.len()).copied() else { return };
+    let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth", "facts": []}).to_string();
+
+    let stub = Stub::new(false).holding(&row).answering(status, body);
+    if let Some(reply) = call(&stub, &Method::POST, &format!("/v1/instances/{INSTANCE}/token")) {
+        let status = reply.status.as_u16();
+        assert!([200, 409, 502, 504].contains(&status), "{status}");
+        if status == 200 {
+            let answer: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+            let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
+            assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()), "no token");
+            assert!(answer.get("expires_at").and_then(Value::as_u64) >= Some(NOW.0), "no end");
+        }
+    }
+
+    let Ok(key) = SealingKey::parse(SEALING_KEY) else { return };
+    let stub = Stub::new(false).answering(status, body);
+    let Ok(issued) = state::issue(&stub, &[StateKey::derive(&key)], Purpose::Install, NOW) else { return };
+    let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
+    let inbound = Inbound { headers: headers(&[("cookie", cookie)]), body: Vec::new() };
+    let Some(url) = url(&format!("/redirect?code=c&state={}&instanceId={INSTANCE}", issued.state)) else { return };
+    let reply = ask(&stub, &Method::GET, &url, inbound);
+    if reply.status == 302 {
+        let told: Value = serde_json::from_slice(body).unwrap_or_default();
+        let says = |name: &str, id: &str| {
+            told.get(name).and_then(Value::as_str).is_some_and(|told| told.eq_ignore_ascii_case(id))
+        };
+        let active = told.get("active").is_some_and(|active| *active == json!(true) || *active == json!("true"));
+        assert!(active && says("clientId", APP_ID) && says("instanceId", INSTANCE), "installed without proof");
+    }
+}
+
+/// What KV gives back: a value for every key on the first line, then what every listing shows: a key's end and its
+/// metadata.
+pub fn records(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut lines = text.splitn(3, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (value, rest, metadata) = (line(), line(), line());
+    if rest.len() > 400 || metadata.len() > 1024 {
+        return;
+    }
+    let answer = json!({"access_token": "t", "refresh_token": "r"}).to_string();
+    for genuine in [false, true] {
+        let stub = Stub::new(genuine).holding(value).listing(rest, metadata).answering(200, answer.as_bytes());
+        let paths = ["/v1/instances".to_owned(), format!("/v1/instances/{INSTANCE}")];
+        for path in paths {
+            call(&stub, &Method::GET, &path);
+        }
+        for action in ["token", "finish-configuration"] {
+            call(&stub, &Method::POST, &format!("/v1/instances/{INSTANCE}/{action}"));
+        }
+        for event in ["AppInstalled", "AppRemoved", "SiteRenamed"] {
+            let inner = json!({"appId": APP_ID}).to_string();
+            deliver(&stub, &json!({"eventType": event, "instanceId": INSTANCE, "data": inner}).to_string());
+        }
+        at_once(scheduled(stub, &Shared::new(configured(&[]))));
+    }
+}

@@ -1,0 +1,174 @@
+//! A platform that answers everything at once with what it was given, and holds KV to its rules.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::platform::{
+    Answer, BodyError, KvKey, KvOptions, KvPage, Level, Outbound, Platform, PlatformError, SendError,
+};
+use crate::public_key::PublicKey;
+use crate::seal::SealingKey;
+use crate::time::Timestamp;
+
+/// The stub's time: 2026-01-01T00:00:00Z.
+pub const NOW: Timestamp = Timestamp(1_767_225_600);
+/// Where its listings go on.
+pub const CURSOR: &str = "next";
+
+/// A platform; clones are the same one.
+#[derive(Clone)]
+pub struct Stub(Rc<Inner>);
+
+struct Inner {
+    genuine: bool,
+    passed: Cell<u64>,
+    value: Option<String>,
+    listed: Option<(String, String)>,
+    answer: (u16, Vec<u8>),
+    log: RefCell<String>,
+}
+
+/// A request's headers and body.
+#[derive(Default)]
+pub struct Inbound {
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Stub {
+    /// Says of every signature and every sealed value that it is genuine, or of none. Its KV is empty, and Wix answers
+    /// with an empty object.
+    pub fn new(genuine: bool) -> Self {
+        let answer = (200, b"{}".to_vec());
+        Self(Rc::new(Inner {
+            genuine,
+            passed: Cell::default(),
+            value: None,
+            listed: None,
+            answer,
+            log: RefCell::default(),
+        }))
+    }
+
+    /// With one value under every key.
+    pub fn holding(self, value: &str) -> Self {
+        self.change(|inner| inner.value = Some(value.to_owned()))
+    }
+
+    /// With one key in every listing: what follows the prefix, and the metadata.
+    pub fn listing(self, rest: &str, metadata: &str) -> Self {
+        self.change(|inner| inner.listed = Some((rest.to_owned(), metadata.to_owned())))
+    }
+
+    /// With this answer to everything that Wix is asked.
+    pub fn answering(self, status: u16, body: &[u8]) -> Self {
+        self.change(|inner| inner.answer = (status, body.to_vec()))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        if let Some(inner) = Rc::get_mut(&mut self.0) {
+            change(inner);
+        }
+        self
+    }
+
+    /// All that was logged.
+    pub fn log_text(&self) -> String {
+        self.0.log.borrow().clone()
+    }
+}
+
+impl Platform for Stub {
+    type Inbound = Inbound;
+
+    fn now_millis(&self) -> u64 {
+        NOW.0 * 1000 + self.0.passed.get()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.0.passed.set(self.0.passed.get().saturating_add(millis));
+    }
+
+    fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError> {
+        bytes.fill(7);
+        Ok(())
+    }
+
+    fn log(&self, _level: Level, line: &str) {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "a log line is no JSON");
+        self.0.log.borrow_mut().push_str(line);
+    }
+
+    fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
+        let mut values = inbound.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let first = values.next()?;
+        let separator = if name == "cookie" { "; " } else { ", " };
+        Some(values.fold(first, |all, value| format!("{all}{separator}{value}")))
+    }
+
+    async fn body(&self, inbound: Inbound, limit: usize) -> Result<Vec<u8>, BodyError> {
+        if inbound.body.len() > limit { Err(BodyError::TooLarge) } else { Ok(inbound.body) }
+    }
+
+    async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
+        Ok(self.0.value.clone())
+    }
+
+    async fn kv_put(&self, key: &str, _value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
+        assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
+        assert!(options.ttl.is_none_or(|ttl| ttl >= 60), "KV takes no life under 60 seconds");
+        assert!(options.metadata.is_none_or(|text| text.len() <= 1024), "KV takes at most 1024 bytes of metadata");
+        Ok(())
+    }
+
+    async fn kv_delete(&self, key: &str) -> Result<(), PlatformError> {
+        assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
+        Ok(())
+    }
+
+    async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
+        assert!((1..=1000).contains(&limit), "KV lists 1 to 1000 keys");
+        assert!(cursor.is_none_or(|cursor| !cursor.is_empty() && cursor.len() <= 1024), "no cursor of KV's");
+        let keys = self
+            .0
+            .listed
+            .iter()
+            .map(|(rest, metadata)| KvKey { name: format!("{prefix}{rest}"), metadata: Some(metadata.clone()) });
+        Ok(KvPage { keys: keys.collect(), cursor: cursor.is_none().then(|| CURSOR.to_owned()) })
+    }
+
+    async fn send(&self, _request: Outbound<'_>, _timeout: Duration) -> Result<Answer, SendError> {
+        let (status, body) = self.0.answer.clone();
+        Ok(Answer { status, wix_request_id: None, retry_after: None, body })
+    }
+
+    async fn verify_rs256(&self, key: &PublicKey, _message: &[u8], signature: &[u8]) -> Result<bool, PlatformError> {
+        assert_eq!(signature.len(), key.signature_len(), "a signature of another length is not worth the asking");
+        Ok(self.0.genuine)
+    }
+
+    async fn aes_gcm_seal(
+        &self,
+        _key: &SealingKey,
+        _nonce: [u8; 12],
+        _associated: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, PlatformError> {
+        Ok(plain.to_vec())
+    }
+
+    async fn aes_gcm_open(
+        &self,
+        _key: &SealingKey,
+        _nonce: [u8; 12],
+        _associated: &[u8],
+        cipher: &[u8],
+    ) -> Result<Option<Vec<u8>>, PlatformError> {
+        Ok(self.0.genuine.then(|| cipher.to_vec()))
+    }
+}
