@@ -27,6 +27,7 @@ mod proxy_stream;
 mod redirect;
 mod restart;
 mod secrets;
+mod soak;
 mod state;
 mod token;
 mod webhook;

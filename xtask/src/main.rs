@@ -12,6 +12,7 @@ mod keygen;
 mod npm;
 mod process;
 mod setup;
+mod soak;
 mod test;
 mod tools;
 mod workspace;
@@ -43,6 +44,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Plays a million random histories of an instance: some minutes
     Histories(histories::Options),
+    /// Keeps the real Worker busy with mixed traffic while Wix fails now and then, and judges every answer
+    Soak(soak::Options),
     /// Checks formatting and lints only
     Check,
     /// Builds the Worker into build/; wrangler runs this by itself
@@ -67,6 +70,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test(options) => test::run(&Workspace::find()?, &options),
         Task::Fuzz(options) => fuzz::run(&Workspace::find()?, &options),
         Task::Histories(options) => histories::run(&Workspace::find()?, &options),
+        Task::Soak(options) => soak::run(&Workspace::find()?, &options),
         Task::Check => test::check(&Workspace::find()?),
         Task::Build(options) => build::run(&Workspace::find()?, &options),
         Task::Keygen(options) => keygen::run(&options),

@@ -135,24 +135,20 @@ impl Worker {
         ask(method, self.at(path))
     }
 
-    /// What the runtime's processes hold in memory, in KiB: of every workerd in wrangler's group, the resident pages.
-    pub fn memory(&self) -> u64 {
-        let group = self.leash.group().to_string();
-        let mut total = 0;
-        for entry in fs::read_dir("/proc").expect("Linux's /proc").flatten() {
-            let read = |name: &str| fs::read_to_string(entry.path().join(name)).unwrap_or_default();
-            let stat = read("stat");
-            // `pid (comm) state ppid pgrp …`
-            let Some((name, rest)) = stat.rsplit_once(") ") else { continue };
-            if name.ends_with("(workerd") && rest.split(' ').nth(2) == Some(&group) {
-                let status = read("status");
-                let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-                let kib = resident.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-                total += kib.unwrap_or_default();
-            }
-        }
-        assert!(total > 0, "no workerd in group {group}");
-        total
+    /// What its workerd processes hold of the machine's memory, in KiB; nothing where there is no `/proc`.
+    pub fn memory(&self) -> Option<u64> {
+        let of_group = |folder: fs::DirEntry| {
+            let stat = fs::read_to_string(folder.path().join("stat")).ok()?;
+            // `pid (name) state parent group …`
+            let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+            let group: u32 = rest.split_whitespace().nth(2)?.parse().ok()?;
+            let status = fs::read_to_string(folder.path().join("status")).ok()?;
+            let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            let is_ours = name.starts_with("workerd") && group == self.leash.id();
+            is_ours.then_some(size.split_whitespace().next()?.parse::<u64>().ok()?)
+        };
+        let sizes: Vec<u64> = fs::read_dir("/proc").ok()?.flatten().filter_map(of_group).collect();
+        (!sizes.is_empty()).then(|| sizes.iter().sum())
     }
 
     /// Where workerd keeps KV.

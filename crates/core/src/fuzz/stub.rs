@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::platform::{
-    Answer, BodyError, KvKey, KvOptions, KvPage, Level, Outbound, Platform, PlatformError, SendError,
+    Answer, BodyError, Exchange, Exchanged, KvKey, KvOptions, KvPage, Level, Outbound, Payload, Platform,
+    PlatformError, SendError, Short,
 };
 use crate::public_key::PublicKey;
 use crate::seal::SealingKey;
@@ -83,6 +84,7 @@ impl Stub {
 
 impl Platform for Stub {
     type Inbound = Inbound;
+    type Stream = Vec<u8>;
 
     fn now_millis(&self) -> u64 {
         NOW.0 * 1000 + self.0.passed.get()
@@ -112,6 +114,10 @@ impl Platform for Stub {
 
     async fn body(&self, inbound: Inbound, limit: usize) -> Result<Vec<u8>, BodyError> {
         if inbound.body.len() > limit { Err(BodyError::TooLarge) } else { Ok(inbound.body) }
+    }
+
+    async fn short_body(&self, inbound: Inbound, limit: usize) -> Result<Short<Inbound>, BodyError> {
+        Ok(if inbound.body.len() > limit { Short::Longer(inbound) } else { Short::Whole(inbound.body) })
     }
 
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
@@ -145,6 +151,22 @@ impl Platform for Stub {
     async fn send(&self, _request: Outbound<'_>, _timeout: Duration) -> Result<Answer, SendError> {
         let (status, body) = self.0.answer.clone();
         Ok(Answer { status, wix_request_id: None, retry_after: None, body })
+    }
+
+    /// Whatever is asked for, only Wix's API is asked.
+    async fn exchange(
+        &self,
+        request: Exchange<'_, Inbound>,
+        _timeout: Duration,
+    ) -> Result<Exchanged<Self::Stream>, SendError> {
+        assert!(request.url.starts_with("https://www.wixapis.com/"), "a call goes somewhere else: {}", request.url);
+        assert!(request.headers.iter().all(|(name, _)| *name != "authorization"), "the caller's key is passed on");
+        if let Payload::Inbound(inbound) = request.body {
+            assert!(!inbound.body.is_empty(), "no body to hand on");
+        }
+        let (status, body) = self.0.answer.clone();
+        let headers = request.wanted.iter().map(|name| (*name, "https://elsewhere.example/".to_owned())).collect();
+        Ok(Exchanged { status, headers, body })
     }
 
     async fn verify_rs256(&self, key: &PublicKey, _message: &[u8], signature: &[u8]) -> Result<bool, PlatformError> {

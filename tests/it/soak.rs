@@ -1,0 +1,274 @@
+//! Soak: mixed traffic on one Worker for as long as is asked for, with Wix failing now and then, and every answer judged.
+//!
+//! Not part of the tests that `cargo xtask test` runs: `cargo xtask soak --seconds N` runs it. Loopback only, as many
+//! requests at a time as there are threads here, each sent when the one before it is answered.
+//!
+//! The memory that is told is that of all workerd processes: wrangler's own proxy, its KV and its inspector are among them,
+//! and grow with every request to any Worker. It is for comparing runs, and nothing is concluded from it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{API_KEY, Answer, Ask, Flow, Jar, Key, Message, Stage, ask, guid, now};
+
+const THREADS: u64 = 6;
+/// Instances of each thread that the simulated Wix knows.
+const INSTANCES: usize = 4;
+
+/// What was seen so far.
+#[derive(Default)]
+struct Seen {
+    /// How often, by what was asked and the status of the answer.
+    answers: BTreeMap<(&'static str, u16), usize>,
+    wrong: Vec<String>,
+}
+
+/// One thread's traffic.
+struct Client<'a> {
+    stage: &'a Stage,
+    seen: &'a Mutex<Seen>,
+    foreign: &'a Key,
+    chance: u64,
+    /// The first of them is removed and installed in turns.
+    instances: Vec<String>,
+    messages: Vec<String>,
+}
+
+impl Client<'_> {
+    fn below(&mut self, end: u64) -> u64 {
+        // Knuth's MMIX; its upper bits are the good ones.
+        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.chance >> 33) % end
+    }
+
+    fn instance(&mut self) -> String {
+        let which = self.below(INSTANCES as u64);
+        self.instances[usize::try_from(which).expect("a small number")].clone()
+    }
+
+    /// Sends, counts, and judges by the status.
+    fn send(&self, what: &'static str, ask: Ask, right: &[u16]) -> Option<Answer> {
+        let answer = ask.try_send();
+        let mut seen = self.seen.lock().expect("nobody panicked");
+        match answer {
+            Ok(answer) => {
+                *seen.answers.entry((what, answer.status)).or_default() += 1;
+                if !right.contains(&answer.status) {
+                    seen.wrong.push(format!("{what}: {answer:?}"));
+                }
+                Some(answer)
+            }
+            Err(error) => {
+                seen.wrong.push(format!("{what}: no answer: {error}"));
+                None
+            }
+        }
+    }
+
+    fn wrong(&self, what: String) {
+        self.seen.lock().expect("nobody panicked").wrong.push(what);
+    }
+
+    fn post(&self, message: impl Into<Vec<u8>>) -> Ask {
+        self.stage.worker.ask("POST", "/webhook").body(message)
+    }
+
+    fn api(&self, method: &str, path: &str) -> Ask {
+        self.stage.worker.ask(method, path).key(API_KEY)
+    }
+
+    fn act(&mut self) {
+        match self.below(20) {
+            0..=3 => self.token(),
+            4..=5 => self.news(),
+            6 => self.duplicate(),
+            7..=9 => self.forged(),
+            10..=11 => self.come_and_go(),
+            12..=13 => self.list(),
+            14 => self.stranger(),
+            15 => self.install(),
+            16 => self.nonsense(),
+            _ => {
+                let id = self.instance();
+                self.send("GET instance", self.api("GET", &format!("/v1/instances/{id}")), &[200]);
+            }
+        }
+    }
+
+    /// A token, Wix willing; it is for the instance that it was asked for.
+    fn token(&mut self) {
+        let id = self.instance();
+        let force = json!({ "force": self.below(2) == 0 });
+        let ask = self.api("POST", &format!("/v1/instances/{id}/token")).json(&force);
+        let Some(answer) = self.send("POST token", ask, &[200, 409, 502, 504]).filter(|answer| answer.status == 200)
+        else {
+            return;
+        };
+        let info = self.stage.wix.post("/oauth2/token-info", &json!({ "token": answer.json()["access_token"] }));
+        if info["instanceId"] != *id {
+            self.wrong(format!("a token for {id} is for {info}"));
+        }
+    }
+
+    fn news(&mut self) {
+        let message = Message::installed(self.stage, &guid()).sign();
+        self.send("webhook, new", self.post(message.clone()), &[200]);
+        if self.messages.len() < 50 {
+            self.messages.push(message);
+        }
+    }
+
+    fn duplicate(&mut self) {
+        let which = self.below(50);
+        let Some(message) = self.messages.get(usize::try_from(which).expect("a small number")) else { return };
+        self.send("webhook, again", self.post(message.clone()), &[200]);
+    }
+
+    /// Whoever cannot sign removes nothing.
+    fn forged(&mut self) {
+        let id = self.instances[1].clone();
+        let removal = Message::removed(self.stage, &id);
+        let message = match self.below(4) {
+            0 => removal.sign_with(self.foreign),
+            1 => removal.sign_none(),
+            2 => removal.sign_hs256(&self.stage.wix.app.public_key_base64),
+            _ => {
+                let signed = Message::installed(self.stage, &id).sign();
+                let signature = signed.rsplit('.').next().expect("three parts");
+                format!("{}.{signature}", removal.signing_input())
+            }
+        };
+        self.send("webhook, forged", self.post(message), &[401]);
+        let record = self.send("GET instance", self.api("GET", &format!("/v1/instances/{id}")), &[200]);
+        if record.is_some_and(|record| record.json()["status"] == "removed") {
+            self.wrong(format!("a forged message removed {id}"));
+        }
+    }
+
+    /// Installed, removed, asked for a token in vain, and installed late: nothing but the times decides.
+    fn come_and_go(&mut self) {
+        let (id, at) = (guid(), now());
+        let installed = Message::installed(self.stage, &id).at(at - 30).sign();
+        let removed = Message::removed(self.stage, &id).at(at - 20).sign();
+        let late = self.below(2) == 0;
+        let (first, second) = if late { (&removed, &installed) } else { (&installed, &removed) };
+        self.send("webhook, new", self.post(first.clone()), &[200]);
+        self.send("webhook, new", self.post(second.clone()), &[200]);
+        let token = self.api("POST", &format!("/v1/instances/{id}/token"));
+        self.send("POST token, removed", token, &[410]);
+    }
+
+    fn list(&mut self) {
+        let path = format!("/v1/instances?limit={}", 1 + self.below(50));
+        let Some(answer) = self.send("GET list", self.api("GET", &path), &[200]) else { return };
+        if let Some(cursor) = answer.json()["next_cursor"].as_str() {
+            self.send("GET list", self.api("GET", &format!("{path}&cursor={cursor}")), &[200]);
+        }
+    }
+
+    fn stranger(&mut self) {
+        let id = self.instance();
+        let token = self.stage.worker.ask("POST", &format!("/v1/instances/{id}/token"));
+        self.send("POST token, no key", token, &[401]);
+        let list = self.stage.worker.ask("GET", "/v1/instances").key("not-the-key");
+        self.send("GET list, wrong key", list, &[401]);
+    }
+
+    /// A whole flow; then its callback in a browser that did not begin it.
+    fn install(&mut self) {
+        let site = self.stage.wix.site();
+        let mut jar = Jar::default();
+        let callback = Flow::begin(self.stage, &mut jar, None).agree(&site);
+        self.send("GET redirect, other browser", ask("GET", &callback), &[403]);
+        let cookies: Vec<String> = jar.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let returned = ask("GET", &callback).header("cookie", cookies.join("; "));
+        self.send("GET redirect", returned, &[302]);
+    }
+
+    fn nonsense(&mut self) {
+        match self.below(4) {
+            0 => self.send("webhook, nonsense", self.post("a.b.c"), &[400]),
+            1 => self.send("webhook, too large", self.post(vec![b'a'; 300 * 1024]), &[413]),
+            2 => self.send("GET redirect, nonsense", self.stage.worker.ask("GET", "/redirect?code=1&state=2"), &[403]),
+            _ => self.send("GET nothing", self.stage.worker.ask("GET", "/wp-login.php"), &[404]),
+        };
+    }
+}
+
+/// Wix fails for a while at one instance, then for a while not.
+fn trouble(stage: &Stage, instances: &[String], until: Instant) -> usize {
+    let kinds: [Value; 7] = [
+        json!({ "kind": "status", "status": 503 }),
+        json!({ "kind": "status", "status": 401 }),
+        json!({ "kind": "rate_limited" }),
+        json!({ "kind": "delay", "delay_ms": 700 }),
+        json!({ "kind": "cut" }),
+        json!({ "kind": "malformed_json" }),
+        json!({ "kind": "wrong_types" }),
+    ];
+    let mut switched_on = 0;
+    for (round, kind) in kinds.iter().cycle().enumerate() {
+        if Instant::now() > until {
+            break;
+        }
+        for instance in instances.iter().skip(round % 2).step_by(2) {
+            stage.wix.fault(instance, "oauth2_token", 3, kind);
+            switched_on += 1;
+        }
+        std::thread::sleep(Duration::from_millis(1_500));
+        ask("DELETE", stage.wix.at("/_sim/faults")).send().expect(200);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    switched_on
+}
+
+#[test]
+#[ignore = "takes as long as it is asked to: cargo xtask soak"]
+fn mixed_traffic_gets_no_wrong_answer() {
+    let seconds = std::env::var("SOAK_SECONDS").map_or(20, |text| text.parse().expect("SOAK_SECONDS is a number"));
+    let stage = Stage::with(|values| values);
+    let (seen, foreign) = (Mutex::new(Seen::default()), Key::generate());
+    let clients: Vec<Client> = (0..THREADS)
+        .map(|chance| Client {
+            stage: &stage,
+            seen: &seen,
+            foreign: &foreign,
+            chance,
+            instances: (0..INSTANCES).map(|_| stage.wix.installed()).collect(),
+            messages: Vec::new(),
+        })
+        .collect();
+    let instances: Vec<String> = clients.iter().flat_map(|client| client.instances.clone()).collect();
+    let before = stage.worker.memory();
+    let started = Instant::now();
+    let until = started + Duration::from_secs(seconds);
+    let faults = std::thread::scope(|scope| {
+        for mut client in clients {
+            scope.spawn(move || {
+                while Instant::now() < until {
+                    client.act();
+                }
+            });
+        }
+        trouble(&stage, &instances, until)
+    });
+    let took = started.elapsed().as_secs_f64();
+    let after = stage.worker.memory();
+
+    let seen = seen.into_inner().expect("nobody panicked");
+    let total: usize = seen.answers.values().sum();
+    let mut table = String::new();
+    for ((what, status), count) in &seen.answers {
+        let _ = writeln!(table, "{what:<30} {status} {count:>8}");
+    }
+    println!("{table}{total} requests in {took:.0} s, {faults} faults of Wix switched on");
+    println!("workerd: {before:?} KiB at the start, {after:?} KiB at the end");
+    println!("wrong answers: {}", seen.wrong.len());
+    assert!(seen.wrong.is_empty(), "{} wrong answers, the first: {}", seen.wrong.len(), seen.wrong[0]);
+    let kinds: Vec<&str> = seen.answers.keys().map(|(what, _)| *what).collect();
+    assert!(total > 100 && kinds.len() > 8, "too little was tried: {kinds:?}");
+}
