@@ -171,6 +171,10 @@ impl<'a, P: Platform> Kv<'a, P> {
     }
 }
 
+#[cfg(test)]
+#[path = "kv_cost_tests.rs"]
+mod cost_tests;
+
 fn refresh_key(id: &InstanceId) -> String {
     format!("v1:refresh:{id}")
 }

@@ -95,6 +95,12 @@ impl Store {
         journal.into_iter().filter(|(op, _)| matches!(op, Op::Put | Op::Delete)).collect()
     }
 
+    /// How many values were read, written and removed, and how often was listed, since the last call.
+    pub fn take_counts(&self) -> [usize; 4] {
+        let journal = self.journal.take();
+        [Op::Get, Op::Put, Op::Delete, Op::List].map(|op| journal.iter().filter(|(known, _)| *known == op).count())
+    }
+
     pub(super) fn begin(&self, op: Op, key: &str) -> (u64, bool) {
         assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
         self.journal.borrow_mut().push((op, key.to_owned()));
