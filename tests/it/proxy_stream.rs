@@ -11,8 +11,9 @@ const SIZE: usize = MEGABYTES << 20;
 /// How much more memory the runtime may take while a body passes, in KiB; the body has 51 200.
 const ALLOWED: u64 = 40 * 1024;
 
-/// The most memory, in KiB, that the runtime holds while the work is done, above what it held before.
-fn growth(worker: &Worker, work: impl FnOnce()) -> u64 {
+/// The most memory, in KiB, that the runtime holds while the work is done, above what it held before; nothing where the
+/// machine does not tell.
+fn growth(worker: &Worker, work: impl FnOnce()) -> Option<u64> {
     let before = worker.memory();
     let done = AtomicBool::new(false);
     let most = std::thread::scope(|scope| {
@@ -28,7 +29,7 @@ fn growth(worker: &Worker, work: impl FnOnce()) -> u64 {
         done.store(true, Ordering::Relaxed);
         watching.join().expect("a figure")
     });
-    most - before
+    Some(most?.saturating_sub(before?))
 }
 
 /// A stage of its own: what is measured is what one body costs.
@@ -61,7 +62,7 @@ fn a_body_of_50_mb_passes_either_way_and_is_never_held() {
     for (name, call) in calls {
         call(4);
         let grown = growth(worker, || call(MEGABYTES));
-        println!("{name}: {grown} KiB more");
-        assert!(grown < ALLOWED, "{name}: {grown} KiB more");
+        println!("{name}: {grown:?} KiB more");
+        assert!(grown.is_none_or(|grown| grown < ALLOWED), "{name}: {grown:?} KiB more");
     }
 }

@@ -116,12 +116,6 @@ impl Leash {
         }
     }
 
-    /// The process group, by its number.
-    #[must_use]
-    pub fn group(&self) -> i32 {
-        self.group.as_raw_nonzero().get()
-    }
-
     /// How the command ended, or nothing while it runs.
     pub fn exit_status(&mut self) -> Result<Option<ExitStatus>, Error> {
         self.child.try_wait().map_err(|source| Error::Wait { name: self.name.clone(), source })
