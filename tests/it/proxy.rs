@@ -186,6 +186,14 @@ fn failures_and_redirects_of_wixs_are_passed_on() {
     }
 }
 
+#[test]
+fn a_compressed_answer_can_be_read() {
+    let proxied = &*SHARED;
+    let id = proxied.stage.wix.installed();
+    let answer = proxied.call("GET", &id, "/gzip").send().expect(200);
+    assert_eq!((answer.header("content-encoding"), answer.text().as_str()), (None, r#"{"a":1}"#), "{answer:?}");
+}
+
 /// A stage of its own: the first token that is given out is the one that is dead.
 #[test]
 fn a_dead_token_is_replaced_and_the_call_made_once_more_if_its_body_was_kept() {

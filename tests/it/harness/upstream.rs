@@ -16,6 +16,10 @@ use tokio::task::JoinHandle;
 
 use super::wix::RUNTIME;
 
+/// `{"a":1}`
+const GZIP: &[u8] =
+    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x32\xac\x05\x00\xaf\xac\x1b\x56\x07\x00\x00\x00";
+
 /// A call as it came.
 #[derive(Clone, Debug)]
 pub struct Heard {
@@ -38,6 +42,7 @@ impl Upstream {
     /// - `/echo`: the body comes back, each piece as it arrives,
     /// - `/bytes/{megabytes}`: a body of that size, in chunks,
     /// - `/status/{status}` and `/moved?to=`: what they say,
+    /// - `/gzip`: `{"a":1}`, compressed,
     /// - `/dead`: 401 for the first token that is given out.
     pub fn start() -> Self {
         let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
@@ -96,6 +101,7 @@ async fn answer(calls: Arc<Mutex<Vec<Heard>>>, request: Request) -> Response {
             Body::from_stream(stream::iter((0..count).map(move |_| Ok::<_, std::io::Error>(piece.clone()))))
                 .into_response()
         }
+        "gzip" => ([("content-type", "application/json"), ("content-encoding", "gzip")], GZIP).into_response(),
         "status" => {
             let status = rest.parse::<u16>().expect("a status");
             (StatusCode::from_u16(status).expect("a status"), [("retry-after", "7")], "").into_response()
