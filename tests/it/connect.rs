@@ -35,9 +35,10 @@ fn an_external_install_makes_the_instance_known() {
     let page = jar.get(&back).expect(200);
     assert!(page.text().contains("The app is installed"), "{page:?}");
     assert_browser_headers(&page);
-    let instance = stage.instance(&parameter(&back, "instanceId"));
+    let id = parameter(&back, "instanceId");
+    stage.wix.delivered(&id);
+    let instance = stage.becomes(&id, "site_id", &parameter(&back, "tenantId"));
     assert_eq!(instance["status"], "installed", "{instance}");
-    assert_eq!(instance["site_id"], parameter(&back, "tenantId"), "{instance}");
 }
 
 #[test]

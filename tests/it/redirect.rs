@@ -55,7 +55,7 @@ fn an_instance_id_that_nobody_has_is_refused_and_nothing_is_stored() {
 fn an_instance_id_in_capitals_is_the_same_instance() {
     let (mut jar, url, id) = good_callback();
     jar.get(with(&url, "instanceId", Some(&id.to_uppercase()))).expect(302);
-    assert_eq!(shared().instance(&id)["auth"], "custom");
+    shared().becomes(&id, "auth", "custom");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn wix_failing_for_the_moment_does_not_fail_the_install() {
         let answer = jar.get(&url);
         assert_eq!(answer.status, 302, "{kind}: {answer:?}");
         assert_eq!(stage.wix.called(&id).len(), 5, "{kind}");
-        assert_eq!(stage.instance(&id)["auth"], "custom");
+        stage.becomes(&id, "auth", "custom");
     }
 }
 
@@ -283,5 +283,5 @@ fn parameters_that_wix_may_add_one_day_are_passed_over() {
     let (mut jar, mut url, id) = good_callback();
     url.query_pairs_mut().append_pair("tenantId", &guid()).append_pair("lang", "en");
     jar.get(&url).expect(302);
-    assert_eq!(shared().instance(&id)["auth"], "custom");
+    shared().becomes(&id, "auth", "custom");
 }

@@ -1,6 +1,7 @@
 //! A stage: one simulated Wix and one Worker that know each other.
 
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -66,6 +67,20 @@ impl Stage {
     /// The record as the API shows it.
     pub fn instance(&self, id: &str) -> Value {
         self.api("GET", &format!("/v1/instances/{id}")).expect(200).json()
+    }
+
+    /// The record once it has this value. Webhook and browser come at the same moment, and a row may lack what one of them
+    /// brought until the other has settled it, a second later.
+    pub fn becomes(&self, id: &str, name: &str, value: &str) -> Value {
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            let record = self.instance(id);
+            if record[name] == value {
+                return record;
+            }
+            assert!(Instant::now() < until, "{name} does not become {value}: {record}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// A call of the app API without a body.
