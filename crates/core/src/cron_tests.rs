@@ -57,6 +57,17 @@ fn a_message_that_comes_twice_is_put_down_once() {
 }
 
 #[test]
+fn a_change_whose_todo_failed_is_put_down_when_wix_resends_it() {
+    let world = World::new();
+    world.fake.kv().break_where(|op, key| op == Op::Put && !key.starts_with("v1:fact:"));
+    assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 503);
+    assert!(todos(&world).is_empty());
+    world.fake.kv().mend();
+    assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
+    assert_eq!(todos(&world).len(), 1);
+}
+
+#[test]
 fn an_event_that_did_not_get_through_is_sent_later_and_once() {
     let world = World::with(&ON_INSTALL);
     world.fake.wix().always(EVENT, Canned::status(500));

@@ -123,8 +123,10 @@ fn trouble(fake: &Fake, chance: &Chance) {
     if chance.one_in(3) {
         let failures = chance.clone();
         let left = Cell::new(chance.below(6));
-        fake.kv().break_where(move |op, _| {
-            let fails = op == Op::Put && left.get() > 0 && failures.one_in(3);
+        // Any write, or that of one kind alone: what else belongs to the same round is then stored.
+        let kind = chance.pick(&["", "v1:todo:", "v1:instance:"]);
+        fake.kv().break_where(move |op, key| {
+            let fails = op == Op::Put && key.starts_with(kind) && left.get() > 0 && failures.one_in(3);
             left.set(left.get() - u64::from(fails));
             fails
         });

@@ -74,7 +74,6 @@ impl<P: Platform> Kv<'_, P> {
         if changed {
             let text = to_json(&fact)?;
             writes.push(Write { metadata: Some(text.clone()), ..Write::new(fact.key(id), text) });
-            writes.push(todo(id, now.plus(LOOK_AGAIN), Tries { since: now, failed: 0 })?);
             join(&mut facts, fact);
         }
         let instance = fold(id, &facts).ok_or(Error::UnknownInstance)?;
@@ -83,6 +82,9 @@ impl<P: Platform> Kv<'_, P> {
         }
         if row.is_none_or(|row| row.facts != facts) {
             writes.push(Self::row_write(id, instance.clone(), facts)?);
+        }
+        if !writes.is_empty() {
+            writes.push(todo(id, now.plus(LOOK_AGAIN), Tries { since: now, failed: 0 })?);
         }
         self.write(&writes).await?;
         Ok(Learnt { instance, changed })
