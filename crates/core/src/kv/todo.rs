@@ -8,7 +8,7 @@ use crate::id::InstanceId;
 use crate::platform::Platform;
 use crate::time::Timestamp;
 
-const TODO: &str = "v1:todo:";
+const PREFIX: &str = "v1:todo:";
 /// When an instance is looked at again after a change, in seconds: KV shows a change everywhere within a minute or so.
 pub(super) const LOOK_AGAIN: u64 = 120;
 
@@ -37,7 +37,7 @@ pub struct Tries {
 impl<P: Platform> Kv<'_, P> {
     /// The instances that are to be looked at again by now, the most overdue first.
     pub async fn todos(&self, now: Timestamp, limit: u16) -> Result<Vec<Todo>, Error> {
-        let page = self.within(self.platform.kv_list(TODO, None, limit)).await?;
+        let page = self.within(self.platform.kv_list(PREFIX, None, limit)).await?;
         let todos = page.keys.into_iter().filter_map(|key| parse_todo(key.name, key.metadata.as_deref()));
         Ok(todos.take_while(|todo| todo.due <= now).collect())
     }
@@ -56,11 +56,11 @@ impl<P: Platform> Kv<'_, P> {
 /// In the order of their time, so that a listing begins with what is due.
 pub(super) fn todo(id: &InstanceId, due: Timestamp, tries: Tries) -> Result<Write, Error> {
     let text = to_json(&tries)?;
-    Ok(Write { metadata: Some(text.clone()), ..Write::new(format!("{TODO}{:012}:{id}", due.0), text) })
+    Ok(Write { metadata: Some(text.clone()), ..Write::new(format!("{PREFIX}{:012}:{id}", due.0), text) })
 }
 
 fn parse_todo(key: String, metadata: Option<&str>) -> Option<Todo> {
-    let (due, id) = key.strip_prefix(TODO)?.split_once(':')?;
+    let (due, id) = key.strip_prefix(PREFIX)?.split_once(':')?;
     let (due, instance) = (Timestamp(due.parse().ok()?), InstanceId::parse(id).ok()?);
     let tries = metadata.and_then(|text| serde_json::from_str(text).ok());
     Some(Todo { key, instance, due, tries: tries.unwrap_or(Tries { since: due, failed: 0 }) })
