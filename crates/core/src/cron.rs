@@ -3,6 +3,7 @@
 
 use crate::App;
 use crate::config::FinishConfiguration;
+use crate::doubt;
 use crate::error::Error;
 use crate::finish;
 use crate::id::InstanceId;
@@ -33,8 +34,7 @@ pub async fn run<P: Platform>(app: &mut App<P>) -> Result<(), Error> {
 }
 
 async fn look<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<(), Error> {
-    app.kv().settle(id).await?;
-    let Some(instance) = app.kv().instance(id).await? else { return Ok(()) };
+    let Some(instance) = doubt::settle(app, id).await? else { return Ok(()) };
     let finish = app.config().finish_configuration == FinishConfiguration::OnInstall
         && instance.status == Status::Installed
         && instance.configured_at.is_none();

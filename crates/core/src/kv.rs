@@ -21,6 +21,7 @@ use futures::future::{Either, select, try_join, try_join_all};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use self::facts::{BETWEEN_WRITES, Learnt};
 pub use self::todo::{Todo, Tries};
 use crate::config::Config;
 use crate::error::Error;

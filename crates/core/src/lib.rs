@@ -8,6 +8,7 @@ pub mod bi_event;
 pub mod config;
 pub mod connect;
 pub mod cron;
+pub mod doubt;
 pub mod error;
 pub mod finish;
 #[cfg(any(test, feature = "fuzz"))]
@@ -254,7 +255,7 @@ impl<P: Platform> App<P> {
     /// Adds a fact that came up while the request was worked on.
     async fn learn(&self, id: &InstanceId, fact: Fact) -> Result<(), Error> {
         self.kv().learn(id, fact, self.now).await?;
-        self.kv().settle(id).await
+        self.kv().settle(id).await.map(|_| ())
     }
 
     /// Puts down in the log what failed beside the main thing.

@@ -47,6 +47,12 @@ impl Token {
         self.expires_at.since(now) > margin
     }
 
+    /// When Wix gave it.
+    #[must_use]
+    pub fn given_at(&self) -> Timestamp {
+        Timestamp(self.expires_at.0.saturating_sub(self.life))
+    }
+
     /// Whether it is worth keeping in KV.
     #[must_use]
     pub fn is_long_lived(&self) -> bool {

@@ -65,8 +65,10 @@ pub enum Kind {
     Healed,
     /// Wix refused tokens for good.
     Refused,
-    /// Wix gave a token after having refused.
+    /// Wix gave a token after having refused, or after a removal.
     Accepted,
+    /// Wix, asked about a removal that other facts contradict, gave a token and described the instance.
+    Present,
 }
 
 impl Kind {
@@ -84,6 +86,7 @@ impl Kind {
             Self::Healed => "healed",
             Self::Refused => "refused",
             Self::Accepted => "accepted",
+            Self::Present => "present",
         }
     }
 }
@@ -231,9 +234,10 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
 
     let installed = time("installed");
     let connected = time("connected");
-    let removed = time("removed");
     let joined = time("joined");
     let present = installed.max(connected).max(joined);
+    // One that Wix took back when it was asked never was.
+    let removed = time("removed").filter(|removed| present >= Some(*removed) || time("present") < Some(*removed));
     // The same second decides for the paying site: a token request will find out.
     let is_removed = removed > present;
     let of_this_installation = |at: &Timestamp| removed.is_none_or(|removed| *at >= removed);
@@ -285,7 +289,7 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
             _ => None,
         }),
         configured_at: configured.filter(|_| !is_removed),
-        last_event_at: installed.max(removed).max(time("plan")).max(time("seen")),
+        last_event_at: installed.max(time("removed")).max(time("plan")).max(time("seen")),
         last_token: token
             .into_iter()
             .flatten()

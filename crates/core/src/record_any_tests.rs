@@ -19,6 +19,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         Just(Kind::Healed),
         Just(Kind::Refused),
         Just(Kind::Accepted),
+        Just(Kind::Present),
     ];
     (0_u64..8, kind).prop_map(|(seconds, kind)| at(seconds, kind))
 }
@@ -59,7 +60,7 @@ proptest! {
         let latest = |names: &[&str]| {
             facts.iter().filter(|fact| names.contains(&fact.kind.name())).map(|fact| fact.at).max()
         };
-        let gone = latest(&["removed"]) > latest(&["installed", "connected", "joined"]);
+        let gone = latest(&["removed"]) > latest(&["installed", "connected", "joined", "present"]);
         let instance = folded(&facts);
         prop_assert_eq!(instance.status == Status::Removed, gone);
         prop_assert_eq!(instance.removed_at.is_some(), gone);

@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::config::{Config, FinishConfiguration};
+use crate::doubt;
 use crate::error::Error;
 use crate::finish;
 use crate::id::InstanceId;
@@ -37,7 +38,7 @@ impl<S> Outcome<S> {
 pub enum Task {
     /// Send `APP_FINISHED_CONFIGURATION` for a new installation.
     FinishConfiguration(InstanceId),
-    /// See that the row of an instance agrees with its facts.
+    /// See that the row of an instance agrees with its facts, and ask Wix where they contradict each other.
     Settle(InstanceId),
 }
 
@@ -71,10 +72,10 @@ impl Task {
     pub(crate) async fn run<P: Platform>(&self, app: &App<P>) -> Result<(), Error> {
         match self {
             Self::FinishConfiguration(id) => {
-                app.note(app.kv().settle(id).await);
+                app.note(doubt::settle(app, id).await);
                 finish::finish_configuration(app, id).await.map(|_| ())
             }
-            Self::Settle(id) => app.kv().settle(id).await,
+            Self::Settle(id) => doubt::settle(app, id).await.map(|_| ()),
         }
     }
 }

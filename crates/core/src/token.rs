@@ -4,6 +4,7 @@
 //! a failure included. Refresh tokens that are gone or dead heal by client credentials with the instance's id.
 
 use crate::App;
+use crate::doubt;
 use crate::error::Error;
 use crate::id::InstanceId;
 use crate::memory::Token;
@@ -64,20 +65,16 @@ async fn fetch<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Resul
 async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, Error> {
     let id = &instance.instance_id;
     let wix = app.wix();
-    let minted = match refresh(app, &wix, instance).await? {
-        Some(minted) => Ok(minted),
-        None => wix.client_credentials(id).await,
-    };
-    let minted = match minted {
+    let minted = match ask(app, &wix, id, instance.auth == Auth::Custom).await {
         Ok(minted) => minted,
-        Err(WixError::Refused(_)) => {
+        Err(Error::NeedsReconnect) => {
             app.memory().refuse(id, app.now.plus(COOL_DOWN));
             if instance.status != Status::NeedsReconnect {
                 app.learn(id, Fact { at: app.now, kind: Kind::Refused }).await?;
             }
             return Err(Error::NeedsReconnect);
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
     };
     app.memory().forgive(id);
 
@@ -97,18 +94,26 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
     }
     // Whoever may have written a token looks once more, in case the app was removed meanwhile.
     if let Err(Error::RemovedInstance) = app.installed(id).await {
-        app.kv().erase_tokens(id).await?;
+        doubt::settle(app, id).await?;
         return Err(Error::RemovedInstance);
     }
     Ok(token)
 }
 
-/// By refresh token, if there is one and Wix takes it.
-async fn refresh<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, instance: &Instance) -> Result<Option<Minted>, Error> {
-    if instance.auth != Auth::Custom {
-        return Ok(None);
+/// Asks Wix for a token: by refresh token where one may be kept, else by client credentials. `NeedsReconnect` where it
+/// refuses for good.
+pub async fn ask<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, id: &InstanceId, custom: bool) -> Result<Minted, Error> {
+    if custom && let Some(minted) = refresh(app, wix, id).await? {
+        return Ok(minted);
     }
-    let id = &instance.instance_id;
+    wix.client_credentials(id).await.map_err(|error| match error {
+        WixError::Refused(_) => Error::NeedsReconnect,
+        error => error.into(),
+    })
+}
+
+/// By refresh token, if there is one and Wix takes it.
+async fn refresh<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, id: &InstanceId) -> Result<Option<Minted>, Error> {
     let Some(kept) = app.kv().refresh_token(id).await? else { return Ok(None) };
     match wix.refresh_token(&kept).await {
         Ok(mut minted) => {

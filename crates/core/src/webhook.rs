@@ -5,13 +5,14 @@ use serde::Deserialize;
 
 use crate::App;
 use crate::config::FinishConfiguration;
+use crate::doubt::SKEW;
 use crate::error::Error;
 use crate::id::{AppId, InstanceId};
 use crate::json;
 use crate::jwt;
 use crate::kv::DEADLINE_MILLIS;
 use crate::platform::Platform;
-use crate::record::{Fact, Kind, Status};
+use crate::record::{Fact, Instance, Kind, Status};
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::task::{Outcome, Task};
@@ -87,9 +88,14 @@ async fn store<P: Platform>(
 ) -> Result<Outcome<P::Stream>, Error> {
     let installed = matches!(kind, Kind::Installed { .. });
     let kv = app.kv().by(app.started_millis + DEADLINE_MILLIS);
-    let learnt = kv.learn(id, Fact { at, kind }, app.now).await?;
+    let learnt = match kind {
+        Kind::Removed => kv.learn_removal(id, at, app.memory().tokens.value(id), app.now).await?,
+        kind => kv.learn(id, Fact { at, kind }, app.now).await?,
+    };
     if learnt.instance.status == Status::Removed {
         app.memory().forget(id);
+    }
+    if learnt.is_gone() {
         kv.erase_tokens(id).await?;
     }
     if installed && learnt.changed {
@@ -110,10 +116,12 @@ async fn store<P: Platform>(
 }
 
 /// An event of a type that changes nothing here. Its signature still proves that the instance exists, so one whose
-/// installation was never heard of is noted.
+/// installation was never heard of is noted, and so is one that contradicts a removal.
 async fn meet<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp) -> Result<Outcome<P::Stream>, Error> {
-    if app.kv().instance(id).await?.is_some() {
-        return Ok(accepted(app, "event_accepted"));
+    match app.kv().instance(id).await? {
+        Some(Instance { removed_at: Some(removed), .. }) if at.since(removed) > SKEW => {}
+        Some(_) => return Ok(accepted(app, "event_accepted")),
+        None => {}
     }
     store(app, id, at, Kind::Seen).await
 }

@@ -106,6 +106,17 @@ struct TokenAnswer {
     refresh_token: Option<RefreshToken>,
 }
 
+#[derive(Deserialize)]
+struct AppInstanceAnswer {
+    instance: AppInstance,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AppInstance {
+    instance_id: String,
+}
+
 #[derive(Serialize)]
 struct TokenInfoRequest<'a> {
     token: &'a str,
@@ -169,6 +180,14 @@ impl<'a, P: Platform> Wix<'a, P> {
         self.post("/apps/v1/bi-event", Some(token), event).await.map(|_| ())
     }
 
+    /// Get App Instance (7): whose the token is, as Wix knows it.
+    pub async fn app_instance(&self, token: &AccessToken) -> Result<InstanceId, WixError> {
+        let answer: AppInstanceAnswer =
+            parse("app instance", &self.ask(Method::GET, "/apps/v1/instance", Some(token), None).await?)?;
+        InstanceId::parse(&answer.instance.instance_id)
+            .map_err(|_| WixError::Failed("Wix's app instance answer has no usable id".to_owned()))
+    }
+
     /// Asks with the app secret, and where Wix refuses, once more: with the previous one while rotating, else with the
     /// same, since one refusal alone is not believed.
     async fn with_secret<B: Serialize, T: DeserializeOwned>(
@@ -186,20 +205,26 @@ impl<'a, P: Platform> Wix<'a, P> {
     }
 
     async fn post(&self, path: &str, token: Option<&AccessToken>, body: &impl Serialize) -> Result<Vec<u8>, WixError> {
-        let url = format!("{}{path}", self.config.wix_api_url);
         let json = serde_json::to_string(body).map_err(|_| WixError::Failed("the request is no JSON".to_owned()))?;
+        self.ask(Method::POST, path, token, Some(&json)).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&AccessToken>,
+        json: Option<&str>,
+    ) -> Result<Vec<u8>, WixError> {
+        let url = format!("{}{path}", self.config.wix_api_url);
         let mut pause = PAUSE_MILLIS;
         for attempt in 1.. {
             let left = self.deadline.saturating_sub(self.platform.now_millis());
             if left == 0 {
                 return Err(WixError::Deadline);
             }
-            let request = Outbound {
-                method: Method::POST,
-                url: &url,
-                authorization: token.map(AccessToken::expose),
-                json: Some(&json),
-            };
+            let request =
+                Outbound { method: method.clone(), url: &url, authorization: token.map(AccessToken::expose), json };
             let sent = self.platform.send(request, Duration::from_millis(left.min(ATTEMPT_MILLIS))).await;
             let (cause, wait) = match sent {
                 Ok(answer) => match self.judge(path, answer) {

@@ -203,6 +203,7 @@ impl WixScript {
             })),
             ("/oauth2/token-info", _) => Canned::ok(&token_info()),
             ("/apps/v1/bi-event", _) => Canned::ok(&json!({})),
+            ("/apps/v1/instance", _) if !proxied => Canned::ok(&json!({"instance": {"instanceId": INSTANCE}})),
             _ if proxied => Canned::ok(&json!({"answered": path})),
             _ => panic!("Wix is asked for {path} {grant}"),
         }

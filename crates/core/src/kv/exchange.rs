@@ -41,7 +41,7 @@ impl<P: Platform> Kv<'_, P> {
             let envelope = self.seal(id, FLOW, &plain).await?;
             sealed.push(Write { ttl: Some(state::LIFE), ..Write::new(flow_key(flow), envelope) });
         }
-        self.learn_with(id, fact, exchanged.at, sealed).await
+        self.learn_all(id, vec![fact], exchanged.at, sealed).await
     }
 
     /// What a flow's exchange brought, if that was stored. The instance is the one that the browser names: an exchange of
