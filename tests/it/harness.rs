@@ -1,5 +1,6 @@
 //! What the tests stand on: processes, HTTP, and Wix's side of each exchange.
 
+mod direct;
 mod flow;
 mod http;
 mod log;
@@ -11,6 +12,7 @@ mod upstream;
 mod wix;
 mod worker;
 
+pub use direct::Direct;
 pub use flow::Flow;
 pub use http::{Answer, Ask, Jar, ask, get, parameter};
 pub use message::{Key, Message, encode, with_signature};
@@ -19,7 +21,7 @@ pub use proxy::{Exchange, Proxy};
 pub use stage::{API_KEY, Stage, api_key, shared, values_for};
 pub use upstream::{Heard, Upstream};
 pub use wix::Wix;
-pub use worker::{Values, Worker, path_with_node};
+pub use worker::{Values, Worker, build_folder, path_with_node};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -34,4 +34,5 @@ mod state;
 mod token;
 mod webhook;
 mod webhook_refusals;
+mod workerd_alone;
 mod wycheproof;

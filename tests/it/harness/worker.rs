@@ -44,6 +44,11 @@ impl Values {
         self.values.get(name).map_or("", String::as_str)
     }
 
+    /// Each with its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// As a dotenv file. In single quotes everything stands for itself.
     fn dotenv(&self) -> String {
         self.values.iter().fold(String::new(), |mut text, (name, value)| {
@@ -157,10 +162,14 @@ impl Worker {
     }
 }
 
+/// Where the built Worker is. `WORKER_BUILD` names another folder than `build`, such as that of a Worker broken on purpose.
+pub fn build_folder(root: &Path) -> PathBuf {
+    std::env::var_os("WORKER_BUILD").map_or_else(|| root.join("build"), PathBuf::from)
+}
+
 /// Puts the built Worker beside its configuration: a build that begins while tests run must not reach into them.
-/// `WORKER_BUILD` names another folder than `build`, such as that of a Worker broken on purpose.
 fn copy_build(root: &Path, folder: &Path) {
-    let build = std::env::var_os("WORKER_BUILD").map_or_else(|| root.join("build"), PathBuf::from);
+    let build = build_folder(root);
     for name in ["index.js", "index_bg.wasm"] {
         if let Err(error) = fs::copy(build.join(name), folder.join(name)) {
             panic!("{}: {error}. `cargo xtask test` builds the Worker first", build.join(name).display());

@@ -1,0 +1,25 @@
+use super::{Setup, Worker, quoted};
+
+#[test]
+fn a_text_is_quoted_as_capnp_reads_it() {
+    assert_eq!(quoted("plain"), r#""plain""#);
+    assert_eq!(quoted("a\"b\\c\nd\te"), r#""a\"b\\c\nd\x09e""#);
+    assert_eq!(quoted("ä"), "\"ä\"");
+}
+
+#[test]
+fn each_worker_has_a_service_and_a_socket() {
+    let setup = Setup::default()
+        .worker("app", Worker::script("2026-01-01", "export default {}").text("NAME", "old").text("NAME", "\"new\""))
+        .worker("cron", Worker::trigger("app"));
+    let text = setup.capnp();
+    let wanted = [
+        r#"(name = "app", worker = (modules = [(name = "index.js", esModule = embed "0-index.js")], bindings = [(name = "NAME", text = "\"new\"")], compatibilityDate = "2026-01-01", compatibilityFlags = []))"#,
+        r#"embed "1-index.js")], bindings = [(name = "WORKER", service = "app")]"#,
+        r#"(name = "app", address = "127.0.0.1:0", http = (), service = "app")"#,
+        r#"(name = "cron", address = "127.0.0.1:0", http = (), service = "cron")"#,
+    ];
+    for wanted in wanted {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+}
