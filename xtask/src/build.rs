@@ -4,24 +4,25 @@
 //! and must not touch `build/`: cargo is asked first, and worker-build only if another wasm came of it.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
 use crate::keygen::hex;
 use crate::process;
 use crate::setup::{self, Lock};
 use crate::tools::Tools;
+use crate::wasm;
 use crate::workspace::Workspace;
 
 /// Makes wrangler's own builds during `cargo xtask dev` quick ones too.
 pub const DEV_VARIABLE: &str = "XTASK_DEV_BUILD";
+
+/// What the release wasm may have when gzipped, in bytes.
+const GZIP_LIMIT: usize = 250_000;
 
 /// `cargo xtask build`
 #[derive(Debug, Args)]
@@ -68,14 +69,16 @@ pub fn build(workspace: &Workspace, tools: &Tools, profile: Profile) -> Result<(
     }
     process::run(&mut cargo)?;
 
-    let wasm = workspace.target.join("wasm32-unknown-unknown").join(profile.folder()).join("wix_edge.wasm");
+    let folder = workspace.target.join("wasm32-unknown-unknown").join(profile.folder());
+    let wasm = folder.join("wix_edge.wasm");
+    let named = folder.join("wix_edge.named.wasm");
     let key = key(workspace, tools, &wasm, profile)?;
     let out = workspace.root.join("build");
     let stamp = out.join(".xtask");
-    let is_whole = out.join("index.js").exists() && out.join("index_bg.wasm").exists();
+    let is_whole = out.join("index.js").exists() && out.join("index_bg.wasm").exists() && named.exists();
     if is_whole && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == key) {
         println!("==> build/ is up to date");
-        return report(&out, profile);
+        return if profile == Profile::Release { report(&out).map(|_| ()) } else { Ok(()) };
     }
     if stamp.exists() {
         fs::remove_file(&stamp)?;
@@ -96,9 +99,28 @@ pub fn build(workspace: &Workspace, tools: &Tools, profile: Profile) -> Result<(
     process::with_node(workspace, &mut worker_build)?;
     process::run(&mut worker_build)?;
 
+    if profile == Profile::Release {
+        // Names are a seventh of the compressed size. The copy that has them is for profiles and for reading stacks.
+        let built = out.join("index_bg.wasm");
+        let module = fs::read(&built)?;
+        fs::write(&named, &module)?;
+        fs::write(&built, wasm::without_names(&module)?)?;
+    }
+
     fs::write(&stamp, &key).with_context(|| format!("{} cannot be written", stamp.display()))?;
     println!("==> build/ made in {:.1} s", start.elapsed().as_secs_f64());
-    report(&out, profile)
+    if profile == Profile::Release { report(&out).map(|_| ()) } else { Ok(()) }
+}
+
+/// Fails if the release wasm in `build/` has become too large.
+pub fn check_size(workspace: &Workspace) -> Result<()> {
+    let gzip = report(&workspace.root.join("build"))?;
+    ensure!(
+        gzip <= GZIP_LIMIT,
+        "the wasm has {gzip} B when gzipped, more than the {GZIP_LIMIT} B it may have (`GZIP_LIMIT` in xtask/src/build.rs).\n\
+         target/wasm32-unknown-unknown/release/wix_edge.named.wasm has the names of its functions: see docs/performance.md"
+    );
+    Ok(())
 }
 
 /// What `build/` depends on: the wasm, and everything that works on it.
@@ -113,13 +135,9 @@ fn key(workspace: &Workspace, tools: &Tools, wasm: &Path, profile: Profile) -> R
 }
 
 /// Says how large the wasm is; Cloudflare's limits count it gzipped.
-fn report(out: &Path, profile: Profile) -> Result<()> {
-    if profile == Profile::Dev {
-        return Ok(());
-    }
+fn report(out: &Path) -> Result<usize> {
     let wasm = fs::read(out.join("index_bg.wasm"))?;
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(&wasm)?;
-    println!("wasm: {} B, gzip {} B", wasm.len(), gzip.finish()?.len());
-    Ok(())
+    let gzip = wasm::gzipped(&wasm)?;
+    println!("wasm: {} B, gzip {gzip} B", wasm.len());
+    Ok(gzip)
 }

@@ -15,6 +15,7 @@ mod setup;
 mod soak;
 mod test;
 mod tools;
+mod wasm;
 mod workspace;
 
 use std::process::ExitCode;

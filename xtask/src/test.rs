@@ -47,7 +47,8 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         if wants(Part::It) {
             steps.run("wasm build", || {
                 let tools = setup::ensure(workspace)?;
-                build::build(workspace, &tools, Profile::Release)
+                build::build(workspace, &tools, Profile::Release)?;
+                build::check_size(workspace)
             })?;
         }
         if wants(Part::Unit) {
