@@ -10,6 +10,7 @@ mod histories;
 mod http;
 mod keygen;
 mod npm;
+mod openapi;
 mod process;
 mod setup;
 mod soak;
@@ -51,6 +52,8 @@ enum Task {
     Check,
     /// Builds the Worker into build/; wrangler runs this by itself
     Build(build::Options),
+    /// Writes the description of the app API anew, after a change of the routes or their types
+    Openapi,
     /// Prints a fresh API key and a fresh sealing key, with their configuration entries
     Keygen(keygen::Options),
 }
@@ -74,6 +77,7 @@ fn run(task: Task) -> Result<()> {
         Task::Soak(options) => soak::run(&Workspace::find()?, &options),
         Task::Check => test::check(&Workspace::find()?),
         Task::Build(options) => build::run(&Workspace::find()?, &options),
+        Task::Openapi => openapi::run(&Workspace::find()?),
         Task::Keygen(options) => keygen::run(&options),
     }
 }

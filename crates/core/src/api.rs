@@ -19,7 +19,12 @@ use crate::token;
 
 /// The largest body taken, in bytes: there is not much to say.
 const BODY_LIMIT: usize = 16 * 1024;
-const CURSOR_LIMIT: usize = 1024;
+/// The longest cursor, in bytes.
+pub const CURSOR_LIMIT: usize = 1024;
+/// How many instances a page may be asked to hold, and how many it holds unasked.
+pub const PAGE_LIMIT: std::ops::RangeInclusive<u16> = 1..=1000;
+/// See [`PAGE_LIMIT`].
+pub const PAGE_DEFAULT: u16 = 100;
 const BODY: Error = Error::BadRequest("body", "it is not empty and not JSON of the form {\"force\":true}");
 
 /// Lets a caller in whose key is known and has the scope.
@@ -45,17 +50,25 @@ pub fn instance_id<P: Platform>(app: &App<P>, segment: &str) -> Result<InstanceI
     Ok(id)
 }
 
+/// How the token is to be had.
 #[derive(Deserialize, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct TokenRequest {
+pub struct TokenRequest {
+    /// `true` makes a new token, for use after Wix took one no longer.
     #[serde(default)]
     force: bool,
 }
 
+/// A token with life left: 24 minutes or more of a four-hour one, a minute of a five-minute one.
 #[derive(Serialize)]
-struct TokenAnswer<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Token"))]
+pub struct TokenAnswer<'a> {
+    /// Goes to Wix as it is, `Authorization: <token>`, without `Bearer`.
     access_token: &'a str,
+    /// `Bearer`, as OAuth names it.
     token_type: &'static str,
+    /// When it ends, in Unix seconds.
     expires_at: Timestamp,
 }
 
@@ -73,9 +86,13 @@ pub async fn token<P: Platform>(app: &App<P>, id: &InstanceId, inbound: P::Inbou
     ))
 }
 
+/// A page of the list. Asked for by status it may hold fewer instances than its limit, or none, and not be the last.
 #[derive(Serialize)]
-struct ListAnswer {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "InstancePage"))]
+pub struct ListAnswer {
+    /// The instances of this page.
     instances: Vec<Instance>,
+    /// Gives the next page; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
@@ -83,12 +100,12 @@ struct ListAnswer {
 /// `GET /v1/instances?status=&cursor=&limit=`. With `status`, a page may hold fewer than `limit`, or none.
 pub async fn list<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Reply, Error> {
     let limit = match request.parameter("limit")? {
-        None => 100,
+        None => PAGE_DEFAULT,
         Some(text) => text
             .parse()
             .ok()
             .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
-            .filter(|limit| (1..=1000).contains(limit))
+            .filter(|limit| PAGE_LIMIT.contains(limit))
             .ok_or(Error::BadRequest("limit", "it is no whole number from 1 to 1000"))?,
     };
     let status: Option<Status> =
@@ -115,9 +132,13 @@ pub async fn get<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Reply, Er
     Ok(Reply::json(StatusCode::OK, &instance))
 }
 
+/// The app is set up, and Wix knows.
 #[derive(Serialize)]
-struct FinishAnswer<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "FinishedConfiguration"))]
+pub struct FinishAnswer<'a> {
+    /// The instance.
     instance_id: &'a InstanceId,
+    /// When `APP_FINISHED_CONFIGURATION` was sent for the present installation, in Unix seconds.
     configured_at: Timestamp,
 }
 

@@ -22,16 +22,19 @@ use crate::wix::WixError;
 /// The largest body taken, in bytes.
 const BODY_LIMIT: usize = 16 * 1024;
 /// Characters of a custom name: Wix's least, and ours at most.
-const CUSTOM_NAME: std::ops::RangeInclusive<usize> = 2..=100;
+pub const CUSTOM_NAME: std::ops::RangeInclusive<usize> = 2..=100;
 /// How many values an event may have, and the most characters of a name and of a value among them.
-const ENTRIES: usize = 32;
-const KEY_LENGTH: usize = 64;
-const VALUE_LENGTH: usize = 1024;
+pub const ENTRIES: usize = 32;
+/// See [`ENTRIES`].
+pub const KEY_LENGTH: usize = 64;
+/// See [`ENTRIES`].
+pub const VALUE_LENGTH: usize = 1024;
 /// Digits of a sum, with its point.
-const SUM_LENGTH: usize = 20;
+pub const SUM_LENGTH: usize = 20;
 
 /// What may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventName {
     /// Somebody opened the app's dashboard.
@@ -55,6 +58,20 @@ pub enum EventName {
 }
 
 impl EventName {
+    /// All of them.
+    #[cfg(test)]
+    pub const ALL: [Self; 9] = [
+        Self::AppDashboardLoaded,
+        Self::AppFinishedConfiguration,
+        Self::AppUpgraded,
+        Self::PrimaryActionPerformed,
+        Self::Custom,
+        Self::Charge,
+        Self::FundsReturned,
+        Self::AppDeployed,
+        Self::AppSetupFinished,
+    ];
+
     fn parse(text: &str) -> Result<Self, Error> {
         let refuse = |problem| Err(Error::BadRequest("event_name", problem));
         Ok(match text {
@@ -99,9 +116,13 @@ struct Asked {
     event_data: Option<BTreeMap<String, Value>>,
 }
 
+/// The event was sent.
 #[derive(Serialize)]
-struct SentAnswer<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "BiEventSent"))]
+pub struct SentAnswer<'a> {
+    /// The instance.
     instance_id: &'a InstanceId,
+    /// The event.
     event_name: EventName,
 }
 

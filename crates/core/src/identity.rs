@@ -26,6 +26,7 @@ const REMEMBERED: u64 = 60;
 const BODY: Error =
     Error::BadRequest("body", r#"it is not JSON of the form {"instance":"…"} or {"access_token":"…"}, one of the two"#);
 
+/// The value, in one of the two fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked {
@@ -35,8 +36,11 @@ struct Asked {
 
 /// Whose a value is, as far as it says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Identity {
+    /// The instance that the value is for.
     instance_id: InstanceId,
+    /// The site.
     #[serde(skip_serializing_if = "Option::is_none")]
     site_id: Option<SiteId>,
     /// The Wix user; none for a visitor, a member of the site, or the app itself.
@@ -51,11 +55,13 @@ pub struct Identity {
     /// Where the site was cloned from, of a signed instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin_instance_id: Option<InstanceId>,
+    /// Whether the site is a demonstration, of a signed instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     demo_mode: Option<bool>,
     /// Who acts, of an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<Subject>,
+    /// When the value is no longer good, in Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
 }

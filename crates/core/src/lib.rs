@@ -21,6 +21,7 @@ pub mod json;
 pub mod jwt;
 pub mod kv;
 pub mod memory;
+pub mod openapi;
 pub mod page;
 pub mod platform;
 pub mod proxy;

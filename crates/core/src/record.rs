@@ -109,6 +109,7 @@ impl Fact {
 
 /// Where an installation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// The app is on the site.
@@ -123,6 +124,7 @@ pub enum Status {
 
 /// How tokens are got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// Client credentials.
@@ -135,6 +137,7 @@ pub enum Auth {
 
 /// How the last change of Wix's mind about tokens ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LastToken {
     /// When.
     pub at: Timestamp,
@@ -144,6 +147,7 @@ pub struct LastToken {
 
 /// See [`LastToken`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenOutcome {
     /// A token was given.
@@ -156,6 +160,7 @@ pub enum TokenOutcome {
 
 /// An instance as the app API shows it. Times are Unix seconds; what is not known is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Instance {
     /// The instance.
     pub instance_id: InstanceId,

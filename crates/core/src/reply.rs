@@ -37,6 +37,12 @@ impl Reply {
         Self::with_body(status, JSON, serde_json::to_string(value).unwrap_or_default())
     }
 
+    /// JSON that is written already.
+    #[must_use]
+    pub fn written_json(text: &str) -> Self {
+        Self::with_body(StatusCode::OK, JSON, text.to_owned())
+    }
+
     /// A page, with the policy that lets it be nothing but a page.
     #[must_use]
     pub fn page(status: StatusCode, page: page::Page) -> Self {
@@ -102,15 +108,22 @@ impl Reply {
     }
 }
 
-/// RFC 9457, with the request's id and a name for programs.
+/// What went wrong (RFC 9457), with a name for programs.
 #[derive(Serialize)]
-struct Problem<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Problem<'a> {
+    /// `urn:wix-edge:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
+    /// What happened, in a few words for people.
     title: &'a str,
+    /// The answer's status.
     status: u16,
+    /// More, and what to do next. It quotes nothing of what was sent.
     detail: &'a str,
+    /// What happened, for programs: stays the same.
     code: &'a str,
+    /// Finds the line in the Worker's log; also in the header `x-request-id`.
     request_id: &'a str,
 }
 

@@ -1,4 +1,4 @@
-//! The route table: every path, its methods, who reads its answers, and its handler.
+//! The route table: every path, its methods, who reads its answers, what a key must allow, and its handler.
 
 use http::Method;
 
@@ -9,7 +9,7 @@ use crate::platform::Platform;
 use crate::reply::{Audience, Reply};
 use crate::request::Request;
 use crate::task::Outcome;
-use crate::{App, api, bi_event, connect, health, identity, install, proxy, redirect, webhook};
+use crate::{App, api, bi_event, connect, health, identity, install, openapi, proxy, redirect, webhook};
 
 /// A route, as found by path alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum Route {
     Identity,
     /// `/v1/instances/{id}/wix/{path…}`
     Wix,
+    /// `/v1/openapi.json`
+    Openapi,
     /// `/v1/…`, none of the above
     UnknownApi,
     /// None of the above
@@ -51,6 +53,27 @@ pub enum Route {
 }
 
 impl Route {
+    /// All that have a path of their own.
+    #[cfg(test)]
+    pub const ALL: [Self; 16] = [
+        Self::Home,
+        Self::Healthz,
+        Self::Readyz,
+        Self::Install,
+        Self::Redirect,
+        Self::Connect,
+        Self::Connected,
+        Self::Webhook,
+        Self::Instances,
+        Self::Instance,
+        Self::Token,
+        Self::FinishConfiguration,
+        Self::BiEvents,
+        Self::Identity,
+        Self::Wix,
+        Self::Openapi,
+    ];
+
     /// Finds the route of a path.
     #[must_use]
     pub fn of(segments: &[&str]) -> Self {
@@ -70,6 +93,7 @@ impl Route {
             ["v1", "instances", _, "bi-events"] => Self::BiEvents,
             ["v1", "identity"] => Self::Identity,
             ["v1", "instances", _, "wix", _, ..] => Self::Wix,
+            ["v1", "openapi.json"] => Self::Openapi,
             ["v1", ..] => Self::UnknownApi,
             _ => Self::Unknown,
         }
@@ -87,27 +111,42 @@ impl Route {
         self.row().2
     }
 
-    /// Pattern, methods, audience.
-    fn row(self) -> (&'static str, &'static str, Audience) {
+    /// Its methods, with commas between them.
+    #[cfg(test)]
+    #[must_use]
+    pub fn methods(self) -> &'static str {
+        self.row().1
+    }
+
+    /// What a caller's key must allow; nothing where no key is asked for.
+    #[must_use]
+    pub fn scope(self) -> Option<Scope> {
+        self.row().3
+    }
+
+    /// Pattern, methods, audience, scope.
+    fn row(self) -> (&'static str, &'static str, Audience, Option<Scope>) {
         use Audience::{Api, Browser, Machine};
+        use Scope::{Events, Instances, Proxy, Token};
         match self {
-            Self::Home => ("/", "GET, HEAD", Browser),
-            Self::Healthz => ("/healthz", "GET, HEAD", Machine),
-            Self::Readyz => ("/readyz", "GET, HEAD", Machine),
-            Self::Install => ("/install", "GET", Browser),
-            Self::Redirect => ("/redirect", "GET", Browser),
-            Self::Connect => ("/connect", "GET", Browser),
-            Self::Connected => ("/connected", "GET", Browser),
-            Self::Webhook => ("/webhook", "POST", Machine),
-            Self::Instances => ("/v1/instances", "GET", Api),
-            Self::Instance => ("/v1/instances/{id}", "GET", Api),
-            Self::Token => ("/v1/instances/{id}/token", "POST", Api),
-            Self::FinishConfiguration => ("/v1/instances/{id}/finish-configuration", "POST", Api),
-            Self::BiEvents => ("/v1/instances/{id}/bi-events", "POST", Api),
-            Self::Identity => ("/v1/identity", "POST", Api),
-            Self::Wix => ("/v1/instances/{id}/wix/…", "GET, HEAD, POST, PUT, PATCH, DELETE", Api),
-            Self::UnknownApi => ("/v1/…", "", Api),
-            Self::Unknown => ("unknown", "", Browser),
+            Self::Home => ("/", "GET, HEAD", Browser, None),
+            Self::Healthz => ("/healthz", "GET, HEAD", Machine, None),
+            Self::Readyz => ("/readyz", "GET, HEAD", Machine, None),
+            Self::Install => ("/install", "GET", Browser, None),
+            Self::Redirect => ("/redirect", "GET", Browser, None),
+            Self::Connect => ("/connect", "GET", Browser, None),
+            Self::Connected => ("/connected", "GET", Browser, None),
+            Self::Webhook => ("/webhook", "POST", Machine, None),
+            Self::Instances => ("/v1/instances", "GET", Api, Some(Instances)),
+            Self::Instance => ("/v1/instances/{id}", "GET", Api, Some(Instances)),
+            Self::Token => ("/v1/instances/{id}/token", "POST", Api, Some(Token)),
+            Self::FinishConfiguration => ("/v1/instances/{id}/finish-configuration", "POST", Api, Some(Events)),
+            Self::BiEvents => ("/v1/instances/{id}/bi-events", "POST", Api, Some(Events)),
+            Self::Identity => ("/v1/identity", "POST", Api, Some(Instances)),
+            Self::Wix => ("/v1/instances/{id}/wix/…", "GET, HEAD, POST, PUT, PATCH, DELETE", Api, Some(Proxy)),
+            Self::Openapi => ("/v1/openapi.json", "GET", Api, None),
+            Self::UnknownApi => ("/v1/…", "", Api, None),
+            Self::Unknown => ("unknown", "", Browser, None),
         }
     }
 
@@ -137,6 +176,9 @@ impl Route {
         request: Request<P::Inbound>,
     ) -> Result<Outcome<P::Stream>, Error> {
         self.check_method(&request.method)?;
+        if let Some(scope) = self.scope() {
+            api::authorize(app, &request.inbound, scope)?;
+        }
         let segments = request.segments();
         let id = segments.get(2).copied().unwrap_or_default();
         let reply = match self {
@@ -148,34 +190,20 @@ impl Route {
             Self::Connect => connect::connect(app, &request)?,
             Self::Connected => return connect::connected(app, &request).await,
             Self::Webhook => return webhook::webhook(app, request).await,
-            Self::Instances => {
-                api::authorize(app, &request.inbound, Scope::Instances)?;
-                api::list(app, &request).await?
-            }
-            Self::Instance => {
-                api::authorize(app, &request.inbound, Scope::Instances)?;
-                api::get(app, &api::instance_id(app, id)?).await?
-            }
+            Self::Instances => api::list(app, &request).await?,
+            Self::Instance => api::get(app, &api::instance_id(app, id)?).await?,
             Self::Token => {
-                api::authorize(app, &request.inbound, Scope::Token)?;
                 let id = api::instance_id(app, id)?;
                 api::token(app, &id, request.inbound).await?
             }
-            Self::FinishConfiguration => {
-                api::authorize(app, &request.inbound, Scope::Events)?;
-                api::finish_configuration(app, &api::instance_id(app, id)?).await?
-            }
+            Self::FinishConfiguration => api::finish_configuration(app, &api::instance_id(app, id)?).await?,
             Self::BiEvents => {
-                api::authorize(app, &request.inbound, Scope::Events)?;
                 let id = api::instance_id(app, id)?;
                 bi_event::bi_events(app, &id, request.inbound).await?
             }
-            Self::Identity => {
-                api::authorize(app, &request.inbound, Scope::Instances)?;
-                identity::identity(app, request.inbound).await?
-            }
+            Self::Identity => identity::identity(app, request.inbound).await?,
+            Self::Openapi => openapi::openapi(),
             Self::Wix => {
-                api::authorize(app, &request.inbound, Scope::Proxy)?;
                 let id = api::instance_id(app, id)?;
                 return proxy::proxy(app, &id, request).await;
             }

@@ -26,6 +26,7 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         (own("/finish-configuration"), &["POST"]),
         (own("/bi-events"), &["POST"]),
         ("/v1/identity".to_owned(), &["POST"]),
+        ("/v1/openapi.json".to_owned(), &["GET"]),
         (own("/wix/stores/v1/products"), &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
     ]
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Unix time in whole seconds, the unit of JWT's `iat` and `exp` (RFC 7519) and of everything that is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 

@@ -9,7 +9,9 @@ use url::Url;
 
 use super::{Fake, Inbound, jws};
 use crate::config::{Binding, Config, Fault};
+use crate::openapi::conformance;
 use crate::request::Request;
+use crate::route::Route;
 use crate::{Shared, handle, scheduled};
 
 /// The app.
@@ -198,7 +200,8 @@ impl Ask<'_> {
     pub fn send(self) -> impl Future<Output = Answer> {
         let Self { world, method, url, inbound, alone } = self;
         async move {
-            let request = Request::new(method, &url, inbound).expect("a URL");
+            let request = Request::new(method.clone(), &url, inbound).expect("a URL");
+            let route = Route::of(&request.segments());
             let started = world.fake.clock().now();
             let answered = handle(world.fake.clone(), &world.shared, request).await;
             let took = world.fake.clock().now() - started;
@@ -209,6 +212,7 @@ impl Ask<'_> {
             let reply = answered.reply;
             let headers = reply.headers;
             let body = answered.stream.map_or(reply.body, |bytes| String::from_utf8(bytes).expect("text"));
+            conformance::check(route, &method, reply.status.as_u16(), &headers, &body);
             Answer { status: reply.status.as_u16(), headers, body, took, follow_up }
         }
     }

@@ -26,6 +26,7 @@ pub struct TokenInfo {
 
 /// Who acts with a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Subject {
     /// What kind of subject it is.
     #[serde(rename = "type")]
@@ -37,6 +38,7 @@ pub struct Subject {
 
 /// What kind of subject acts with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SubjectType {
     /// The app itself.

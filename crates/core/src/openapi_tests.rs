@@ -1,0 +1,76 @@
+//! The description of the app API.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::document::document;
+use crate::fake::world::World;
+use crate::reply::Audience;
+use crate::route::Route;
+
+/// On one line, but for the paths and schemas, which have one each: small, and a change shows in a diff.
+fn written(document: &Value) -> String {
+    let lines = |value: &Value| {
+        let fields = value.as_object().expect("an object").iter();
+        let lines: Vec<String> =
+            fields.map(|(name, value)| format!("{}:{value}", Value::from(name.as_str()))).collect();
+        format!("{{\n{}\n}}", lines.join(",\n"))
+    };
+    let (mut shell, mark) = (document.clone(), |name: &str| format!("<{name}>"));
+    shell["paths"] = mark("paths").into();
+    shell["components"]["schemas"] = mark("schemas").into();
+    let text = shell.to_string();
+    let text = text.replace(&format!("\"{}\"", mark("paths")), &lines(&document["paths"]));
+    let text = text.replace(&format!("\"{}\"", mark("schemas")), &lines(&document["components"]["schemas"]));
+    format!("{text}\n")
+}
+
+/// With `UPDATE_OPENAPI` set, as `cargo xtask openapi` does, it writes the file instead.
+#[test]
+fn the_file_is_what_the_code_says() {
+    let new = written(&document());
+    assert_eq!(serde_json::from_str::<Value>(&new).expect("JSON"), document());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(file, new).expect("a writable file");
+        return;
+    }
+    // As values: the order of an object's fields is up to serde_json's features, which other packages may turn on.
+    let kept: Value = serde_json::from_str(super::DOCUMENT).expect("the file is JSON");
+    assert!(kept == document(), "crates/core/openapi.json is not what the code says: run `cargo xtask openapi`");
+}
+
+#[test]
+fn anybody_may_read_it() {
+    let answer = World::new().get("/v1/openapi.json").answer();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.json(), document());
+}
+
+#[test]
+fn every_route_of_the_api_is_in_it_and_no_other() {
+    let document = document();
+    let described = document["paths"].as_object().expect("paths");
+    let wanted: Vec<Route> = Route::ALL.into_iter().filter(|route| route.audience() == Audience::Api).collect();
+    for route in &wanted {
+        let methods = described[&super::document::path(*route)].as_object().expect("methods");
+        let mut wanted: Vec<String> = route.methods().split(", ").map(str::to_lowercase).collect();
+        wanted.sort();
+        assert_eq!(methods.keys().cloned().collect::<Vec<_>>(), wanted, "{route:?}");
+    }
+    assert_eq!(described.len(), wanted.len());
+}
+
+#[test]
+fn whoever_needs_a_key_is_told_so() {
+    let document = document();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for operation in methods.as_object().expect("methods").values() {
+            let is_open = operation["security"].as_array().is_some_and(Vec::is_empty);
+            assert_eq!(is_open, path == "/v1/openapi.json", "{path}");
+            assert_eq!(operation["responses"].get("401").is_none(), is_open, "{path}");
+        }
+    }
+}
