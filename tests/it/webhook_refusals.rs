@@ -33,6 +33,22 @@ fn a_message_signed_by_another_key_is_refused() {
 }
 
 #[test]
+fn a_key_that_the_message_brings_along_is_not_used() {
+    let (id, key) = (guid(), Key::generate());
+    for (name, value) in [
+        ("jwk", json!({ "kty": "RSA", "n": key.modulus(), "e": "AQAB", "alg": "RS256", "use": "sig" })),
+        ("x5c", json!([key.public_base64()])),
+        ("jku", json!("https://evil.example/keys.json")),
+        ("x5u", json!("https://evil.example/key.pem")),
+        ("kid", json!("../../dev/null")),
+    ] {
+        let mut message = installed(&id);
+        message.header[name] = value;
+        refused(message.sign_with(&key), &id, 401, "bad_signature");
+    }
+}
+
+#[test]
 fn a_message_with_one_bit_of_its_signature_turned_is_refused() {
     let id = guid();
     let message = installed(&id).sign();

@@ -118,6 +118,25 @@ fn a_key_that_is_not_wixs_is_refused() {
 }
 
 #[test]
+fn a_key_that_the_message_brings_along_is_not_used() {
+    let key = PublicKey::parse_all(OTHER_PUBLIC_KEY).unwrap();
+    let der = STANDARD.encode(key[0].der());
+    for header in [
+        json!({"alg": "RS256", "jwk": {"kty": "RSA", "n": URL_SAFE_NO_PAD.encode([0xc5; 256]), "e": "AQAB"}}),
+        json!({"alg": "RS256", "jku": "https://evil.example/keys.json", "kid": "0"}),
+        json!({"alg": "RS256", "x5u": "https://evil.example/key.pem"}),
+        json!({"alg": "RS256", "x5c": [der]}),
+        json!({"alg": "RS256", "kid": "../../dev/null"}),
+    ] {
+        assert!(is_bad_signature(&check_ours(sign(Key::Other, &header.to_string(), &good()))), "{header}");
+        assert!(
+            check_ours(sign(Key::Wix, &header.to_string(), &good())).is_ok(),
+            "{header}: what it says is nothing to us"
+        );
+    }
+}
+
+#[test]
 fn no_algorithm_but_rs256_is_accepted() {
     let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(good()));
     assert!(is_bad_signature(&check_ours(none)));

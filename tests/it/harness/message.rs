@@ -31,6 +31,11 @@ impl Key {
         STANDARD.encode(der.as_ref())
     }
 
+    /// The modulus, as a JWK has it.
+    pub fn modulus(&self) -> String {
+        encode(self.0.public_key().modulus().big_endian_without_leading_zero())
+    }
+
     fn sign(&self, padding: &'static dyn RsaEncoding, input: &str) -> Vec<u8> {
         let mut signature = vec![0; self.0.public_modulus_len()];
         self.0.sign(padding, &SystemRandom::new(), input.as_bytes(), &mut signature).expect("a signature");
