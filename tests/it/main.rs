@@ -28,6 +28,7 @@ mod proxy;
 mod proxy_stream;
 mod redirect;
 mod restart;
+mod rotation;
 mod secrets;
 mod soak;
 mod state;

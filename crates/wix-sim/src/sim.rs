@@ -54,6 +54,7 @@ impl Sim {
         let records = settings.records()?;
         let world = World {
             app: App {
+                previous_secret: None,
                 app_id: settings.app_id.map_or_else(ids::guid, |id| id.to_ascii_lowercase()),
                 secret: settings.app_secret.unwrap_or_else(ids::guid),
                 name: "Demo".to_owned(),

@@ -21,6 +21,9 @@ pub(crate) struct App {
     pub app_id: String,
     #[serde(skip)]
     pub secret: String,
+    /// The one before it, while Wix still takes it.
+    #[serde(skip)]
+    pub previous_secret: Option<String>,
     pub name: String,
     pub app_url: Option<String>,
     pub redirect_urls: Vec<String>,

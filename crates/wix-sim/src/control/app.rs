@@ -17,6 +17,7 @@ use crate::world::World;
 pub(crate) struct Shown {
     app_id: String,
     app_secret_fingerprint: String,
+    previous_app_secret_fingerprint: Option<String>,
     name: String,
     app_url: Option<String>,
     redirect_urls: Vec<String>,
@@ -33,6 +34,7 @@ pub(crate) fn shown(ctx: &Ctx) -> Shown {
     ctx.read(|world| Shown {
         app_id: world.app.app_id.clone(),
         app_secret_fingerprint: ids::fingerprint(&world.app.secret),
+        previous_app_secret_fingerprint: world.app.previous_secret.as_deref().map(ids::fingerprint),
         name: world.app.name.clone(),
         app_url: world.app.app_url.clone(),
         redirect_urls: world.app.redirect_urls.clone(),
@@ -49,7 +51,7 @@ pub(super) async fn show(State(ctx): State<Ctx>) -> Json<Shown> {
     Json(shown(&ctx))
 }
 
-/// A change of the dashboard's fields; what is left out stays, "" takes away.
+/// A change of the dashboard's fields and of the secrets; what is left out stays, "" takes away.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Patch {
@@ -57,6 +59,8 @@ pub(super) struct Patch {
     app_url: Option<String>,
     redirect_urls: Option<Vec<String>>,
     webhook_url: Option<String>,
+    app_secret: Option<String>,
+    previous_app_secret: Option<String>,
 }
 
 pub(super) async fn change(State(ctx): State<Ctx>, Body(patch): Body<Patch>) -> Result<Json<Shown>, Refusal> {
@@ -64,8 +68,17 @@ pub(super) async fn change(State(ctx): State<Ctx>, Body(patch): Body<Patch>) -> 
     for url in given.filter(|url| !url.is_empty()) {
         loopback_url(url).map_err(Refusal::bad)?;
     }
+    if patch.app_secret.as_deref() == Some("") {
+        return Err(Refusal::bad("the app secret is empty"));
+    }
     ctx.change(|world| {
         let app = &mut world.app;
+        if let Some(secret) = patch.app_secret {
+            app.secret = secret;
+        }
+        if let Some(secret) = patch.previous_app_secret {
+            app.previous_secret = Some(secret).filter(|secret| !secret.is_empty());
+        }
         if let Some(name) = patch.name {
             app.name = name;
         }

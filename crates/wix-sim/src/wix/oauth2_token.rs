@@ -88,7 +88,7 @@ pub(super) fn check_app(world: &World, client_id: &str) -> Result<(), WixError> 
 
 /// Refuses a secret that is not this app's.
 pub(super) fn check_secret(world: &World, secret: &str) -> Result<(), WixError> {
-    if secret == world.app.secret {
+    if secret == world.app.secret || world.app.previous_secret.as_deref() == Some(secret) {
         return Ok(());
     }
     Err(WixError::oauth(world.switches.bad_secret_status, "invalid_client", "the client_secret is wrong"))

@@ -37,6 +37,21 @@ async fn a_form_body_is_taken_unless_the_switch_says_no() {
     assert_eq!(send().await, 400);
 }
 
+#[tokio::test]
+async fn while_the_secret_is_rotated_both_are_taken_and_then_the_new_one_alone() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let old = json!(bench.app.app_secret);
+    let patch =
+        async |body: Value| bench.client.patch(bench.url("/_sim/app")).json(&body).send().await.unwrap().status();
+    let status = async |secret: &Value| changed(&bench, &id, "client_secret", secret.clone()).await.0;
+    assert_eq!(patch(json!({"app_secret": "new", "previous_app_secret": old})).await, 200);
+    assert_eq!((status(&old).await, status(&json!("new")).await, status(&json!("x")).await), (200, 200, 401));
+    assert_eq!(patch(json!({"previous_app_secret": ""})).await, 200);
+    assert_eq!((status(&old).await, status(&json!("new")).await, status(&json!("")).await), (401, 200, 401));
+    assert_eq!(patch(json!({"app_secret": ""})).await, 400);
+}
+
 /// Sends the credentials with one field changed, or taken away where the value is null.
 async fn changed(bench: &Bench, id: &str, field: &str, value: Value) -> (u16, Value) {
     let mut body = bench.credentials(id);
