@@ -39,7 +39,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     println!("==> building the targets with the nightly compiler (a minute or two, the first time)");
     let sanitizer = if options.no_sanitizer { "none" } else { "address" };
     let mut build = with_nightly(workspace, &cargo_fuzz);
-    build.args(["build", "--sanitizer", sanitizer, "--fuzz-dir", "fuzz"]);
+    build.args(["build", "--release", "--sanitizer", sanitizer, "--fuzz-dir", "fuzz"]);
     process::run(&mut build).context("without the address sanitizer it may link: --no-sanitizer")?;
 
     let mut total = 0;
@@ -56,7 +56,7 @@ fn fuzz(workspace: &Workspace, cargo_fuzz: &Path, sanitizer: &str, target: &str,
     let corpus = workspace.root.join("target/fuzz").join(target);
     fs::create_dir_all(&corpus).with_context(|| format!("{} cannot be made", corpus.display()))?;
     let mut fuzz = with_nightly(workspace, cargo_fuzz);
-    fuzz.args(["run", "--sanitizer", sanitizer, "--fuzz-dir", "fuzz", target]).arg(&corpus);
+    fuzz.args(["run", "--release", "--sanitizer", sanitizer, "--fuzz-dir", "fuzz", target]).arg(&corpus);
     fuzz.arg(format!("fuzz/seeds/{target}"));
     // Wix's messages have some thousand bytes; one that takes ten seconds is a fault as well.
     fuzz.args(["--", "-print_final_stats=1", "-max_len=8192", "-timeout=10", "-rss_limit_mb=2048"]);

@@ -255,6 +255,10 @@ fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, &'static str>) ->
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    if !authority.is_ascii() {
+        return Err("its host has characters beyond ASCII: write it in the form that begins with xn--".to_owned());
+    }
     let url = Url::parse(text.trim()).map_err(|_| "it is no URL".to_owned())?;
     let loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

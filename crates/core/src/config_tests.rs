@@ -178,6 +178,22 @@ fn an_origin_is_scheme_host_and_port() {
 }
 
 #[test]
+fn a_host_beyond_ascii_is_refused_with_the_form_that_is_taken() {
+    for name in ["PUBLIC_URL", "WIX_API_URL", "WIX_SITE_URL", "AFTER_INSTALL_URL"] {
+        for value in ["https://Bücher.example", "https://TÖST.example/"] {
+            let faults = faults(&[(name, value)]);
+            assert!(faults.len() == 1 && faults[0].problem.contains("xn--"), "{name} {faults:?}");
+        }
+        good(&[(name, "https://xn--bcher-kva.example")]);
+    }
+    let path = "https://app.example/f\u{e4}hrt?hin=\u{e4}";
+    assert_eq!(
+        good(&[("AFTER_INSTALL_URL", path)]).after_install_url.unwrap(),
+        "https://app.example/f%C3%A4hrt?hin=%C3%A4"
+    );
+}
+
+#[test]
 fn plain_http_is_for_loopback_only() {
     for value in [
         "http://app.example",
