@@ -24,6 +24,7 @@ mod instances;
 mod logs;
 mod misconfiguration;
 mod open_redirect;
+mod openapi;
 mod proxy;
 mod proxy_stream;
 mod redirect;

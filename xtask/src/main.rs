@@ -12,6 +12,7 @@ mod keygen;
 mod npm;
 mod openapi;
 mod process;
+mod python;
 mod setup;
 mod soak;
 mod test;

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::build::{self, Profile};
 use crate::workspace::Workspace;
-use crate::{chrome, process, setup, tools};
+use crate::{chrome, process, python, setup, tools};
 
 /// `cargo xtask test`
 #[derive(Debug, Args)]
@@ -35,8 +35,8 @@ enum Part {
 /// Proves everything, or the one part that is asked for. Stops at the first step that fails.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let wants = |part| options.only.is_none_or(|only| only == part);
-    // Looked for first: nobody should wait for minutes to be told that the browser is missing.
-    let browser = if wants(Part::It) { Some(chrome::find()?) } else { None };
+    // Looked for first: nobody should wait for minutes to be told that the browser or Python is missing.
+    let found = if wants(Part::It) { Some((chrome::find()?, python::find()?)) } else { None };
 
     let mut steps = Steps::default();
     let done = (|| {
@@ -56,8 +56,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
             tests.arg("--").args(&options.arguments);
             steps.run("unit tests", || process::run(&mut tests))?;
         }
-        if let Some(browser) = &browser {
-            let mut tests = integration_tests(workspace, browser)?;
+        if let Some((browser, python)) = &found {
+            let schemathesis = python::ensure_schemathesis(workspace, python)?;
+            let mut tests = integration_tests(workspace, browser, &schemathesis)?;
             tests.arg("--").args(&options.arguments);
             steps.run("integration tests", || process::run(&mut tests))?;
         }
@@ -101,11 +102,11 @@ fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     })
 }
 
-/// They start wrangler and the simulator themselves, and find the browser in `CHROME`.
-fn integration_tests(workspace: &Workspace, browser: &Path) -> Result<Command> {
+/// They start wrangler and the simulator themselves, and find the browser in `CHROME`, schemathesis in `SCHEMATHESIS`.
+fn integration_tests(workspace: &Workspace, browser: &Path, schemathesis: &Path) -> Result<Command> {
     let mut tests = cargo(workspace, &["test", "-p", "wix-edge", "--test", "it"]);
     process::with_node(workspace, &mut tests)?;
-    tests.env("CHROME", browser).env("WRANGLER_SEND_METRICS", "false");
+    tests.env("CHROME", browser).env("SCHEMATHESIS", schemathesis).env("WRANGLER_SEND_METRICS", "false");
     Ok(tests)
 }
 
