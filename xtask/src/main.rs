@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "telling a person what happens is what this is for")]
 
+mod bench;
 mod build;
 mod chrome;
 mod dev;
@@ -49,6 +50,8 @@ enum Task {
     Histories(histories::Options),
     /// Keeps the real Worker busy with mixed traffic while Wix fails now and then, and judges every answer
     Soak(soak::Options),
+    /// Measures what the Worker costs, beside peers written in JavaScript: five minutes
+    Bench(bench::Options),
     /// Checks formatting and lints only
     Check,
     /// Builds the Worker into build/; wrangler runs this by itself
@@ -76,6 +79,7 @@ fn run(task: Task) -> Result<()> {
         Task::Fuzz(options) => fuzz::run(&Workspace::find()?, &options),
         Task::Histories(options) => histories::run(&Workspace::find()?, &options),
         Task::Soak(options) => soak::run(&Workspace::find()?, &options),
+        Task::Bench(options) => bench::run(&Workspace::find()?, &options),
         Task::Check => test::check(&Workspace::find()?),
         Task::Build(options) => build::run(&Workspace::find()?, &options),
         Task::Openapi => openapi::run(&Workspace::find()?),

@@ -1,0 +1,206 @@
+//! What the Worker costs, beside peers: CPU of the workerd process by request, as ratios of one run. Linux only.
+//!
+//! Every Worker has a workerd of its own, started directly; KV, Wix's side and the client are this process. The cases are
+//! measured in turns, round by round, so that what the machine does meanwhile meets all of them.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "telling a person what was measured is what this is for"
+)]
+
+mod client;
+mod counts;
+mod figures;
+mod growth;
+mod message;
+mod report;
+mod routes;
+mod stage;
+mod upstream;
+mod usage;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+
+use crate::client::Request;
+use crate::figures::Figure;
+use crate::report::{Report, Row};
+use crate::routes::COMPARISONS;
+use crate::stage::{Running, Stage};
+use crate::usage::memory;
+
+/// Measures the built Worker beside its peers.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The repository
+    #[arg(long)]
+    root: PathBuf,
+    /// The folder of the built Worker
+    #[arg(long)]
+    build: Option<PathBuf>,
+    /// Fewer rounds, and no growth
+    #[arg(long)]
+    quick: bool,
+    /// Only the cases whose names begin so, with those that they stand beside
+    #[arg(long)]
+    only: Option<String>,
+    /// Writes what was measured to a file
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Fails where it costs more than in this file, beyond the noise of both
+    #[arg(long)]
+    check: Option<PathBuf>,
+    /// A second build of the Worker, to be measured side by side with the first
+    #[arg(long)]
+    beside: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let started = Instant::now();
+    let root = options.root.canonicalize()?;
+    let build = options.build.clone().unwrap_or_else(|| root.join("build"));
+    let stage = Stage::new(&root, &build)?;
+    stage.seed(1);
+    let mut report = Report { machine: machine(), ..Report::default() };
+
+    let (rounds, thousands) = if options.quick { (5, 1) } else { (9, 3) };
+    sides(&stage, options, rounds, thousands * 1000, &mut report)?;
+    if options.only.is_none() && options.beside.is_none() {
+        cold(&stage, if options.quick { 3 } else { 9 }, &mut report)?;
+        let (edge, _) = stage.start(&stage.edge()?, &Request::new("GET", "/healthz", &[], 200))?;
+        report.counts = counts::counts(&stage, &edge)?;
+        drop(edge);
+        if !options.quick {
+            println!("==> growth");
+            report.growth.extend(growth::growth(&stage, 3, 2_000)?);
+            report.growth.extend(growth::uptime(&stage, 200_000)?);
+            report.growth.extend(growth::many_instances(&stage, 100_000)?);
+        }
+        let wasm = fs::read(build.join("index_bg.wasm"))?;
+        report.sizes.insert("wasm".to_owned(), wasm.len() as u64);
+    }
+    report.print();
+    println!("\n{:.0} s", started.elapsed().as_secs_f64());
+
+    if let Some(path) = &options.json {
+        fs::write(path, serde_json::to_string_pretty(&report)? + "\n")?;
+    }
+    if let Some(path) = &options.check {
+        let text = fs::read_to_string(path).with_context(|| format!("{}: no accepted table", path.display()))?;
+        report.check(&serde_json::from_str(&text)?)?;
+        println!("==> it costs no more than what was accepted");
+    }
+    Ok(())
+}
+
+/// All cases in turns, round by round.
+fn sides(stage: &Stage, options: &Options, rounds: usize, thousand: usize, report: &mut Report) -> Result<()> {
+    let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.starts_with(only));
+    let comparisons: Vec<_> = COMPARISONS.iter().filter(|row| wanted(row.case)).collect();
+    let mut cases = routes::cases(stage)?;
+    cases.retain(|case| comparisons.iter().any(|row| row.case == case.name || row.beside == case.name));
+
+    println!("==> starting {} cases' Workers", cases.len());
+    let mut workers: BTreeMap<&str, Running> = BTreeMap::new();
+    for case in &cases {
+        if workers.contains_key(case.worker) {
+            continue;
+        }
+        let worker = match case.worker {
+            "edge" => stage.edge()?,
+            "webcrypto-log" => stage.peer("webcrypto")?.text("WITH_LOG", "yes"),
+            name => stage.peer(name)?,
+        };
+        let first = case.requests.first().context("no request")?;
+        workers.insert(case.worker, stage.start(&worker, first)?.0);
+    }
+    let second = match &options.beside {
+        Some(build) => {
+            let first = Request::new("GET", "/healthz", &[], 200);
+            Some(stage.start(&stage.edge_of(build)?, &first)?.0)
+        }
+        None => None,
+    };
+
+    let mut costs: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for round in 0..=rounds {
+        for case in &cases {
+            let worker = workers.get(case.worker).context("no such Worker")?;
+            let count = (thousand * case.of_a_thousand / 1000).max(4);
+            let cost = growth::cost(worker, &case.requests, count)?;
+            let beside = match &second {
+                Some(second) if case.worker == "edge" => Some(growth::cost(second, &case.requests, count)?),
+                _ => None,
+            };
+            // The first round compiles and fills caches.
+            if round > 0 {
+                costs.entry(case.name.to_owned()).or_default().push(cost);
+                if let Some(beside) = beside {
+                    costs.entry(format!("{} (second build)", case.name)).or_default().push(beside);
+                }
+            }
+        }
+    }
+    for (name, worker) in &workers {
+        report.sizes.insert(format!("memory of {name} after the rounds"), memory(&worker.ids())?);
+    }
+    let mut ratio = |case: &str, beside: &str, goal| {
+        let (Some(ours), Some(theirs)) = (costs.get(case), costs.get(beside)) else { return };
+        let ratio = Figure::of(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs));
+        report.rows.push(Row { case: case.to_owned(), beside: beside.to_owned(), ratio, goal });
+    };
+    for row in comparisons {
+        ratio(row.case, row.beside, row.goal);
+    }
+    for case in &cases {
+        ratio(case.name, &format!("{} (second build)", case.name), None);
+    }
+    report.cpu = costs.into_iter().map(|(case, costs)| (case, Figure::of(costs))).collect();
+    Ok(())
+}
+
+/// From workerd's start to the first answer.
+fn cold(stage: &Stage, rounds: usize, report: &mut Report) -> Result<()> {
+    let (edge, hello) = (stage.edge()?, stage.peer("hello")?);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let first = Request::new("GET", "/healthz", &[], 200);
+        ours.push(stage.start(&edge, &first)?.1.as_secs_f64() * 1000.0);
+        theirs.push(stage.start(&hello, &first)?.1.as_secs_f64() * 1000.0);
+    }
+    report.rows.push(Row {
+        case: "cold start".to_owned(),
+        beside: "JS hello, cold start".to_owned(),
+        ratio: Figure::of(ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs)),
+        goal: Some(1.5),
+    });
+    report.growth.insert("cold start, ours, ms".to_owned(), Figure::of(ours.iter().copied()));
+    report.growth.insert("cold start, JS hello, ms".to_owned(), Figure::of(theirs.iter().copied()));
+    report.cpu.insert("cold start".to_owned(), Figure::of(ours.iter().map(|ms| ms * 1000.0)));
+    report.cpu.insert("JS hello, cold start".to_owned(), Figure::of(theirs.iter().map(|ms| ms * 1000.0)));
+    Ok(())
+}
+
+fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{} · {cores} cores · Linux", model.trim_start_matches([' ', '\t', ':']))
+}

@@ -1,0 +1,51 @@
+//! Webhook messages as Wix signs them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+
+/// An RSA key.
+pub struct Key(KeyPair);
+
+impl Key {
+    /// A fresh one of 2048 bits.
+    pub fn generate() -> Result<Self> {
+        Ok(Self(KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow::anyhow!("no RSA key"))?))
+    }
+
+    /// Base64 of the DER.
+    pub fn public(&self) -> Result<String> {
+        let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().map_err(|_| anyhow::anyhow!("no DER"))?;
+        Ok(STANDARD.encode(der.as_ref()))
+    }
+
+    /// A message about an instance. Its inner data is filled up to about `size` bytes of message.
+    pub fn message(&self, event: &str, instance: &str, data: &Value, size: usize) -> Result<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let mut data = data.clone();
+        // 4/3 for base64; the rest of the message has about 700 bytes.
+        let filling = "x".repeat(size.saturating_sub(700) * 3 / 4);
+        data.as_object_mut().context("data is an object")?.insert("filling".to_owned(), filling.into());
+        let identity = json!({ "identityType": "WIX_USER", "wixUserId": instance }).to_string();
+        let envelope = json!({
+            "data": data.to_string(), "instanceId": instance, "eventType": event, "identity": identity,
+        });
+        let header = json!({ "kid": "TeStKiD1", "alg": "RS256" });
+        let claims = json!({ "data": envelope.to_string(), "iat": now, "exp": now + 3600 });
+        let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        let random = SystemRandom::new();
+        self.0
+            .sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature)
+            .map_err(|_| anyhow::anyhow!("no signature"))?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}

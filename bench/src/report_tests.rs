@@ -1,0 +1,27 @@
+use super::{Counts, Report, Row, Work};
+use crate::figures::Figure;
+
+fn report(median: f64, spread: f64, writes: u64) -> Report {
+    let ratio = Figure { median, spread };
+    let work = Work { wix: 0, reads: 1, writes, removals: 0, lists: 0 };
+    Report {
+        rows: vec![Row { case: "a".to_owned(), beside: "b".to_owned(), ratio, goal: None }],
+        counts: [("r".to_owned(), Counts { before: work, in_all: work })].into(),
+        ..Report::default()
+    }
+}
+
+#[test]
+fn noise_passes_and_a_loss_does_not() {
+    let accepted = report(1.0, 0.01, 3);
+    assert!(report(1.05, 0.01, 3).check(&accepted).is_ok());
+    assert!(report(0.5, 0.01, 3).check(&accepted).is_ok(), "better is welcome");
+    let lost = report(1.2, 0.01, 3).check(&accepted).expect_err("a fifth more").to_string();
+    assert!(lost.contains("a beside b: 1.20 ± 0.01 was 1.00 ± 0.01"), "{lost}");
+    assert!(report(1.2, 0.08, 3).check(&accepted).is_ok(), "a run that scatters says little");
+}
+
+#[test]
+fn another_count_is_a_change() {
+    assert!(report(1.0, 0.01, 4).check(&report(1.0, 0.01, 3)).is_err());
+}

@@ -1,0 +1,120 @@
+//! What is asked of the Workers: a case is a request, or several in turns, of one Worker.
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::client::{self, Request};
+use crate::stage::{API_KEY, Running, Stage, instance};
+use crate::upstream::LONG;
+
+/// One case.
+pub struct Case {
+    /// Its name.
+    pub name: &'static str,
+    /// Which of the Workers.
+    pub worker: &'static str,
+    /// What is sent, in turns.
+    pub requests: Vec<Request>,
+    /// How many are sent in place of a thousand.
+    pub of_a_thousand: usize,
+}
+
+/// What is shown: a case beside another, and the ratio that is wanted.
+pub struct Comparison {
+    /// The case.
+    pub case: &'static str,
+    /// The peer's.
+    pub beside: &'static str,
+    /// The largest ratio that meets the goal.
+    pub goal: Option<f64>,
+}
+
+const fn beside(case: &'static str, beside: &'static str, goal: Option<f64>) -> Comparison {
+    Comparison { case, beside, goal }
+}
+
+/// The rows of the table.
+pub const COMPARISONS: &[Comparison] = &[
+    beside("webhook", "webhook: JS, WebCrypto", Some(1.05)),
+    beside("webhook", "webhook: JS, WebCrypto, the same answer and log", None),
+    beside("webhook", "webhook: jose", None),
+    beside("webhook", "webhook: @wix/sdk", Some(0.75)),
+    beside("webhook, forged", "webhook", Some(0.9)),
+    beside("webhook, no JWT", "JS hello", Some(2.0)),
+    beside("install", "JS redirect", Some(1.5)),
+    beside("token from memory", "JS hello", Some(2.0)),
+    beside("proxy, 1 KB", "JS forward, 1 KB", Some(1.3)),
+    beside("proxy, 10 MB", "JS forward, 10 MB", Some(1.3)),
+    beside("healthz", "JS hello", None),
+    beside("instance", "JS hello", None),
+];
+
+/// A call of the app API.
+pub fn api(method: &str, path: &str, body: Option<&[u8]>) -> Request {
+    let authorization = format!("Bearer {API_KEY}");
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    Request::with_body(method, path, &headers, body, 200)
+}
+
+/// A call for a token.
+pub fn token(id: &str) -> Request {
+    api("POST", &format!("/v1/instances/{id}/token"), None)
+}
+
+/// A webhook.
+pub fn webhook(message: &str, status: u16) -> Request {
+    Request::with_body("POST", "/webhook", &[("content-type", "text/plain")], Some(message.as_bytes()), status)
+}
+
+/// An ordinary event of an instance.
+pub fn event(stage: &Stage, id: &str, size: usize) -> Result<Request> {
+    let message = stage.key.message("wix.contacts.v4.contact_created", id, &json!({ "id": id }), size)?;
+    Ok(webhook(&message, 200))
+}
+
+/// All cases.
+pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
+    let id = instance(0);
+    let case = |name, worker, request| Case { name, worker, requests: vec![request], of_a_thousand: 1000 };
+    let valid = event(stage, &id, 1200)?;
+    let message = stage.key.message("wix.contacts.v4.contact_created", &id, &json!({ "id": id }), 1200)?;
+    let (signed, _) = message.rsplit_once('.').context("three parts")?;
+    let other = stage.key.message("AppInstalled", &id, &json!({ "id": id }), 1200)?;
+    let (_, signature) = other.rsplit_once('.').context("three parts")?;
+    let forged = webhook(&format!("{signed}.{signature}"), 401);
+    let shapeless = webhook(&message.replace('.', "_"), 400);
+    let hello = Request::new("GET", "/", &[], 200);
+    let (path, long_path) = (format!("/v1/instances/{id}/wix/short"), format!("/v1/instances/{id}/wix/long"));
+    let (short, long) = (vec![b'y'; 1024], vec![b'y'; LONG]);
+    let few =
+        |name, worker, path: &str| Case { of_a_thousand: 4, ..case(name, worker, api("POST", path, Some(&long))) };
+    Ok(vec![
+        case("JS hello", "hello", hello),
+        case("JS redirect", "redirect", Request::new("GET", "/install", &[], 302)),
+        case("webhook: JS, WebCrypto", "webcrypto", valid.clone()),
+        case("webhook: JS, WebCrypto, the same answer and log", "webcrypto-log", valid.clone()),
+        case("webhook: jose", "jose", valid.clone()),
+        case("webhook: @wix/sdk", "sdk", valid.clone()),
+        case("webhook", "edge", valid),
+        case("webhook, forged", "edge", forged),
+        case("webhook, no JWT", "edge", shapeless),
+        case("install", "edge", Request::new("GET", "/install", &[], 302)),
+        case("token from memory", "edge", token(&id)),
+        case("healthz", "edge", Request::new("GET", "/healthz", &[], 200)),
+        case("instance", "edge", api("GET", &format!("/v1/instances/{id}"), None)),
+        case("JS forward, 1 KB", "forward", api("POST", &path, Some(&short))),
+        case("proxy, 1 KB", "edge", api("POST", &path, Some(&short))),
+        few("JS forward, 10 MB", "forward", &long_path),
+        few("proxy, 10 MB", "edge", &long_path),
+    ])
+}
+
+/// The redirect of an install that is begun first, for an instance.
+pub fn redirect(edge: &Running, id: &str) -> Result<Request> {
+    let begun = client::one(&edge.url, &Request::new("GET", "/install", &[], 302))?;
+    let location = begun.header("location").context("no location")?;
+    let (_, state) = location.split_once("&state=").context("no state")?;
+    let cookie = begun.header("set-cookie").and_then(|cookie| cookie.split(';').next()).context("no cookie")?;
+    let path = format!("/redirect?code={id}&instanceId={id}&state={state}");
+    Ok(Request::new("GET", &path, &[("cookie", cookie)], 302))
+}

@@ -1,0 +1,135 @@
+//! The Workers that are measured: ours and the peers, each in a workerd of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use workerd::{Entry, Kv, Setup, Worker, Workerd};
+
+use crate::client::{self, Request};
+use crate::message::Key;
+use crate::upstream::Upstream;
+
+/// The date that the peers' runtime behaves as of.
+const DATE: &str = "2026-10-20";
+/// The app.
+pub const APP_ID: &str = "10000000-2000-4000-8000-900000000001";
+/// The key of the app API.
+pub const API_KEY: &str = "bench-key-of-the-back-end-0123456789abcdef";
+
+/// What the Workers stand on.
+pub struct Stage {
+    root: PathBuf,
+    build: PathBuf,
+    /// Signs the webhooks.
+    pub key: Key,
+    /// Wix's side.
+    pub upstream: Upstream,
+    /// The Worker's KV.
+    pub kv: Kv,
+}
+
+/// A Worker that runs.
+pub struct Running {
+    /// Its address.
+    pub url: String,
+    workerd: Workerd,
+}
+
+impl Running {
+    /// Its processes.
+    pub fn ids(&self) -> Vec<u32> {
+        self.workerd.ids()
+    }
+}
+
+impl Stage {
+    /// With Wix's side and KV, and no Worker yet. `build` is the folder of the built Worker.
+    pub fn new(root: &Path, build: &Path) -> Result<Self> {
+        let upstream = Upstream::start(APP_ID)?;
+        Ok(Self { root: root.to_owned(), build: build.to_owned(), key: Key::generate()?, upstream, kv: Kv::start()? })
+    }
+
+    /// Ours, as it is deployed.
+    pub fn edge(&self) -> Result<Worker> {
+        self.edge_of(&self.build)
+    }
+
+    /// Ours, from another folder.
+    pub fn edge_of(&self, build: &Path) -> Result<Worker> {
+        let hash = Sha256::digest(API_KEY).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+        Ok(Worker::built(&self.root, build)?
+            .kv("INSTANCES", &self.kv)
+            .text("ENVIRONMENT", "development")
+            .text("WIX_APP_ID", APP_ID)
+            .text("WIX_APP_SECRET", "bench-secret")
+            .text("WIX_PUBLIC_KEYS", &self.key.public()?)
+            .text("SEALING_KEYS", &format!("b1:{}", STANDARD.encode(Sha256::digest("a key of the bench"))))
+            .text("API_KEYS", &format!("bench:{hash}"))
+            .text("WIX_API_URL", &self.upstream.url)
+            .text("WIX_SITE_URL", &self.upstream.url))
+    }
+
+    /// A peer: a file of `bench/peers`, bundled.
+    pub fn peer(&self, name: &str) -> Result<Worker> {
+        let bundle = Command::new(self.root.join("node_modules/.bin/esbuild"))
+            .arg(self.root.join("bench/peers").join(format!("{name}.js")))
+            .args(["--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"])
+            .args(["--conditions=workerd,worker,browser", "--minify-whitespace", "--log-level=warning"])
+            .output()
+            .context("`npm ci` installs esbuild")?;
+        ensure!(bundle.status.success(), "{name}.js: {}", String::from_utf8_lossy(&bundle.stderr));
+        Ok(Worker::script(DATE, &String::from_utf8(bundle.stdout)?)
+            .text("PUBLIC_KEY", &self.key.public()?)
+            .text("WIX_APP_ID", APP_ID)
+            .text("WIX_APP_SECRET", "bench-secret")
+            .text("WIX_API_URL", &self.upstream.url)
+            .text("TOKEN", "OauthNG.JWS.of-the-bench"))
+    }
+
+    /// Starts a Worker, and says how long it took to its first answer.
+    pub fn start(&self, worker: &Worker, first: &Request) -> Result<(Running, Duration)> {
+        let setup = Setup::default().worker("it", worker.clone());
+        let started = Instant::now();
+        let workerd = Workerd::start(&self.root, &setup, |_| {})?;
+        let url = workerd.url("it").to_owned();
+        client::one(&url, first)?;
+        let took = started.elapsed();
+        Ok((Running { url, workerd }, took))
+    }
+
+    /// Instances as they are once they were installed and looked at: a fact and a row each.
+    pub fn seed(&self, count: usize) -> Vec<String> {
+        let ids: Vec<String> = (0..count).map(instance).collect();
+        self.kv.seed(ids.iter().flat_map(|id| {
+            let at = 1_700_000_000;
+            let fact = json!({ "at": at, "kind": "installed" });
+            let shown = json!({
+                "instance_id": id, "status": "installed", "auth": "oauth", "installed_at": at, "last_event_at": at,
+            });
+            let mut row = shown.clone();
+            if let Some(row) = row.as_object_mut() {
+                row.insert("facts".to_owned(), json!([fact]));
+            }
+            [
+                Entry::new(
+                    format!("v1:fact:{id}:installed:{at:012}:00000000"),
+                    fact.to_string(),
+                    Some(fact.to_string()),
+                ),
+                Entry::new(format!("v1:instance:{id}"), row.to_string(), Some(shown.to_string())),
+            ]
+        }));
+        ids
+    }
+}
+
+/// The id of the instance of a number.
+pub fn instance(number: usize) -> String {
+    format!("a0000000-0000-4000-8000-{number:012x}")
+}
