@@ -119,6 +119,37 @@ fn an_instance_that_was_removed_meanwhile_is_left_alone() {
 }
 
 #[test]
+fn a_run_looks_at_two_hundred_and_the_next_one_goes_on() {
+    let world = World::new();
+    for number in 0..250 {
+        world.webhook(jws::installed(&format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}"), START));
+    }
+    world.fake.clock().pass(300);
+    world.fake.kv().take_counts();
+    world.cron();
+    assert_eq!(todos(&world).len(), 50);
+    let operations: usize = world.fake.kv().take_counts().iter().sum();
+    assert!(operations < 1_000, "{operations}: Cloudflare's limit for an invocation");
+    world.cron();
+    assert!(todos(&world).is_empty());
+}
+
+#[test]
+fn a_run_in_which_wix_is_slow_ends_before_the_next_one_comes() {
+    let world = World::with(&ON_INSTALL);
+    for number in 0..40 {
+        let message = jws::installed(&format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}"), START);
+        world.post("/webhook").body(message).alone().answer();
+    }
+    world.fake.wix().always("/oauth2/token", Canned::hang());
+    world.fake.clock().pass(300);
+    let started = world.fake.clock().now();
+    world.cron();
+    let took = world.fake.clock().now() - started;
+    assert!((200_000..300_000).contains(&took), "{took} ms");
+}
+
+#[test]
 fn while_kv_fails_everything_stays_put_down() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
