@@ -15,6 +15,7 @@ mod harness;
 mod api_keys;
 mod bi_events;
 mod browser;
+mod client;
 mod connect;
 mod doubt;
 mod finish;

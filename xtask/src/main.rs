@@ -5,6 +5,7 @@
 mod bench;
 mod build;
 mod chrome;
+mod client;
 mod dev;
 mod fuzz;
 mod histories;
@@ -58,6 +59,8 @@ enum Task {
     Build(build::Options),
     /// Writes the description of the app API anew, after a change of the routes or their types
     Openapi,
+    /// Builds the npm package clients/js
+    Client,
     /// Prints a fresh API key and a fresh sealing key, with their configuration entries
     Keygen(keygen::Options),
 }
@@ -83,6 +86,7 @@ fn run(task: Task) -> Result<()> {
         Task::Check => test::check(&Workspace::find()?),
         Task::Build(options) => build::run(&Workspace::find()?, &options),
         Task::Openapi => openapi::run(&Workspace::find()?),
+        Task::Client => client::run(&Workspace::find()?),
         Task::Keygen(options) => keygen::run(&options),
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::build::{self, Profile};
 use crate::workspace::Workspace;
-use crate::{chrome, process, python, setup, tools};
+use crate::{chrome, client, process, python, setup, tools};
 
 /// `cargo xtask test`
 #[derive(Debug, Args)]
@@ -50,6 +50,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
                 build::build(workspace, &tools, Profile::Release)?;
                 build::check_size(workspace)
             })?;
+            steps.run("npm package", || client::build(workspace))?;
         }
         if wants(Part::Unit) {
             let mut tests = cargo(workspace, &["test", "--workspace", "--exclude", "wix-edge"]);

@@ -1,0 +1,16 @@
+export { WixEdge, type Fetch, type ListOptions, type Options, type PageOptions } from "./client.js";
+export { WixEdgeError } from "./error.js";
+export type { SdkOptions, SdkParts } from "./sdk.js";
+export type {
+  BiEvent,
+  BiEventSent,
+  Code,
+  FinishedConfiguration,
+  Identity,
+  IdentityRequest,
+  Instance,
+  InstancePage,
+  Problem,
+  Status,
+  Token,
+} from "./types.js";

@@ -1,0 +1,66 @@
+import type { Fetch } from "./client.js";
+import type { Tokens } from "./tokens.js";
+
+/** Changes to what `@wix/sdk` is given. */
+export interface SdkOptions {
+  /** In place of the global `fetch`, for the calls to Wix. */
+  fetch?: Fetch;
+  /** Hosts that may have the token, beside `wixapis.com`, `wix.com` and what is below them. */
+  hosts?: string[];
+}
+
+/** Fits into `createClient` of `@wix/sdk`. */
+export interface SdkParts {
+  /** The authentication strategy. By itself it works too, without what `fetch` adds. */
+  auth: {
+    getAuthHeaders(): Promise<{ headers: { Authorization: string } }>;
+    getActiveToken(): string | undefined;
+  };
+  /**
+   * Keeps the token from hosts that are not Wix's, since the SDK's `fetchWithAuth` sends it to any and its strategies do
+   * not see which; and where Wix no longer takes the token, calls once more with a new one.
+   */
+  fetch: typeof globalThis.fetch;
+}
+
+const HOSTS = ["wixapis.com", "wix.com"];
+
+export function sdk(tokens: Tokens, id: string, { fetch, hosts = [] }: SdkOptions): SdkParts {
+  const send: Fetch = (input, init) => (fetch ?? globalThis.fetch)(input, init);
+
+  const isWix = ({ protocol, hostname, host }: URL) =>
+    hosts.includes(host) ||
+    (protocol === "https:" && HOSTS.some((known) => hostname === known || hostname.endsWith(`.${known}`)));
+
+  const guarded: Fetch = async (input, init) => {
+    const isRequest = input instanceof Request;
+    const headers = new Headers(init?.headers ?? (isRequest ? input.headers : undefined));
+    const asked = { ...init, headers };
+    const token = headers.get("authorization");
+    if (token === null) return send(input, init);
+    if (!isWix(new URL(isRequest ? input.url : input))) {
+      headers.delete("authorization");
+      return send(input, asked);
+    }
+
+    // A stream can be sent once.
+    const once = init?.body instanceof ReadableStream || (isRequest && input.body !== null);
+    const response = await send(input, asked);
+    if (response.status !== 401 || !tokens.isOf(id, token)) return response;
+    const other = await tokens.insteadOf(id, token).catch(() => undefined);
+    if (other === undefined || once) return response;
+    await response.body?.cancel();
+    headers.set("authorization", other);
+    const again = await send(input, asked);
+    if (again.status === 401) tokens.renewedInVain(id);
+    return again;
+  };
+
+  return {
+    auth: {
+      getAuthHeaders: async () => ({ headers: { Authorization: await tokens.get(id) } }),
+      getActiveToken: () => tokens.kept(id),
+    },
+    fetch: guarded as typeof globalThis.fetch,
+  };
+}

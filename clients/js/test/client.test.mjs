@@ -1,0 +1,121 @@
+// Every route of the app API, called through the package on a real Worker.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { WixEdge, WixEdgeError } from "wix-edge-client";
+
+import { called, counting, installed, key, unknown, url, wix } from "./stand.mjs";
+
+const edge = new WixEdge({ url, key });
+
+test("a token, the same again, and a new one by force", async () => {
+  const id = await installed();
+  const token = await edge.token(id);
+  assert.equal(token.token_type, "Bearer");
+  assert.ok(token.expires_at > Date.now() / 1000 + 14_000);
+  assert.deepEqual(await edge.token(id), token);
+  assert.notEqual((await edge.token(id, { force: true })).access_token, token.access_token);
+});
+
+test("an installation, and all of them, page by page", async () => {
+  const ids = new Set([await installed(), await installed(), await installed()]);
+  const [one] = ids;
+  const instance = await edge.getInstance(one);
+  assert.equal(instance.instance_id, one);
+  assert.equal(instance.status, "installed");
+
+  const { calls, fetch } = counting();
+  const counted = new WixEdge({ url, key, fetch });
+  const found = [];
+  for await (const instance of counted.listInstances({ limit: 1 })) found.push(instance.instance_id);
+  assert.ok([...ids].every((id) => found.includes(id)));
+  assert.equal(new Set(found).size, found.length);
+  assert.equal(calls.length, found.length, "a page for each");
+
+  calls.length = 0;
+  for await (const _ of counted.listInstances({ limit: 1 })) break;
+  assert.equal(calls.length, 1, "no page is asked for before it is needed");
+
+  const removed = await counted.listPage({ status: "removed", limit: 1000, cursor: undefined });
+  assert.ok(removed.instances.every((instance) => instance.status === "removed"));
+  assert.equal(removed.next_cursor, undefined);
+});
+
+test("whose a signed instance and an access token are", async () => {
+  const id = await installed();
+  const { instance } = await wix("POST", "signed-instance", { instance_id: id });
+  assert.equal((await edge.identity({ instance })).instance_id, id);
+  const { access_token } = await edge.token(id);
+  assert.deepEqual((await edge.identity({ access_token })).subject.type, "app");
+  await assert.rejects(edge.identity({ instance: `${instance}x` }), { status: 422, code: "not_genuine" });
+});
+
+test("a BI event, and the end of the configuration, once", async () => {
+  const id = await installed();
+  const event = { event_name: "CHARGE", event_data: { sum: "5.99" } };
+  assert.deepEqual(await edge.biEvent(id, event), { instance_id: id, event_name: "CHARGE" });
+  const first = await edge.finishConfiguration(id);
+  assert.deepEqual(await edge.finishConfiguration(id), first);
+  assert.equal((await called(id)).filter((endpoint) => endpoint === "bi_event").length, 2);
+});
+
+test("Wix's API through the Worker", async () => {
+  const id = await installed();
+  for (const path of ["/apps/v1/instance", "apps/v1/instance"]) {
+    const response = await edge.wix(id).fetch(path);
+    assert.equal(response.status, 200);
+    assert.equal((await response.json()).instance.instanceId, id);
+  }
+  const sent = await edge.wix(id).fetch("/apps/v1/bi-event", {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: "of somebody else" },
+    body: JSON.stringify({ eventName: "APP_UPGRADED" }),
+  });
+  assert.equal(sent.status, 200);
+  assert.equal((await edge.wix(id).fetch("/nowhere")).status, 404, "Wix's own no is an answer");
+  await assert.rejects(edge.wix(unknown).fetch("/apps/v1/instance"), { status: 404, code: "unknown_instance" });
+});
+
+test("no path leads to another route or another installation", async () => {
+  const { calls, fetch } = counting();
+  const watched = new WixEdge({ url, key, fetch });
+  for (const path of ["../token", "/../token", "a/../../token", "%2e%2e/token", "..", "\\..\\..\\token", "a/..\\../../x"]) {
+    await assert.rejects(watched.wix(unknown).fetch(path), TypeError, path);
+  }
+  for (const id of ["..", "", `${unknown}/token`, `${unknown}?`, "a".repeat(36)]) {
+    assert.throws(() => watched.getInstance(id), TypeError, id);
+    assert.throws(() => watched.wix(id), TypeError, id);
+    assert.throws(() => watched.sdk(id), TypeError, id);
+  }
+  assert.deepEqual(calls, []);
+});
+
+test("an error has status, code and request id", async () => {
+  const error = await edge.getInstance(unknown).catch((error) => error);
+  assert.ok(error instanceof WixEdgeError && error instanceof Error);
+  assert.equal(error.status, 404);
+  assert.equal(error.code, "unknown_instance");
+  assert.match(error.requestId, /^[0-9a-f]{32}$/);
+  assert.match(error.message, /No such instance/);
+  await assert.rejects(new WixEdge({ url, key: "wrong" }).getInstance(unknown), { status: 401, code: "unauthorized" });
+});
+
+test("what is not the Worker's own is an error without a code", async () => {
+  const fetch = async () => new Response("<h1>no</h1>", { status: 530, headers: { "retry-after": "7" } });
+  const error = await new WixEdge({ url, key, fetch }).token(unknown).catch((error) => error);
+  assert.deepEqual([error.status, error.code, error.requestId, error.retryAfter], [530, undefined, undefined, 7]);
+});
+
+test("when to come back is told", async () => {
+  const id = await installed();
+  const faults = { kind: "status", status: 404, endpoint: "oauth2_token", times: 2, instance_id: id };
+  await wix("POST", "faults", faults);
+  await assert.rejects(edge.token(id), { status: 409, code: "needs_reconnect", retryAfter: 30 });
+});
+
+test("the key does not go over plain http, but on this machine", () => {
+  assert.throws(() => new WixEdge({ url: "http://wix-edge.example", key }), TypeError);
+  assert.throws(() => new WixEdge({ key }), TypeError);
+  new WixEdge({ url: "http://127.0.0.1:8787", key });
+});

@@ -1,0 +1,111 @@
+// Wix's own SDK, unmodified, with tokens from a real Worker.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { AppStrategy, createClient } from "@wix/sdk";
+import { WixEdge } from "wix-edge-client";
+
+import { called, counting, installed, key, toWix, unknown, url, wix } from "./stand.mjs";
+
+const INSTANCE = "https://www.wixapis.com/apps/v1/instance";
+
+/** Something like the modules that Wix publishes: one call through the SDK's own client. */
+const instances = { get: (client) => () => client.fetchWithAuth(INSTANCE).then((response) => response.json()) };
+
+function stand(id) {
+  const [toWorker, toPlatform] = [counting(), counting(toWix)];
+  const edge = new WixEdge({ url, key, fetch: toWorker.fetch });
+  const client = createClient({ ...edge.sdk(id, { fetch: toPlatform.fetch }), modules: { instances } });
+  return { client, edge, worker: toWorker.calls, wix: toPlatform.calls };
+}
+
+test("a program moves over by one line", async () => {
+  const id = await installed();
+  const before = createClient({ auth: AppStrategy({ appId: unknown, appSecret: "s", instanceId: id }), modules: { instances } });
+  const { client } = stand(id);
+  assert.deepEqual(Object.keys(client).sort(), Object.keys(before).sort());
+  assert.equal((await client.instances.get()).instance.instanceId, id);
+});
+
+test("the strategy alone works too", async () => {
+  const id = await installed();
+  const client = createClient({ auth: new WixEdge({ url, key }).sdk(id).auth, fetch: toWix });
+  assert.equal((await client.fetchWithAuth(INSTANCE)).status, 200);
+  const { headers } = await client.auth.getAuthHeaders();
+  assert.match(headers.Authorization, /^OauthNG\.JWS\./, "as it is, without Bearer");
+  assert.equal(client.auth.getActiveToken(), headers.Authorization);
+});
+
+test("100 callers at once make one request to the Worker and one to Wix", async () => {
+  const id = await installed();
+  const { client, worker } = stand(id);
+  const answers = await Promise.all(Array.from({ length: 100 }, () => client.instances.get()));
+  assert.ok(answers.every((answer) => answer.instance.instanceId === id));
+  assert.equal(worker.length, 1);
+  assert.equal((await called(id)).filter((endpoint) => endpoint === "oauth2_token").length, 1);
+});
+
+test("100 callers share a failure too, and the next one asks again", async () => {
+  const id = await installed();
+  const { client, worker } = stand(id);
+  await wix("POST", "faults", { kind: "status", status: 404, endpoint: "oauth2_token", times: 2, instance_id: id });
+  const answers = await Promise.allSettled(Array.from({ length: 100 }, () => client.instances.get()));
+  assert.ok(answers.every((answer) => answer.reason?.code === "needs_reconnect"));
+  assert.equal(worker.length, 1);
+  assert.equal((await called(id)).length, 2, "one refusal alone is not believed");
+  await assert.rejects(client.instances.get());
+  assert.equal(worker.length, 2);
+});
+
+test("a token is asked for again when it is about to end", async (t) => {
+  const id = await installed();
+  const { client, worker } = stand(id);
+  await client.instances.get();
+  const now = Date.now();
+  t.mock.timers.enable({ apis: ["Date"], now: now + (14_400 - 60) * 1000 });
+  await client.instances.get();
+  assert.equal(worker.length, 1);
+  t.mock.timers.setTime(now + (14_400 - 29) * 1000);
+  await client.instances.get();
+  assert.equal(worker.length, 2);
+});
+
+test("where Wix no longer takes the token the call is made again with a new one", async () => {
+  const id = await installed();
+  const { client, worker, wix: calls } = stand(id);
+  await client.instances.get();
+  await wix("POST", "tokens/expire", { instance_id: id, access: true });
+  const answers = await Promise.all(Array.from({ length: 20 }, () => client.instances.get()));
+  assert.ok(answers.every((answer) => answer.instance.instanceId === id));
+  assert.equal(worker.length, 2, "all of them by one new token");
+  assert.equal(calls.length, 41);
+});
+
+test("where a new token changes nothing it stays at one", async () => {
+  const id = await installed();
+  const { client, worker, wix: calls } = stand(id);
+  await wix("POST", "faults", { kind: "status", status: 401, endpoint: "app_instance", times: 100, instance_id: id });
+  for (let times = 0; times < 3; times++) assert.equal((await client.fetchWithAuth(INSTANCE)).status, 401);
+  assert.equal(worker.length, 2);
+  assert.equal(calls.length, 4);
+});
+
+test("the token goes to Wix's own hosts alone", async () => {
+  const id = await installed();
+  const { client, wix: calls } = stand(id);
+  for (const elsewhere of [
+    "https://example.com/",
+    "https://wixapis.com.example.com/",
+    "https://notwixapis.com/",
+    "http://www.wixapis.com/",
+    new Request("https://example.com/"),
+  ]) {
+    assert.equal((await client.fetchWithAuth(elsewhere)).status, 200);
+    assert.equal(calls.at(-1).authorization, null, calls.at(-1).url);
+  }
+  for (const wixs of [INSTANCE, new Request(INSTANCE), "https://editor.wix.com/x", "https://edge.wixapis.com/x"]) {
+    await client.fetchWithAuth(wixs);
+    assert.match(calls.at(-1).authorization, /^OauthNG\./, calls.at(-1).url);
+  }
+});

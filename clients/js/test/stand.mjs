@@ -1,0 +1,49 @@
+// What these tests stand on: a real Worker and a simulated Wix, started by `tests/it/client.rs`.
+
+const { WORKER_URL, WORKER_KEY, WIX_URL } = process.env;
+if (!WORKER_URL) throw new Error("WORKER_URL is not set: start these tests with `cargo xtask test --only it -- client`");
+
+export const url = WORKER_URL;
+export const key = WORKER_KEY;
+export const unknown = "01234567-89ab-4cde-8f01-23456789abcd";
+
+/** A `fetch` that counts, and keeps what was asked. */
+export function counting(fetch = globalThis.fetch) {
+  const calls = [];
+  const counted = async (input, init) => {
+    const { url, method } = new Request(input, init);
+    const headers = new Headers(init?.headers ?? input.headers);
+    calls.push({ method, url, authorization: headers.get("authorization") });
+    return fetch(input, init);
+  };
+  return { calls, fetch: counted };
+}
+
+/** Leads what is meant for Wix to the simulator, as `fetch` does; what is meant for others is only answered. */
+export async function toWix(input, init) {
+  const { host, pathname, search } = new URL(input.url ?? input);
+  if (host !== "www.wixapis.com") return new Response("somebody else");
+  const request = input instanceof Request ? new Request(WIX_URL + pathname + search, input) : WIX_URL + pathname + search;
+  return fetch(request, init);
+}
+
+/** The simulator's control API. */
+export async function wix(method, path, body) {
+  const response = await fetch(`${WIX_URL}/_sim/${path}`, { method, body: body && JSON.stringify(body) });
+  const value = await response.json();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${value.error}`);
+  return value;
+}
+
+/** Installs the app on a new site, and waits until the Worker knows. */
+export async function installed() {
+  const { instance } = await wix("POST", "installs", {});
+  await wix("GET", `deliveries?instance_id=${instance.instance_id}&wait_ms=20000`);
+  return instance.instance_id;
+}
+
+/** The endpoints that were called at Wix for an installation. */
+export async function called(id) {
+  const { calls } = await wix("GET", `calls?instance_id=${id}`);
+  return calls.map((call) => call.endpoint);
+}
