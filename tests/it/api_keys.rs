@@ -61,3 +61,21 @@ fn a_key_opens_what_its_scopes_say_and_no_more() {
         worker.ask(method, &path).key(API_KEY).send().expect(401);
     }
 }
+
+/// So that a key can be changed without a failed request: the new one beside the old one, until nobody uses that any more.
+#[test]
+fn a_client_may_have_two_keys_at_a_time() {
+    let stage = shared();
+    let keys = [api_key("client-of-two", "old-key"), api_key("client-of-two", "new-key"), api_key("back-end", API_KEY)];
+    let worker = Worker::start(&stage.values.clone().with("API_KEYS", keys.join(",")));
+    for key in ["old-key", "new-key"] {
+        let answer = worker.ask("GET", "/v1/instances").key(key).send().expect(200);
+        let entry = worker.log.of_request(answer.request_id());
+        assert_eq!(entry["client"], "client-of-two", "{entry}");
+    }
+    worker.ask("GET", "/v1/instances").key("older-key").send().expect(401);
+
+    let worker = worker.restart(&stage.values.clone().with("API_KEYS", keys[1..].join(",")));
+    worker.ask("GET", "/v1/instances").key("new-key").send().expect(200);
+    worker.ask("GET", "/v1/instances").key("old-key").send().expect(401);
+}

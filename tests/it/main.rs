@@ -13,6 +13,7 @@
 mod harness;
 
 mod api_keys;
+mod at_once;
 mod bi_events;
 mod browser;
 mod client;
@@ -32,6 +33,7 @@ mod redirect;
 mod restart;
 mod rotation;
 mod secrets;
+mod service_binding;
 mod soak;
 mod state;
 mod token;

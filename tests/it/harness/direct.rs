@@ -26,6 +26,11 @@ pub struct Direct {
 impl Direct {
     /// With changes to the configuration.
     pub fn start(change: impl FnOnce(Values) -> Values) -> Self {
+        Self::beside(change, |setup| setup)
+    }
+
+    /// And with other Workers beside it, which call it `app`.
+    pub fn beside(change: impl FnOnce(Values) -> Values, others: impl FnOnce(Setup) -> Setup) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (wix, kv, log) = (Wix::start(), Kv::start().expect("a KV"), Arc::new(Log::default()));
         let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
@@ -35,6 +40,7 @@ impl Direct {
             .worker("later", app.clone().text("CLOCK_OFFSET_SECONDS", LATER))
             .worker("cron", Worker::trigger("later"))
             .worker("app", app);
+        let setup = others(setup);
         let lines = Arc::clone(&log);
         let workerd = Workerd::start(root, &setup, move |line| lines.push(line));
         let workerd = workerd.unwrap_or_else(|error| panic!("{error:#}"));
@@ -45,6 +51,11 @@ impl Direct {
     /// The Worker's address.
     pub fn url(&self) -> &str {
         self.workerd.url("app")
+    }
+
+    /// A request to one of the other Workers.
+    pub fn ask_other(&self, worker: &str, method: &str, path: &str) -> Ask {
+        ask(method, format!("{}{path}", self.workerd.url(worker)))
     }
 
     /// A request to the Worker.

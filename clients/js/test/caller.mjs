@@ -1,0 +1,33 @@
+// Another Worker in the account, which is bound to the first one: started in workerd by `tests/it/service_binding.rs`.
+
+import { WixEdge } from "wix-edge-client";
+
+export default {
+  async fetch(request, env) {
+    const edge = new WixEdge({ key: env.WIX_EDGE_KEY, fetch: env.WIX_EDGE });
+    const [, what, id] = new URL(request.url).pathname.split("/");
+    try {
+      switch (what) {
+        case "token":
+          return Response.json(await edge.token(id));
+        case "all": {
+          const ids = [];
+          for await (const { instance_id } of edge.listInstances({ limit: 1000 })) ids.push(instance_id);
+          return Response.json(ids);
+        }
+        case "sdk": {
+          const { headers } = await edge.sdk(id).auth.getAuthHeaders();
+          return Response.json(headers);
+        }
+        case "wix":
+          return await edge.wix(id).fetch("/apps/v1/instance");
+        case "upload":
+          return await edge.wix(id).fetch("/apps/v1/bi-event", { method: "POST", body: request.body, headers: request.headers });
+        default:
+          return new Response(null, { status: 404 });
+      }
+    } catch (error) {
+      return Response.json({ status: error.status, code: error.code, message: error.message }, { status: 500 });
+    }
+  },
+};
