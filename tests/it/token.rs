@@ -224,38 +224,3 @@ fn wix_being_down_is_a_502_and_says_nothing_about_the_instance() {
     let asked = stage.wix.calls(&id).len();
     assert!((2..=5).contains(&asked), "Wix was asked {asked} times");
 }
-
-#[test]
-fn twenty_at_once_make_one_call() {
-    let stage = shared();
-    for custom in [false, true] {
-        let id = if custom { stage.install().instance } else { stage.wix.installed() };
-        let before = stage.wix.calls(&id).len();
-        let endpoint = if custom { "oauth_access" } else { "oauth2_token" };
-        // Slow enough that all twenty have come before the first is answered.
-        stage.wix.fault(&id, endpoint, 1, &json!({ "kind": "delay", "delay_ms": 1500 }));
-        let answers: Vec<Answer> = std::thread::scope(|scope| {
-            let asking: Vec<_> =
-                (0..20).map(|_| scope.spawn(|| if custom { force(stage, &id) } else { stage.token(&id) })).collect();
-            asking.into_iter().map(|thread| thread.join().expect("an answer")).collect()
-        });
-        let first = answers[0].clone().expect(200).json();
-        for answer in answers {
-            assert_eq!(answer.expect(200).json(), first);
-        }
-        assert_eq!(stage.wix.calls(&id).len() - before, 1, "{:?}", stage.wix.called(&id));
-    }
-}
-
-#[test]
-fn twenty_at_once_share_a_refusal_too() {
-    let stage = shared();
-    let id = stage.wix.installed();
-    stage.wix.fails(&id, "oauth2_token", 50, 404);
-    std::thread::scope(|scope| {
-        for _ in 0..20 {
-            scope.spawn(|| stage.token(&id).expect(409));
-        }
-    });
-    assert_eq!(stage.wix.calls(&id).len(), 2);
-}
