@@ -2,14 +2,12 @@
 //! are mended; and `APP_FINISHED_CONFIGURATION` that did not get through is sent, with back-off and an end.
 
 use crate::App;
-use crate::config::FinishConfiguration;
 use crate::doubt;
 use crate::error::Error;
 use crate::finish;
 use crate::id::InstanceId;
 use crate::kv::{Todo, Tries};
 use crate::platform::Platform;
-use crate::record::Status;
 use crate::trace::Trace;
 
 /// How many instances are looked at in one run. Each costs three operations of KV, of which an invocation has a thousand;
@@ -41,17 +39,25 @@ pub async fn run<P: Platform>(app: &mut App<P>) -> Result<(), Error> {
 }
 
 async fn look<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<(), Error> {
-    let Some(instance) = doubt::settle(app, id).await? else { return Ok(()) };
-    let finish = app.config().finish_configuration == FinishConfiguration::OnInstall
-        && instance.status == Status::Installed
-        && instance.configured_at.is_none();
-    if finish { finish::finish_configuration(app, id).await.map(|_| ()) } else { Ok(()) }
+    // What was put down is there: KV that does not show it shows what was before.
+    let instance = doubt::settle(app, id).await?.ok_or(Error::UnknownInstance)?;
+    if !instance.is_to_be_finished(app.config()) {
+        return Ok(());
+    }
+    finish::finish_configuration(app, id).await?;
+    // Sent, and perhaps not noted: then it is seen to once more.
+    match app.kv().instance(id).await? {
+        Some(instance) if instance.is_to_be_finished(app.config()) => {
+            Err(Error::Store("that the event was sent is not noted".to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Crosses it out, or puts it down for later.
 async fn settle<P: Platform>(app: &App<P>, todo: &Todo, looked: Result<(), Error>) -> Result<(), Error> {
     match looked {
-        Ok(()) | Err(Error::UnknownInstance | Error::RemovedInstance) => {}
+        Ok(()) | Err(Error::RemovedInstance) => {}
         Err(error) => {
             app.note::<()>(Err(error));
             if app.now.since(todo.tries.since) < GIVE_UP {

@@ -22,11 +22,15 @@ pub async fn finish_configuration<P: Platform>(app: &App<P>, id: &InstanceId) ->
 
 async fn send_once<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timestamp, Error> {
     let instance = app.installed(id).await?;
-    // KV may not show yet what this isolate did a moment ago.
-    let remembered = app.memory().finished.value(id);
-    let remembered = remembered.filter(|at| instance.installed_at.is_none_or(|since| *at >= since));
-    if let Some(at) = instance.configured_at.or(remembered) {
+    if let Some(at) = instance.configured_at {
         app.trace.outcome("sent_before");
+        return Ok(at);
+    }
+    // KV may not show yet what this isolate did a moment ago, or may not have taken it.
+    let remembered = app.memory().finished.value(id);
+    if let Some(at) = remembered.filter(|at| instance.installed_at.is_none_or(|since| *at >= since)) {
+        app.trace.outcome("sent_before");
+        app.note(app.learn(id, Fact { at, kind: Kind::Configured }).await);
         return Ok(at);
     }
     bi_event::send(app, id, &BiEvent::finished_configuration()).await??;

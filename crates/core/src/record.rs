@@ -15,6 +15,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::config::{Config, FinishConfiguration};
 use crate::id::{InstanceId, SiteId, hex};
 use crate::time::Timestamp;
 
@@ -203,6 +204,14 @@ impl Instance {
 
     /// The prefix of all folded instances.
     pub const PREFIX: &str = "v1:instance:";
+
+    /// Whether `APP_FINISHED_CONFIGURATION` is to be sent without being asked for, and was not.
+    #[must_use]
+    pub fn is_to_be_finished(&self, config: &Config) -> bool {
+        config.finish_configuration == FinishConfiguration::OnInstall
+            && self.status == Status::Installed
+            && self.configured_at.is_none()
+    }
 }
 
 /// An instance with the facts it was folded from, the latest of each kind.

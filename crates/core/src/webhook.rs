@@ -4,7 +4,6 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::App;
-use crate::config::FinishConfiguration;
 use crate::doubt::SKEW;
 use crate::error::Error;
 use crate::id::{AppId, InstanceId};
@@ -103,11 +102,7 @@ async fn store<P: Platform>(
     }
     let mut outcome = accepted(app, if learnt.changed { "stored" } else { "known" });
     let instance = learnt.instance;
-    let finish = app.config().finish_configuration == FinishConfiguration::OnInstall
-        && installed
-        && instance.status == Status::Installed
-        && instance.configured_at.is_none();
-    outcome.task = if finish {
+    outcome.task = if installed && instance.is_to_be_finished(app.config()) {
         Some(Task::FinishConfiguration(id.clone()))
     } else {
         learnt.changed.then(|| Task::Settle(id.clone()))

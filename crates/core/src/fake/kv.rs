@@ -89,6 +89,11 @@ impl Store {
         self.write(key, Some(entry), 0);
     }
 
+    /// Takes a value away as if it had never been there.
+    pub fn forget(&self, key: &str) {
+        self.entries.borrow_mut().remove(key);
+    }
+
     /// The writes and removals since the last call.
     pub fn take_changes(&self) -> Vec<(Op, String)> {
         let journal = self.journal.take();
