@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use self::facts::{BETWEEN_WRITES, Learnt};
-pub use self::todo::{Todo, Tries};
+pub use self::todo::{LOOK_AGAIN, Todo, Tries};
 use crate::config::Config;
 use crate::error::Error;
 use crate::id::InstanceId;
@@ -34,6 +34,8 @@ use crate::time::Timestamp;
 
 /// What KV may take for one operation, and for all of those before a webhook's answer: Wix waits 1250 ms, in milliseconds.
 pub const DEADLINE_MILLIS: u64 = 1_000;
+/// Pauses before what cannot be had again is stored once more; KV takes one write a second to a key.
+pub const STORE_AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1_100)];
 /// KV's shortest TTL, in seconds.
 const SHORTEST_TTL: u64 = 60;
 
@@ -108,10 +110,17 @@ impl<'a, P: Platform> Kv<'a, P> {
         Ok(self.open(id, REFRESH, &refresh_key(id)).await?.map(RefreshToken::new))
     }
 
-    /// Keeps a refresh token that Wix changed.
+    /// Keeps a refresh token that Wix changed: patiently, since the one before it is of no use any more.
     pub async fn put_refresh_token(&self, id: &InstanceId, token: &RefreshToken) -> Result<(), Error> {
         let sealed = self.seal(id, REFRESH, token.expose()).await?;
-        self.write(&[Write::new(refresh_key(id), sealed)]).await
+        let write = [Write::new(refresh_key(id), sealed)];
+        for pause in STORE_AGAIN {
+            if self.write(&write).await.is_ok() {
+                return Ok(());
+            }
+            self.platform.sleep(pause).await;
+        }
+        self.write(&write).await
     }
 
     /// The cached access token, if there is one.

@@ -19,6 +19,7 @@ use crate::redirect::Exchanged;
 use crate::secret::AccessToken;
 use crate::state::Flow;
 use crate::time::Timestamp;
+use crate::wix::Minted;
 
 /// How much of each kind is remembered; the least recently used goes first.
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
@@ -71,6 +72,8 @@ pub struct Memory {
     pub exchanged: Flights<Flow, Exchanged>,
     /// What Wix said of access tokens, by their SHA-256, and the asking.
     pub identities: Flights<[u8; 32], Known>,
+    /// What codes were exchanged for, and when, while Wix could not yet be asked whose it is.
+    unproven: Remembered<Flow, (Timestamp, Minted)>,
     /// Until when Wix is left alone, having refused for good.
     refused: Remembered<InstanceId, Timestamp>,
     /// Until when no new token is made because of a 401: the last one was made in vain.
@@ -82,6 +85,17 @@ impl Memory {
     pub fn forget(&self, id: &InstanceId) {
         self.tokens.forget(id);
         self.finished.forget(id);
+    }
+
+    /// Remembers what a code was exchanged for, and when.
+    pub fn keep_unproven(&self, flow: &Flow, at: Timestamp, minted: Minted) {
+        self.unproven.0.borrow_mut().put(flow.clone(), (at, minted));
+    }
+
+    /// Gives it back, and forgets it.
+    #[must_use]
+    pub fn take_unproven(&self, flow: &Flow) -> Option<(Timestamp, Minted)> {
+        self.unproven.0.borrow_mut().pop(flow)
     }
 
     /// Remembers that Wix refused for good, so that it is left alone for a while.

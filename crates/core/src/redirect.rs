@@ -5,13 +5,12 @@
 //! and sealed in KV for the others. Whoever opens the same redirect again gets the same page; where storing failed, it is
 //! tried again without another exchange.
 
-use std::time::Duration;
-
 use url::Url;
 
 use crate::App;
 use crate::error::Error;
 use crate::id::{InstanceId, SiteId};
+use crate::kv::STORE_AGAIN;
 use crate::memory::Token;
 use crate::platform::Platform;
 use crate::record::{Fact, Kind, Status};
@@ -26,8 +25,6 @@ use crate::wix::WixError;
 
 /// Longest code taken; its form is not documented.
 const CODE_LIMIT: usize = 8192;
-/// Pauses before storing is tried again; KV takes one write a second to a key.
-const STORE_AGAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1_100)];
 
 struct Callback {
     flow: Flow,
@@ -92,22 +89,30 @@ async fn exchange<P: Platform>(app: &App<P>, callback: &Callback) -> Result<Exch
         return Ok(exchanged);
     }
     let wix = app.wix();
-    let minted = match wix.authorization_code(&callback.code).await {
-        Ok(minted) => minted,
-        Err(WixError::Refused(status)) => {
-            // Perhaps it was used a moment ago, in another isolate.
-            let exchanged = app.kv().exchanged(&callback.flow, &callback.instance).await?;
-            return exchanged.ok_or(Error::CodeRefused(status));
-        }
-        Err(error) => return Err(error.into()),
+    let (at, minted) = match app.memory().take_unproven(&callback.flow) {
+        Some(unproven) => unproven,
+        None => match wix.authorization_code(&callback.code).await {
+            Ok(minted) => (app.now, minted),
+            Err(WixError::Refused(status)) => {
+                // Perhaps it was used a moment ago, in another isolate.
+                let exchanged = app.kv().exchanged(&callback.flow, &callback.instance).await?;
+                return exchanged.ok_or(Error::CodeRefused(status));
+            }
+            Err(error) => return Err(error.into()),
+        },
     };
-    let info = wix.token_info(&minted.access_token).await.map_err(|error| match error {
-        WixError::Refused(_) => Error::NotProven("Wix does not know the token that it gave"),
-        error => error.into(),
-    })?;
+    let info = match wix.token_info(&minted.access_token).await {
+        Ok(info) => info,
+        Err(WixError::Refused(_)) => return Err(Error::NotProven("Wix does not know the token that it gave")),
+        Err(error) => {
+            // The code is used up: whoever opens the redirect again goes on from here.
+            app.memory().keep_unproven(&callback.flow, at, minted);
+            return Err(error.into());
+        }
+    };
     let (instance, site) = info.prove(&app.config().app_id).map_err(Error::NotProven)?;
-    let token = token::token(&minted, app.now);
-    Ok(Exchanged { instance, site, at: app.now, token, refresh_token: minted.refresh_token })
+    let token = token::token(&minted, at);
+    Ok(Exchanged { instance, site, at, token, refresh_token: minted.refresh_token })
 }
 
 /// The fact carries the time of the exchange, so that storing twice stores the same.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{EXCHANGE, INFO, code};
+use crate::fake::clock::START;
 use crate::fake::kv::Op;
 use crate::fake::wix::{Canned, token_info};
 use crate::fake::world::{APP_SECRET, INSTANCE, VICTIM, World};
@@ -177,4 +178,33 @@ fn a_store_that_fails_is_a_503_and_no_redirect() {
         assert_eq!(code(&answer), 503, "{failing:?}");
         assert!(!answer.has("location"));
     }
+}
+
+#[test]
+fn a_code_that_was_used_while_wix_could_not_say_whose_it_is_is_not_lost() {
+    let world = World::new();
+    world.fake.wix().always(INFO, Canned::status(500));
+    let (state, cookie) = world.begin_install();
+    let open = || world.callback(&state, &cookie, INSTANCE).answer();
+    assert_eq!(code(&open()), 502);
+    assert_eq!(code(&open()), 502);
+    world.fake.wix().mend();
+    world.fake.clock().pass(60);
+    assert_eq!(open().status, 302);
+    let exchanges = world.fake.wix().take_paths().iter().filter(|path| *path == EXCHANGE).count();
+    assert_eq!(exchanges, 1);
+    assert_eq!(world.fake.kv().keys("v1:refresh:").len(), 1);
+    // The token is as old as the exchange.
+    let token = world.token(INSTANCE).json();
+    assert_eq!(token["expires_at"], START + 300);
+}
+
+#[test]
+fn a_used_code_of_another_flow_or_instance_proves_nothing() {
+    let world = World::new();
+    world.fake.wix().next(INFO, [(); 4].map(|()| Canned::status(500)));
+    let (state, cookie) = world.begin_install();
+    assert_eq!(code(&world.callback(&state, &cookie, INSTANCE).answer()), 502);
+    assert_eq!(code(&world.callback(&state, &cookie, VICTIM).answer()), 403);
+    assert!(world.fake.kv().entries().is_empty());
 }

@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 
 const PREFIX: &str = "v1:todo:";
 /// When an instance is looked at again after a change, in seconds: KV shows a change everywhere within a minute or so.
-pub(super) const LOOK_AGAIN: u64 = 120;
+pub const LOOK_AGAIN: u64 = 120;
 
 /// An instance that is to be looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
