@@ -7,6 +7,7 @@ use crate::App;
 use crate::doubt;
 use crate::error::Error;
 use crate::id::InstanceId;
+use crate::kv::LOOK_AGAIN;
 use crate::memory::Token;
 use crate::platform::Platform;
 use crate::record::{Auth, Fact, Instance, Kind, Status};
@@ -70,7 +71,7 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
         Err(Error::NeedsReconnect) => {
             app.memory().refuse(id, app.now.plus(COOL_DOWN));
             if instance.status != Status::NeedsReconnect {
-                app.learn(id, Fact { at: app.now, kind: Kind::Refused }).await?;
+                app.note(app.learn(id, Fact { at: app.now, kind: Kind::Refused }).await);
             }
             return Err(Error::NeedsReconnect);
         }
@@ -80,18 +81,22 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
 
     let by_client_credentials = minted.refresh_token.is_none();
     let token = token(&minted, app.now);
-    let news = if instance.auth == Auth::Custom && by_client_credentials {
+    // KV may not show yet what the redirect stored a moment ago: nobody is called healed who only came too early.
+    let is_new = instance.last_token.is_some_and(|last| app.now.since(last.at) < LOOK_AGAIN);
+    let news = if instance.auth == Auth::Custom && by_client_credentials && !is_new {
         Some(Kind::Healed)
     } else {
         (instance.status == Status::NeedsReconnect).then_some(Kind::Accepted)
     };
-    // The token is good whatever becomes of the notes beside it: they are made again next time.
-    if let Some(kind) = news {
-        app.note(app.learn(id, Fact { at: app.now, kind }).await);
-    }
-    if token.is_long_lived() {
+    // The token is good whatever becomes of the notes beside it. It is not shared with those who would make them again.
+    let noted = match news {
+        Some(kind) => app.learn(id, Fact { at: app.now, kind }).await,
+        None => Ok(()),
+    };
+    if noted.is_ok() && token.is_long_lived() {
         app.note(app.kv().put_access_token(id, &token, app.now).await);
     }
+    app.note(noted);
     // Whoever may have written a token looks once more, in case the app was removed meanwhile.
     if let Err(Error::RemovedInstance) = app.installed(id).await {
         doubt::settle(app, id).await?;
@@ -120,7 +125,8 @@ async fn refresh<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, id: &InstanceId) -
             // Wix documents that it does not change; should it, the new one counts.
             let new = minted.refresh_token.take().filter(|new| !new.same_as(&kept));
             if let Some(new) = &new {
-                app.kv().put_refresh_token(id, new).await?;
+                // The token beside it is good all the same; without this one, client credentials take over.
+                app.note(app.kv().put_refresh_token(id, new).await);
             }
             minted.refresh_token = Some(new.unwrap_or(kept));
             Ok(Some(minted))

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{EXCHANGE, MINT, connected, installed, installed_with};
 use crate::fake::clock::START;
 use crate::fake::jws;
+use crate::fake::kv::Op;
 use crate::fake::wix::Canned;
 use crate::fake::world::{API_KEY, APP_SECRET, Answer, INSTANCE, World};
 
@@ -236,4 +237,28 @@ fn an_answer_that_is_no_token_is_a_502() {
         assert_eq!(world.token(INSTANCE).problem(), (502, "wix_failed".to_owned()), "{body}");
         assert_eq!(world.token(INSTANCE).status, 200, "and the next one is asked for at once");
     }
+}
+
+#[test]
+fn a_refusal_is_told_though_it_could_not_be_noted() {
+    let world = installed();
+    world.fake.wix().always(MINT, Canned::status(404));
+    world.fake.kv().break_where(|op, _| op == Op::Put);
+    assert_eq!(world.token(INSTANCE).problem(), (409, "needs_reconnect".to_owned()));
+    world.fake.kv().mend();
+    world.isolate(&[]).token(INSTANCE);
+    assert_eq!(world.instance(INSTANCE)["status"], "needs_reconnect");
+}
+
+#[test]
+fn a_token_whose_news_could_not_be_noted_is_not_shared_so_that_another_isolate_notes_them() {
+    let world = refused();
+    world.fake.wix().mend();
+    world.fake.clock().pass(60);
+    world.fake.kv().break_where(|op, key| op == Op::Put && !key.starts_with("v1:access:"));
+    assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
+    assert_eq!(world.instance(INSTANCE)["status"], "needs_reconnect");
+    world.fake.kv().mend();
+    assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
 }

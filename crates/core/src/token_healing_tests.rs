@@ -1,12 +1,15 @@
 //! Refresh tokens that change, die, or cannot be opened; and instances that go and come back.
 
+use std::cell::Cell;
+
 use serde_json::json;
 
 use super::{EXCHANGE, MINT, connected, installed};
 use crate::fake::clock::START;
 use crate::fake::jws;
+use crate::fake::kv::Op;
 use crate::fake::wix::{Canned, REFRESH_TOKEN};
-use crate::fake::world::INSTANCE;
+use crate::fake::world::{INSTANCE, World};
 
 #[test]
 fn a_removed_instance_gives_no_token_and_its_secrets_are_gone() {
@@ -124,4 +127,39 @@ fn a_refresh_token_that_cannot_be_opened_heals_too() {
         assert_eq!(isolate.token(INSTANCE).status, 200, "{planted}");
     }
     assert_eq!(world.instance(INSTANCE)["auth"], "custom_healed");
+}
+
+#[test]
+fn a_changed_refresh_token_is_stored_patiently_and_the_token_beside_it_given_out_whatever_comes_of_that() {
+    for (failures, kept) in [(2_u32, true), (3, false)] {
+        let world = connected();
+        let changed = json!({"access_token": "OAUTH2.x", "refresh_token": "OAUTH2.changed"});
+        world.fake.wix().next(EXCHANGE, [Canned::ok(&changed)]);
+        let left = Cell::new(failures);
+        world.fake.kv().break_where(move |op, key| {
+            op == Op::Put && key.starts_with("v1:refresh:") && left.replace(left.get().saturating_sub(1)) > 0
+        });
+        assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.x", "{failures}");
+        world.isolate(&[]).token(INSTANCE);
+        let sent = world.fake.wix().sent()[1].json["refresh_token"].clone();
+        assert_eq!(sent == "OAUTH2.changed", kept, "{failures}: {sent}");
+    }
+}
+
+#[test]
+fn a_refresh_token_that_kv_does_not_show_yet_is_not_called_dead() {
+    let world = World::new();
+    assert_eq!(world.connect().status, 302);
+    let key = format!("v1:refresh:{INSTANCE}");
+    let kept = world.fake.kv().entries()[&key].clone();
+    world.fake.kv().forget(&key);
+    world.fake.clock().pass(30);
+    let elsewhere = world.isolate(&[]);
+    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    assert_eq!(world.instance(INSTANCE)["auth"], "custom");
+    world.fake.kv().plant(&key, &kept.value, None);
+    world.fake.clock().pass(300);
+    world.fake.wix().take_paths();
+    assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
+    assert_eq!(world.fake.wix().take_paths(), [EXCHANGE]);
 }
