@@ -180,7 +180,7 @@ fn an_event_that_was_sent_and_not_noted_is_noted_later_and_not_sent_again_by_the
     world.fake.clock().pass(300);
     world.fake.kv().break_where(|op, key| op == Op::Put && !key.starts_with("v1:todo:"));
     world.cron();
-    assert_eq!((events(&world), todos(&world).len()), (1, 1));
+    assert!(events(&world) == 1 && !todos(&world).is_empty());
     assert!(world.instance(INSTANCE).get("configured_at").is_none());
     world.fake.kv().mend();
     hours(&world, 1);

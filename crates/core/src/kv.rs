@@ -17,7 +17,7 @@ mod todo;
 
 use std::time::Duration;
 
-use futures::future::{Either, select, try_join, try_join_all};
+use futures::future::{Either, join, join_all, select};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -102,7 +102,8 @@ impl<'a, P: Platform> Kv<'a, P> {
             let options = KvOptions { ttl: write.ttl, metadata: write.metadata.as_deref() };
             self.platform.kv_put(&write.key, &write.value, options)
         });
-        self.within(try_join_all(puts)).await.map(|_| ())
+        // All of them come to their end, also where one fails: the runtime would cut the others off with the answer.
+        self.within(async { join_all(puts).await.into_iter().collect::<Result<(), _>>() }).await
     }
 
     /// The refresh token. One that does not open is as good as none: client credentials take over.
@@ -142,7 +143,8 @@ impl<'a, P: Platform> Kv<'a, P> {
     pub async fn erase_tokens(&self, id: &InstanceId) -> Result<(), Error> {
         let (refresh, access) = (refresh_key(id), access_key(id));
         self.within(async {
-            try_join(self.platform.kv_delete(&refresh), self.platform.kv_delete(&access)).await.map(|_| ())
+            let (refresh, access) = join(self.platform.kv_delete(&refresh), self.platform.kv_delete(&access)).await;
+            refresh.and(access)
         })
         .await
     }

@@ -9,6 +9,23 @@ use crate::fake::kv::Op;
 use crate::fake::world::{INSTANCE, World};
 
 #[test]
+fn what_can_be_stored_beside_what_fails_is_stored() {
+    let world = World::new();
+    world.fake.kv().delay_where(|op, key| if op == Op::Put && !key.starts_with("v1:fact:") { 50 } else { 0 });
+    world.fake.kv().break_where(|op, key| op == Op::Put && key.starts_with("v1:fact:"));
+    assert_eq!(world.webhook(installed(INSTANCE, START)).status, 503);
+    assert_eq!(world.fake.kv().keys("v1:").len(), 2, "row and todo");
+
+    let world = World::new();
+    world.connect();
+    world.fake.kv().delay_where(|op, key| if op == Op::Delete && key.starts_with("v1:refresh:") { 50 } else { 0 });
+    world.fake.kv().break_where(|op, key| op == Op::Delete && key.starts_with("v1:access:"));
+    world.fake.clock().pass(5);
+    assert_eq!(world.webhook(removed(INSTANCE, world.now())).status, 503);
+    assert!(world.fake.kv().keys("v1:refresh:").is_empty());
+}
+
+#[test]
 fn a_message_that_comes_twice_writes_nothing_the_second_time() {
     for message in [
         installed(INSTANCE, START),
