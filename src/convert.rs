@@ -3,11 +3,14 @@
 use http::Method;
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
-use web_sys::{Headers, ReadableStream, Response, ResponseInit};
+use web_sys::{ReadableStream, Response};
 use wix_edge_core::config::{Binding, Config, Fault};
 use wix_edge_core::reply::Reply;
 use wix_edge_core::request::Request;
 use worker::{Env, Error};
+
+use crate::body::Inbound;
+use crate::glue;
 
 /// The configuration, from the environment's bindings.
 pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
@@ -24,25 +27,43 @@ pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
 }
 
 /// A request, with headers and body left where they are.
-pub fn request(request: web_sys::Request) -> worker::Result<Request<web_sys::Request>> {
+pub fn request(request: web_sys::Request) -> worker::Result<Request<Inbound>> {
     let method =
         Method::from_bytes(request.method().as_bytes()).map_err(|error| Error::RustError(error.to_string()))?;
-    Ok(Request::new(method, &request.url(), request)?)
+    let url = request.url();
+    Ok(Request::new(method, &url, Inbound::new(request))?)
 }
 
 /// A response; `stream` in place of the reply's own body.
 pub fn response(reply: &Reply, stream: Option<&ReadableStream>) -> worker::Result<Response> {
-    let headers = Headers::new()?;
-    for (name, value) in &reply.headers {
-        headers.append(name, value)?;
-    }
-    let init = ResponseInit::new();
-    init.set_status(reply.status.as_u16());
-    init.set_headers(&headers);
+    let headers = lines(reply.headers.iter().map(|(name, value)| (*name, value.as_str())))
+        .ok_or_else(|| Error::RustError("a header has a line break".to_owned()))?;
+    let status = reply.status.as_u16();
     // The runtime refuses a body, even an empty one, where HTTP has none.
-    if let Some(stream) = stream.filter(|_| !matches!(reply.status.as_u16(), 204 | 205 | 304)) {
-        return Ok(Response::new_with_opt_readable_stream_and_init(Some(stream), &init)?);
+    let stream = stream.filter(|_| !matches!(status, 204 | 205 | 304));
+    let text = (!reply.body.is_empty()).then_some(reply.body.as_str());
+    Ok(glue::respond(status, &headers, text, stream)?)
+}
+
+/// Names and values for `glue.js`, a line each; nothing where a line break would make a header of its own.
+pub fn lines<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let mut lines = String::new();
+    for (name, value) in headers {
+        if value.contains(['\n', '\r']) {
+            return None;
+        }
+        lines.extend([name, "\n", value, "\n"]);
     }
-    let body = (!reply.body.is_empty()).then_some(reply.body.as_str());
-    Ok(Response::new_with_opt_str_and_init(body, &init)?)
+    Some(lines)
+}
+
+/// The headers that were found, of those that were asked for: what `glue.js` gives as lines of a number and a value.
+pub fn found(lines: &str, names: &[&'static str]) -> Vec<(&'static str, String)> {
+    let mut lines = lines.split('\n');
+    let mut found = Vec::new();
+    while let (Some(number), Some(value)) = (lines.next(), lines.next()) {
+        let name = number.parse::<usize>().ok().and_then(|number| names.get(number));
+        found.extend(name.map(|name| (*name, value.to_owned())));
+    }
+    found
 }

@@ -3,13 +3,18 @@
 mod body;
 mod convert;
 mod crypto;
+mod glue;
 mod platform;
+mod random;
+mod start;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wix_edge_core::Shared;
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_error, event};
 
 use crate::platform::Edge;
 
@@ -22,20 +27,33 @@ fn shared(env: &Env) -> Rc<Shared> {
     SHARED.with(|shared| Rc::clone(shared.get_or_init(|| Rc::new(Shared::new(convert::config(env))))))
 }
 
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+/// The entry, as worker-build's shim calls it. `#[event(fetch)]` would begin each request in a microtask of its own.
+#[wasm_bindgen]
+pub fn fetch(request: web_sys::Request, env: Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
+    start::start(async move {
+        let answered = answer(request, env, Context::new(context)).await;
+        let answered = answered.or_else(|error| {
+            console_error!("{error}");
+            glue::respond(500, "", Some("INTERNAL SERVER ERROR"), None)
+        });
+        answered.map(JsValue::from)
+    })
+}
+
+async fn answer(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let shared = shared(&env);
-    // Another handle to the same request: `request.clone()` would be JavaScript's, which copies the body.
-    let inbound = convert::request(Clone::clone(&request))?;
-    let answered = wix_edge_core::handle(Edge::new(&env), &shared, inbound).await;
+    let inbound = convert::request(request)?;
+    let unread = inbound.inbound.clone();
+    let answered = wix_edge_core::handle(Edge::new(env), &shared, inbound).await;
     if let Some(follow_up) = answered.follow_up {
         context.wait_until(follow_up.run());
     }
-    body::drain(request).await;
+    unread.drain().await;
     convert::response(&answered.reply, answered.stream.flatten().as_ref())
 }
 
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    wix_edge_core::scheduled(Edge::new(&env), &shared(&env)).await;
+    let shared = shared(&env);
+    wix_edge_core::scheduled(Edge::new(env), &shared).await;
 }

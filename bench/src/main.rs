@@ -51,6 +51,9 @@ struct Options {
     /// Only the cases whose names begin so, with those that they stand beside
     #[arg(long)]
     only: Option<String>,
+    /// Nothing but so many mixed requests to one Worker: what one costs and what the process holds, as time passes
+    #[arg(long)]
+    uptime: Option<usize>,
     /// Writes what was measured to a file
     #[arg(long)]
     json: Option<PathBuf>,
@@ -77,6 +80,9 @@ fn run(options: &Options) -> Result<()> {
     let root = options.root.canonicalize()?;
     let build = options.build.clone().unwrap_or_else(|| root.join("build"));
     let stage = Stage::new(&root, &build)?;
+    if let Some(count) = options.uptime {
+        return growth::uptime(&stage, count).map(|_| ());
+    }
     stage.seed(1);
     let mut report = Report { machine: machine(), ..Report::default() };
 

@@ -18,6 +18,9 @@ pub struct Options {
     /// Only the cases whose names begin so, with those that they stand beside
     #[arg(long)]
     only: Option<String>,
+    /// Nothing but so many mixed requests to one Worker: what one costs and what the process holds, as time passes
+    #[arg(long)]
+    uptime: Option<usize>,
     /// Writes what was measured to a file; bench/results/accepted.json is what --check compares with
     #[arg(long)]
     json: Option<PathBuf>,
@@ -40,6 +43,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     if let Some(only) = &options.only {
         bench.arg("--only").arg(only);
+    }
+    if let Some(count) = options.uptime {
+        bench.arg("--uptime").arg(count.to_string());
     }
     if let Some(file) = &options.json {
         bench.arg("--json").arg(file);

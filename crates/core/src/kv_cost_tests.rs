@@ -29,6 +29,26 @@ fn an_installation() {
 }
 
 #[test]
+fn events_that_change_nothing() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    world.fake.kv().take_counts();
+    let event = || world.webhook(jws::event("Whatever", INSTANCE, &json!({}), START));
+    event();
+    assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0]);
+    world.fake.clock().pass(299);
+    event();
+    assert_eq!(world.fake.kv().take_counts(), [0; 4], "within five minutes nothing is looked up");
+    world.fake.clock().pass(1);
+    event();
+    assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0], "and then it is");
+    world.webhook(jws::removed(INSTANCE, world.now()));
+    world.fake.kv().take_counts();
+    event();
+    assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0], "what is removed is not taken to be there");
+}
+
+#[test]
 fn a_day_of_tokens_of_hours() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));

@@ -78,6 +78,8 @@ pub struct Memory {
     refused: Remembered<InstanceId, Timestamp>,
     /// Until when no new token is made because of a 401: the last one was made in vain.
     in_vain: Remembered<InstanceId, Timestamp>,
+    /// Until when an instance is taken to be there, without a look at its row.
+    there: Remembered<InstanceId, Timestamp>,
 }
 
 impl Memory {
@@ -85,6 +87,7 @@ impl Memory {
     pub fn forget(&self, id: &InstanceId) {
         self.tokens.forget(id);
         self.finished.forget(id);
+        self.there.0.borrow_mut().pop(id);
     }
 
     /// Remembers what a code was exchanged for, and when.
@@ -112,6 +115,17 @@ impl Memory {
     #[must_use]
     pub fn is_refused(&self, id: &InstanceId, now: Timestamp) -> bool {
         self.refused.0.borrow_mut().get(id).is_some_and(|until| now < *until)
+    }
+
+    /// Remembers that an instance was there a moment ago.
+    pub fn remember(&self, id: &InstanceId, until: Timestamp) {
+        self.there.0.borrow_mut().put(id.clone(), until);
+    }
+
+    /// Whether it was.
+    #[must_use]
+    pub fn is_there(&self, id: &InstanceId, now: Timestamp) -> bool {
+        self.there.0.borrow_mut().get(id).is_some_and(|until| now < *until)
     }
 
     /// Remembers that Wix took a new token no more than the one before it.

@@ -29,6 +29,10 @@ pub trait Platform {
 
     /// One header of the inbound request. Several of one name come joined with `, ` (for `cookie`, `; `).
     fn header(&self, inbound: &Self::Inbound, name: &'static str) -> Option<String>;
+    /// Those of several that it has.
+    fn headers(&self, inbound: &Self::Inbound, names: &[&'static str]) -> Vec<(&'static str, String)> {
+        names.iter().filter_map(|name| Some((*name, self.header(inbound, name)?))).collect()
+    }
     /// The inbound body, read to its end unless it is longer than `limit` bytes.
     async fn body(&self, inbound: Self::Inbound, limit: usize) -> Result<Vec<u8>, BodyError>;
 

@@ -88,8 +88,7 @@ pub async fn proxy<P: Platform>(
     request: Request<P::Inbound>,
 ) -> Result<Outcome<P::Stream>, Error> {
     let target = Target::of(app.config(), &request)?;
-    let header = |name| Some((name, app.platform.header(&request.inbound, name)?));
-    let headers = TO_WIX.into_iter().filter_map(header).collect();
+    let headers = app.platform.headers(&request.inbound, &TO_WIX);
     let method = request.method.clone();
     let body = take_body(app, request).await?;
     let call = Call { method, target, headers, body };

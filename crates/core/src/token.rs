@@ -16,9 +16,9 @@ use crate::wix::{Minted, Wix, WixError};
 
 /// How long Wix is left alone after it refused for good, in seconds.
 const COOL_DOWN: u64 = 30;
-/// How long a remembered token is given out before the instance is looked at again, in seconds: a removal may have been
-/// received by another isolate.
-const CHECK_AGAIN: u64 = 300;
+/// How long what is remembered of an instance counts before its row is looked at again, in seconds: a removal may have
+/// been received by another isolate.
+pub const CHECK_AGAIN: u64 = 300;
 
 /// A token with more life than its margin; with `force`, one that Wix makes now.
 pub async fn fresh<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Result<Token, Error> {

@@ -16,6 +16,7 @@ use crate::reply::Reply;
 use crate::request::Request;
 use crate::task::{Outcome, Task};
 use crate::time::Timestamp;
+use crate::token::CHECK_AGAIN;
 
 /// The largest body taken, in bytes.
 pub const LIMIT: usize = 256 * 1024;
@@ -113,10 +114,18 @@ async fn store<P: Platform>(
 /// An event of a type that changes nothing here. Its signature still proves that the instance exists, so one whose
 /// installation was never heard of is noted, and so is one that contradicts a removal.
 async fn meet<P: Platform>(app: &App<P>, id: &InstanceId, at: Timestamp) -> Result<Outcome<P::Stream>, Error> {
+    if app.memory().is_there(id, app.now) {
+        return Ok(accepted(app, "event_accepted"));
+    }
     match app.kv().instance(id).await? {
-        Some(Instance { removed_at: Some(removed), .. }) if at.since(removed) > SKEW => {}
-        Some(_) => return Ok(accepted(app, "event_accepted")),
-        None => {}
+        Some(Instance { removed_at: None, .. }) => {
+            app.memory().remember(id, app.now.plus(CHECK_AGAIN));
+            return Ok(accepted(app, "event_accepted"));
+        }
+        Some(Instance { removed_at: Some(removed), .. }) if at.since(removed) <= SKEW => {
+            return Ok(accepted(app, "event_accepted"));
+        }
+        _ => {}
     }
     store(app, id, at, Kind::Seen).await
 }

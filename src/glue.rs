@@ -1,0 +1,62 @@
+//! `glue.js`: what of the runtime is asked for in one call instead of many.
+
+use js_sys::{JsString, Promise};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::{CryptoKey, ReadableStream, Request, Response};
+
+type Result<T> = std::result::Result<T, JsValue>;
+
+#[wasm_bindgen(module = "/src/glue.js")]
+extern "C" {
+    /// A KV namespace.
+    #[derive(Clone)]
+    pub type Kv;
+    #[wasm_bindgen(method, catch)]
+    pub fn get(this: &Kv, key: &str) -> Result<Promise>;
+    #[wasm_bindgen(method, catch)]
+    pub fn delete(this: &Kv, key: &str) -> Result<Promise>;
+    #[wasm_bindgen(catch)]
+    pub fn put(kv: &Kv, key: &str, value: &str, ttl: Option<f64>, metadata: Option<&str>) -> Result<Promise>;
+    /// A text of lines: name and metadata of each key; before them the cursor.
+    pub fn list(kv: &Kv, prefix: &str, cursor: Option<&str>, limit: u16) -> Promise<JsString>;
+
+    #[wasm_bindgen(catch)]
+    pub fn respond(status: u16, headers: &str, text: Option<&str>, stream: Option<&ReadableStream>)
+    -> Result<Response>;
+    pub fn header(request: &Request, name: &str) -> Option<String>;
+    /// Lines of a name's number and a value.
+    pub fn headers(of: &JsValue, names: &str) -> String;
+
+    /// Bytes; undefined of too many.
+    pub fn read(request: &Request, limit: u32, drain: u32) -> Promise;
+    /// Bytes, or a request.
+    #[wasm_bindgen(js_name = readShort)]
+    pub fn read_short(request: &Request, limit: u32) -> Promise;
+    #[wasm_bindgen(js_name = isUnread)]
+    pub fn is_unread(request: &Request) -> bool;
+
+    /// Status, lines of headers, bytes; undefined when the time is over.
+    pub fn ask(
+        url: &str,
+        method: &str,
+        headers: &str,
+        body: Option<&str>,
+        millis: u32,
+        names: &str,
+        limit: u32,
+    ) -> Promise;
+    /// A response; undefined when the time is over.
+    pub fn exchange(url: &str, method: &str, headers: &str, body: &JsValue, millis: u32) -> Promise;
+
+    #[wasm_bindgen(catch, js_name = importRs256)]
+    pub fn import_rs256(spki: &[u8]) -> Result<Promise>;
+    #[wasm_bindgen(catch, js_name = verifyRs256)]
+    pub fn verify_rs256(key: &CryptoKey, signature: &[u8], message: &[u8]) -> Result<Promise>;
+    #[wasm_bindgen(catch, js_name = importAes)]
+    pub fn import_aes(key: &[u8]) -> Result<Promise>;
+    #[wasm_bindgen(catch)]
+    pub fn seal(key: &CryptoKey, nonce: &[u8], associated: &[u8], plain: &[u8]) -> Result<Promise>;
+    /// An array buffer; undefined where the runtime refuses.
+    pub fn open(key: &CryptoKey, nonce: &[u8], associated: &[u8], cipher: &[u8]) -> Promise;
+}
