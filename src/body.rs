@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Request;
 use wix_edge_core::platform::{BodyError, Short};
@@ -51,8 +51,12 @@ impl Inbound {
 }
 
 async fn read(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
-    let read = glue::read(request, u32::try_from(limit).unwrap_or(u32::MAX), DRAIN_LIMIT).await;
-    bytes(&read.map_err(|_| BodyError::Broken)?).ok_or(BodyError::TooLarge)
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let mut read = glue::read(request, limit, DRAIN_LIMIT).map_err(|_| BodyError::Broken)?;
+    if let Some(promise) = read.dyn_ref::<Promise>() {
+        read = promise.clone().await.map_err(|_| BodyError::Broken)?;
+    }
+    bytes(&read).ok_or(BodyError::TooLarge)
 }
 
 /// What was read.

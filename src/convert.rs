@@ -1,5 +1,7 @@
 //! The runtime's types, into the core's and back.
 
+use std::borrow::Cow;
+
 use http::Method;
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
@@ -36,13 +38,18 @@ pub fn request(request: web_sys::Request) -> worker::Result<Request<Inbound>> {
 
 /// A response; `stream` in place of the reply's own body.
 pub fn response(reply: &Reply, stream: Option<&ReadableStream>) -> worker::Result<Response> {
-    let headers = lines(reply.headers.iter().map(|(name, value)| (*name, value.as_str())))
-        .ok_or_else(|| Error::RustError("a header has a line break".to_owned()))?;
+    let lines_of = |constant: bool| {
+        let headers = reply.headers.iter().filter(|(_, value)| matches!(value, Cow::Borrowed(_)) == constant);
+        lines(headers.map(|(name, value)| (*name, value.as_ref())))
+    };
+    let (Some(constant), Some(varying)) = (lines_of(true), lines_of(false)) else {
+        return Err(Error::RustError("a header has a line break".to_owned()));
+    };
     let status = reply.status.as_u16();
     // The runtime refuses a body, even an empty one, where HTTP has none.
     let stream = stream.filter(|_| !matches!(status, 204 | 205 | 304));
     let text = (!reply.body.is_empty()).then_some(reply.body.as_str());
-    Ok(glue::respond(status, &headers, text, stream)?)
+    Ok(glue::respond(status, &constant, &varying, text, stream)?)
 }
 
 /// Names and values for `glue.js`, a line each; nothing where a line break would make a header of its own.

@@ -9,9 +9,19 @@ function pairs(lines) {
   return pairs;
 }
 
-/** A response; a stream comes before a text. */
-export function respond(status, headers, text, stream) {
-  return new Response(stream ?? text, { status, headers: pairs(headers) });
+/** Headers that never change, by their lines. There are as many as the code has kinds of answers. */
+const kept = new Map();
+
+/** A response; a stream comes before a text. To copy headers costs the runtime far less than to make them. */
+export function respond(status, constant, varying, text, stream) {
+  let headers = kept.get(constant);
+  if (headers === undefined) {
+    headers = new Headers(pairs(constant));
+    kept.set(constant, headers);
+  }
+  headers = new Headers(headers);
+  for (const [name, value] of pairs(varying)) headers.append(name, value);
+  return new Response(stream ?? text, { status, headers });
 }
 
 export function header(request, name) {
@@ -59,11 +69,12 @@ async function collect(stream, limit, drain) {
   return bytes;
 }
 
-/** An inbound body; undefined if it is too long. */
-export async function read(request, limit, drain) {
+/** An inbound body, or a promise of it; undefined if it is too long. */
+export function read(request, limit, drain) {
   // The runtime holds the sender to the length it names, so that the body can be had in one piece.
   const length = request.headers.get("content-length");
-  if (length !== null && Number(length) <= limit) return new Uint8Array(await request.arrayBuffer());
+  if (length === "0" || (length === null && request.body === null)) return new Uint8Array();
+  if (length !== null && Number(length) <= limit) return request.bytes();
   return request.body === null ? new Uint8Array() : collect(request.body, limit, drain);
 }
 

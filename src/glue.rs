@@ -22,14 +22,20 @@ extern "C" {
     pub fn list(kv: &Kv, prefix: &str, cursor: Option<&str>, limit: u16) -> Promise<JsString>;
 
     #[wasm_bindgen(catch)]
-    pub fn respond(status: u16, headers: &str, text: Option<&str>, stream: Option<&ReadableStream>)
-    -> Result<Response>;
+    pub fn respond(
+        status: u16,
+        constant: &str,
+        varying: &str,
+        text: Option<&str>,
+        stream: Option<&ReadableStream>,
+    ) -> Result<Response>;
     pub fn header(request: &Request, name: &str) -> Option<String>;
     /// Lines of a name's number and a value.
     pub fn headers(of: &JsValue, names: &str) -> String;
 
-    /// Bytes; undefined of too many.
-    pub fn read(request: &Request, limit: u32, drain: u32) -> Promise;
+    /// Bytes, or a promise of them; undefined of too many.
+    #[wasm_bindgen(catch)]
+    pub fn read(request: &Request, limit: u32, drain: u32) -> Result<JsValue>;
     /// Bytes, or a request.
     #[wasm_bindgen(js_name = readShort)]
     pub fn read_short(request: &Request, limit: u32) -> Promise;

@@ -27,14 +27,14 @@ fn shared(env: &Env) -> Rc<Shared> {
     SHARED.with(|shared| Rc::clone(shared.get_or_init(|| Rc::new(Shared::new(convert::config(env))))))
 }
 
-/// The entry, as worker-build's shim calls it. `#[event(fetch)]` would begin each request in a microtask of its own.
+/// A response, or a promise of one. `#[event(fetch)]` would begin each request in a microtask of its own.
 #[wasm_bindgen]
 pub fn fetch(request: web_sys::Request, env: Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
     start::start(async move {
         let answered = answer(request, env, Context::new(context)).await;
         let answered = answered.or_else(|error| {
             console_error!("{error}");
-            glue::respond(500, "", Some("INTERNAL SERVER ERROR"), None)
+            glue::respond(500, "", "", Some("INTERNAL SERVER ERROR"), None)
         });
         answered.map(JsValue::from)
     })

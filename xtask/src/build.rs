@@ -1,7 +1,10 @@
 //! `cargo xtask build`: the Worker, as wrangler takes it, in `build/`.
 //!
 //! wrangler runs this at its own start and at each change of the sources, so a run with nothing to do has to be quick
-//! and must not touch `build/`: cargo is asked first, and worker-build only if another wasm came of it.
+//! and must not touch `build/`: cargo is asked first, and the rest is done only if another wasm came of it.
+//!
+//! The steps are those of worker-build, with an entry of our own (`src/entry.js`) in the place of its general one, which
+//! puts several proxies before each request.
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +23,9 @@ use crate::workspace::Workspace;
 
 /// Makes wrangler's own builds during `cargo xtask dev` quick ones too.
 pub const DEV_VARIABLE: &str = "XTASK_DEV_BUILD";
+
+/// What the runtime calls.
+const ENTRY: &str = "src/entry.js";
 
 /// What the release wasm may have when gzipped, in bytes.
 const GZIP_LIMIT: usize = 250_000;
@@ -84,32 +90,66 @@ pub fn build(workspace: &Workspace, tools: &Tools, profile: Profile) -> Result<(
         fs::remove_file(&stamp)?;
     }
 
-    let mut worker_build = process::for_wasm(&tools.worker_build);
+    let staging = folder.join("bindgen");
+    bind(workspace, tools, &wasm, &staging)?;
     match profile {
-        Profile::Release => worker_build.arg("--release"),
-        Profile::Dev => worker_build.args(["--dev", "--no-opt"]),
-    };
-    worker_build
-        .current_dir(&workspace.root)
-        .env("WASM_BINDGEN_BIN", &tools.wasm_bindgen)
-        .env("WASM_OPT_BIN", workspace.npm_bin("wasm-opt"))
-        .env("ESBUILD_BIN", workspace.npm_bin("esbuild"))
-        // A request is finished even if whoever asked goes away: an install half stored helps nobody.
-        .env("RUN_TO_COMPLETION", "1");
-    process::with_node(workspace, &mut worker_build)?;
-    process::run(&mut worker_build)?;
-
-    if profile == Profile::Release {
-        // Names are a seventh of the compressed size. The copy that has them is for profiles and for reading stacks.
-        let built = out.join("index_bg.wasm");
-        let module = fs::read(&built)?;
-        fs::write(&named, &module)?;
-        fs::write(&built, wasm::without_names(&module)?)?;
+        Profile::Release => optimise(workspace, &staging.join("index_bg.wasm"), &named)?,
+        Profile::Dev => fs::copy(staging.join("index_bg.wasm"), &named).map(|_| ())?,
     }
+    fs::create_dir_all(&out)?;
+    bundle(workspace, &staging, &out.join("index.js"))?;
+    let module = fs::read(&named)?;
+    // Names are a seventh of the compressed size. The copy that has them is for profiles and for reading stacks.
+    let module = if profile == Profile::Release { wasm::without_names(&module)? } else { module };
+    fs::write(out.join("index_bg.wasm"), module)?;
 
     fs::write(&stamp, &key).with_context(|| format!("{} cannot be written", stamp.display()))?;
     println!("==> build/ made in {:.1} s", start.elapsed().as_secs_f64());
     if profile == Profile::Release { report(&out).map(|_| ()) } else { Ok(()) }
+}
+
+/// wasm and JavaScript get to know each other.
+fn bind(workspace: &Workspace, tools: &Tools, wasm: &Path, staging: &Path) -> Result<()> {
+    if staging.exists() {
+        fs::remove_dir_all(staging)?;
+    }
+    let mut bindgen = process::for_wasm(&tools.wasm_bindgen);
+    bindgen.arg(wasm).arg("--out-dir").arg(staging).args(["--out-name", "index", "--no-typescript"]);
+    // A wasm instance that trapped can be replaced, and is known to have trapped: `src/entry.js` replaces it.
+    bindgen.args(["--target", "module", "--experimental-reset-state-function", "--force-enable-abort-handler"]);
+    process::run(&mut bindgen)?;
+    let index = staging.join("index.js");
+    // A source phase import, which the runtime's modules of wasm are without the word.
+    fs::write(&index, fs::read_to_string(&index)?.replace("import source ", "import "))?;
+    fs::copy(workspace.root.join(ENTRY), staging.join("entry.js"))?;
+    Ok(())
+}
+
+/// Makes the wasm smaller and faster. Its features are named, so that binaryen uses no newer one than the runtime has.
+fn optimise(workspace: &Workspace, wasm: &Path, optimised: &Path) -> Result<()> {
+    const FEATURES: [&str; 7] = [
+        "--enable-mutable-globals",
+        "--enable-sign-ext",
+        "--enable-nontrapping-float-to-int",
+        "--enable-bulk-memory",
+        "--enable-multivalue",
+        "--enable-reference-types",
+        "--enable-exception-handling",
+    ];
+    let mut opt = process::for_wasm(workspace.npm_bin("wasm-opt"));
+    opt.arg(wasm).arg("-o").arg(optimised).args(["-O", "--debuginfo"]).args(FEATURES);
+    process::with_node(workspace, &mut opt)?;
+    process::run(&mut opt)
+}
+
+/// One module of all the JavaScript.
+fn bundle(workspace: &Workspace, staging: &Path, index: &Path) -> Result<()> {
+    let mut esbuild = process::for_wasm(workspace.npm_bin("esbuild"));
+    esbuild.arg("./entry.js").args(["--bundle", "--format=esm", "--minify", "--log-level=warning"]);
+    esbuild.args(["--external:./index_bg.wasm", "--external:cloudflare:*"]);
+    esbuild.arg(format!("--outfile={}", index.display())).current_dir(staging);
+    process::with_node(workspace, &mut esbuild)?;
+    process::run(&mut esbuild)
 }
 
 /// Fails if the release wasm in `build/` has become too large.
@@ -126,7 +166,7 @@ pub fn check_size(workspace: &Workspace) -> Result<()> {
 /// What `build/` depends on: the wasm, and everything that works on it.
 fn key(workspace: &Workspace, tools: &Tools, wasm: &Path, profile: Profile) -> Result<String> {
     let mut hash = Sha256::new();
-    for path in [wasm, &workspace.root.join("package-lock.json")] {
+    for path in [wasm, &workspace.root.join(ENTRY), &workspace.root.join("package-lock.json")] {
         let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
         hash.update(Sha256::digest(&bytes));
     }

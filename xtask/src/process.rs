@@ -27,7 +27,7 @@ pub fn for_wasm(program: impl AsRef<OsStr>) -> Command {
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
         command.env_remove(name);
     }
-    // worker-build sets this for its own `cargo build`; the same everywhere keeps the artefacts the same.
+    // As worker-build sets it: futures and promises are js-sys's.
     command.env("WASM_BINDGEN_USE_JS_SYS", "1");
     command
 }

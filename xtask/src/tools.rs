@@ -1,7 +1,4 @@
-//! The tools written in Rust: the wasm target, worker-build, and the wasm-bindgen that fits the one in `Cargo.lock`.
-//!
-//! worker-build would fetch wasm-bindgen, esbuild and wasm-opt from GitHub and npm at its first run. Here all three come
-//! from where everything else comes from, in versions that the lock files name.
+//! The tools written in Rust: the wasm target, and the wasm-bindgen that fits the one in `Cargo.lock`.
 
 use std::env;
 use std::ffi::OsString;
@@ -21,11 +18,9 @@ const CARGO_FUZZ: &str = "0.13.2";
 /// The tools as they are used: found, and of the right version.
 #[derive(Debug)]
 pub struct Tools {
-    /// The path of worker-build.
-    pub worker_build: PathBuf,
     /// The path of wasm-bindgen.
     pub wasm_bindgen: PathBuf,
-    /// Changes when one of the two does.
+    /// Changes when it does.
     pub versions: String,
 }
 
@@ -54,21 +49,19 @@ pub fn ensure_lints() -> Result<()> {
     process::run(Command::new("rustup").args(["component", "add", "rustfmt", "clippy"]))
 }
 
-/// Installs worker-build and wasm-bindgen where they are missing or of another version.
+/// Installs wasm-bindgen where it is missing or of another version.
 pub fn ensure(workspace: &Workspace) -> Result<Tools> {
-    let worker = Tool { name: "worker-build", package: "worker-build", version: workspace.locked_version("worker")? };
     let bindgen =
         Tool { name: "wasm-bindgen", package: "wasm-bindgen-cli", version: workspace.locked_version("wasm-bindgen")? };
 
-    let worker_build = worker.ensure(workspace)?;
     let wasm_bindgen = bindgen.ensure(workspace)?;
-    // What the two have in common is compiled once; afterwards it is of no more use.
+    // What it was compiled from is of no more use.
     let build = build_folder(workspace);
     if build.exists() {
         fs::remove_dir_all(build)?;
     }
-    let versions = format!("worker-build {}, wasm-bindgen {}", worker.version, bindgen.version);
-    Ok(Tools { worker_build, wasm_bindgen, versions })
+    let versions = format!("wasm-bindgen {}", bindgen.version);
+    Ok(Tools { wasm_bindgen, versions })
 }
 
 /// Installs cargo-fuzz where it is missing, and says what to do where there is no nightly compiler.
@@ -111,19 +104,16 @@ impl Tool {
         Ok(own)
     }
 
-    /// `worker-build --version` writes the version alone, `wasm-bindgen --version` its name before it.
+    /// `--version` writes the version, with the tool's name before it or alone.
     fn is(&self, program: &Path) -> bool {
         program.is_file()
             && process::version(program).is_some_and(|line| line.split_whitespace().next_back() == Some(&self.version))
     }
 
-    /// Without optimisation: on two cores the two tools are there in 2 to 2.5 minutes instead of 6.5, and wasm-bindgen
-    /// takes 0.3 s more for a release build and 1.2 s more for a `--dev` one. Not `--locked`: the lock file in a
+    /// Without optimisation: it is there in a minute instead of three, and takes 0.3 s more for a release build and 1.2 s
+    /// more for a `--dev` one. Not `--locked`: the lock file in a
     /// published package may name versions that were withdrawn since, and the tool's own version is what counts.
     fn install(&self, workspace: &Workspace) -> Result<()> {
-        if self.name == "worker-build" {
-            check_openssl()?;
-        }
         println!("==> cargo install {} {} (a minute or two, once)", self.package, self.version);
         let start = Instant::now();
         let mut cargo = process::cargo();
@@ -154,20 +144,4 @@ fn with_own_tools(workspace: &Workspace) -> Result<OsString> {
 
 fn build_folder(workspace: &Workspace) -> PathBuf {
     workspace.tools().join("build")
-}
-
-/// worker-build links OpenSSL on Linux. Said now, not after a minute of compiling.
-fn check_openssl() -> Result<()> {
-    let pointed_at = ["OPENSSL_DIR", "OPENSSL_LIB_DIR"].iter().any(|name| env::var_os(name).is_some());
-    if !cfg!(target_os = "linux") || pointed_at {
-        return Ok(());
-    }
-    if process::succeeds(Command::new("pkg-config").args(["--exists", "openssl"])) {
-        return Ok(());
-    }
-    bail!(
-        "worker-build needs pkg-config and OpenSSL's development files.\n\
-         Debian, Ubuntu: sudo apt-get install pkg-config libssl-dev\n\
-         Fedora: sudo dnf install pkgconf-pkg-config openssl-devel"
-    )
 }

@@ -177,8 +177,8 @@ fn reply<I, S>(call: &Call<I>, id: &InstanceId, answer: Exchanged<S>) -> Result<
     let status = StatusCode::from_u16(answer.status).ok().filter(|status| (200..600).contains(&status.as_u16()));
     let status = status.ok_or_else(|| Error::WixFailed("Wix answered with no status of HTTP's".to_owned()))?;
     let headers = answer.headers.into_iter().filter_map(|(name, value)| match name {
-        "location" => Some((name, call.target.location(id, &value)?)),
-        _ => Some((name, value)),
+        "location" => Some((name, call.target.location(id, &value)?.into())),
+        _ => Some((name, value.into())),
     });
     let reply = Reply { status, headers: headers.collect(), body: String::new() };
     Ok(Outcome { reply, task: None, stream: Some(answer.body) })

@@ -1,5 +1,7 @@
 //! What goes back: one place where results and errors become responses, for a browser, for Wix, or for a program.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use serde::Serialize;
 
@@ -11,8 +13,8 @@ use crate::page;
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
-    /// Headers, in order.
-    pub headers: Vec<(&'static str, String)>,
+    /// Headers. Borrowed is what every answer of the kind has, so that the platform may keep it.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// The body. It may hold a token, so a reply has no `Debug`.
     pub body: String,
 }
@@ -47,27 +49,28 @@ impl Reply {
     #[must_use]
     pub fn page(status: StatusCode, page: page::Page) -> Self {
         let mut reply = Self::with_body(status, "text/html; charset=utf-8", page.html);
-        reply.headers.push(("content-security-policy", page.policy));
+        reply.headers.push(("content-security-policy", page.policy.into()));
         reply
     }
 
     /// Sends the browser on.
     #[must_use]
     pub fn redirect(location: String) -> Self {
-        let mut reply = Self { status: StatusCode::FOUND, headers: vec![("location", location)], body: String::new() };
-        reply.headers.push(("content-security-policy", page::NOTHING.to_owned()));
+        let mut reply =
+            Self { status: StatusCode::FOUND, headers: vec![("location", location.into())], body: String::new() };
+        reply.headers.push(("content-security-policy", page::NOTHING.into()));
         reply
     }
 
     /// Adds a header.
     #[must_use]
-    pub fn with_header(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
+    pub fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 
-    fn with_body(status: StatusCode, content_type: &str, body: String) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], body }
+    fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        Self { status, headers: vec![("content-type", content_type.into())], body }
     }
 
     /// An error, told to whoever asked.
@@ -78,14 +81,14 @@ impl Reply {
             Audience::Browser => Self::page(notice.status, page::error(&notice, request_id)),
             Audience::Machine => Self::json(notice.status, &Problem::new(&notice, request_id)),
             Audience::Api => Self {
-                headers: vec![("content-type", "application/problem+json".to_owned())],
+                headers: vec![("content-type", "application/problem+json".into())],
                 ..Self::json(notice.status, &Problem::new(&notice, request_id))
             },
         };
         match error {
-            Error::MethodNotAllowed(allowed) => reply.headers.push(("allow", (*allowed).to_owned())),
-            Error::Unauthorized => reply.headers.push(("www-authenticate", "Bearer".to_owned())),
-            Error::NeedsReconnect => reply.headers.push(("retry-after", "30".to_owned())),
+            Error::MethodNotAllowed(allowed) => reply.headers.push(("allow", (*allowed).into())),
+            Error::Unauthorized => reply.headers.push(("www-authenticate", "Bearer".into())),
+            Error::NeedsReconnect => reply.headers.push(("retry-after", "30".into())),
             _ => {}
         }
         reply
@@ -94,16 +97,16 @@ impl Reply {
     /// The headers that every answer of a kind carries.
     #[must_use]
     pub fn finish(mut self, audience: Audience, request_id: &RequestId) -> Self {
-        let mut add = |name, value: &str| self.headers.push((name, value.to_owned()));
+        let mut add = |name, value: &'static str| self.headers.push((name, value.into()));
         add("cache-control", "no-store");
         add("x-content-type-options", "nosniff");
-        add("x-request-id", request_id.as_str());
         if audience == Audience::Browser {
             // Wix closes the window it opened, and can only while both stay in one group; redirects count too.
             add("cross-origin-opener-policy", "unsafe-none");
             // Code and token are in URLs.
             add("referrer-policy", "no-referrer");
         }
+        self.headers.push(("x-request-id", request_id.as_str().to_owned().into()));
         self
     }
 }
