@@ -51,12 +51,12 @@ impl Inbound {
 }
 
 async fn read(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
-    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-    let mut read = glue::read(request, limit, DRAIN_LIMIT).map_err(|_| BodyError::Broken)?;
+    let most = u32::try_from(limit).unwrap_or(u32::MAX);
+    let mut read = glue::read(request, most, DRAIN_LIMIT).map_err(|_| BodyError::Broken)?;
     if let Some(promise) = read.dyn_ref::<Promise>() {
         read = promise.clone().await.map_err(|_| BodyError::Broken)?;
     }
-    bytes(&read).ok_or(BodyError::TooLarge)
+    bytes(&read).filter(|bytes| bytes.len() <= limit).ok_or(BodyError::TooLarge)
 }
 
 /// What was read.
