@@ -103,11 +103,13 @@ async fn exchange<P: Platform>(app: &App<P>, callback: &Callback) -> Result<Exch
     };
     let info = match wix.token_info(&minted.access_token).await {
         Ok(info) => info,
-        Err(WixError::Refused(_)) => return Err(Error::NotProven("Wix does not know the token that it gave")),
         Err(error) => {
             // The code is used up: whoever opens the redirect again goes on from here.
             app.memory().keep_unproven(&callback.flow, at, minted);
-            return Err(error.into());
+            return Err(match error {
+                WixError::Refused(_) => Error::NotProven("Wix does not know the token that it gave"),
+                error => error.into(),
+            });
         }
     };
     let (instance, site) = info.prove(&app.config().app_id).map_err(Error::NotProven)?;
