@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{API_KEY, Answer, Direct, Flow, Jar, parameter};
+use crate::harness::{API_KEY, Answer, Direct, Flow, Jar, NOW, parameter};
 
 const CALLERS: usize = 100;
 
@@ -18,8 +18,9 @@ fn all_at_once(id: &str, endpoint: &str) -> Vec<Answer> {
     let path = format!("/v1/instances/{id}/token");
     let body = json!({ "force": true });
     std::thread::scope(|scope| {
-        let asking: Vec<_> =
-            (0..CALLERS).map(|_| scope.spawn(|| STAND.ask("POST", &path).key(API_KEY).json(&body).send())).collect();
+        let asking: Vec<_> = (0..CALLERS)
+            .map(|_| scope.spawn(|| STAND.ask(NOW, "POST", &path).key(API_KEY).json(&body).send()))
+            .collect();
         asking.into_iter().map(|thread| thread.join().expect("an answer")).collect()
     })
 }

@@ -19,6 +19,7 @@ mod browser;
 mod client;
 mod connect;
 mod doubt;
+mod faults;
 mod finish;
 mod identity;
 mod install;

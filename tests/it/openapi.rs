@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use leash::Leash;
 use serde_json::json;
 
-use crate::harness::{API_KEY, Direct, ask, guid};
+use crate::harness::{API_KEY, Direct, NOW, ask, guid};
 
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -34,10 +34,10 @@ fn schemathesis_finds_no_answer_that_is_not_described() {
     let [removed, refused] = [stand.wix.installed(), stand.wix.installed()];
     stand.wix.remove(&removed);
     stand.wix.fails(&refused, "oauth2_token", 1_000_000, 404);
-    stand.token(&refused).expect(409);
+    stand.token(NOW, &refused).expect(409);
     let tokens: Vec<String> = installed
         .iter()
-        .map(|id| stand.token(id).expect(200).json()["access_token"].as_str().expect("a token").to_owned())
+        .map(|id| stand.token(NOW, id).expect(200).json()["access_token"].as_str().expect("a token").to_owned())
         .collect();
     let signed: Vec<String> = installed
         .iter()

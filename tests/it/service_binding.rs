@@ -9,13 +9,13 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use workerd::{Counts, Entry, Setup, Worker};
 
-use crate::harness::{API_KEY, Answer, Direct, guid, path_with_node};
+use crate::harness::{API_KEY, Answer, Direct, NOW, guid, path_with_node};
 
 /// `env.WIX_EDGE` is the Worker.
 static STAND: LazyLock<Direct> = LazyLock::new(|| Direct::beside(|values| values, with_caller));
 
 fn with_caller(setup: Setup) -> Setup {
-    let caller = Worker::script("2026-10-20", &caller()).service("WIX_EDGE", "app").text("WIX_EDGE_KEY", API_KEY);
+    let caller = Worker::script("2026-10-20", &caller()).service("WIX_EDGE", NOW.0).text("WIX_EDGE_KEY", API_KEY);
     setup.worker("caller", caller)
 }
 
@@ -38,7 +38,7 @@ fn ask(stand: &Direct, path: &str) -> Answer {
 fn a_token_is_had_by_the_binding() {
     let id = STAND.wix.installed();
     let token = ask(&STAND, &format!("/token/{id}")).expect(200).json();
-    assert_eq!(token, STAND.token(&id).expect(200).json());
+    assert_eq!(token, STAND.token(NOW, &id).expect(200).json());
     let headers = ask(&STAND, &format!("/sdk/{id}")).expect(200).json();
     assert_eq!(headers["Authorization"], token["access_token"]);
     assert_eq!(STAND.wix.calls(&id).len(), 1);

@@ -2,7 +2,7 @@
 
 use workerd::Counts;
 
-use crate::harness::{Direct, Flow, Jar, parameter};
+use crate::harness::{Direct, Flow, Jar, LATER, NOW, parameter};
 
 #[test]
 fn an_installation_goes_through_and_its_token_is_had() {
@@ -16,9 +16,9 @@ fn an_installation_goes_through_and_its_token_is_had() {
     jar.get(&callback).expect(302);
     assert!(matches!(stand.kv.counts(), Counts { reads: 2.., writes: 4.., lists: 1.., .. }), "{:?}", stand.kv.counts());
 
-    let first = stand.token(&id).expect(200).json();
+    let first = stand.token(NOW, &id).expect(200).json();
     // Another isolate, ten minutes later: by the refresh token, which is in KV.
-    let second = stand.token_later(&id).expect(200).json();
+    let second = stand.token(LATER, &id).expect(200).json();
     assert_ne!(first, second);
     let [exchange, _, refresh] = stand.wix.called(&id).try_into().expect("three calls");
     assert_eq!(
@@ -27,7 +27,7 @@ fn an_installation_goes_through_and_its_token_is_had() {
     );
 
     assert!(!stand.kv.entries("v1:todo:").is_empty());
-    stand.cron();
+    stand.cron(LATER).send().expect(200);
     assert_eq!(stand.kv.entries("v1:todo:"), []);
     let facts: Vec<String> = stand.kv.entries("v1:fact:").into_iter().map(|entry| entry.key).collect();
     assert_eq!(facts.len(), 2, "{facts:?}");

@@ -121,9 +121,9 @@ impl Kv {
         self.state().entries(prefix)
     }
 
-    /// Forgets what is stored.
-    pub fn clear(&self) {
-        self.state().clear();
+    /// Takes the entries of some keys away, as if they had never been there.
+    pub fn forget(&self, is_meant: impl Fn(&str) -> bool) {
+        self.state().forget(is_meant);
     }
 
     /// Makes operations fail, beside the faults that are there: of those that an operation meets, the first counts.
@@ -146,6 +146,12 @@ impl Kv {
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         self.state().operations.iter().cloned().collect()
+    }
+
+    /// How many operations have begun and not ended.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.state().under_way
     }
 
     /// Counts from nothing.

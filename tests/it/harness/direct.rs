@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
 use workerd::{Kv, Setup, Worker, Workerd};
 
 use super::build_folder;
@@ -12,10 +13,15 @@ use super::stage::{API_KEY, values_for};
 use super::wix::Wix;
 use super::worker::Values;
 
-/// How far ahead the second isolate lives: five-minute tokens have ended, and what was put down to be looked at is due.
-const LATER: &str = "600";
+/// An isolate of the Worker: all have one KV, each a memory of its own and a clock that is so many seconds ahead.
+pub type Isolate = (&'static str, u32);
+pub const NOW: Isolate = ("now", 0);
+/// Tokens of five minutes have ended, and what was put down to be looked at again is due.
+pub const LATER: Isolate = ("later", 600);
+/// What was put off once is due too.
+pub const LAST: Isolate = ("last", 7_200);
 
-/// One simulated Wix, one KV, and two isolates of the Worker on it, of which one lives ten minutes later.
+/// One simulated Wix, one KV, and a process with three isolates of the Worker.
 pub struct Direct {
     pub wix: Wix,
     pub kv: Kv,
@@ -29,28 +35,28 @@ impl Direct {
         Self::beside(change, |setup| setup)
     }
 
-    /// And with other Workers beside it, which call it `app`.
+    /// And with other Workers beside it, which call it by the name of an isolate.
     pub fn beside(change: impl FnOnce(Values) -> Values, others: impl FnOnce(Setup) -> Setup) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (wix, kv, log) = (Wix::start(), Kv::start().expect("a KV"), Arc::new(Log::default()));
         let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
         let values = change(values_for(&wix));
         let app = values.iter().fold(built.kv("INSTANCES", &kv), |app, (name, value)| app.text(name, value));
-        let setup = Setup::default()
-            .worker("later", app.clone().text("CLOCK_OFFSET_SECONDS", LATER))
-            .worker("cron", Worker::trigger("later"))
-            .worker("app", app);
+        let setup = [NOW, LATER, LAST].into_iter().fold(Setup::default(), |setup, (name, ahead)| {
+            let isolate = app.clone().text("CLOCK_OFFSET_SECONDS", &ahead.to_string());
+            setup.worker(name, isolate).worker(&cron(name), Worker::trigger(name))
+        });
         let setup = others(setup);
         let lines = Arc::clone(&log);
         let workerd = Workerd::start(root, &setup, move |line| lines.push(line));
         let workerd = workerd.unwrap_or_else(|error| panic!("{error:#}"));
-        wix.register(workerd.url("app"));
+        wix.register(workerd.url(NOW.0));
         Self { wix, kv, log, workerd }
     }
 
     /// The Worker's address.
     pub fn url(&self) -> &str {
-        self.workerd.url("app")
+        self.workerd.url(NOW.0)
     }
 
     /// A request to one of the other Workers.
@@ -58,28 +64,40 @@ impl Direct {
         ask(method, format!("{}{path}", self.workerd.url(worker)))
     }
 
-    /// A request to the Worker.
-    pub fn ask(&self, method: &str, path: &str) -> Ask {
-        ask(method, format!("{}{path}", self.url()))
+    /// A request to an isolate.
+    pub fn ask(&self, isolate: Isolate, method: &str, path: &str) -> Ask {
+        ask(method, format!("{}{path}", self.workerd.url(isolate.0)))
     }
 
-    /// A request to the isolate that lives later.
-    pub fn ask_later(&self, method: &str, path: &str) -> Ask {
-        ask(method, format!("{}{path}", self.workerd.url("later")))
+    /// A call of the app API.
+    pub fn api(&self, isolate: Isolate, method: &str, path: &str) -> Ask {
+        self.ask(isolate, method, path).key(API_KEY)
     }
 
     /// A token by the API.
-    pub fn token(&self, id: &str) -> Answer {
-        self.ask("POST", &format!("/v1/instances/{id}/token")).key(API_KEY).send()
+    pub fn token(&self, isolate: Isolate, id: &str) -> Answer {
+        self.api(isolate, "POST", &format!("/v1/instances/{id}/token")).send()
     }
 
-    /// The same, later.
-    pub fn token_later(&self, id: &str) -> Answer {
-        self.ask_later("POST", &format!("/v1/instances/{id}/token")).key(API_KEY).send()
+    /// Fires an isolate's Cron Trigger; answered when it has ended.
+    pub fn cron(&self, isolate: Isolate) -> Ask {
+        ask("POST", self.workerd.url(&cron(isolate.0)))
     }
 
-    /// Fires the Cron Trigger, later, and waits until it has ended.
-    pub fn cron(&self) {
-        ask("POST", self.workerd.url("cron")).send().expect(200);
+    /// Waits until the work after an answer has ended, and gives the request's line in the log.
+    pub fn settled(&self, answer: &Answer) -> Value {
+        let line = self.log.of_request(answer.request_id());
+        let is_done_by_redirect = line["route"] == "/redirect" || line["route"] == "/connected";
+        if line["outcome"] == "stored" || (is_done_by_redirect && answer.status < 400) {
+            self.log.wait_for("the work after the answer", |entry| {
+                entry["request_id"] == line["request_id"]
+                    && entry["route"].as_str().is_some_and(|route| route.starts_with("task "))
+            });
+        }
+        line
     }
+}
+
+fn cron(isolate: &str) -> String {
+    format!("cron {isolate}")
 }

@@ -1,7 +1,8 @@
 //! HTTP as a stranger speaks it: no redirects followed, no cookies kept unless a jar is used, one connection a request.
 
 use std::fmt;
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
+use std::net::TcpStream;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
 });
 
 /// A request being put together.
+#[derive(Clone)]
 pub struct Ask {
     method: String,
     url: String,
@@ -71,6 +73,24 @@ impl Ask {
     pub fn chunked(mut self) -> Self {
         self.chunked = true;
         self
+    }
+
+    /// Sends it over a connection that is reset after a while, whatever is under way.
+    pub fn send_and_leave(&self, after: Duration) {
+        let url = Url::parse(&self.url).expect("a URL");
+        let address = url.socket_addrs(|| None).expect("an address")[0];
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<Vec<_>>();
+        let target = &url[url::Position::BeforePath..];
+        // The answer to the first request is never read, so that the connection is reset when it is closed: a server need
+        // not see the mere end of what it may read.
+        let text = format!(
+            "GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n{} {target} HTTP/1.1\r\nhost: {address}\r\n{}\r\n",
+            self.method,
+            headers.concat()
+        );
+        stream.write_all(text.as_bytes()).expect("it goes out");
+        std::thread::sleep(after);
     }
 
     pub fn send(self) -> Answer {
@@ -185,14 +205,19 @@ pub fn parameter(url: &Url, name: &str) -> String {
 pub struct Jar(pub Vec<(String, String)>);
 
 impl Jar {
+    /// A GET with the cookies, to be sent; new ones are not kept.
+    pub fn ask(&self, url: impl fmt::Display) -> Ask {
+        let ask = ask("GET", url);
+        if self.0.is_empty() {
+            return ask;
+        }
+        let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        ask.header("cookie", pairs.join("; "))
+    }
+
     /// A GET with the cookies; new ones are kept.
     pub fn get(&mut self, url: impl fmt::Display) -> Answer {
-        let mut ask = ask("GET", url);
-        if !self.0.is_empty() {
-            let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            ask = ask.header("cookie", pairs.join("; "));
-        }
-        let answer = ask.send();
+        let answer = self.ask(url).send();
         for (_, cookie) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
             let pair = cookie.split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').unwrap_or_else(|| panic!("no cookie: {cookie}"));

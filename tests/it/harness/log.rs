@@ -5,39 +5,60 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longer than work after an answer ever takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The lines so far, wrangler's own among them.
 #[derive(Default)]
 pub struct Log {
-    lines: Mutex<Vec<String>>,
+    seen: Mutex<Seen>,
     came: Condvar,
+}
+
+#[derive(Default)]
+struct Seen {
+    lines: Vec<String>,
+    /// Those of the Worker's own.
+    entries: Vec<Value>,
 }
 
 impl Log {
     pub fn push(&self, line: &str) {
-        self.lock().push(line.to_owned());
+        let mut seen = self.lock();
+        seen.entries.extend(entry(line));
+        seen.lines.push(line.to_owned());
+        drop(seen);
         self.came.notify_all();
     }
 
     /// Every line.
     pub fn lines(&self) -> Vec<String> {
-        self.lock().clone()
+        self.lock().lines.clone()
+    }
+
+    /// How many lines there are.
+    pub fn length(&self) -> usize {
+        self.lock().lines.len()
+    }
+
+    /// The lines after so many.
+    pub fn since(&self, length: usize) -> Vec<String> {
+        self.lock().lines[length..].to_vec()
     }
 
     /// The Worker's own lines, read as JSON.
     pub fn entries(&self) -> Vec<Value> {
-        self.lock().iter().filter_map(|line| entry(line)).collect()
+        self.lock().entries.clone()
     }
 
     /// The first of the Worker's lines that is wanted; waits for it.
     pub fn wait_for(&self, what: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        let find = |lines: &[String]| lines.iter().filter_map(|line| entry(line)).find(&is_wanted);
-        let waited = self.came.wait_timeout_while(self.lock(), PATIENCE, |lines| find(lines).is_none());
-        let (lines, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        find(&lines).unwrap_or_else(|| {
-            let last = lines.len().saturating_sub(30);
-            panic!("{what} did not come into the log; its last lines:\n{}", lines[last..].join("\n"))
+        let find = |seen: &Seen| seen.entries.iter().find(|entry| is_wanted(entry)).cloned();
+        let waited = self.came.wait_timeout_while(self.lock(), PATIENCE, |seen| find(seen).is_none());
+        let (seen, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        find(&seen).unwrap_or_else(|| {
+            let last = seen.lines.len().saturating_sub(30);
+            panic!("{what} did not come into the log; its last lines:\n{}", seen.lines[last..].join("\n"))
         })
     }
 
@@ -48,8 +69,8 @@ impl Log {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

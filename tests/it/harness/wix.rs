@@ -102,6 +102,11 @@ impl Wix {
         self.fault(instance, endpoint, times, &json!({ "kind": "status", "status": status }));
     }
 
+    /// Nothing goes wrong for this instance any more.
+    pub fn take_back_faults(&self, instance: &str) {
+        ask("DELETE", self.at(&format!("/_sim/faults?instance_id={instance}"))).send().expect(200);
+    }
+
     /// The instance's webhooks, once all are answered for; fails where one was not accepted at once.
     pub fn delivered(&self, instance: &str) -> Vec<Value> {
         let answer = get(self.at(&format!("/_sim/deliveries?instance_id={instance}&wait_ms=20000"))).expect(200);

@@ -1,12 +1,13 @@
 //! The app's settings, switches, faults, the clock, and the reset.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Body, Refusal};
 use crate::faults::Fault;
+use crate::fields;
 use crate::ids;
 use crate::shared::{Ctx, loopback_url};
 use crate::switches::Switches;
@@ -125,8 +126,10 @@ pub(super) async fn add_fault(State(ctx): State<Ctx>, Body(fault): Body<Fault>) 
     Ok(faults(State(ctx)).await)
 }
 
-pub(super) async fn clear_faults(State(ctx): State<Ctx>) -> Json<Faults> {
-    ctx.change(|world| world.faults.clear());
+/// `?instance_id=` takes back those of one instance alone.
+pub(super) async fn clear_faults(State(ctx): State<Ctx>, OriginalUri(uri): OriginalUri) -> Json<Faults> {
+    let instance = fields::query(&uri).remove("instance_id");
+    ctx.change(|world| world.faults.retain(|fault| instance.is_some() && fault.instance_id != instance));
     faults(State(ctx)).await
 }
 

@@ -107,3 +107,15 @@ async fn a_fault_that_is_not_known_is_refused_and_all_can_be_taken_back() {
     let answer = bench.client.delete(bench.url("/_sim/faults")).send().await.unwrap();
     assert_eq!(read(answer).await, (200, json!({"faults": []})));
 }
+
+#[tokio::test]
+async fn the_faults_of_one_instance_can_be_taken_back_alone() {
+    let bench = Bench::new().await;
+    for id in ["one", "other"] {
+        fault(&bench, json!({"kind": "cut", "instance_id": id})).await;
+    }
+    fault(&bench, json!({"kind": "cut"})).await;
+    let answer = bench.client.delete(bench.url("/_sim/faults?instance_id=one")).send().await.unwrap();
+    let left: Vec<Value> = read(answer).await.1["faults"].as_array().unwrap().clone();
+    assert_eq!(left.iter().map(|fault| fault["instance_id"].as_str()).collect::<Vec<_>>(), [Some("other"), None]);
+}

@@ -53,6 +53,7 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Res
     };
     let (op, key) = (ask.op(), ask.key().to_owned());
     let fault = lock(&state).meet(op, &key);
+    let _under_way = UnderWay(&state);
     let result = match fault {
         None => Ok(ask.run(&state, Duration::ZERO)),
         Some(Kind::Status(status)) => Ok(empty(of(status))),
@@ -72,6 +73,15 @@ async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Res
     let status = result.as_ref().map_or(0, |answer| answer.status().as_u16());
     lock(&state).note(Operation { op, key, status, fault });
     result
+}
+
+/// An operation until its end, also where that is the end of the connection.
+struct UnderWay<'a>(&'a Mutex<State>);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        lock(self.0).under_way -= 1;
+    }
 }
 
 enum Ask {

@@ -31,6 +31,8 @@ pub struct State {
     pub faults: Vec<Fault>,
     crashed: bool,
     pub counts: Counts,
+    /// How many operations have begun and not ended.
+    pub under_way: usize,
     pub operations: VecDeque<Operation>,
 }
 
@@ -57,8 +59,8 @@ impl State {
         page.keys.into_iter().map(entry).collect()
     }
 
-    pub fn clear(&mut self) {
-        self.entries.clear();
+    pub fn forget(&mut self, is_meant: impl Fn(&str) -> bool) {
+        self.entries.retain(|key, _| !is_meant(key));
     }
 
     pub fn heal(&mut self) {
@@ -80,6 +82,7 @@ impl State {
             Op::List => &mut self.counts.lists,
         };
         *count += 1;
+        self.under_way += 1;
         if self.crashed {
             return Some(Kind::Crash);
         }

@@ -1,0 +1,89 @@
+//! The tables as files: written, compared, and counted.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::route::Route;
+
+/// A line of a table.
+pub struct Line {
+    pub route: &'static str,
+    /// The step, what went wrong, what the caller saw, what was stored then, what the same request was answered once all
+    /// was well again, and how the instance ended where that is not how it does when nothing fails.
+    pub fields: [String; 6],
+}
+
+/// Compares the table with the file that is to be it. With `UPDATE_TABLES` set, the file is written anew, to be read
+/// before it is believed.
+pub fn compare(name: &str, mut lines: Vec<Line>, routes: &'static [Route]) {
+    let place = |line: &Line| routes.iter().position(|route| route.name == line.route);
+    lines.sort_by_cached_key(|line| (place(line), line.fields.clone()));
+    let is = written(&lines, routes);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/faults").join(name);
+    if std::env::var_os("UPDATE_TABLES").is_some() {
+        std::fs::write(&path, &is).expect("a writable file");
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    #[expect(clippy::print_stdout, reason = "for whoever asks with --nocapture")]
+    {
+        println!("{name}\n{}", counts(&lines));
+    }
+    let (is, wanted) = (with_routes(&is), with_routes(&wanted));
+    let only = |sign, these: &[String], those: &[String]| {
+        let only = these.iter().filter(|line| !those.contains(line));
+        only.fold(String::new(), |text, line| format!("{text}{sign} {line}\n"))
+    };
+    let difference = only('-', &wanted, &is) + &only('+', &is, &wanted);
+    assert!(difference.is_empty(), "{name} is another table:\n{difference}");
+}
+
+fn written(lines: &[Line], routes: &[Route]) -> String {
+    let width = |field: usize| lines.iter().map(|line| line.fields[field].chars().count()).max().unwrap_or_default();
+    let widths = [0, 1, 2, 3, 4, 5].map(width);
+    let mut table = String::new();
+    for route in routes {
+        let lines: Vec<&Line> = lines.iter().filter(|line| line.route == route.name).collect();
+        if !lines.is_empty() {
+            let _ = writeln!(table, "\n{}: {}; {}", route.name, route.good, route.end);
+        }
+        for line in lines {
+            let cells = line.fields.iter().zip(widths).map(|(field, width)| format!("{field:width$}"));
+            let _ = writeln!(table, "  {}", cells.collect::<Vec<_>>().join(" | ").trim_end());
+        }
+    }
+    table
+}
+
+/// The table's lines, each with its route before it, and without what is there for the eye alone.
+fn with_routes(table: &str) -> Vec<String> {
+    let mut route = "";
+    let mut lines = Vec::new();
+    for line in table.lines() {
+        if !line.starts_with(' ') {
+            route = line.split(':').next().unwrap_or_default();
+        }
+        lines.push(format!("{route} | {}", line.split_whitespace().collect::<Vec<_>>().join(" ")));
+    }
+    lines
+}
+
+/// How many cells there are of each route and trouble, as a table of Markdown.
+fn counts(lines: &[Line]) -> String {
+    let mut troubles: Vec<&str> = lines.iter().map(|line| line.fields[1].as_str()).collect();
+    troubles.sort_unstable();
+    troubles.dedup();
+    let mut routes: Vec<&str> = lines.iter().map(|line| line.route).collect();
+    routes.dedup();
+    let count = |route: Option<&str>, trouble: Option<&str>| {
+        let is_of = |line: &&Line| {
+            route.is_none_or(|route| line.route == route) && trouble.is_none_or(|trouble| line.fields[1] == trouble)
+        };
+        lines.iter().filter(is_of).count()
+    };
+    let mut text = format!("| Route | {} | All |\n|---|{}---|\n", troubles.join(" | "), "---|".repeat(troubles.len()));
+    for route in routes.into_iter().map(Some).chain([None]) {
+        let cells: Vec<String> = troubles.iter().map(|trouble| count(route, Some(trouble)).to_string()).collect();
+        let _ = writeln!(text, "| {} | {} | {} |", route.unwrap_or("all"), cells.join(" | "), count(route, None));
+    }
+    text
+}

@@ -1,0 +1,210 @@
+//! The table: every step of every route with everything that can go wrong there, one cell after the other, each with what
+//! was seen, what was stored, and how it was made good.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::file::Line;
+use super::route::{self, Case, Route};
+use super::trouble::{Step, Trouble, kind_of};
+use crate::harness::{Direct, LAST};
+
+/// Wix gives up on a webhook after this time, in milliseconds.
+const WIX_WAITS: u64 = 1_250;
+/// After this time without an operation nothing more is to come: longer than Wix's answer takes here.
+const QUIET: Duration = Duration::from_millis(60);
+/// A request's time with Wix, with KV's before and after it.
+const AT_MOST: Duration = Duration::from_secs(19);
+
+/// One cell of the table.
+#[derive(Clone)]
+pub struct Cell {
+    pub route: &'static Route,
+    pub step: Step,
+    pub trouble: Trouble,
+}
+
+/// Runs the cells, each stand taking the next one when it is done; `threads` of them at a time on one stand, where what
+/// goes wrong does so for one instance alone.
+pub fn run(cells: Vec<Cell>, stands: &[Direct], threads: usize) -> Vec<Line> {
+    let queue = Mutex::new(VecDeque::from(cells));
+    let lines = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for stand in stands.iter().flat_map(|stand| std::iter::repeat_n(stand, threads)) {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(cell) = next else { break };
+                    let line = cell.run(stand, threads == 1);
+                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            });
+        }
+    });
+    lines.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cell {
+    /// With `alone`, nothing else happens on the stand meanwhile.
+    fn run(&self, stand: &Direct, alone: bool) -> Line {
+        let Self { route, step, trouble } = self;
+        let what = format!("{} · {} · {}", route.name, step.name(), trouble.name);
+        if alone {
+            stand.kv.forget(|_| true);
+            route::begin(stand);
+        }
+        let logged = stand.log.length();
+        let case = (route.prepare)(stand);
+        if !route.name.starts_with("cron") {
+            // What the request itself does not put down is not to be made good by what came before it.
+            stand.kv.forget(|key| key.starts_with("v1:todo:") && key.contains(&case.id));
+        }
+        let before = stored(stand, &case.id, alone);
+        trouble.strike(stand, &case.id, step);
+        let (seen, is_good) = case.send(stand, route, &what);
+        if alone {
+            quiet(stand);
+        }
+        let change = if trouble.is_a_race { "?".to_owned() } else { diff(&before, &stored(stand, &case.id, alone)) };
+        trouble.heal(stand, &case.id);
+
+        // What was accepted is not sent again; what was not is, by Wix, a browser or the back end.
+        let again = if is_good {
+            String::new()
+        } else {
+            let (again, _) = case.send(stand, route, &what);
+            if alone {
+                quiet(stand);
+            }
+            again
+        };
+        let end = end(stand, &case.id);
+        assert_tells_nothing(stand, &case, &stand.log.since(logged), &what);
+        let end = match end {
+            end if end == route.end => String::new(),
+            end if trouble.is_a_race => {
+                let (is, wanted) = (without_events(&end), without_events(route.end));
+                assert!(is == wanted || !route.lasts(), "{what}: ends as {end}");
+                "?".to_owned()
+            }
+            end => end,
+        };
+        Line { route: route.name, fields: [step.name(), trouble.name.to_owned(), seen, change, again, end] }
+    }
+}
+
+impl Case {
+    /// Sends the request: what the caller sees, and whether it is as if nothing had failed. Whatever it is, it comes in
+    /// time and tells nothing.
+    fn send(&self, stand: &Direct, route: &Route, what: &str) -> (String, bool) {
+        let Ok(answer) = self.ask.clone().try_send() else { return ("cut off".to_owned(), false) };
+        assert!(answer.took < AT_MOST, "{what}: {answer:?}");
+        let is_good = answer.status == route.good;
+        let Some(request_id) = answer.header("x-request-id") else {
+            return (answer.status.to_string(), is_good);
+        };
+        let line = stand.settled(&answer);
+        let took = line["duration_ms"].as_u64().unwrap_or(u64::MAX);
+        assert!(!route.name.starts_with("webhook") || took < WIX_WAITS, "{what}: took {took} ms: {line}");
+        // What the proxy passes on is Wix's.
+        let is_ours = line["outcome"].as_str().is_none_or(|outcome| !outcome.starts_with("passed_on"));
+        if answer.status >= 400 && is_ours {
+            assert!(answer.text().contains(request_id), "{what}: no request id: {answer:?}");
+            for secret in route::secrets(stand).iter().chain(&self.secrets) {
+                let text = answer.text();
+                let mut told = answer.headers.iter().map(|(_, value)| value.as_str()).chain([text.as_str()]);
+                assert!(!told.any(|text| text.contains(secret)), "{what}: a secret is told: {answer:?}");
+            }
+        }
+        let retry = answer.header("retry-after").map(|wait| format!(", retry-after {wait}")).unwrap_or_default();
+        let error = line["error"].as_str().filter(|_| !is_good).map(|error| format!(" {error}")).unwrap_or_default();
+        (format!("{}{error}{retry}", answer.status), is_good)
+    }
+}
+
+/// Neither the log nor the store has anything secret in it, and the runtime has nothing to complain of.
+fn assert_tells_nothing(stand: &Direct, case: &Case, lines: &[String], what: &str) {
+    let secrets = [route::secrets(stand), case.secrets.clone()].concat();
+    let bad = ["ncaught", "xception", "panicked", "hung", "    at "].map(str::to_owned);
+    for line in lines {
+        let told = secrets.iter().chain(&bad).find(|word| line.contains(*word));
+        assert_eq!(told, None, "{what}: in the log: {line}");
+    }
+    for entry in
+        stand.kv.entries("").iter().filter(|entry| entry.key.contains(&case.id) || entry.key.contains(":flow:"))
+    {
+        let text = format!("{}{}{:?}", entry.key, String::from_utf8_lossy(&entry.value), entry.metadata);
+        let told = secrets.iter().find(|word| text.contains(*word));
+        assert_eq!(told, None, "{what}: stored under {}", entry.key);
+    }
+}
+
+/// How the instance ends once the Cron Trigger has been at work: seen by an isolate that remembers nothing.
+fn end(stand: &Direct, id: &str) -> String {
+    stand.cron(LAST).send().expect(200);
+    let record = stand.api(LAST, "GET", &format!("/v1/instances/{id}")).send();
+    let mut end = if record.status == 200 {
+        let record = record.json();
+        let text = |name: &str| record[name].as_str().map(str::to_owned);
+        let configured = record.get("configured_at").map(|_| "configured".to_owned());
+        [text("status"), text("auth"), text("plan"), configured].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    } else {
+        record.status.to_string()
+    };
+    let calls = stand.wix.calls(id).len();
+    let token = stand.token(LAST, id);
+    let calls_after = stand.wix.calls(id);
+    let grant =
+        calls_after[calls..].iter().filter(|call| call["status"] == 200).find_map(|call| call["grant_type"].as_str());
+    let _ = match (token.status, grant) {
+        (200, Some(grant)) => write!(end, ", {grant}"),
+        (200, None) => write!(end, ", kept"),
+        (status, _) => write!(end, ", {status}"),
+    };
+    let is_event = |call: &&Value| call["endpoint"] == "bi_event" && call["status"] == 200;
+    match calls_after.iter().filter(is_event).count() {
+        0 => {}
+        1 => end.push_str(", 1 event"),
+        count => {
+            let _ = write!(end, ", {count} events");
+        }
+    }
+    end
+}
+
+/// An event whose sending could not be noted is sent once more.
+fn without_events(end: &str) -> &str {
+    end.split_once(" event").and_then(|(end, _)| end.rsplit_once(", ")).map_or(end, |(end, _)| end)
+}
+
+/// What is stored of an instance, by key; with `all`, everything.
+fn stored(stand: &Direct, id: &str, all: bool) -> BTreeMap<String, Vec<u8>> {
+    let entries = stand.kv.entries("").into_iter().filter(|entry| all || entry.key.contains(id));
+    entries.map(|entry| (entry.key, entry.value)).collect()
+}
+
+/// The kinds of the records that came, changed, and went.
+fn diff(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) -> String {
+    let came = after.iter().filter(|(key, _)| !before.contains_key(*key)).map(|(key, _)| format!("+{}", kind_of(key)));
+    let changed = after.iter().filter(|(key, value)| before.get(*key).is_some_and(|old| old != *value));
+    let changed = changed.map(|(key, _)| format!("~{}", kind_of(key)));
+    let went = before.keys().filter(|key| !after.contains_key(*key)).map(|key| format!("-{}", kind_of(key)));
+    came.chain(changed).chain(went).collect::<Vec<_>>().join(" ")
+}
+
+/// Waits until nobody has asked anything of KV for a moment.
+fn quiet(stand: &Direct) {
+    let mut last = stand.kv.counts();
+    let mut since = Instant::now();
+    while since.elapsed() < QUIET {
+        std::thread::sleep(Duration::from_millis(5));
+        let now = stand.kv.counts();
+        if now != last || stand.kv.under_way() > 0 {
+            (last, since) = (now, Instant::now());
+        }
+    }
+}
