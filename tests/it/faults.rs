@@ -94,13 +94,13 @@ fn wix_fails_at_any_step() {
 
 #[test]
 fn wix_is_slow_beyond_measure_at_any_step() {
-    wix_table("slow.txt", 24, 8, |_| vec![slow_beyond_measure()]);
+    wix_table("slow.txt", 24, 5, |_| vec![slow_beyond_measure()]);
 }
 
 #[test]
 fn kv_fails_at_any_step() {
     let mut table = Vec::new();
-    for (on_install, lanes) in [(false, 10), (true, 6)] {
+    for (on_install, lanes) in [(false, 9), (true, 6)] {
         let stands: Vec<Direct> = (0..lanes).map(|_| stand(on_install)).collect();
         table.extend(run(kv_cells(&stands[0], on_install), &stands, 1));
     }

@@ -1,5 +1,6 @@
 //! Beside the tables: what takes more than one request to see.
 
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,8 +10,12 @@ use super::route::{at_wix, callback, installed_message, known};
 use super::stand;
 use crate::harness::{Direct, LATER, Message, NOW};
 
-fn start() -> Direct {
-    stand(false)
+/// One for all of these tests, one after the other: what goes wrong with KV does so for every instance.
+fn start() -> MutexGuard<'static, Direct> {
+    static STAND: LazyLock<Mutex<Direct>> = LazyLock::new(|| Mutex::new(stand(false)));
+    let stand = STAND.lock().unwrap_or_else(PoisonError::into_inner);
+    stand.kv.heal();
+    stand
 }
 
 /// The grants that Wix was asked for.

@@ -82,16 +82,20 @@ impl Cell {
             }
             again
         };
+        if alone {
+            // Others' rows are not to be settled while they are looked at.
+            stand.cron(LAST).send().expect(200);
+        }
         let end = end(stand, &case.id);
         assert_tells_nothing(stand, &case, &stand.log.since(logged), &what);
-        let end = match end {
-            end if end == route.end => String::new(),
-            end if trouble.is_a_race => {
-                let (is, wanted) = (without_events(&end), without_events(route.end));
-                assert!(is == wanted || !route.lasts(), "{what}: ends as {end}");
-                "?".to_owned()
-            }
-            end => end,
+        let end = if trouble.is_a_race {
+            let (is, wanted) = (without_events(&end), without_events(route.end));
+            assert!(is == wanted || !route.lasts(), "{what}: ends as {end}");
+            "?".to_owned()
+        } else if end == route.end {
+            String::new()
+        } else {
+            end
         };
         Line { route: route.name, fields: [step.name(), trouble.name.to_owned(), seen, change, again, end] }
     }
@@ -143,9 +147,8 @@ fn assert_tells_nothing(stand: &Direct, case: &Case, lines: &[String], what: &st
     }
 }
 
-/// How the instance ends once the Cron Trigger has been at work: seen by an isolate that remembers nothing.
+/// How the instance ends: seen by an isolate that remembers nothing.
 fn end(stand: &Direct, id: &str) -> String {
-    stand.cron(LAST).send().expect(200);
     let record = stand.api(LAST, "GET", &format!("/v1/instances/{id}")).send();
     let mut end = if record.status == 200 {
         let record = record.json();
@@ -181,9 +184,10 @@ fn without_events(end: &str) -> &str {
     end.split_once(" event").and_then(|(end, _)| end.rsplit_once(", ")).map_or(end, |(end, _)| end)
 }
 
-/// What is stored of an instance, by key; with `all`, everything.
-fn stored(stand: &Direct, id: &str, all: bool) -> BTreeMap<String, Vec<u8>> {
-    let entries = stand.kv.entries("").into_iter().filter(|entry| all || entry.key.contains(id));
+/// What is stored, by key; where others are at work, of the instance, and nothing that their Cron Trigger crosses out.
+fn stored(stand: &Direct, id: &str, alone: bool) -> BTreeMap<String, Vec<u8>> {
+    let is_its_own = |key: &str| key.contains(id) && !key.starts_with("v1:todo:");
+    let entries = stand.kv.entries("").into_iter().filter(|entry| alone || is_its_own(&entry.key));
     entries.map(|entry| (entry.key, entry.value)).collect()
 }
 

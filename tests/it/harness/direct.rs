@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use workerd::{Kv, Setup, Worker, Workerd};
@@ -26,6 +27,7 @@ pub struct Direct {
     pub wix: Wix,
     pub kv: Kv,
     pub log: Arc<Log>,
+    on_install: bool,
     workerd: Workerd,
 }
 
@@ -51,7 +53,8 @@ impl Direct {
         let workerd = Workerd::start(root, &setup, move |line| lines.push(line));
         let workerd = workerd.unwrap_or_else(|error| panic!("{error:#}"));
         wix.register(workerd.url(NOW.0));
-        Self { wix, kv, log, workerd }
+        let on_install = values.get("FINISH_CONFIGURATION") == "on-install";
+        Self { wix, kv, log, on_install, workerd }
     }
 
     /// The Worker's address.
@@ -87,12 +90,16 @@ impl Direct {
     /// Waits until the work after an answer has ended, and gives the request's line in the log.
     pub fn settled(&self, answer: &Answer) -> Value {
         let line = self.log.of_request(answer.request_id());
+        let is_its_work = |entry: &Value| {
+            let route = entry["route"].as_str().unwrap_or_default();
+            entry["request_id"] == line["request_id"] && route.starts_with("task ")
+        };
         let is_done_by_redirect = line["route"] == "/redirect" || line["route"] == "/connected";
         if line["outcome"] == "stored" || (is_done_by_redirect && answer.status < 400) {
-            self.log.wait_for("the work after the answer", |entry| {
-                entry["request_id"] == line["request_id"]
-                    && entry["route"].as_str().is_some_and(|route| route.starts_with("task "))
-            });
+            self.log.wait_for("the work after the answer", is_its_work);
+        } else if line["outcome"] == "known" && self.on_install {
+            // The event may have been sent already.
+            self.log.wait_up_to(Duration::from_millis(1_500), is_its_work);
         }
         line
     }

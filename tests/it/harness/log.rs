@@ -62,6 +62,11 @@ impl Log {
         })
     }
 
+    /// The same where it need not come, for as long as this.
+    pub fn wait_up_to(&self, time: Duration, is_wanted: impl Fn(&Value) -> bool) {
+        let _ = self.came.wait_timeout_while(self.lock(), time, |seen| !seen.entries.iter().any(&is_wanted));
+    }
+
     /// The line of one request, by the id in its answer.
     pub fn of_request(&self, request_id: &str) -> Value {
         self.wait_for(&format!("the line of request {request_id}"), |entry| {
