@@ -23,7 +23,7 @@ fn run(file: &str) {
     assert!(built.is_file(), "{} is not there: `cargo xtask test` builds it", built.display());
     let mut node = Command::new("node");
     // An answer whose body nobody reads would keep Node waiting for the end of its connection.
-    node.args(["--test", "--test-reporter=tap", "--test-force-exit"])
+    node.args(["--test", "--test-reporter=tap", "--test-force-exit", "--test-timeout=60000"])
         .arg(root.join("clients/js/test").join(file))
         .current_dir(root)
         .env("PATH", path_with_node(root))

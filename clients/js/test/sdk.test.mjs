@@ -37,6 +37,17 @@ test("the strategy alone works too", async () => {
   assert.equal(client.auth.getActiveToken(), headers.Authorization);
 });
 
+test("a program that still reads webhooks itself keeps the SDK's own way", async () => {
+  const id = await installed();
+  const { app_id: appId, public_key_pem: publicKey } = await wix("GET", "app");
+  const parts = new WixEdge({ url, key }).sdk(id);
+  const auth = { ...AppStrategy({ appId, publicKey }), ...parts.auth };
+  const client = createClient({ ...parts, auth, fetch: toWix });
+  const { jwt } = await wix("POST", "webhooks", { event_type: "AppInstalled", instance_id: id, data: { appId }, send: false });
+  assert.equal((await client.webhooks.process(jwt)).instanceId, id);
+  assert.equal((await client.fetchWithAuth(INSTANCE)).status, 200);
+});
+
 test("100 callers at once make one request to the Worker and one to Wix", async () => {
   const id = await installed();
   const { client, worker } = stand(id);
@@ -80,6 +91,29 @@ test("where Wix no longer takes the token the call is made again with a new one"
   assert.ok(answers.every((answer) => answer.instance.instanceId === id));
   assert.equal(worker.length, 2, "all of them by one new token");
   assert.equal(calls.length, 41);
+});
+
+test("a body that is a stream is sent once, and the next call has the new token", async () => {
+  const id = await installed();
+  const { client, worker, wix: calls } = stand(id);
+  await client.instances.get();
+  await wix("POST", "tokens/expire", { instance_id: id, access: true });
+  const body = new Blob(['{"eventName":"APP_UPGRADED"}']).stream();
+  const headers = { "content-type": "application/json" };
+  const init = { method: "POST", headers, body, duplex: "half" };
+  assert.equal((await client.fetchWithAuth("https://www.wixapis.com/apps/v1/bi-event", init)).status, 401);
+  assert.equal(calls.length, 2);
+  assert.equal((await client.fetchWithAuth(INSTANCE)).status, 200);
+  assert.equal(calls.length, 3);
+  assert.equal(worker.length, 2);
+});
+
+test("a token of somebody else's is not replaced", async () => {
+  const id = await installed();
+  const toWorker = counting();
+  const { fetch } = new WixEdge({ url, key, fetch: toWorker.fetch }).sdk(id, { fetch: toWix });
+  assert.equal((await fetch(INSTANCE, { headers: { authorization: "of somebody else" } })).status, 401);
+  assert.equal(toWorker.calls.length, 0);
 });
 
 test("where a new token changes nothing it stays at one", async () => {

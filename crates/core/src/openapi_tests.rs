@@ -9,20 +9,23 @@ use crate::fake::world::World;
 use crate::reply::Audience;
 use crate::route::Route;
 
-/// On one line, but for the paths and schemas, which have one each: small, and a change shows in a diff.
+/// On one line, but for the paths, schemas and responses, which have one each: small, and a change shows in a diff.
 fn written(document: &Value) -> String {
+    const PLACES: [&str; 3] = ["/paths", "/components/schemas", "/components/responses"];
     let lines = |value: &Value| {
         let fields = value.as_object().expect("an object").iter();
         let lines: Vec<String> =
             fields.map(|(name, value)| format!("{}:{value}", Value::from(name.as_str()))).collect();
         format!("{{\n{}\n}}", lines.join(",\n"))
     };
-    let (mut shell, mark) = (document.clone(), |name: &str| format!("<{name}>"));
-    shell["paths"] = mark("paths").into();
-    shell["components"]["schemas"] = mark("schemas").into();
-    let text = shell.to_string();
-    let text = text.replace(&format!("\"{}\"", mark("paths")), &lines(&document["paths"]));
-    let text = text.replace(&format!("\"{}\"", mark("schemas")), &lines(&document["components"]["schemas"]));
+    let mut shell = document.clone();
+    for place in PLACES {
+        *shell.pointer_mut(place).expect("it is there") = place.into();
+    }
+    let fill = |text: String, place| {
+        text.replace(&format!("\"{place}\""), &lines(document.pointer(place).expect("it is there")))
+    };
+    let text = PLACES.into_iter().fold(shell.to_string(), fill);
     format!("{text}\n")
 }
 

@@ -146,7 +146,7 @@ pub struct LastToken {
     pub outcome: TokenOutcome,
 }
 
-/// See [`LastToken`].
+/// How a token request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

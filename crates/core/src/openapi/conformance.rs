@@ -26,6 +26,8 @@ pub fn check(route: Route, method: &Method, status: u16, headers: &[(&'static st
     let responses = operation["responses"].as_object().unwrap_or_else(|| panic!("{asked} is not described"));
     let response = responses.get(&status.to_string()).or_else(|| responses.get("default"));
     let response = response.unwrap_or_else(|| panic!("{asked}: {status} is not described: {body}"));
+    let reference = response["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    let response = reference.map_or(response, |place| KEPT.pointer(place).expect("what is referred to is there"));
 
     let content_type = headers.iter().find(|(name, _)| *name == "content-type").map(|(_, value)| value.as_str());
     let Some(content_type) = content_type else { return };

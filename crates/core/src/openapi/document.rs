@@ -17,16 +17,25 @@ pub fn path(route: Route) -> String {
     route.name().replace('…', "{path}")
 }
 
+/// What the operations have in common.
+#[derive(Default)]
+struct Shared {
+    /// Of all errors.
+    codes: BTreeSet<&'static str>,
+    /// The answers that tell of errors, by the errors' codes.
+    responses: Map<String, Value>,
+}
+
 /// All of it.
 pub fn document() -> Value {
     let mut schemas = Schemas::new();
     let mut paths = Map::new();
-    let mut codes = BTreeSet::new();
+    let mut shared = Shared::default();
     for route in Route::ALL {
         let mut methods = Map::new();
         for method in route.methods().split(", ") {
             let Some(operation) = operation(route, method, &mut schemas) else { continue };
-            methods.insert(method.to_lowercase(), describe(route, &operation, &mut codes));
+            methods.insert(method.to_lowercase(), describe(route, &operation, &mut shared));
         }
         if !methods.is_empty() {
             paths.insert(path(route), methods.into());
@@ -34,7 +43,7 @@ pub fn document() -> Value {
     }
     schemas.answer::<Problem<'_>>();
     let mut schemas = schemas.take();
-    schemas["Problem"]["properties"]["code"]["enum"] = json!(codes);
+    schemas["Problem"]["properties"]["code"]["enum"] = json!(shared.codes);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -48,6 +57,7 @@ pub fn document() -> Value {
         "components": {
             "schemas": schemas,
             "headers": headers(),
+            "responses": shared.responses,
             "securitySchemes": {
                 "key": {
                     "type": "http",
@@ -59,12 +69,12 @@ pub fn document() -> Value {
     })
 }
 
-fn describe(route: Route, operation: &Operation, codes: &mut BTreeSet<&'static str>) -> Value {
+fn describe(route: Route, operation: &Operation, shared: &mut Shared) -> Value {
     let mut value = json!({
         "operationId": operation.id,
         "summary": operation.summary,
         "security": route.scope().map_or(json!([]), |scope| json!([{ "key": [scope.name()] }])),
-        "responses": responses(route, operation, codes),
+        "responses": responses(route, operation, shared),
     });
     if !operation.description.is_empty() {
         value["description"] = operation.description.into();
@@ -87,7 +97,7 @@ fn json_content(schema: &Value) -> Value {
     json!({ "application/json": { "schema": schema } })
 }
 
-fn responses(route: Route, operation: &Operation, codes: &mut BTreeSet<&'static str>) -> Value {
+fn responses(route: Route, operation: &Operation, shared: &mut Shared) -> Value {
     let mut responses = Map::new();
     let request_id = json!({ "x-request-id": header("x-request-id") });
     match &operation.answer {
@@ -105,12 +115,18 @@ fn responses(route: Route, operation: &Operation, codes: &mut BTreeSet<&'static 
         }
     }
     for (status, errors) in by_status(route, operation) {
-        codes.extend(errors.iter().map(|error| error.notice().code));
+        let codes: BTreeSet<&str> = errors.iter().map(|error| error.notice().code).collect();
+        let mut name = codes.iter().copied().collect::<Vec<_>>().join(".");
+        shared.codes.extend(codes);
         let mut response = problem(&errors);
         if matches!(operation.answer, Answer::Wix) {
+            name.push_str(".or_wixs");
             response["content"]["*/*"] = json!({});
         }
-        responses.insert(status.to_string(), response);
+        let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+        let same = shared.responses.entry(name).or_insert_with(|| response.clone());
+        assert_eq!(*same, response, "two responses have one name");
+        responses.insert(status.to_string(), reference);
     }
     responses.into()
 }
