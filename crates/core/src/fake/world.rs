@@ -210,7 +210,7 @@ impl Ask<'_> {
                 work.run().await;
             }
             let reply = answered.reply;
-            let headers = reply.headers;
+            let headers: Vec<_> = reply.headers.into_iter().map(|(name, value)| (name, value.into_owned())).collect();
             let body = answered.stream.map_or(reply.body, |bytes| String::from_utf8(bytes).expect("text"));
             conformance::check(route, &method, reply.status.as_u16(), &headers, &body);
             Answer { status: reply.status.as_u16(), headers, body, took, follow_up }

@@ -40,7 +40,7 @@ fn ask(stub: &Stub, method: &Method, url: &Url, inbound: Inbound) -> Reply {
 }
 
 fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
-    reply.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    reply.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
 }
 
 /// The host is the runtime's affair: what is no path would become a part of it.

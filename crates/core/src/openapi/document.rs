@@ -156,7 +156,7 @@ fn problem(errors: &[Error]) -> Value {
         for (name, value) in reply.headers {
             if name == "content-type" {
                 content.insert(
-                    value,
+                    value.into_owned(),
                     json!({ "schema": { "allOf": [
                         { "$ref": "#/components/schemas/Problem" },
                         { "type": "object", "properties": { "code": { "type": "string", "enum": codes } } },
