@@ -18,6 +18,7 @@ mod bi_events;
 mod browser;
 mod client;
 mod connect;
+mod costs;
 mod doubt;
 mod faults;
 mod finish;

@@ -201,5 +201,6 @@ fn to_json(value: &impl Serialize) -> Result<String, Error> {
 
 fn parse<'de, T: Deserialize<'de>>(what: &str, text: &'de str) -> Result<T, Error> {
     // serde's own message may quote the record.
-    serde_json::from_str(text).map_err(|_| Error::Store(format!("a record of kind `{what}` cannot be read")))
+    serde_json::from_slice(text.as_bytes())
+        .map_err(|_| Error::Store(format!("a record of kind `{what}` cannot be read")))
 }

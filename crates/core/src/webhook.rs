@@ -184,7 +184,7 @@ fn inner<T: serde::de::DeserializeOwned>(data: Option<&serde_json::value::RawVal
     const PROBLEM: Error = Error::Message("the event's inner `data` is missing or not of the documented form");
     let data = data.ok_or(PROBLEM)?.get();
     if data.starts_with('"') {
-        let text: String = serde_json::from_str(data).map_err(|_| PROBLEM)?;
+        let text: String = serde_json::from_slice(data.as_bytes()).map_err(|_| PROBLEM)?;
         json::object(text.as_bytes()).map_err(|_| PROBLEM)
     } else {
         json::object(data.as_bytes()).map_err(|_| PROBLEM)

@@ -61,7 +61,7 @@ impl<P: Platform> Kv<'_, P> {
         let prefix = Fact::prefix(id);
         let page = self.within(self.platform.kv_list(&prefix, None, FACTS)).await?;
         let facts = page.keys.iter().filter_map(|key| key.metadata.as_deref());
-        Ok(facts.filter_map(|text| serde_json::from_str(text).ok()).collect())
+        Ok(facts.filter_map(|text| serde_json::from_slice(text.as_bytes()).ok()).collect())
     }
 
     /// Adds a fact. One that is known or outdated is not written again, so a message that comes twice costs no write.

@@ -62,6 +62,6 @@ pub(super) fn todo(id: &InstanceId, due: Timestamp, tries: Tries) -> Result<Writ
 fn parse_todo(key: String, metadata: Option<&str>) -> Option<Todo> {
     let (due, id) = key.strip_prefix(PREFIX)?.split_once(':')?;
     let (due, instance) = (Timestamp(due.parse().ok()?), InstanceId::parse(id).ok()?);
-    let tries = metadata.and_then(|text| serde_json::from_str(text).ok());
+    let tries = metadata.and_then(|text| serde_json::from_slice(text.as_bytes()).ok());
     Some(Todo { key, instance, due, tries: tries.unwrap_or(Tries { since: due, failed: 0 }) })
 }
