@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use workerd::{Counts, Op};
 
-use crate::harness::{API_KEY, Ask, Direct, Flow, Jar, Key, Message, guid, parameter};
+use crate::harness::{API_KEY, Ask, Direct, Flow, Jar, Key, Message, NOW, guid, parameter};
 
 /// Reads, writes, removals, lists.
 type Kv = [u64; 4];
@@ -40,7 +40,7 @@ fn cost_in_all(stand: &Direct, ask: Ask) -> Kv {
 }
 
 fn webhook(stand: &Direct, message: impl Into<Vec<u8>>) -> Ask {
-    stand.ask("POST", "/webhook").body(message)
+    stand.ask(NOW, "POST", "/webhook").body(message)
 }
 
 fn event(id: &str) -> Message {
@@ -50,10 +50,10 @@ fn event(id: &str) -> Message {
 #[test]
 fn what_changes_nothing_costs_nothing_in_kv() {
     let stand = Direct::start(|values| values);
-    assert_eq!(cost(&stand, stand.ask("GET", "/healthz"), 200), NOTHING);
-    assert_eq!(cost(&stand, stand.ask("GET", "/install"), 302), NOTHING);
-    assert_eq!(cost(&stand, stand.ask("GET", "/redirect?code=1&state=2"), 403), NOTHING);
-    assert_eq!(cost(&stand, stand.ask("GET", "/v1/instances"), 401), NOTHING);
+    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/healthz"), 200), NOTHING);
+    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/install"), 302), NOTHING);
+    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/redirect?code=1&state=2"), 403), NOTHING);
+    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/v1/instances"), 401), NOTHING);
     assert_eq!(cost(&stand, webhook(&stand, "no JWT"), 400), NOTHING);
     assert_eq!(cost(&stand, webhook(&stand, event(&guid()).sign_with(&Key::generate())), 401), NOTHING);
 }
@@ -78,19 +78,19 @@ fn a_token_in_memory_costs_nothing_and_the_first_one_one_call() {
     let id = stand.wix.installed();
     stand.wix.delivered(&id);
     sleep(Duration::from_secs(2));
-    let asks = || stand.ask("POST", &format!("/v1/instances/{id}/token")).key(API_KEY);
+    let asks = || stand.ask(NOW, "POST", &format!("/v1/instances/{id}/token")).key(API_KEY);
     let calls = || stand.wix.calls(&id).len();
     let before = calls();
     // The row, the token that another isolate may have left, and after it was made the row once more.
     assert_eq!(cost(&stand, asks(), 200), [3, 1, 0, 0]);
     assert_eq!(calls(), before + 1);
     assert_eq!(cost(&stand, asks(), 200), NOTHING);
-    let proxied = stand.ask("GET", &format!("/v1/instances/{id}/wix/apps/v1/instance")).key(API_KEY);
+    let proxied = stand.ask(NOW, "GET", &format!("/v1/instances/{id}/wix/apps/v1/instance")).key(API_KEY);
     assert_eq!(cost(&stand, proxied, 200), NOTHING);
     assert_eq!(calls(), before + 2);
-    let shown = stand.ask("GET", &format!("/v1/instances/{id}")).key(API_KEY);
+    let shown = stand.ask(NOW, "GET", &format!("/v1/instances/{id}")).key(API_KEY);
     assert_eq!(cost(&stand, shown, 200), [1, 0, 0, 0]);
-    assert_eq!(cost(&stand, stand.ask("GET", "/v1/instances").key(API_KEY), 200), [0, 0, 0, 1]);
+    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/v1/instances").key(API_KEY), 200), [0, 0, 0, 1]);
 }
 
 #[test]
