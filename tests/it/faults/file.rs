@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::is_wanted;
 use super::route::Route;
 
 /// A line of a table.
@@ -61,6 +62,9 @@ fn with_routes(table: &str) -> Vec<String> {
     for line in table.lines() {
         if !line.starts_with(' ') {
             route = line.split(':').next().unwrap_or_default();
+        }
+        if !is_wanted(route) {
+            continue;
         }
         lines.push(format!("{route} | {}", line.split_whitespace().collect::<Vec<_>>().join(" ")));
     }

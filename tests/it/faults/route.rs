@@ -48,7 +48,7 @@ pub static ROUTES: [Route; 29] = [
     route("webhook that came before", webhook_again, 200, "installed oauth, client_credentials"),
     on_install("webhook installed, on-install", webhook_installed, 200, "installed oauth configured, kept, 1 event"),
     route("redirect", redirect, 302, "installed custom, refresh_token"),
-    on_install("redirect, on-install", redirect, 302, "installed custom configured, refresh_token, 1 event"),
+    on_install("redirect, on-install", redirect_alone, 302, "installed custom configured, refresh_token, 1 event"),
     route("connected", connected, 200, "installed oauth, client_credentials"),
     route("token by client credentials", token_oauth, 200, "installed oauth, kept"),
     route("token by refresh token", token_custom, 200, "installed custom, refresh_token"),
@@ -170,6 +170,11 @@ fn webhook_again(stand: &Direct) -> Case {
 /// The webhook has come already: it leaves Wix at the same moment.
 fn redirect(stand: &Direct) -> Case {
     callback(stand, &known(stand))
+}
+
+/// The webhook has not come yet.
+fn redirect_alone(stand: &Direct) -> Case {
+    callback(stand, &at_wix(stand))
 }
 
 fn connected(stand: &Direct) -> Case {
