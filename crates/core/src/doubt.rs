@@ -47,7 +47,7 @@ pub async fn settle<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Option
 async fn is_there<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<bool, Error> {
     let wix = app.wix();
     let minted = match token::ask(app, &wix, id, true).await {
-        Ok(minted) => minted,
+        Ok(asked) => asked.minted,
         Err(Error::NeedsReconnect) => return Ok(false),
         Err(error) => return Err(error),
     };

@@ -71,6 +71,16 @@ impl CachedToken {
     }
 }
 
+/// A sealed value, as it was found.
+pub enum Kept<T> {
+    /// KV shows none.
+    Nothing,
+    /// There is one, and no key of ours opens it.
+    Shut,
+    /// Opened.
+    Value(T),
+}
+
 /// One value to be written.
 struct Write {
     key: String,
@@ -106,9 +116,13 @@ impl<'a, P: Platform> Kv<'a, P> {
         self.within(async { join_all(puts).await.into_iter().collect::<Result<(), _>>() }).await
     }
 
-    /// The refresh token. One that does not open is as good as none: client credentials take over.
-    pub async fn refresh_token(&self, id: &InstanceId) -> Result<Option<RefreshToken>, Error> {
-        Ok(self.open(id, REFRESH, &refresh_key(id)).await?.map(RefreshToken::new))
+    /// The refresh token. One that does not open is of no use, and yet no sign that KV lags.
+    pub async fn refresh_token(&self, id: &InstanceId) -> Result<Kept<RefreshToken>, Error> {
+        Ok(match self.open(id, REFRESH, &refresh_key(id)).await? {
+            Kept::Nothing => Kept::Nothing,
+            Kept::Shut => Kept::Shut,
+            Kept::Value(text) => Kept::Value(RefreshToken::new(text)),
+        })
     }
 
     /// Keeps a refresh token that Wix changed: patiently, since the one before it is of no use any more.
@@ -126,7 +140,7 @@ impl<'a, P: Platform> Kv<'a, P> {
 
     /// The cached access token, if there is one.
     pub async fn access_token(&self, id: &InstanceId, now: Timestamp) -> Result<Option<Token>, Error> {
-        let Some(text) = self.open(id, ACCESS, &access_key(id)).await? else { return Ok(None) };
+        let Kept::Value(text) = self.open(id, ACCESS, &access_key(id)).await? else { return Ok(None) };
         let cached: CachedToken = parse("access token", &text)?;
         Ok(Some(cached.seen(now)))
     }
@@ -158,12 +172,12 @@ impl<'a, P: Platform> Kv<'a, P> {
         Ok(seal::seal(self.platform, &self.config.sealing_key, self.place(id, field), plain).await?)
     }
 
-    async fn open(&self, id: &InstanceId, field: &'static str, key: &str) -> Result<Option<String>, Error> {
-        let Some(envelope) = self.within(self.platform.kv_get(key)).await? else { return Ok(None) };
+    async fn open(&self, id: &InstanceId, field: &'static str, key: &str) -> Result<Kept<String>, Error> {
+        let Some(envelope) = self.within(self.platform.kv_get(key)).await? else { return Ok(Kept::Nothing) };
         match seal::open(self.platform, &self.config.sealing_keys, self.place(id, field), &envelope).await {
-            Ok(plain) => Ok(Some(plain)),
+            Ok(plain) => Ok(Kept::Value(plain)),
             Err(OpenError::Platform(error)) => Err(error.into()),
-            Err(OpenError::UnknownKey(_) | OpenError::NotSealed | OpenError::Refused) => Ok(None),
+            Err(OpenError::UnknownKey(_) | OpenError::NotSealed | OpenError::Refused) => Ok(Kept::Shut),
         }
     }
 

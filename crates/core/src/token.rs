@@ -7,10 +7,11 @@ use crate::App;
 use crate::doubt;
 use crate::error::Error;
 use crate::id::InstanceId;
-use crate::kv::LOOK_AGAIN;
+use crate::kv::{Kept, LOOK_AGAIN};
 use crate::memory::Token;
 use crate::platform::Platform;
 use crate::record::{Auth, Fact, Instance, Kind, Status};
+use crate::secret::RefreshToken;
 use crate::time::Timestamp;
 use crate::wix::{Minted, Wix, WixError};
 
@@ -66,8 +67,8 @@ async fn fetch<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Resul
 async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, Error> {
     let id = &instance.instance_id;
     let wix = app.wix();
-    let minted = match ask(app, &wix, id, instance.auth == Auth::Custom).await {
-        Ok(minted) => minted,
+    let Asked { minted, refresh } = match ask(app, &wix, id, instance.auth == Auth::Custom).await {
+        Ok(asked) => asked,
         Err(Error::NeedsReconnect) => {
             app.memory().refuse(id, app.now.plus(COOL_DOWN));
             if instance.status != Status::NeedsReconnect {
@@ -79,14 +80,13 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
     };
     app.memory().forgive(id);
 
-    let by_client_credentials = minted.refresh_token.is_none();
     let token = token(&minted, app.now);
     // KV may not show yet what the redirect stored a moment ago: nobody is called healed who only came too early.
     let is_new = instance.last_token.is_some_and(|last| app.now.since(last.at) < LOOK_AGAIN);
-    let news = if instance.auth == Auth::Custom && by_client_credentials && !is_new {
-        Some(Kind::Healed)
-    } else {
-        (instance.status == Status::NeedsReconnect).then_some(Kind::Accepted)
+    let news = match refresh {
+        Refresh::Dead => Some(Kind::Healed),
+        Refresh::NotFound if instance.auth == Auth::Custom && !is_new => Some(Kind::Healed),
+        _ => (instance.status == Status::NeedsReconnect).then_some(Kind::Accepted),
     };
     // The token is good whatever becomes of the notes beside it. It is not shared with those who would make them again.
     let noted = match news {
@@ -105,21 +105,49 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
     Ok(token)
 }
 
-/// Asks Wix for a token: by refresh token where one may be kept, else by client credentials. `NeedsReconnect` where it
-/// refuses for good.
-pub async fn ask<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, id: &InstanceId, custom: bool) -> Result<Minted, Error> {
-    if custom && let Some(minted) = refresh(app, wix, id).await? {
-        return Ok(minted);
-    }
-    wix.client_credentials(id).await.map_err(|error| match error {
-        WixError::Refused(_) => Error::NeedsReconnect,
-        error => error.into(),
-    })
+/// What Wix gave.
+pub struct Asked {
+    /// The token.
+    pub minted: Minted,
+    /// What became of the refresh token.
+    refresh: Refresh,
 }
 
-/// By refresh token, if there is one and Wix takes it.
-async fn refresh<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, id: &InstanceId) -> Result<Option<Minted>, Error> {
-    let Some(kept) = app.kv().refresh_token(id).await? else { return Ok(None) };
+enum Refresh {
+    /// None was looked for, or KV shows none.
+    NotFound,
+    /// Wix does not take it, or nobody can open it.
+    Dead,
+    /// It gave the token.
+    Used,
+}
+
+/// Asks Wix for a token: by refresh token where one may be kept, else by client credentials. `NeedsReconnect` where it
+/// refuses for good.
+pub async fn ask<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, id: &InstanceId, custom: bool) -> Result<Asked, Error> {
+    let kept = if custom { app.kv().refresh_token(id).await? } else { Kept::Nothing };
+    let refresh = match kept {
+        Kept::Nothing => Refresh::NotFound,
+        Kept::Shut => Refresh::Dead,
+        Kept::Value(kept) => match by_refresh_token(app, wix, id, kept).await? {
+            Some(minted) => return Ok(Asked { minted, refresh: Refresh::Used }),
+            None => Refresh::Dead,
+        },
+    };
+    match wix.client_credentials(id).await {
+        Ok(minted) => Ok(Asked { minted, refresh }),
+        Err(WixError::Refused(_)) => Err(Error::NeedsReconnect),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// By refresh token, if Wix takes it.
+async fn by_refresh_token<P: Platform>(
+    app: &App<P>,
+    wix: &Wix<'_, P>,
+    id: &InstanceId,
+    kept: RefreshToken,
+) -> Result<Option<Minted>, Error> {
     match wix.refresh_token(&kept).await {
         Ok(mut minted) => {
             // Wix documents that it does not change; should it, the new one counts.

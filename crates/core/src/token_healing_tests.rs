@@ -163,3 +163,18 @@ fn a_refresh_token_that_kv_does_not_show_yet_is_not_called_dead() {
     assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
     assert_eq!(world.fake.wix().take_paths(), [EXCHANGE]);
 }
+
+#[test]
+fn a_refresh_token_that_wix_refuses_or_nobody_can_open_is_dead_however_new_it_is() {
+    let refused = World::new();
+    refused.connect();
+    refused.fake.wix().always(EXCHANGE, Canned::status(400));
+    let shut = World::new();
+    shut.connect();
+    shut.fake.kv().plant(&format!("v1:refresh:{INSTANCE}"), "s1.gone.AAAAAAAAAAAAAAAA.AAAA", None);
+    for world in [refused, shut] {
+        world.fake.clock().pass(5);
+        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
+        assert_eq!(world.instance(INSTANCE)["auth"], "custom_healed");
+    }
+}

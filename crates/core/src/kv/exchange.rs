@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::facts::Learnt;
-use super::{CachedToken, Kv, REFRESH, Write, parse, refresh_key, to_json};
+use super::{CachedToken, Kept, Kv, REFRESH, Write, parse, refresh_key, to_json};
 use crate::error::Error;
 use crate::id::{InstanceId, SiteId};
 use crate::platform::Platform;
@@ -47,7 +47,7 @@ impl<P: Platform> Kv<'_, P> {
     /// What a flow's exchange brought, if that was stored. The instance is the one that the browser names: an exchange of
     /// another one does not open.
     pub async fn exchanged(&self, flow: &Flow, id: &InstanceId) -> Result<Option<Exchanged>, Error> {
-        let Some(text) = self.open(id, FLOW, &flow_key(flow)).await? else { return Ok(None) };
+        let Kept::Value(text) = self.open(id, FLOW, &flow_key(flow)).await? else { return Ok(None) };
         let stored: StoredExchange = parse("flow", &text)?;
         let token = stored.token.seen(stored.at);
         let (instance, site, at) = (stored.instance, stored.site, stored.at);
