@@ -15,7 +15,7 @@ mod route;
 mod table;
 mod trouble;
 
-use file::compare;
+use file::{compare, read};
 use route::{ROUTES, Route};
 use table::{Cell, run};
 use trouble::{Step, Trouble, slow_beyond_measure, steps_on_kv, troubles};
@@ -87,7 +87,7 @@ fn wix_table(name: &str, threads: usize, lanes: usize, choose: impl Fn(&Step) ->
                 cells.extend(choose(&step).into_iter().map(|trouble| Cell { route, step: step.clone(), trouble }));
             }
         }
-        table.extend(run(cells, &stands, threads));
+        table.extend(run(cells, &stands, threads, &read(name)));
     }
     compare(name, table, &ROUTES);
 }
@@ -107,7 +107,7 @@ fn kv_fails_at_any_step() {
     let mut table = Vec::new();
     for (on_install, lanes) in [(false, 9), (true, 6)] {
         let stands: Vec<Direct> = (0..lanes).map(|_| stand(on_install)).collect();
-        table.extend(run(kv_cells(&stands[0], on_install), &stands, 1));
+        table.extend(run(kv_cells(&stands[0], on_install), &stands, 1, &read("kv.txt")));
     }
     compare("kv.txt", table, &ROUTES);
 }

@@ -1,7 +1,7 @@
 //! The tables as files: written, compared, and counted.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::is_wanted;
 use super::route::Route;
@@ -14,22 +14,46 @@ pub struct Line {
     pub fields: [String; 6],
 }
 
+impl Line {
+    /// As [`read`] gives it.
+    pub fn text(&self) -> String {
+        normal(self.route, &self.fields.join(" | "))
+    }
+}
+
+fn normal(route: &str, line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    format!("{route} | {}", words.join(" ").trim_end_matches([' ', '|']))
+}
+
+/// The lines of a file, each with its route before it, and without what is there for the eye alone; none while it is
+/// being written.
+pub fn read(name: &str) -> Vec<String> {
+    if std::env::var_os("UPDATE_TABLES").is_some() {
+        return Vec::new();
+    }
+    lines_of(&std::fs::read_to_string(path(name)).unwrap_or_default())
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/faults").join(name)
+}
+
 /// Compares the table with the file that is to be it. With `UPDATE_TABLES` set, the file is written anew, to be read
 /// before it is believed.
 pub fn compare(name: &str, mut lines: Vec<Line>, routes: &'static [Route]) {
     let place = |line: &Line| routes.iter().position(|route| route.name == line.route);
     lines.sort_by_cached_key(|line| (place(line), line.fields.clone()));
     let is = written(&lines, routes);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/faults").join(name);
     if std::env::var_os("UPDATE_TABLES").is_some() {
-        std::fs::write(&path, &is).expect("a writable file");
+        std::fs::write(path(name), &is).expect("a writable file");
     }
-    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    let wanted = std::fs::read_to_string(path(name)).unwrap_or_default();
     #[expect(clippy::print_stdout, reason = "for whoever asks with --nocapture")]
     {
         println!("{name}\n{}", counts(&lines));
     }
-    let (is, wanted) = (with_routes(&is), with_routes(&wanted));
+    let (is, wanted) = (lines_of(&is), lines_of(&wanted));
     let only = |sign, these: &[String], those: &[String]| {
         let only = these.iter().filter(|line| !those.contains(line));
         only.fold(String::new(), |text, line| format!("{text}{sign} {line}\n"))
@@ -55,18 +79,17 @@ fn written(lines: &[Line], routes: &[Route]) -> String {
     table
 }
 
-/// The table's lines, each with its route before it, and without what is there for the eye alone.
-fn with_routes(table: &str) -> Vec<String> {
+/// What is run of a table.
+fn lines_of(table: &str) -> Vec<String> {
     let mut route = "";
     let mut lines = Vec::new();
     for line in table.lines() {
         if !line.starts_with(' ') {
             route = line.split(':').next().unwrap_or_default();
         }
-        if !is_wanted(route) {
-            continue;
+        if is_wanted(route) && !line.is_empty() {
+            lines.push(normal(route, line));
         }
-        lines.push(format!("{route} | {}", line.split_whitespace().collect::<Vec<_>>().join(" ")));
     }
     lines
 }
