@@ -203,11 +203,11 @@ impl Ask<'_> {
             let request = Request::new(method.clone(), &url, inbound).expect("a URL");
             let route = Route::of(&request.segments());
             let started = world.fake.clock().now();
-            let answered = handle(world.fake.clone(), &world.shared, request).await;
+            let answered = Box::pin(handle(world.fake.clone(), &world.shared, request)).await;
             let took = world.fake.clock().now() - started;
             let follow_up = answered.follow_up.is_some();
             if let Some(work) = answered.follow_up.filter(|_| !alone) {
-                work.run().await;
+                Box::pin(work.run()).await;
             }
             let reply = answered.reply;
             let headers: Vec<_> = reply.headers.into_iter().map(|(name, value)| (name, value.into_owned())).collect();
