@@ -15,7 +15,7 @@ pub struct Options {
     /// Fewer rounds, and nothing about growth: a minute instead of five
     #[arg(long)]
     quick: bool,
-    /// Only the cases whose names begin so, with those that they stand beside
+    /// Only the cases whose names begin so, with those that they stand beside; or only `growth`
     #[arg(long)]
     only: Option<String>,
     /// Nothing but so many mixed requests to one Worker: what one costs and what the process holds, as time passes
