@@ -27,7 +27,7 @@ const BETWEEN_INSTALLS: usize = 40;
 struct Stand {
     wix: Wix,
     kv: Kv,
-    workers: RwLock<Vec<Arc<Workerd>>>,
+    serving: RwLock<Vec<Arc<Workerd>>>,
     /// What clients and Wix use at the moment.
     key: RwLock<String>,
     signer: RwLock<Arc<Key>>,
@@ -46,27 +46,27 @@ impl Stand {
         let workerd = Workerd::start(root, &Setup::default().worker("app", app), |_| {});
         let workerd = Arc::new(workerd.unwrap_or_else(|error| panic!("{error:#}")));
         {
-            let mut workers = self.workers.write().expect("nobody panicked");
-            workers.push(workerd);
+            let mut serving = self.serving.write().expect("nobody panicked");
+            serving.push(workerd);
             // On Cloudflare both are at one address; here Wix is told of each.
-            let all: Vec<String> = workers.iter().map(|worker| format!("{}/redirect", worker.url("app"))).collect();
-            let webhook = format!("{}/webhook", workers[workers.len() - 1].url("app"));
+            let all: Vec<String> = serving.iter().map(|worker| format!("{}/redirect", worker.url("app"))).collect();
+            let webhook = format!("{}/webhook", serving[serving.len() - 1].url("app"));
             let urls = json!({ "redirect_urls": all, "webhook_url": webhook });
             ask("PATCH", self.wix.at("/_sim/app")).json(&urls).send().expect(200);
         }
         std::thread::sleep(TOGETHER);
-        let mut workers = self.workers.write().expect("nobody panicked");
+        let mut serving = self.serving.write().expect("nobody panicked");
         // Whoever still asks one of them holds it.
-        let last = workers.pop();
-        *workers = last.into_iter().collect();
-        drop(workers);
+        let last = serving.pop();
+        *serving = last.into_iter().collect();
+        drop(serving);
         std::thread::sleep(TOGETHER / 3);
     }
 
     /// Any of those that serve.
     fn any(&self, turn: usize) -> Arc<Workerd> {
-        let workers = self.workers.read().expect("nobody panicked");
-        Arc::clone(&workers[turn % workers.len()])
+        let serving = self.serving.read().expect("nobody panicked");
+        Arc::clone(&serving[turn % serving.len()])
     }
 
     fn judge(&self, what: &'static str, right: u16, answer: &Answer) {
@@ -165,7 +165,7 @@ fn no_request_fails_while_every_key_is_rotated() {
     let stand = Stand {
         wix,
         kv,
-        workers: RwLock::default(),
+        serving: RwLock::default(),
         key: RwLock::new(API_KEY.to_owned()),
         signer: RwLock::new(Arc::clone(&first)),
         ended: AtomicBool::new(false),
