@@ -126,6 +126,10 @@ pub fn troubles(step: &Step) -> Vec<Trouble> {
                 };
                 all.push(wix(name, json!({ "kind": "drop_field", "field": field }), 1));
             }
+            if endpoint == "oauth_access" {
+                let other = json!({ "kind": "replace_field", "field": "refresh_token", "value": "OAUTH2.other" });
+                all.push(wix("other refresh_token", other, 1));
+            }
             all
         }
     }
