@@ -9,8 +9,8 @@ use crate::figures::Figure;
 
 /// How far a ratio may move by itself, beyond the spread that both runs measured: machines differ.
 const TOLERANCE: f64 = 0.05;
-/// Spreads that two runs may be apart: of measurements that scatter normally, one pair in a thousand is.
-const SPREADS: f64 = 4.5;
+/// Spreads that two runs may be apart: three standard errors of the median of five rounds, if they scatter normally.
+const SPREADS: f64 = 2.5;
 
 /// Everything.
 #[derive(Debug, Default, Deserialize, Serialize)]
