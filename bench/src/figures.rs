@@ -25,7 +25,9 @@ impl Figure {
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = if self.median.abs() < 10.0 { 2 } else { 0 };
-        write!(f, "{:.digits$} ± {:.digits$}", self.median, self.spread)
+        write!(f, "{:.digits$}", self.median)?;
+        // What was measured once has none.
+        if self.spread > 0.0 { write!(f, " ± {:.digits$}", self.spread) } else { Ok(()) }
     }
 }
 
