@@ -29,11 +29,11 @@ pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
 }
 
 /// A request, with headers and body left where they are.
-pub fn request(request: web_sys::Request) -> worker::Result<Request<Inbound>> {
-    let method =
-        Method::from_bytes(request.method().as_bytes()).map_err(|error| Error::RustError(error.to_string()))?;
-    let url = request.url();
-    Ok(Request::new(method, &url, Inbound::new(request))?)
+pub fn request(inbound: Inbound) -> worker::Result<Request<Inbound>> {
+    let method = inbound.request.method();
+    let method = Method::from_bytes(method.as_bytes()).map_err(|error| Error::RustError(error.to_string()))?;
+    let url = inbound.request.url();
+    Ok(Request::new(method, &url, inbound)?)
 }
 
 /// A response; `stream` in place of the reply's own body.

@@ -16,6 +16,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wix_edge_core::Shared;
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_error, event};
 
+use crate::body::Inbound;
 use crate::platform::Edge;
 
 thread_local! {
@@ -27,11 +28,17 @@ fn shared(env: &Env) -> Rc<Shared> {
     SHARED.with(|shared| Rc::clone(shared.get_or_init(|| Rc::new(Shared::new(convert::config(env))))))
 }
 
-/// A response, or a promise of one. `#[event(fetch)]` would begin each request in a microtask of its own.
+/// A response, or a promise of one. `#[event(fetch)]` would begin each request in a microtask of its own. `body` is one that
+/// was read already: see `entry.js`.
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request, env: Env, context: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
+pub fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: worker::worker_sys::Context,
+    body: JsValue,
+) -> Result<JsValue, JsValue> {
     start::start(async move {
-        let answered = answer(request, env, Context::new(context)).await;
+        let answered = answer(Inbound::new(request, body), env, Context::new(context)).await;
         let answered = answered.or_else(|error| {
             console_error!("{error}");
             glue::respond(500, "", "", Some("INTERNAL SERVER ERROR"), None)
@@ -40,10 +47,10 @@ pub fn fetch(request: web_sys::Request, env: Env, context: worker::worker_sys::C
     })
 }
 
-async fn answer(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+async fn answer(inbound: Inbound, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let shared = shared(&env);
-    let inbound = convert::request(request)?;
-    let unread = inbound.inbound.clone();
+    let unread = inbound.clone();
+    let inbound = convert::request(inbound)?;
     let answered = wix_edge_core::handle(Edge::new(env), &shared, inbound).await;
     if let Some(follow_up) = answered.follow_up {
         context.wait_until(follow_up.run());

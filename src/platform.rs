@@ -145,7 +145,7 @@ impl Platform for Edge {
         let body = match &request.body {
             Payload::None => JsValue::UNDEFINED,
             Payload::Bytes(bytes) => Uint8Array::from(*bytes).into(),
-            Payload::Inbound(inbound) => inbound.request.body().map_or(JsValue::UNDEFINED, JsValue::from),
+            Payload::Inbound(inbound) => inbound.payload(),
         };
         let sent = glue::exchange(request.url, request.method.as_str(), &headers, &body, millis(timeout));
         let response = sent.await.map_err(|_| SendError::Unreachable)?;
