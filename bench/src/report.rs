@@ -75,7 +75,7 @@ impl Report {
             "Case", "µs", "beside", "µs", "ratio", "goal"
         );
         println!("|---|---|---|---|---|---|");
-        let median = |case: &str| self.cpu.get(case).map_or(0.0, |figure| figure.median);
+        let median = |case: &str| self.cpu.get(case).map_or(String::new(), |figure| format!("{:.0}", figure.median));
         for row in &self.rows {
             let goal = row.goal.map_or(String::new(), |goal| {
                 let met = if row.ratio.median <= goal { "met" } else { "not met" };
@@ -83,7 +83,7 @@ impl Report {
             });
             let (case, beside) = (&row.case, &row.beside);
             let (ours, theirs, ratio) = (median(case), median(beside), row.ratio.to_string());
-            println!("| {case:<20} | {ours:>6.0} | {beside:<48} | {theirs:>6.0} | {ratio:>12} | {goal:<15} |");
+            println!("| {case:<20} | {ours:>6} | {beside:<48} | {theirs:>6} | {ratio:>12} | {goal:<15} |");
         }
         if !self.counts.is_empty() {
             println!("\n| {:<30} | Wix | reads, writes, removals, lists before the answer | in all |", "Route");
