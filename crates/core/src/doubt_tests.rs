@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::fake::clock::START;
 use crate::fake::jws;
+use crate::fake::kv::Op;
 use crate::fake::wix::Canned;
 use crate::fake::world::{INSTANCE, World};
 use crate::time::Timestamp;
@@ -79,6 +80,20 @@ fn nothing_is_erased_before_wix_was_asked() {
         "until then it counts"
     );
     // The work after the answer was lost: the Cron Trigger does it.
+    cron_soon(&world);
+    assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()));
+}
+
+#[test]
+fn wix_is_asked_also_where_putting_it_down_failed_at_first() {
+    let world = connected();
+    world.webhook(plan(START + 1_000));
+    cron_soon(&world);
+    world.fake.kv().break_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
+    let removed = jws::removed(INSTANCE, START + 900);
+    assert_eq!(world.webhook(removed.clone()).status, 503);
+    world.fake.kv().mend();
+    assert_eq!(world.post("/webhook").body(removed).alone().answer().status, 200);
     cron_soon(&world);
     assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()));
 }

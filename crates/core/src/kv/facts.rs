@@ -99,7 +99,7 @@ impl<P: Platform> Kv<'_, P> {
             writes.push(Self::row_write(id, instance.clone(), facts)?);
         }
         // What is left to be done after the answer is put down before it, also where only that failed the last time.
-        if !writes.is_empty() || instance.is_to_be_finished(self.config) {
+        if !writes.is_empty() || in_doubt || instance.is_to_be_finished(self.config) {
             writes.push(todo(id, now.plus(LOOK_AGAIN), Tries { since: now, failed: 0 })?);
         }
         self.write(&writes).await?;
