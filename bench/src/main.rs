@@ -38,14 +38,15 @@ use crate::usage::memory;
 
 /// Measures the built Worker beside its peers.
 #[derive(Debug, Parser)]
+#[command(override_usage = "cargo xtask bench [OPTIONS]")]
 struct Options {
     /// The repository
-    #[arg(long)]
+    #[arg(long, hide = true)]
     root: PathBuf,
     /// The folder of the built Worker
     #[arg(long)]
     build: Option<PathBuf>,
-    /// Fewer rounds, and no growth
+    /// Fewer rounds, and nothing about growth: a minute instead of five
     #[arg(long)]
     quick: bool,
     /// Only the cases whose names begin so, with those that they stand beside; or only `growth`
@@ -54,13 +55,13 @@ struct Options {
     /// Nothing but so many mixed requests to one Worker: what one costs and what the process holds, as time passes
     #[arg(long)]
     uptime: Option<usize>,
-    /// Writes what was measured to a file
+    /// Writes what was measured to a file; bench/results/accepted.json is what --check compares with
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Fails where it costs more than in this file, beyond the noise of both
+    /// Fails where it costs more than what was accepted, beyond the noise of both runs
     #[arg(long)]
-    check: Option<PathBuf>,
-    /// A second build of the Worker, to be measured side by side with the first
+    check: bool,
+    /// Measures a second build of the Worker, the copy of an earlier build/, side by side with this one
     #[arg(long)]
     beside: Option<PathBuf>,
 }
@@ -109,8 +110,9 @@ fn run(options: &Options) -> Result<()> {
     if let Some(path) = &options.json {
         fs::write(path, serde_json::to_string_pretty(&report)? + "\n")?;
     }
-    if let Some(path) = &options.check {
-        let text = fs::read_to_string(path).with_context(|| format!("{}: no accepted table", path.display()))?;
+    if options.check {
+        let path = root.join("bench/results/accepted.json");
+        let text = fs::read_to_string(&path).with_context(|| format!("{}: no accepted table", path.display()))?;
         report.check(&serde_json::from_str(&text)?)?;
         println!("==> it costs no more than what was accepted");
     }

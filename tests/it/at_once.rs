@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Answer, Direct, Flow, Jar, LATER, NOW, parameter};
+use crate::harness::{Answer, Direct, LATER, NOW};
 
 const CALLERS: usize = 100;
 
@@ -47,11 +47,7 @@ fn a_hundred_make_one_call_by_client_credentials() {
 #[test]
 fn a_hundred_make_one_call_by_refresh_token() {
     let _turn = turn();
-    let site = STAND.wix.site();
-    let mut jar = Jar::default();
-    let callback = Flow::begin_at(STAND.url(), &mut jar, None).agree(&site);
-    let id = parameter(&callback, "instanceId");
-    STAND.wix.delivered(&id);
+    let (mut jar, callback, id) = STAND.agreed();
     jar.get(&callback).expect(302);
     let before = STAND.wix.calls(&id).len();
     one_token(&id, "oauth_access", || STAND.token(LATER, &id));

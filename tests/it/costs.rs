@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use workerd::{Counts, Op};
 
-use crate::harness::{API_KEY, Ask, Direct, Flow, Jar, Key, Message, NOW, guid, parameter};
+use crate::harness::{API_KEY, Ask, Direct, Key, Message, NOW, guid};
 
 /// Reads, writes, removals, lists.
 type Kv = [u64; 4];
@@ -96,11 +96,7 @@ fn a_token_in_memory_costs_nothing_and_the_first_one_one_call() {
 #[test]
 fn a_redirect_costs_two_calls_and_one_round_of_writes() {
     let stand = Direct::start(|values| values);
-    let site = stand.wix.site();
-    let mut jar = Jar::default();
-    let callback = Flow::begin_at(stand.url(), &mut jar, None).agree(&site);
-    let id = parameter(&callback, "instanceId");
-    stand.wix.delivered(&id);
+    let (mut jar, callback, id) = stand.agreed();
     sleep(Duration::from_secs(2));
 
     stand.kv.forget_operations();

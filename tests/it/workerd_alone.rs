@@ -2,16 +2,12 @@
 
 use workerd::Counts;
 
-use crate::harness::{Direct, Flow, Jar, LATER, NOW, parameter};
+use crate::harness::{Direct, LATER, NOW};
 
 #[test]
 fn an_installation_goes_through_and_its_token_is_had() {
     let stand = Direct::start(|values| values);
-    let site = stand.wix.site();
-    let mut jar = Jar::default();
-    let callback = Flow::begin_at(stand.url(), &mut jar, None).agree(&site);
-    let id = parameter(&callback, "instanceId");
-    stand.wix.delivered(&id);
+    let (mut jar, callback, id) = stand.agreed();
     stand.kv.forget_operations();
     jar.get(&callback).expect(302);
     assert!(matches!(stand.kv.counts(), Counts { reads: 2.., writes: 4.., lists: 1.., .. }), "{:?}", stand.kv.counts());

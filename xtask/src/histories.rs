@@ -20,11 +20,8 @@ pub struct Options {
 /// Compiles and runs them.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     const TEST: &str = "record::tests::history::random_histories_end_in_the_fold_of_all_facts";
-    let mut cargo = process::cargo();
-    cargo
-        .args(["test", "--profile", "long", "-p", "wix-edge-core", "--lib", "--", "--exact", "--nocapture", TEST])
-        .env("HISTORIES", options.count.to_string())
-        .env("HISTORY_SEED", options.seed.to_string())
-        .current_dir(&workspace.root);
-    process::run(&mut cargo)
+    process::run_test(workspace, &["--profile", "long", "-p", "wix-edge-core", "--lib"], TEST, |tests| {
+        tests.env("HISTORIES", options.count.to_string()).env("HISTORY_SEED", options.seed.to_string());
+        Ok(())
+    })
 }

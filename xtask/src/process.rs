@@ -50,6 +50,27 @@ fn without_cargos_own(mut command: Command) -> Command {
     command
 }
 
+/// Runs one test by its whole name, with its output. It must be there: cargo itself is content to run none.
+pub fn run_test(
+    workspace: &Workspace,
+    of: &[&str],
+    name: &str,
+    prepare: impl Fn(&mut Command) -> Result<()>,
+) -> Result<()> {
+    let test = |how: &str| {
+        let mut command = cargo();
+        command.arg("test").args(of).args(["--", "--exact", name, "--include-ignored", how]);
+        prepare(command.current_dir(&workspace.root))?;
+        Ok::<_, anyhow::Error>(command)
+    };
+    let listed = test("--list")?.stderr(Stdio::inherit()).output().context("cargo could not be started")?;
+    let is_there = String::from_utf8_lossy(&listed.stdout).lines().any(|line| line == format!("{name}: test"));
+    if !listed.status.success() || !is_there {
+        bail!("there is no test {name}");
+    }
+    run(&mut test("--nocapture")?)
+}
+
 /// Puts what npm installed, its Node before all, first on the program's search path.
 pub fn with_node(workspace: &Workspace, command: &mut Command) -> Result<()> {
     let mut path = vec![workspace.root.join("node_modules/.bin")];

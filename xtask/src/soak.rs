@@ -17,15 +17,11 @@ pub struct Options {
 
 /// Builds the Worker and soaks it.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    const TEST: &str = "soak::mixed_traffic_gets_no_wrong_answer";
     let tools = setup::ensure(workspace)?;
     build::build(workspace, &tools, Profile::Release)?;
-    let mut tests = process::cargo();
-    tests
-        .args(["test", "-p", "wix-edge", "--test", "it", "--"])
-        .args(["--exact", "soak::mixed_traffic_gets_no_wrong_answer", "--ignored", "--nocapture"])
-        .env("SOAK_SECONDS", options.seconds.to_string())
-        .env("WRANGLER_SEND_METRICS", "false")
-        .current_dir(&workspace.root);
-    process::with_node(workspace, &mut tests)?;
-    process::run(&mut tests)
+    process::run_test(workspace, &["-p", "wix-edge", "--test", "it"], TEST, |tests| {
+        tests.env("SOAK_SECONDS", options.seconds.to_string()).env("WRANGLER_SEND_METRICS", "false");
+        process::with_node(workspace, tests)
+    })
 }

@@ -14,6 +14,7 @@ mod error;
 mod output;
 mod port;
 
+use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -142,6 +143,20 @@ impl Leash {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The ids of those of its processes whose names begin so, on Linux; none where there is no `/proc`.
+    #[must_use]
+    pub fn processes(&self, name: &str) -> Vec<u32> {
+        let of_group = |entry: fs::DirEntry| {
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            // `pid (name) state parent group …`
+            let (pid, rest) = stat.split_once(" (")?;
+            let (known, rest) = rest.rsplit_once(')')?;
+            let group: u32 = rest.split_whitespace().nth(2)?.parse().ok()?;
+            (known.starts_with(name) && group == self.id()).then_some(pid.parse().ok()?)
+        };
+        fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(of_group).collect()
     }
 
     /// The command's process id, which is also its group's.

@@ -140,6 +140,25 @@ fn holds_a_leash_until_killed() -> Outcome {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn its_processes_are_known_by_name_and_those_of_others_are_not() -> Outcome {
+    let leash = |seconds: &str| {
+        let mut leash = Leash::spawn("pair", &sh(&format!("sleep {seconds} & echo ready; wait")), quiet)?;
+        leash.wait_for_line(SOON, |line| line == "ready")?;
+        Ok::<_, Box<dyn Error>>(leash)
+    };
+    let (one, other) = (leash("1000")?, leash("1001")?);
+    let deadline = Instant::now() + SOON;
+    while one.processes("sleep").is_empty() || other.processes("sleep").is_empty() {
+        assert!(Instant::now() < deadline, "its processes are not found");
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(one.processes("sleep").iter().all(|id| !other.processes("").contains(id)));
+    assert_eq!(one.processes("no-such-name"), []);
+    Ok(())
+}
+
+#[test]
 fn an_early_end_is_told_with_the_last_lines() -> Outcome {
     let mut leash = Leash::spawn("brief", &sh("echo one; echo two >&2; exit 3"), quiet)?;
     let error = leash.wait_for_line(SOON, |line| line == "ready").expect_err("it is never ready").to_string();

@@ -1,7 +1,6 @@
 //! The process.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -57,15 +56,7 @@ impl Workerd {
     /// The ids of its processes, on Linux: one, or with a script for Node before it, those named workerd.
     #[must_use]
     pub fn ids(&self) -> Vec<u32> {
-        let of_group = |entry: fs::DirEntry| {
-            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
-            // `pid (name) state parent group …`
-            let (pid, rest) = stat.split_once(" (")?;
-            let (name, rest) = rest.rsplit_once(')')?;
-            let group: u32 = rest.split_whitespace().nth(2)?.parse().ok()?;
-            (name.starts_with("workerd") && group == self.leash.id()).then_some(pid.parse().ok()?)
-        };
-        fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(of_group).collect()
+        self.leash.processes("workerd")
     }
 
     /// Fails with its last words if it has ended.

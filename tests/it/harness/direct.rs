@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use url::Url;
 use workerd::{Kv, Setup, Worker, Workerd};
 
 use super::build_folder;
-use super::http::{Answer, Ask, ask};
+use super::flow::Flow;
+use super::http::{Answer, Ask, Jar, ask, parameter};
 use super::log::Log;
 use super::stage::{API_KEY, values_for};
 use super::wix::Wix;
@@ -60,6 +62,15 @@ impl Direct {
     /// The Worker's address.
     pub fn url(&self) -> &str {
         self.workerd.url(NOW.0)
+    }
+
+    /// A flow of which only the callback is left: the browser, the callback's address, and the instance, whose webhook came.
+    pub fn agreed(&self) -> (Jar, Url, String) {
+        let mut jar = Jar::default();
+        let callback = Flow::begin_at(self.url(), &mut jar, None).agree(&self.wix.site());
+        let id = parameter(&callback, "instanceId");
+        self.wix.delivered(&id);
+        (jar, callback, id)
     }
 
     /// A request to one of the other Workers.

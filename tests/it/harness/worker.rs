@@ -142,17 +142,12 @@ impl Worker {
 
     /// What its workerd processes hold of the machine's memory, in KiB; nothing where there is no `/proc`.
     pub fn memory(&self) -> Option<u64> {
-        let of_group = |folder: fs::DirEntry| {
-            let stat = fs::read_to_string(folder.path().join("stat")).ok()?;
-            // `pid (name) state parent group …`
-            let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-            let group: u32 = rest.split_whitespace().nth(2)?.parse().ok()?;
-            let status = fs::read_to_string(folder.path().join("status")).ok()?;
-            let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-            let is_ours = name.starts_with("workerd") && group == self.leash.id();
-            is_ours.then_some(size.split_whitespace().next()?.parse::<u64>().ok()?)
+        let size = |id: u32| {
+            let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
         };
-        let sizes: Vec<u64> = fs::read_dir("/proc").ok()?.flatten().filter_map(of_group).collect();
+        let sizes: Vec<u64> = self.leash.processes("workerd").into_iter().filter_map(size).collect();
         (!sizes.is_empty()).then(|| sizes.iter().sum())
     }
 
