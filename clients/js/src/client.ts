@@ -1,4 +1,5 @@
 import { WixEdgeError, isProblem, problem } from "./error.js";
+import { isLoopback, isOrigin, parsed } from "./host.js";
 import { type SdkOptions, type SdkParts, sdk } from "./sdk.js";
 import { Tokens } from "./tokens.js";
 import type {
@@ -19,8 +20,8 @@ export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promi
 /** Where the Worker is, and who asks. */
 export interface Options {
   /** The Worker's origin, such as `https://wix-edge.example.workers.dev`. Left out with a service binding. */
-  url?: string;
-  /** One of the Worker's API keys. */
+  url?: string | URL;
+  /** One of the Worker's API keys. Blanks and line breaks around it are taken off. */
   key: string;
   /** In place of the global `fetch`: a function, or a service binding such as `env.WIX_EDGE`. */
   fetch?: Fetch | { fetch: Fetch };
@@ -54,14 +55,9 @@ export class WixEdge {
   readonly #tokens = new Tokens((id, force) => this.token(id, { force }));
 
   constructor({ url, key, fetch }: Options) {
-    if (!url && !fetch) throw new TypeError("either url or fetch is needed");
-    const { origin, protocol, hostname } = new URL(url ?? "https://wix-edge");
-    const loopback = ["localhost", "127.0.0.1", "[::1]"].includes(hostname);
-    if (protocol !== "https:" && !(protocol === "http:" && loopback)) {
-      throw new TypeError("the key goes over https, or to this machine");
-    }
-    this.#origin = origin;
-    this.#key = key;
+    if (url === undefined && !fetch) throw new TypeError("url must be given, or a service binding as fetch");
+    this.#origin = originOf(url ?? "https://wix-edge");
+    this.#key = checked(key);
     // Neither the global function nor a binding's may be called as a method of something else.
     this.#fetch =
       typeof fetch === "object"
@@ -150,7 +146,36 @@ export class WixEdge {
     }
     const response = await this.#fetch(this.#origin + path, init);
     if (!response.ok) throw await WixEdgeError.of(response);
-    return (await response.json()) as T;
+    const value = parsedJson(await response.text());
+    if (typeof value !== "object" || value === null || Array.isArray(value)) throw new WixEdgeError(response, undefined);
+    return value as T;
+  }
+}
+
+/** The Worker's origin. With a path nothing would be where it is looked for. */
+function originOf(url: string | URL): string {
+  const parts = parsed(String(url));
+  const mayHaveKey = parts?.protocol === "https:" || (parts?.protocol === "http:" && isLoopback(parts.hostname));
+  if (!parts || !mayHaveKey || !isOrigin(parts)) {
+    const what = "the Worker's origin, such as https://wix-edge.example.workers.dev, without a path";
+    throw new TypeError(`url must be ${what}; over http only to this machine`);
+  }
+  return parts.origin;
+}
+
+/** A key without what a file or a form put around it. The error does not repeat it. */
+function checked(key: string): string {
+  const bare = typeof key === "string" ? key.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, "") : "";
+  if (bare === "") throw new TypeError("key must be one of the Worker's API keys, and is missing or empty");
+  if (!/^[\x21-\x7e]+$/.test(bare)) throw new TypeError("key must be printable ASCII without blanks, and without Bearer before it");
+  return bare;
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,11 +1,16 @@
 import type { Fetch } from "./client.js";
+import { shielded } from "./error.js";
+import { isLoopback, isOrigin, parsed } from "./host.js";
 import type { Tokens } from "./tokens.js";
 
 /** Changes to what `@wix/sdk` is given. */
 export interface SdkOptions {
   /** In place of the global `fetch`, for the calls to Wix. */
   fetch?: Fetch;
-  /** Hosts that may have the token, beside `wixapis.com`, `wix.com` and what is below them. */
+  /**
+   * Hosts that may have the token, beside `wixapis.com`, `wix.com` and what is below them: `proxy.example.com:8443`, or
+   * `localhost:8790`. Over https alone, and over http to this machine (`localhost`, `127.0.0.1`, `[::1]`).
+   */
   hosts?: string[];
 }
 
@@ -28,8 +33,10 @@ const HOSTS = ["wixapis.com", "wix.com"];
 export function sdk(tokens: Tokens, id: string, { fetch, hosts = [] }: SdkOptions): SdkParts {
   const send: Fetch = (input, init) => (fetch ?? globalThis.fetch)(input, init);
 
-  const isWix = ({ protocol, hostname, host }: URL) =>
-    hosts.includes(host) ||
+  const origins = new Set(hosts.flatMap(originsOf));
+
+  const isWix = ({ protocol, hostname, origin }: URL) =>
+    origins.has(origin) ||
     (protocol === "https:" && HOSTS.some((known) => hostname === known || hostname.endsWith(`.${known}`)));
 
   const guarded: Fetch = async (input, init) => {
@@ -52,15 +59,30 @@ export function sdk(tokens: Tokens, id: string, { fetch, hosts = [] }: SdkOption
     await response.body?.cancel();
     headers.set("authorization", other);
     const again = await send(input, asked);
-    if (again.status === 401) tokens.renewedInVain(id);
+    if (again.status === 401) tokens.refreshDidNotHelp(id);
     return again;
   };
 
   return {
     auth: {
-      getAuthHeaders: async () => ({ headers: { Authorization: await tokens.get(id) } }),
+      getAuthHeaders: async () => {
+        const token = await tokens.get(id).catch((error: unknown) => {
+          throw shielded(error);
+        });
+        return { headers: { Authorization: token } };
+      },
       getActiveToken: () => tokens.kept(id),
     },
     fetch: guarded as typeof globalThis.fetch,
   };
+}
+
+/** The origins under which a host of the caller's may have the token. */
+function originsOf(host: string): string[] {
+  const [https, http] = [parsed(`https://${host}`), parsed(`http://${host}`)];
+  const isHost = typeof host === "string" && !/[\s/\\?#@*]/.test(host);
+  if (!isHost || !https || !http || !isOrigin(https)) {
+    throw new TypeError("hosts must be hosts, such as proxy.example.com:8443 or localhost:8790, without scheme and path");
+  }
+  return isLoopback(http.hostname) ? [https.origin, http.origin] : [https.origin];
 }

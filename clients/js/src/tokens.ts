@@ -3,7 +3,18 @@ import type { Token } from "./types.js";
 /** What is left of a token's life when it is no longer given out. The Worker's own margin is a minute or more. */
 const MARGIN_MILLIS = 30_000;
 /** How long no new token is made where one changed nothing: Wix also says 401 where a permission is missing. */
-const IN_VAIN_MILLIS = 60_000;
+const DID_NOT_HELP_MILLIS = 60_000;
+/** Of how many installations something is kept. A token takes one to a few kilobytes. */
+const MOST = 10_000;
+
+/** What is kept of an installation. */
+interface Entry {
+  token?: Token;
+  /** The token before that one: calls may still be under way with it. */
+  former?: string;
+  /** Until when no new token is made, in Unix milliseconds: one was refused as well (a negative cache). */
+  refreshDidNotHelpUntil?: number;
+}
 
 interface Flight {
   force: boolean;
@@ -13,44 +24,62 @@ interface Flight {
 /** The access tokens of some installations: kept while they are good, each asked for once however many want it. */
 export class Tokens {
   readonly #ask: (id: string, force: boolean) => Promise<Token>;
-  readonly #kept = new Map<string, Token>();
-  /** The tokens before those: calls may still be under way with them. */
-  readonly #before = new Map<string, string>();
+  /** The one that was used longest ago comes first. */
+  readonly #entries = new Map<string, Entry>();
   readonly #flights = new Map<string, Flight>();
-  readonly #inVain = new Map<string, number>();
 
   constructor(ask: (id: string, force: boolean) => Promise<Token>) {
     this.#ask = ask;
   }
 
+  /** Of how many installations something is kept. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
   /** The token that is kept, good or not. */
   kept(id: string): string | undefined {
-    return this.#kept.get(id)?.access_token;
+    return this.#entries.get(id)?.token?.access_token;
   }
 
   /** Whether a token came from here. */
   isOf(id: string, token: string): boolean {
-    return token === this.kept(id) || token === this.#before.get(id);
+    const entry = this.#entries.get(id);
+    return token === entry?.token?.access_token || token === entry?.former;
   }
 
   /** A token with life left. */
   async get(id: string): Promise<string> {
-    const kept = this.#kept.get(id);
-    if (kept && kept.expires_at * 1000 - Date.now() > MARGIN_MILLIS) return kept.access_token;
+    const entry = this.#entries.get(id);
+    if (entry?.token && expiry(entry.token) - Date.now() > MARGIN_MILLIS) {
+      this.#keep(id, entry);
+      return entry.token.access_token;
+    }
     return (await this.#fly(id, false)).access_token;
   }
 
   /** Another token than the one that Wix does not take; nothing where that would change nothing. */
   async insteadOf(id: string, refused: string): Promise<string | undefined> {
-    if ((this.#inVain.get(id) ?? 0) > Date.now()) return undefined;
+    if ((this.#entries.get(id)?.refreshDidNotHelpUntil ?? 0) > Date.now()) return undefined;
     const kept = this.kept(id);
     if (kept !== undefined && kept !== refused) return kept;
     return (await this.#fly(id, true)).access_token;
   }
 
   /** A new token was refused as well. */
-  renewedInVain(id: string): void {
-    this.#inVain.set(id, Date.now() + IN_VAIN_MILLIS);
+  refreshDidNotHelp(id: string): void {
+    this.#keep(id, { ...this.#entries.get(id), refreshDidNotHelpUntil: Date.now() + DID_NOT_HELP_MILLIS });
+  }
+
+  /** Puts it behind all others, and forgets of those that were used longest ago what has ended or is too much. */
+  #keep(id: string, entry: Entry): void {
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
+    for (const [oldest, { token, refreshDidNotHelpUntil = 0 }] of this.#entries) {
+      const until = Math.max(token ? expiry(token) : 0, refreshDidNotHelpUntil);
+      if (oldest === id || (this.#entries.size <= MOST && until > Date.now())) break;
+      this.#entries.delete(oldest);
+    }
   }
 
   #fly(id: string, force: boolean): Promise<Token> {
@@ -59,9 +88,9 @@ export class Tokens {
     const token = this.#ask(id, force).then(
       (token) => {
         if (this.#flights.get(id) === flight) this.#flights.delete(id);
-        const before = this.kept(id);
-        if (before !== undefined && before !== token.access_token) this.#before.set(id, before);
-        this.#kept.set(id, token);
+        const { token: before, ...entry } = this.#entries.get(id) ?? {};
+        if (before !== undefined && before.access_token !== token.access_token) entry.former = before.access_token;
+        this.#keep(id, { ...entry, token });
         return token;
       },
       (error: unknown) => {
@@ -73,4 +102,9 @@ export class Tokens {
     this.#flights.set(id, flight);
     return token;
   }
+}
+
+/** When a token ends, in Unix milliseconds. */
+function expiry(token: Token): number {
+  return token.expires_at * 1000;
 }

@@ -3,10 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { AppStrategy, createClient } from "@wix/sdk";
-import { WixEdge } from "wix-edge-client";
+import { inspect } from "node:util";
 
-import { called, counting, installed, key, toWix, unknown, url, wix } from "./stand.mjs";
+import * as appInstances from "@wix/auto_sdk_app-management_app-instances";
+import { AppStrategy, createClient } from "@wix/sdk";
+import { WixEdge, WixEdgeError } from "wix-edge-client";
+
+import { called, counting, installed, key, removed, toWix, unknown, url, wix } from "./stand.mjs";
 
 const INSTANCE = "https://www.wixapis.com/apps/v1/instance";
 
@@ -141,5 +144,120 @@ test("the token goes to Wix's own hosts alone", async () => {
   for (const wixs of [INSTANCE, new Request(INSTANCE), "https://editor.wix.com/x", "https://edge.wixapis.com/x"]) {
     await client.fetchWithAuth(wixs);
     assert.match(calls.at(-1).authorization, /^OauthNG\./, calls.at(-1).url);
+  }
+});
+
+/** The error of a call through a module that Wix publishes, and that of the same call by `fetchWithAuth`. */
+async function refused(parts) {
+  const client = createClient({ ...parts, modules: { appInstances } });
+  const direct = await client.fetchWithAuth(INSTANCE).catch((error) => error);
+  const fields = ({ name, message, status, code, requestId, retryAfter }) => ({ name, message, status, code, retryAfter, known: !!requestId });
+  const before = fields(direct);
+  const error = await client.appInstances.getAppInstance().catch((error) => error);
+  assert.deepEqual(fields(error), before);
+  assert.deepEqual(fields(await client.appInstances.getAppInstance().catch((error) => error)), before, "a second time too");
+  return error;
+}
+
+test("a module that Wix publishes has its tokens from the Worker", async () => {
+  const id = await installed();
+  const client = createClient({ ...new WixEdge({ url, key }).sdk(id, { fetch: toWix }), modules: { appInstances } });
+  assert.equal((await client.appInstances.getAppInstance()).instance.instanceId, id);
+});
+
+test("the Worker's error comes through a published module as it is", async () => {
+  const edge = new WixEdge({ url, key });
+  const gone = await installed();
+  await removed(gone);
+  const error = await refused(edge.sdk(gone));
+  assert.ok(error instanceof WixEdgeError && error instanceof Error);
+  assert.deepEqual([error.name, error.status, error.code, error.retryAfter], ["WixEdgeError", 410, "removed_instance", undefined]);
+  assert.match(error.requestId, /^[0-9a-f]{32}$/);
+  assert.doesNotMatch(error.message, /System error/);
+
+  const lost = await installed();
+  await wix("POST", "faults", { kind: "status", status: 404, endpoint: "oauth2_token", times: 2, instance_id: lost });
+  const reconnect = await refused(edge.sdk(lost));
+  assert.deepEqual([reconnect.status, reconnect.code, reconnect.retryAfter], [409, "needs_reconnect", 30]);
+
+  assert.equal((await refused(edge.sdk(unknown))).code, "unknown_instance");
+  assert.equal((await refused(new WixEdge({ url, key: "wrong" }).sdk(unknown))).code, "unauthorized");
+  const fetch = async () => new Response("no", { status: 503, headers: { "retry-after": "7", "x-request-id": "r" } });
+  const other = await refused(new WixEdge({ url, key, fetch }).sdk(unknown));
+  assert.deepEqual([other.status, other.code, other.retryAfter, other.requestId], [503, undefined, 7, "r"]);
+});
+
+test("an error that passed a published module can be logged", async () => {
+  const error = await refused(new WixEdge({ url, key }).sdk(unknown));
+  const { requestId } = error;
+  const plain = { name: "WixEdgeError", message: error.message, status: 404, code: "unknown_instance", requestId };
+  assert.deepEqual(JSON.parse(JSON.stringify(error)), plain);
+  assert.match(inspect(error), new RegExp(`status: 404,\\s+code: 'unknown_instance',\\s+requestId: '${requestId}'`));
+  assert.doesNotMatch(inspect({ error }), /Circular|Getter/);
+  assert.deepEqual({ ...error }.code, "unknown_instance");
+  assert.ok(error.stack.includes(error.message));
+});
+
+test("where the Worker cannot be reached a published module says so", async () => {
+  const unreachable = async () => {
+    throw new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") });
+  };
+  const error = await refused(new WixEdge({ url, key, fetch: unreachable }).sdk(unknown));
+  assert.equal(error.message, "fetch failed");
+  assert.equal(error.cause.message, "ECONNREFUSED");
+
+  // As `AbortSignal.timeout` gives it: its fields can only be read.
+  const late = async () => {
+    throw new DOMException("The operation was aborted due to timeout", "TimeoutError");
+  };
+  const timeout = await refused(new WixEdge({ url, key, fetch: late }).sdk(unknown));
+  assert.deepEqual([timeout.name, timeout.message], ["TimeoutError", "The operation was aborted due to timeout"]);
+});
+
+test("the token goes to hosts of the caller's over https alone, or to this machine", async () => {
+  const id = await installed();
+  const edge = new WixEdge({ url, key });
+  const goes = async (target, hosts) => {
+    const { calls, fetch } = counting(async () => new Response());
+    await createClient({ ...edge.sdk(id, { hosts, fetch }) }).fetchWithAuth(target);
+    return calls[0].authorization !== null;
+  };
+  const listed = ["api.example.com", "Proxy.Example.com:8443", "plain.example.com:443", "localhost:8790", "127.0.0.1:8790", "[::1]:8790", "localhost"];
+  for (const target of [
+    "https://api.example.com/x",
+    "https://API.EXAMPLE.com/x",
+    "https://api.example.com:443/x",
+    "https://proxy.example.com:8443/x",
+    "https://plain.example.com/x",
+    "http://localhost:8790/x",
+    "http://LOCALHOST:8790/x",
+    "http://127.0.0.1:8790/x",
+    "http://[::1]:8790/x",
+    "http://[0:0:0:0:0:0:0:1]:8790/x",
+    "https://localhost:8790/x",
+    "http://localhost/x",
+  ]) {
+    assert.equal(await goes(target, listed), true, target);
+  }
+  for (const target of [
+    "http://api.example.com/x",
+    "http://API.example.com/x",
+    "http://api.example.com:443/x",
+    "https://api.example.com:8443/x",
+    "http://proxy.example.com:8443/x",
+    "https://x.api.example.com/x",
+    "https://api.example.com./x",
+    "http://localhost:8791/x",
+    "http://127.0.0.2:8790/x",
+    "http://localhost.example.com:8790/x",
+    "ws://localhost:8790/x",
+  ]) {
+    assert.equal(await goes(target, listed), false, target);
+  }
+  for (const target of ["http://127.0.0.1.example.com:8790/x", "http://10.0.0.1:8790/x", "http://[::ffff:10.0.0.1]:8790/x", "http://0.0.0.0:8790/x"]) {
+    assert.equal(await goes(target, [new URL(target).host]), false, target);
+  }
+  for (const host of ["https://api.example.com", "api.example.com/v1", "", " ", "user@api.example.com", "api.example.com?x", "a b", "a\\b", "*.example.com", undefined, 8790]) {
+    assert.throws(() => edge.sdk(id, { hosts: [host] }), /hosts must/, String(host));
   }
 });

@@ -42,6 +42,14 @@ export async function installed() {
   return instance.instance_id;
 }
 
+/** Removes the app from its site, and waits until the Worker knows. */
+export async function removed(id) {
+  // Wix's times are whole seconds, and of what is to be seen as later the second must be another.
+  await new Promise((resolve) => setTimeout(resolve, 1010 - (Date.now() % 1000)));
+  await wix("POST", `instances/${id}/remove`);
+  await wix("GET", `deliveries?instance_id=${id}&wait_ms=20000`);
+}
+
 /** The endpoints that were called at Wix for an installation. */
 export async function called(id) {
   const { calls } = await wix("GET", `calls?instance_id=${id}`);

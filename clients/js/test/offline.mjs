@@ -1,0 +1,184 @@
+// What needs no Worker. `client.test.mjs` runs this too.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { WixEdge, WixEdgeError } from "wix-edge-client";
+
+import { Tokens } from "../dist/tokens.js";
+import { unknown } from "./stand.mjs";
+
+const url = "https://wix-edge.example";
+const key = "key";
+
+/** What a call that is answered so ends in. */
+async function refusal(status, headers = {}, body = "") {
+  const fetch = async () => new Response(body, { status, headers });
+  const error = await new WixEdge({ url, key, fetch }).getInstance(unknown).catch((error) => error);
+  assert.ok(error instanceof WixEdgeError, String(error));
+  return error;
+}
+
+const PROBLEM = JSON.stringify({
+  type: "urn:wix-edge:problem:removed_instance",
+  title: "The app was removed from this site",
+  status: 410,
+  detail: "No token.",
+  code: "removed_instance",
+  request_id: "0123456789abcdef0123456789abcdef",
+});
+
+test("Retry-After may be seconds or an HTTP date", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 10, 25, 18, 0, 0, 250) });
+  const after = async (value) => (await refusal(503, { "retry-after": value })).retryAfter;
+  assert.equal(await after("30"), 30);
+  assert.equal(await after("0"), 0);
+  // The three forms of RFC 9110, and one second begun is a second to wait.
+  assert.equal(await after("Wed, 25 Nov 2026 18:01:30 GMT"), 90);
+  assert.equal(await after("Wednesday, 25-Nov-26 18:01:30 GMT"), 90);
+  assert.equal(await after("Wed Nov 25 18:01:30 2026"), 90);
+  assert.equal(await after("Sun Nov 29 18:00:00 2026"), 4 * 86_400);
+  assert.equal(await after("Tue Dec  1 18:00:00 2026"), 6 * 86_400);
+  assert.equal(await after("Wed, 25 Nov 2026 17:00:00 GMT"), 0, "never negative");
+  for (const nothing of ["", "soon", "-5", "7 apples", "1.5", "2026-11-25", "Wed, 99 Nov 2026 18:00:00 GMT", "9".repeat(400)]) {
+    assert.equal(await after(nothing), undefined, nothing);
+  }
+  assert.equal((await refusal(503)).retryAfter, undefined);
+});
+
+test("the Worker's errors are known by their media type, with parameters or in capitals too", async () => {
+  for (const type of [
+    "application/problem+json",
+    "application/problem+json; charset=utf-8",
+    "application/problem+json;charset=UTF-8",
+    "Application/Problem+JSON ; charset=utf-8",
+  ]) {
+    const error = await refusal(410, { "content-type": type }, PROBLEM);
+    assert.deepEqual([error.status, error.code], [410, "removed_instance"], type);
+    const fetch = async () => new Response(PROBLEM, { status: 410, headers: { "content-type": type } });
+    await assert.rejects(new WixEdge({ url, key, fetch }).wix(unknown).fetch("/x"), { code: "removed_instance" }, type);
+  }
+  for (const type of ["application/json", "application/problem+jsonx", "text/html; a=application/problem+json", ""]) {
+    assert.equal((await refusal(410, { "content-type": type }, PROBLEM)).code, undefined, type);
+  }
+  const broken = await refusal(410, { "content-type": "application/problem+json" }, "{");
+  assert.deepEqual([broken.status, broken.code], [410, undefined]);
+});
+
+test("an answer of 200 that is not the Worker's is an error of this package's", async () => {
+  for (const body of ["<h1>Sign in</h1>", "", "null", "7", "[]"]) {
+    const error = await refusal(200, { "content-type": "text/html" }, body);
+    assert.deepEqual([error.status, error.code], [200, undefined]);
+    assert.match(error.message, /not one of the Worker's/);
+  }
+});
+
+test("blanks around a key are taken off: a file ends with a line break", async () => {
+  const keys = [];
+  const fetch = async (_, init) => {
+    keys.push(new Headers(init.headers).get("authorization"));
+    return Response.json({});
+  };
+  for (const key of ["secret", " secret", "secret\n", "secret\r\n", "\tsecret \n"]) {
+    await new WixEdge({ url, key, fetch }).getInstance(unknown);
+    await new WixEdge({ url, key, fetch }).wix(unknown).fetch("/x");
+  }
+  assert.deepEqual([...new Set(keys)], ["Bearer secret"]);
+});
+
+test("a key that cannot be one is refused at once, and not repeated", () => {
+  const bad = ["", " ", "\n", "\u00a0", "schl\u00fcssel", "se\u200bcret", "\ufeffsecret", "sec\nret", "sec\u0000ret", "sec ret", "Bearer secret"];
+  for (const key of [...bad, undefined, null, 7]) {
+    assert.throws(
+      () => new WixEdge({ url, key }),
+      (error) => error instanceof TypeError && /key must/.test(error.message) && !/sec|schl/.test(error.message),
+      JSON.stringify(key),
+    );
+  }
+});
+
+test("the Worker's address is an origin", async () => {
+  const asked = [];
+  const fetch = async (input) => {
+    asked.push(input);
+    return Response.json({});
+  };
+  for (const url of ["https://wix-edge.example", "https://wix-edge.example/", " https://WIX-edge.example:443/\n", new URL("https://wix-edge.example")]) {
+    await new WixEdge({ url, key, fetch }).getInstance(unknown);
+  }
+  assert.deepEqual([...new Set(asked)], [`https://wix-edge.example/v1/instances/${unknown}`]);
+  for (const url of ["http://127.0.0.1:8787", "http://localhost:8787/", "http://[::1]:8787", "http://LOCALHOST:8787"]) new WixEdge({ url, key });
+  for (const url of [
+    "https://wix-edge.example/v1",
+    "https://wix-edge.example//",
+    "https://wix-edge.example/?x=1",
+    "https://wix-edge.example/#x",
+    "https://user:password@wix-edge.example",
+    "wix-edge.example",
+    "localhost:8787",
+    "/v1",
+    "http://wix-edge.example",
+    "http://127.0.0.1.example.com",
+    "http://localhost.example.com",
+    "http://0.0.0.0:8787",
+    "ftp://wix-edge.example",
+    "",
+    " ",
+  ]) {
+    assert.throws(() => new WixEdge({ url, key }), { name: "TypeError", message: /url must/ }, url);
+  }
+  assert.throws(() => new WixEdge({ key }), { name: "TypeError", message: /url must/ });
+});
+
+/** Tokens that are numbered, each good for so long; `asked` counts by installation. */
+function numbered(seconds = 14_400) {
+  const asked = new Map();
+  let number = 0;
+  const tokens = new Tokens(async (id) => {
+    asked.set(id, (asked.get(id) ?? 0) + 1);
+    number += 1;
+    return { access_token: `t${number}`, token_type: "Bearer", expires_at: Math.floor(Date.now() / 1000) + seconds };
+  });
+  return { tokens, asked };
+}
+
+test("the tokens of 10,000 installations are kept, and those used last", async () => {
+  const { tokens, asked } = numbered();
+  for (let id = 0; id < 10_000; id++) await tokens.get(`i${id}`);
+  await tokens.get("i0");
+  assert.equal(asked.get("i0"), 1, "still there, and used last");
+  await tokens.get("one more");
+  await tokens.get("i0");
+  assert.equal(asked.get("i0"), 1);
+  await tokens.get("i1");
+  assert.equal(asked.get("i1"), 2, "was used longest ago");
+  assert.equal(tokens.size, 10_000);
+  for (let id = 0; id < 25_000; id++) await tokens.get(`j${id}`);
+  assert.equal(tokens.size, 10_000);
+});
+
+test("what has ended is forgotten as others come", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
+  const { tokens } = numbered(300);
+  for (let id = 0; id < 100; id++) await tokens.get(`i${id}`);
+  t.mock.timers.tick(301_000);
+  assert.equal(tokens.kept("i0"), "t1", "good or not, while nothing else comes");
+  await tokens.get("another");
+  assert.equal(tokens.size, 1);
+});
+
+test("that a refresh did not help is remembered for a minute, and then forgotten", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
+  const { tokens, asked } = numbered();
+  const refused = await tokens.get("a");
+  assert.equal(await tokens.insteadOf("a", refused), "t2");
+  assert.ok(tokens.isOf("a", refused) && tokens.isOf("a", "t2"), "calls may be under way with the former one");
+  tokens.refreshDidNotHelp("a");
+  assert.equal(await tokens.insteadOf("a", "t2"), undefined);
+  assert.equal(await tokens.get("a"), "t2", "the token itself stays");
+  t.mock.timers.tick(60_000);
+  assert.equal(await tokens.insteadOf("a", "t2"), "t3");
+  assert.equal(asked.get("a"), 3);
+  tokens.refreshDidNotHelp("never seen");
+  assert.equal(await tokens.insteadOf("never seen", "x"), undefined);
+});
