@@ -61,7 +61,7 @@ enum Task {
     Openapi,
     /// Builds the npm package clients/js
     Client,
-    /// Prints a fresh API key and a fresh sealing key, with their configuration entries
+    /// Makes a fresh key, with its configuration entry and how to add it: `keygen api-key` or `keygen sealing-key`
     Keygen(keygen::Options),
 }
 
@@ -93,10 +93,21 @@ fn run(task: Task) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::Cli;
 
     #[test]
     fn the_command_line_is_sound() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn keygen_makes_one_kind_at_a_time_and_alone_says_which_there_are() {
+        let help = Cli::try_parse_from(["cargo xtask", "keygen"]).expect_err("no kind").to_string();
+        assert!(help.contains("api-key") && help.contains("sealing-key"), "{help}");
+        Cli::try_parse_from(["cargo xtask", "keygen", "api-key", "--name", "shop", "--scopes", "token"]).expect("one");
+        Cli::try_parse_from(["cargo xtask", "keygen", "sealing-key"]).expect("the other");
+        Cli::try_parse_from(["cargo xtask", "keygen", "--name", "shop"]).expect_err("of which kind?");
     }
 }
