@@ -17,6 +17,7 @@ use std::{fs, thread};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use leash::Leash;
+use serde_json::json;
 
 use crate::build::{self, Profile};
 use crate::dev::settings::Settings;
@@ -87,6 +88,7 @@ fn serve(
     await_line(&mut sim_process, interrupted, SIMULATOR_START, "Wix simulator ready on ")?;
     let app = http::get(&format!("{}/_sim/app", settings.simulator_url))?;
     let public_key = settings::public_key(&app.body)?;
+    answer_other_paths(&settings.simulator_url)?;
 
     println!("==> starting the Worker");
     let store = workspace.dev().join("kv");
@@ -109,6 +111,16 @@ fn serve(
         sim_process.check_running()?;
     }
     say("\nending the Worker and the simulator");
+    Ok(())
+}
+
+/// Lets the simulator describe a call to a path that it does not simulate, instead of refusing it: what a developer calls
+/// with `@wix/sdk` or through the proxy is mostly such a path, and a 404 would look like a fault of theirs.
+fn answer_other_paths(simulator_url: &str) -> Result<()> {
+    let answer = http::patch(&format!("{simulator_url}/_sim/switches"), &json!({ "echo_other_paths": true }))?;
+    if answer.status != 200 {
+        bail!("the simulator refuses the switch echo_other_paths: {} {}", answer.status, answer.body);
+    }
     Ok(())
 }
 
@@ -284,4 +296,49 @@ impl Interrupted {
 /// Prints, also where nobody listens any more: a closed terminal is no reason to leave processes behind.
 fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::answer_other_paths;
+
+    /// Answers one request, and gives what was asked.
+    fn once(answer: &'static str) -> (String, thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let asked = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a call");
+            let mut asked = String::new();
+            let mut buffer = [0; 1024];
+            while !asked.ends_with('}') {
+                let length = stream.read(&mut buffer).expect("a request");
+                assert_ne!(length, 0, "broken off: {asked}");
+                asked.push_str(&String::from_utf8_lossy(&buffer[..length]));
+            }
+            stream.write_all(answer.as_bytes()).expect("a listener");
+            asked
+        });
+        (url, asked)
+    }
+
+    #[test]
+    fn calls_to_paths_that_are_not_simulated_are_answered() {
+        let (url, asked) = once("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+        answer_other_paths(&url).expect("taken");
+        let asked = asked.join().expect("asked");
+        assert!(asked.starts_with("PATCH /_sim/switches "), "{asked}");
+        assert!(asked.ends_with("\r\n\r\n{\"echo_other_paths\":true}"), "{asked}");
+    }
+
+    #[test]
+    fn a_refused_switch_is_an_error() {
+        let (url, asked) = once("HTTP/1.1 400 Bad Request\r\ncontent-length: 9\r\nconnection: close\r\n\r\nno switch");
+        let error = answer_other_paths(&url).expect_err("refused").to_string();
+        assert!(error.contains("echo_other_paths") && error.contains("no switch"), "{error}");
+        asked.join().expect("asked");
+    }
 }

@@ -87,16 +87,26 @@ impl Settings {
 
        {worker_url}
 
-  3. Ask the Worker for an access token, with the instance id that the
-     simulator's page shows after the install:
+  3. List the installations that the Worker knows:
 
-       curl -X POST {worker_url}/v1/instances/INSTANCE_ID/token \\
+       curl {worker_url}/v1/instances \\
          -H 'Authorization: Bearer {key}'
 
-     The API key may do everything, on this machine, until Ctrl-C:
+  4. Ask it for an access token of one of them. <instance id> is the
+     `instance_id` in that list, a GUID of 36 characters:
 
-       {key}
+       curl -X POST '{worker_url}/v1/instances/<instance id>/token' \\
+         -H 'Authorization: Bearer {key}'
 
+     The API key may do everything, on this machine, until Ctrl-C. Your own
+     program, as in docs/your-app.md, reads it from the environment:
+
+       export WIX_EDGE_URL={worker_url}
+       export WIX_EDGE_KEY={key}
+       export WIX_API_URL={simulator_url}
+
+  Calls to paths of Wix's API that are not simulated are answered 200 with a
+  description of the call (the simulator's switch `echo_other_paths`).
   A change under src/ or crates/core/src/ is built and loaded as it is saved.
   Ctrl-C ends it all.
 ────────────────────────────────────────────────────────────────────────────────
@@ -166,5 +176,41 @@ mod tests {
         let settings = Settings::generate(1, 2).expect("randomness");
         assert!(!settings.lines("MIIB").contains(&settings.api_key.secret));
         assert!(settings.welcome().contains(&settings.api_key.secret));
+    }
+
+    /// The shell's commands in the text, each on one line.
+    fn commands(welcome: &str) -> Vec<String> {
+        let joined = welcome.replace("\\\n", "");
+        joined.lines().map(str::trim).filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_first_command_works_as_it_is_and_the_other_says_what_goes_where() {
+        let settings = Settings::generate(1, 2).expect("randomness");
+        let welcome = settings.welcome();
+        let [list, token] = commands(&welcome).try_into().expect("two commands");
+        let words: Vec<&str> = list.split_whitespace().collect();
+        let header = format!("Bearer {}'", settings.api_key.secret);
+        assert_eq!(words[..2], ["curl", "http://localhost:1/v1/instances"]);
+        assert!(list.ends_with(&header) && !list.contains(['<', '>']), "nothing to fill in: {list}");
+        // In quotes: a shell would read from a file of that name.
+        assert!(token.contains("'http://localhost:1/v1/instances/<instance id>/token'"), "{token}");
+        assert!(token.contains("-X POST") && token.ends_with(&header), "{token}");
+        assert!(welcome.contains("<instance id> is the"), "{welcome}");
+        assert!(!welcome.contains("INSTANCE_ID"), "{welcome}");
+    }
+
+    #[test]
+    fn what_a_program_needs_is_in_the_form_of_the_shell() {
+        let settings = Settings::generate(1, 2).expect("randomness");
+        let welcome = settings.welcome();
+        for (name, value) in [
+            ("WIX_EDGE_URL", "http://localhost:1"),
+            ("WIX_EDGE_KEY", settings.api_key.secret.as_str()),
+            ("WIX_API_URL", "http://127.0.0.1:2"),
+        ] {
+            assert!(welcome.contains(&format!("export {name}={value}\n")), "{name}: {welcome}");
+        }
+        assert!(welcome.contains("echo_other_paths"), "{welcome}");
     }
 }
