@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { inspect } from "node:util";
 
-import * as appInstances from "@wix/auto_sdk_app-management_app-instances";
+import { appInstances } from "@wix/app-management";
 import { AppStrategy, createClient } from "@wix/sdk";
 import { WixEdge, WixEdgeError } from "wix-edge-client";
 
