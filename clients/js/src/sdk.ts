@@ -23,7 +23,8 @@ export interface SdkParts {
   };
   /**
    * Keeps the token from hosts that are not Wix's, since the SDK's `fetchWithAuth` sends it to any and its strategies do
-   * not see which; and where Wix no longer takes the token, calls once more with a new one.
+   * not see which; and where Wix no longer takes the token, calls once more with a new one, or fails with the Worker's
+   * reason why there is none.
    */
   fetch: typeof globalThis.fetch;
 }
@@ -54,7 +55,11 @@ export function sdk(tokens: Tokens, id: string, { fetch, hosts = [] }: SdkOption
     const once = init?.body instanceof ReadableStream || (isRequest && input.body !== null);
     const response = await send(input, asked);
     if (response.status !== 401 || !tokens.isOf(id, token)) return response;
-    const other = await tokens.insteadOf(id, token).catch(() => undefined);
+    const other = await tokens.insteadOf(id, token).catch(async (error: unknown) => {
+      // Why there is none says more than Wix's 401: the app may have been removed since the token was made.
+      await response.body?.cancel();
+      throw shielded(error);
+    });
     if (other === undefined || once) return response;
     await response.body?.cancel();
     headers.set("authorization", other);

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { WixEdge, WixEdgeError } from "wix-edge-client";
 
 import "./offline.mjs";
+import "./your-app.mjs";
 import { called, counting, installed, key, unknown, url, wix } from "./stand.mjs";
 
 const edge = new WixEdge({ url, key });

@@ -187,6 +187,27 @@ test("the Worker's error comes through a published module as it is", async () =>
   assert.deepEqual([other.status, other.code, other.retryAfter, other.requestId], [503, undefined, 7, "r"]);
 });
 
+test("where there is no new token for one that Wix takes no longer, the Worker says why, and not Wix's 401", async () => {
+  const edge = new WixEdge({ url, key });
+  const gone = await installed();
+  const parts = edge.sdk(gone, { fetch: toWix });
+  const client = createClient({ ...parts, modules: { appInstances } });
+  assert.equal((await client.appInstances.getAppInstance()).instance.instanceId, gone);
+  await removed(gone);
+  const error = await refused(parts);
+  assert.ok(error instanceof WixEdgeError);
+  assert.deepEqual([error.status, error.code], [410, "removed_instance"]);
+
+  const id = await installed();
+  const fetch = async (input, init) => {
+    if (JSON.parse(init.body).force) return new Response("no", { status: 503, headers: { "retry-after": "7" } });
+    return globalThis.fetch(input, init);
+  };
+  await wix("POST", "faults", { kind: "status", status: 401, endpoint: "app_instance", times: 100, instance_id: id });
+  const failed = await refused(new WixEdge({ url, key, fetch }).sdk(id, { fetch: toWix }));
+  assert.deepEqual([failed.status, failed.retryAfter], [503, 7]);
+});
+
 test("an error that passed a published module can be logged", async () => {
   const error = await refused(new WixEdge({ url, key }).sdk(unknown));
   const { requestId } = error;

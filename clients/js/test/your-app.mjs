@@ -1,0 +1,142 @@
+// The examples of docs/your-app.md, as they stand there. `client.test.mjs` runs this too.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { dirname, join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+import { installed, key, removed, unknown, url, wix } from "./stand.mjs";
+
+const text = readFileSync(new URL("../../../docs/your-app.md", import.meta.url), "utf8");
+// Within this package, where what the examples import is found; it is not in git.
+const folder = fileURLToPath(new URL("../dist/your-app/", import.meta.url));
+const files = new Map([...text.matchAll(/^```\w+ (\S+)\n(.*?)^```$/gms)].map(([, name, content]) => [name, content]));
+for (const [name, content] of files) {
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
+  writeFileSync(join(folder, name), content);
+}
+
+const started = [];
+after(() => started.forEach((program) => program.kill()));
+
+/** Runs an example in its folder, as a reader would. */
+function run(name, env) {
+  const program = spawn(process.execPath, [name], { cwd: folder, env: { ...process.env, NODE_TEST_CONTEXT: "", ...env } });
+  started.push(program);
+  const output = { text: "", code: undefined };
+  for (const stream of [program.stdout, program.stderr]) stream.on("data", (data) => (output.text += data));
+  program.on("exit", (code) => (output.code = code));
+  return output;
+}
+
+async function until(what, look) {
+  for (let times = 0; times < 400; times++) {
+    const found = look();
+    if (found !== undefined && found !== null) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`${what} did not come`);
+}
+
+/** Starts server.mjs, and gives its address and what it prints. */
+async function server(edge = url) {
+  const output = run("server.mjs", { WIX_EDGE_URL: edge, WIX_EDGE_KEY: key, WIX_API_URL: process.env.WIX_URL, PORT: "0" });
+  const [base] = await until("the address", () => /http:\/\/localhost:\d+/.exec(output.text) ?? (output.code && assert.fail(output.text)));
+  return { base, output };
+}
+
+async function signed(id, overrides = {}) {
+  return (await wix("POST", "signed-instance", { instance_id: id, overrides })).instance;
+}
+
+async function site(base, headers) {
+  const response = await fetch(`${base}/api/site`, { headers });
+  return { status: response.status, body: await response.json(), retryAfter: response.headers.get("retry-after") };
+}
+
+test("the documentation has all its examples", () => {
+  const names = ["server.mjs", "job.mjs", "public/index.html", "wrangler.toml", "src/index.js", ".dev.vars"];
+  assert.deepEqual([...files.keys()].sort(), names.sort());
+});
+
+test("the example back end tells an owner about the site, and nobody else", async () => {
+  const { base, output } = await server();
+  const id = await installed();
+  const instance = await signed(id);
+  const answer = await site(base, { "x-wix-instance": instance });
+  assert.equal(answer.status, 200, output.text);
+  assert.ok(answer.body.name.length > 0 && answer.body.free === true, JSON.stringify(answer.body));
+
+  assert.equal((await site(base, {})).status, 401);
+  assert.equal((await site(base, { "x-wix-instance": `${instance}x` })).status, 401);
+  assert.equal((await site(base, { authorization: "of nobody" })).status, 401);
+  assert.ok([401, 403].includes((await site(base, { "x-wix-instance": await signed(id, { uid: null }) })).status));
+  // A token of the app itself is genuine, and of no user.
+  const token = await fetch(`${url}/v1/instances/${id}/token`, { method: "POST", headers: { authorization: `Bearer ${key}` } });
+  assert.equal((await site(base, { authorization: (await token.json()).access_token })).status, 403);
+
+  const page = /<script type="module">(.*?)<\/script>/s.exec(await (await fetch(base)).text())[1];
+  const shown = {};
+  const browser = { querySelector: (what) => (what === "#site" ? shown : null) };
+  const AsyncFunction = (async () => {}).constructor;
+  const open = (search) => new AsyncFunction("location", "document", "fetch", page)({ search }, browser, (path, init) => fetch(base + path, init));
+  await open(`?instance=${instance}`);
+  assert.equal(shown.textContent, `${answer.body.name}, free`);
+  await open("");
+  assert.match(shown.textContent, /Open this page/);
+
+  await removed(id);
+  assert.equal((await site(base, { "x-wix-instance": instance })).status, 410);
+  assert.match(output.text, /wix-edge: .*\(410, removed_instance\), request [0-9a-f]{32}/);
+});
+
+test("the example back end knows every failure that the documentation lists", async (t) => {
+  let failure;
+  const stub = createServer((request, response) => {
+    const ends = (status, body, headers) => response.writeHead(status, headers).end(JSON.stringify(body));
+    if (request.url === "/v1/identity") return ends(200, { instance_id: unknown, user: "u" });
+    const [status, code, headers] = failure;
+    const problem = { type: `urn:wix-edge:problem:${code}`, title: "No", status, detail: "No.", code, request_id: "r" };
+    return ends(status, problem, { "content-type": "application/problem+json", ...headers });
+  });
+  await new Promise((resolve) => stub.listen(0, "127.0.0.1", resolve));
+  t.after(() => stub.close());
+  const { base } = await server(`http://127.0.0.1:${stub.address().port}`);
+  for (const [given, status, retryAfter] of [
+    [[409, "needs_reconnect", { "retry-after": "30" }], 409, null],
+    [[410, "removed_instance"], 410, null],
+    [[404, "unknown_instance"], 410, null],
+    [[503, "app_credentials_refused"], 500, null],
+    [[503, "not_configured"], 500, null],
+    [[401, "unauthorized"], 500, null],
+    [[502, "wix_failed", { "retry-after": "7" }], 503, "7"],
+    [[504, "wix_timeout"], 503, "5"],
+    [[503, "store_failed"], 503, "5"],
+  ]) {
+    failure = given;
+    const answer = await site(base, { "x-wix-instance": "x" });
+    assert.deepEqual([answer.status, answer.retryAfter, typeof answer.body.error], [status, retryAfter, "string"], given[1]);
+    assert.ok(text.includes(`${given[0]} \`${given[1]}\``) || /not_configured|unauthorized/.test(given[1]), `${given[1]} is in the table`);
+  }
+});
+
+test("the example job lists this week's installations", async () => {
+  const id = await installed();
+  const output = run("job.mjs", { WIX_EDGE_URL: url, WIX_EDGE_KEY: key });
+  await until("its end", () => output.code);
+  assert.equal(output.code, 0, output.text);
+  assert.match(output.text, new RegExp(`^${id} installed 20..-..-..T.*, token until \\d+$`, "m"));
+});
+
+test("the example Worker calls by its binding", async () => {
+  const { default: worker } = await import(pathToFileURL(join(folder, "src/index.js")).href);
+  const id = await installed();
+  const WIX_EDGE = { fetch: (input, init) => fetch(url + new URL(input).pathname + new URL(input).search, init) };
+  const listed = await (await worker.fetch(new Request("http://localhost/"), { WIX_EDGE, WIX_EDGE_KEY: key })).json();
+  assert.ok(listed.length > 0 && listed.every(({ status }) => status === "installed"), id);
+  const refused = await worker.fetch(new Request("http://localhost/"), { WIX_EDGE, WIX_EDGE_KEY: "wrong" });
+  assert.deepEqual([refused.status, (await refused.json()).error], [502, "unauthorized"]);
+});
