@@ -123,8 +123,8 @@ If it is set, take the list that you keep, <the old list>. Its first entry seals
 
        npx wrangler secret put SEALING_KEYS
 
-  2. Wait until that is live everywhere; ten minutes are enough. Until then some of Cloudflare's machines do not know the new
-     key, and could not open what others seal with it.
+  2. Wait until that is live everywhere; ten minutes are enough. Until then some of Cloudflare's machines do not
+     know the new key, and could not open what others seal with it.
   3. Move the new entry to the front, so that the old ones are behind it and it is there once, keep the result, and
      enter the whole list:
 
