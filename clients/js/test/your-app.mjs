@@ -33,7 +33,7 @@ function run(name, env) {
 }
 
 async function until(what, look) {
-  for (let times = 0; times < 400; times++) {
+  for (let times = 0; times < 900; times++) {
     const found = look();
     if (found !== undefined && found !== null) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
