@@ -6,6 +6,7 @@ const records = document.getElementById("records");
 const alertBox = document.getElementById("alert");
 const noticeBox = document.getElementById("notice");
 let lastLive = "";
+let lastRecords = "";
 let noticeTimer;
 
 function fail(message) {
@@ -46,9 +47,10 @@ async function act(done, action) {
   }
 }
 
+// Whether somebody chooses or selects something there, which new content would undo.
 function inUse(part) {
-  const focus = document.activeElement;
-  return focus?.tagName === "SELECT" && part.contains(focus);
+  const [focus, selection] = [document.activeElement, document.getSelection()];
+  return (focus?.tagName === "SELECT" && part.contains(focus)) || (!selection.isCollapsed && part.contains(selection.anchorNode));
 }
 
 async function part(name) {
@@ -89,7 +91,13 @@ async function poll() {
   for (let turn = 0; ; turn += 1) {
     try {
       await refresh();
-      if (records && turn % 3 === 0) replace(records, await part("records"));
+      if (records && turn % 3 === 0) {
+        const text = await part("records");
+        if (text !== lastRecords && !inUse(records)) {
+          lastRecords = text;
+          replace(records, text);
+        }
+      }
       if (alertBox.dataset.lost) {
         alertBox.hidden = true;
         delete alertBox.dataset.lost;
@@ -125,6 +133,17 @@ document.addEventListener("click", async (event) => {
   const value = await act(done, () => send(remove ? "DELETE" : "POST", post ?? remove, remove ? undefined : body ?? {}));
   if (opened) guide(opened, value?.[open]);
   if (value && post === "/_sim/reset") window.location.reload();
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    say("Copied.");
+  } catch {
+    fail("The browser did not allow copying. Select the text instead.");
+  }
 });
 
 document.getElementById("install").addEventListener("click", async () => {

@@ -13,6 +13,7 @@ mod state;
 use axum::Router;
 use axum::routing::{get, post};
 
+pub(crate) use app::Shown;
 pub(crate) use guard::check;
 pub(crate) use input::{Body, Refusal};
 pub(crate) use state::{Snapshot, snapshot};

@@ -28,6 +28,11 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Whether its refusals have the OAuth form (section 1.2).
+    pub(crate) fn is_oauth(self) -> bool {
+        matches!(self, Self::Oauth2Token | Self::TokenInfo | Self::OauthAccess)
+    }
+
     /// The endpoint at a path; `None` for the simulator's own pages and control API.
     pub(crate) fn at(path: &str) -> Option<Self> {
         Some(match path {
@@ -61,11 +66,21 @@ pub enum Kind {
         #[serde(default)]
         content_type: Option<String>,
     },
+    /// A refusal in Wix's JSON error form: the OAuth one at the token endpoints, the REST one elsewhere.
+    Refused {
+        /// The status: 400, 401, 403 or 404.
+        status: u16,
+        /// The code: `error` of the OAuth form, `details.applicationError.code` of the REST form.
+        error: String,
+    },
     /// 429 in Wix's form, with or without `Retry-After`.
     RateLimited {
         /// Seconds in `Retry-After`; no such header where left out.
         #[serde(default)]
         retry_after: Option<u32>,
+        /// Whether `Retry-After` is that moment as an HTTP date instead.
+        #[serde(default)]
+        retry_after_date: bool,
     },
     /// The true answer, later.
     Delay {
@@ -124,15 +139,21 @@ impl Fault {
         if self.times == 0 {
             return Err("times must be at least 1".to_owned());
         }
-        if let Kind::Status { status, content_type, .. } = &self.kind {
-            if !(200..600).contains(status) {
-                return Err("status must be from 200 to 599".to_owned());
+        match &self.kind {
+            Kind::Status { status, .. } if !(200..600).contains(status) => {
+                Err("status must be from 200 to 599".to_owned())
             }
-            if content_type.as_ref().is_some_and(|text| text.parse::<axum::http::HeaderValue>().is_err()) {
-                return Err("content_type is no header value".to_owned());
+            Kind::Status { content_type: Some(text), .. } if text.parse::<axum::http::HeaderValue>().is_err() => {
+                Err("content_type is no header value".to_owned())
             }
+            Kind::Refused { status, .. } if ![400, 401, 403, 404].contains(status) => {
+                Err("status must be 400, 401, 403 or 404".to_owned())
+            }
+            Kind::RateLimited { retry_after: None, retry_after_date: true } => {
+                Err("retry_after_date needs retry_after".to_owned())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

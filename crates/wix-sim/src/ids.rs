@@ -69,6 +69,12 @@ pub(crate) fn iso(at_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(at_ms).map(|at| format!("{at:.3}")).unwrap_or_default()
 }
 
+/// A moment as HTTP writes it (RFC 9110 5.6.7), to the second.
+pub(crate) fn http_date(at_ms: i64) -> String {
+    let at = jiff::Timestamp::from_millisecond(at_ms).unwrap_or_default();
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// Reads an ISO 8601 moment to milliseconds since the epoch.
 pub(crate) fn parse_iso(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)

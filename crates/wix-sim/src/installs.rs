@@ -120,10 +120,7 @@ pub(crate) fn update(world: &mut World, instance_id: &str) -> Option<Instance> {
 /// A `token` for the App URL: 416 lower-case hex characters, as in the published sample (section 3.3).
 pub(crate) fn install_token(world: &mut World, site_id: &str) -> String {
     let token = ids::hex(416);
-    if world.install_tokens.len() > 10_000 {
-        world.install_tokens.clear();
-    }
-    world.install_tokens.insert(token.clone(), site_id.to_owned());
+    world.give_install_token(token.clone(), site_id.to_owned());
     token
 }
 

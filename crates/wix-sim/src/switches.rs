@@ -61,6 +61,8 @@ pub struct Switches {
     pub unknown_instance_status: u16,
     /// Status for an instance whose app was removed (1.2: unknown).
     pub removed_instance_status: u16,
+    /// An unknown or removed instance is refused in the REST error form of section 9, not the OAuth one (1.2: both occur).
+    pub missing_instance_rest_error: bool,
     /// Status for a wrong app secret (1.2: unknown; integrators report 401 and 400).
     pub bad_secret_status: u16,
     /// Status for an app id that is not this app's (1.2: unknown).
@@ -121,6 +123,9 @@ pub struct Switches {
     pub cancel_answer: CancelAnswer,
     /// Whether `state` survives the loop of an install without `redirectUrl` and `token` (3.3: it does not).
     pub loop_keeps_state: bool,
+    /// `tenantId` of the external flow's redirect: `site` or `account` for their ids, anything else as it is (3.2: an app
+    /// may be installed on an account).
+    pub external_flow_tenant: String,
     /// Whether the external flow's redirect carries `signedInstance` (3.2: sources differ).
     pub signed_instance_in_external_flow: bool,
 
@@ -175,6 +180,7 @@ impl Default for Switches {
             token_accept_form: true,
             unknown_instance_status: 404,
             removed_instance_status: 404,
+            missing_instance_rest_error: false,
             bad_secret_status: 401,
             unknown_app_status: 401,
             token_extra_bytes: 0,
@@ -203,6 +209,7 @@ impl Default for Switches {
             auto_approve_site_id: String::new(),
             cancel_answer: CancelAnswer::Stay,
             loop_keeps_state: false,
+            external_flow_tenant: "site".to_owned(),
             signed_instance_in_external_flow: true,
             webhook_order: WebhookOrder::Parallel,
             webhook_after_redirect_ms: 500,

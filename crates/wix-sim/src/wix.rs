@@ -22,10 +22,10 @@ use crate::shared::Ctx;
 /// The routes, each call passing the gate that records it and lets faults strike.
 pub(crate) fn routes(ctx: &Ctx) -> Router<Ctx> {
     Router::new()
-        .route("/oauth2/token", post(oauth2_token::answer))
-        .route("/oauth2/token-info", post(token_info::answer))
-        .route("/oauth/access", post(oauth_access::answer))
-        .route("/oauth/access/", post(oauth_access::answer))
+        .route("/oauth2/token", post(oauth2_token::answer).fallback(oauth2_token::wrong_method))
+        .route("/oauth2/token-info", post(token_info::answer).fallback(oauth2_token::wrong_method))
+        .route("/oauth/access", post(oauth_access::answer).fallback(oauth2_token::wrong_method))
+        .route("/oauth/access/", post(oauth_access::answer).fallback(oauth2_token::wrong_method))
         .route("/apps/v1/bi-event", post(bi_event::answer))
         .route("/apps/v1/instance", get(api::app_instance))
         .route("/installer/install", get(install::page))

@@ -137,6 +137,9 @@ pub(crate) struct Call {
     pub duration_ms: i64,
     pub fault: Option<String>,
     pub request_id: String,
+    /// The request's `Cache-Control` and `Pragma`: whether the app kept caches on the way out of it.
+    pub cache_control: Option<String>,
+    pub pragma: Option<String>,
 }
 
 /// Something the app did that Wix's rules forbid, or that is a known mistake (section 11).
@@ -184,8 +187,12 @@ pub(crate) struct World {
     pub instances: BTreeMap<String, Instance>,
     pub tokens: HashMap<String, Token>,
     pub codes: HashMap<String, Code>,
+    /// The codes in the order they were given out.
+    pub code_order: VecDeque<String>,
     /// The `token` values handed to the App URL, and the site each stands for.
     pub install_tokens: HashMap<String, String>,
+    /// These in the order they were given out.
+    pub install_token_order: VecDeque<String>,
     pub calls: VecDeque<Call>,
     pub counts: BTreeMap<Endpoint, u64>,
     pub findings: VecDeque<Finding>,
@@ -214,10 +221,35 @@ impl World {
         self.instances.get(instance_id).is_some_and(|instance| instance.status == Status::Installed)
     }
 
+    /// Gives out a code, and forgets the oldest one where there are too many.
+    pub(crate) fn give_code(&mut self, code: String, instance_id: String, now_ms: i64) {
+        self.codes.insert(code.clone(), Code { instance_id, issued_at_ms: now_ms, used: false });
+        if let Some(oldest) = pushed_out(&mut self.code_order, code) {
+            self.codes.remove(&oldest);
+        }
+    }
+
+    /// Gives out a `token` for the App URL, and forgets the oldest one where there are too many.
+    pub(crate) fn give_install_token(&mut self, token: String, site_id: String) {
+        self.install_tokens.insert(token.clone(), site_id);
+        if let Some(oldest) = pushed_out(&mut self.install_token_order, token) {
+            self.install_tokens.remove(&oldest);
+        }
+    }
+
     /// Writes down a finding.
     pub(crate) fn find(&mut self, at_ms: i64, path: &str, rule: &'static str, detail: impl Into<String>) {
         push(&mut self.findings, Finding { at_ms, path: path.to_owned(), rule, detail: detail.into() });
     }
+}
+
+/// Codes, and install tokens, that are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// Adds a name at the end; answers the oldest one where it has to go.
+fn pushed_out(order: &mut VecDeque<String>, name: String) -> Option<String> {
+    order.push_back(name);
+    if order.len() > REMEMBERED { order.pop_front() } else { None }
 }
 
 /// Adds a record and lets the oldest go.
@@ -227,3 +259,6 @@ pub(crate) fn push<T>(records: &mut VecDeque<T>, record: T) {
     }
     records.push_back(record);
 }
+
+#[cfg(test)]
+mod tests;

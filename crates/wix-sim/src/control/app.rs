@@ -16,7 +16,7 @@ use crate::world::World;
 /// The app as `GET /_sim/app` shows it.
 #[derive(Serialize)]
 pub(crate) struct Shown {
-    app_id: String,
+    pub app_id: String,
     app_secret_fingerprint: String,
     previous_app_secret_fingerprint: Option<String>,
     name: String,
@@ -27,7 +27,7 @@ pub(crate) struct Shown {
     public_key_base64: String,
     /// The public half of the key that is not the app's, to test refusals with.
     other_public_key_pem: String,
-    url: String,
+    pub url: String,
     sends_finished_configuration: bool,
 }
 

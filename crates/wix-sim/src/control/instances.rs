@@ -11,7 +11,7 @@ use crate::ids;
 use crate::installs::{self, Done};
 use crate::shared::Ctx;
 use crate::webhook::{self, samples};
-use crate::world::{Code, Instance, Site, TokenKind, World};
+use crate::world::{Instance, Site, TokenKind, World};
 
 /// An instance, and the deliveries that its change caused.
 #[derive(Serialize)]
@@ -198,7 +198,7 @@ pub(super) async fn code(State(ctx): State<Ctx>, Body(asked): Body<ForInstance>)
             return Err(unknown_instance());
         }
         let instance_id = asked.instance_id;
-        world.codes.insert(code.clone(), Code { instance_id: instance_id.clone(), issued_at_ms: now_ms, used: false });
+        world.give_code(code.clone(), instance_id.clone(), now_ms);
         Ok(Json(NewCode { code, instance_id }))
     })
 }

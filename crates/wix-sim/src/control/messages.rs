@@ -72,17 +72,26 @@ fn nobody(now_ms: i64) -> Instance {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Test {
     event_type: Option<String>,
+    /// The app that the sample data names; another one where left out, as in Wix's documentation.
+    app_id: Option<String>,
+    /// The instance that the envelope names; nobody's where left out.
+    instance_id: Option<String>,
 }
 
-/// The dashboard's Test button. A test delivery is sent once.
+/// The dashboard's Test button: sample data about another app's instance, which the app never met. A test delivery is
+/// sent once.
 pub(super) async fn test(State(ctx): State<Ctx>, Body(asked): Body<Test>) -> Result<Json<Made>, Refusal> {
     let event_type = asked.event_type.unwrap_or_else(|| "AppInstalled".to_owned());
     let now_ms = ctx.clock.now_ms();
-    let (switches, data) = ctx
-        .read(|world| (world.switches.clone(), samples::data(&event_type, &world.app.app_id, &nobody(now_ms), now_ms)));
+    let mut instance = nobody(now_ms);
+    if let Some(id) = asked.instance_id {
+        instance.instance_id = id;
+    }
+    let data = samples::data(&event_type, &asked.app_id.unwrap_or_else(ids::guid), &instance, now_ms);
     let data = data.ok_or_else(|| Refusal::bad(format!("there is no sample data for {event_type:?}")))?;
-    let jwt =
-        webhook::test_message(&ctx, &switches, &event_type, &data).map_err(|error| Refusal::bad(error.to_string()))?;
+    let switches = ctx.read(|world| world.switches.clone());
+    let jwt = webhook::test_message(&ctx, &switches, &event_type, &instance.instance_id, &data)
+        .map_err(|error| Refusal::bad(error.to_string()))?;
     let id = webhook::send_raw(&ctx, jwt.clone(), event_type, None, None, false);
     webhook::first_attempts(&ctx, &[id], LONGEST_WAIT).await;
     Ok(Json(Made { jwt, delivery: ctx.read(|world| world.deliveries.get(&id).cloned()) }))
@@ -103,6 +112,14 @@ pub(super) struct Sign {
     payload_text: Option<String>,
     /// Signed with this instead of the app's secret.
     secret: Option<String>,
+    /// `signDate` in seconds from now, below 0 for one in the past. `expirationDate` follows four hours later.
+    #[serde(default)]
+    sign_date_offset_seconds: i64,
+    /// `expirationDate` in seconds from now, instead of that.
+    expiration_date_offset_seconds: Option<i64>,
+    /// Shown in a demo of the app.
+    #[serde(default)]
+    demo_mode: bool,
 }
 
 #[derive(Serialize)]
@@ -111,7 +128,15 @@ pub(super) struct Signed {
 }
 
 pub(super) async fn signed_instance(State(ctx): State<Ctx>, Body(asked): Body<Sign>) -> Json<Signed> {
-    let at_ms = ctx.clock.now_ms();
+    let now_ms = ctx.clock.now_ms();
+    let moved = |seconds: i64| now_ms.saturating_add(seconds.saturating_mul(1000));
+    let mut overrides = asked.overrides;
+    if let Some(seconds) = asked.expiration_date_offset_seconds {
+        overrides.entry("expirationDate").or_insert_with(|| ids::iso(moved(seconds)).into());
+    }
+    if asked.demo_mode {
+        overrides.entry("demoMode").or_insert(true.into());
+    }
     Json(ctx.read(|world| {
         let site = tokens::site_of(world, &asked.instance_id);
         let known = world.instances.get(&asked.instance_id);
@@ -122,12 +147,10 @@ pub(super) async fn signed_instance(State(ctx): State<Ctx>, Body(asked): Body<Si
             owner_id: site.map(|site| site.owner_id.as_str()),
             vendor_product_id: known.and_then(|known| known.plan.as_ref()).map(|plan| plan.vendor_product_id.as_str()),
             origin_instance_id: known.and_then(|known| known.origin_instance_id.as_deref()),
-            at_ms,
+            at_ms: moved(asked.sign_date_offset_seconds),
         };
-        let payload = asked
-            .payload_text
-            .clone()
-            .unwrap_or_else(|| signed_instance::payload(&facts, &asked.overrides, &asked.omit));
+        let payload =
+            asked.payload_text.clone().unwrap_or_else(|| signed_instance::payload(&facts, &overrides, &asked.omit));
         let secret = asked.secret.as_deref().unwrap_or(&world.app.secret);
         Signed { instance: signed_instance::sign(secret, &payload) }
     }))

@@ -18,7 +18,7 @@ use crate::world::App;
 pub(super) async fn page(State(ctx): State<Ctx>, uri: Uri) -> Response {
     let part = fields::query(&uri).remove("part");
     let part = match part.as_deref() {
-        Some("live") => live::tables(&snapshot(&ctx)),
+        Some("live") => live::tables(&snapshot(&ctx), records_url(&ctx)),
         Some("records") => live::app_records(&records::fetch(&ctx).await),
         _ => {
             let (app, switches) = ctx.read(|world| (world.app.clone(), world.switches.clone()));
@@ -28,6 +28,10 @@ pub(super) async fn page(State(ctx): State<Ctx>, uri: Uri) -> Response {
         }
     };
     ([(CACHE_CONTROL, "no-store")], Html(part.into_string())).into_response()
+}
+
+fn records_url(ctx: &Ctx) -> Option<&url::Url> {
+    ctx.records.as_ref().map(|source| &source.url)
 }
 
 fn whole(ctx: &Ctx, app: &App, switches: &serde_json::Value) -> Markup {
@@ -45,7 +49,7 @@ fn whole(ctx: &Ctx, app: &App, switches: &serde_json::Value) -> Markup {
         main {
             (start(app))
             div .split { (settings(ctx, app)) (keys(ctx, app)) }
-            div #live { (live::tables(&snapshot(ctx))) }
+            div #live { (live::tables(&snapshot(ctx), records_url(ctx))) }
             @if ctx.records.is_some() { div #records { p .muted { "Asking the app…" } } }
             (faults())
             (switch_editor(switches))
@@ -65,7 +69,10 @@ fn start(app: &App) -> Markup {
                 button type="button" data-post="/_sim/inspect-app-url" data-done="The App URL answers as it should." { "Check App URL" }
                 button type="button" data-post="/_sim/installs" data-done="Installed; the webhook is on its way." { "Direct install" }
                 button type="button" data-post="/_sim/sites" data-done="A site was made." { "New site" }
-                button type="button" data-post="/_sim/test-webhook" data-done="The test webhook was sent." { "Test webhook" }
+                span .event {
+                    select aria-label="Event of the test" { @for name in event_types() { option value=(name) { (name.rsplit('.').next().unwrap_or(name)) } } }
+                    button type="button" data-post="/_sim/test-webhook" data-event data-done="The test webhook was sent." { "Test webhook" }
+                }
                 button type="button" data-post="/_sim/deliveries/release" data-done="Released." { "Release held webhooks" }
                 button .danger type="button" data-post="/_sim/reset" data-ask="Forget all sites, installs, tokens and records?" data-done="Everything was forgotten." { "Reset" }
             }
@@ -142,8 +149,15 @@ fn faults() -> Markup {
     let kinds = [
         ("500, empty", r#"{"kind":"status","status":500}"#),
         ("401, empty", r#"{"kind":"status","status":401}"#),
+        ("400 invalid_grant", r#"{"kind":"refused","status":400,"error":"invalid_grant"}"#),
+        ("401 invalid_client", r#"{"kind":"refused","status":401,"error":"invalid_client"}"#),
+        (
+            "403, a firewall's page",
+            r#"{"kind":"status","status":403,"content_type":"text/html","body":"<html><title>Access denied</title></html>"}"#,
+        ),
         ("429 without Retry-After", r#"{"kind":"rate_limited"}"#),
         ("429, Retry-After 2", r#"{"kind":"rate_limited","retry_after":2}"#),
+        ("429, Retry-After as a date", r#"{"kind":"rate_limited","retry_after":2,"retry_after_date":true}"#),
         ("3 seconds late", r#"{"kind":"delay","delay_ms":3000}"#),
         ("20 seconds late", r#"{"kind":"delay","delay_ms":20000}"#),
         ("connection cut", r#"{"kind":"cut"}"#),

@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 use serde_json::Value;
+use url::Url;
 
 use super::home::event_types;
-use crate::control::Snapshot;
+use crate::control::{Shown, Snapshot};
 use crate::ids;
 use crate::records::Records;
 use crate::webhook::{Delivery, Ended, Outcome};
@@ -14,10 +15,11 @@ use crate::world::{Instance, Status};
 const SHOWN: usize = 30;
 
 /// Every table.
-pub(super) fn tables(state: &Snapshot) -> Markup {
+pub(super) fn tables(state: &Snapshot, records_url: Option<&Url>) -> Markup {
     html! {
         div #now hidden data-now=(clock(state.now_ms)) data-ahead=(state.clock_offset_seconds) {}
         (findings(state))
+        (token_call(state, records_url))
         (instances(state))
         (deliveries(state))
         div .split { (close_visits(state)) (bi_events(state)) }
@@ -37,9 +39,18 @@ fn moment(at_ms: i64) -> Markup {
     html! { time datetime=(text) title=(text) { (text.get(11..19).unwrap_or_default()) } }
 }
 
-/// A GUID's first part, the whole on hover.
-fn short(id: &str) -> Markup {
-    html! { code title=(id) { (id.split('-').next().unwrap_or(id)) } }
+/// A whole id; a click selects it.
+fn whole(id: &str) -> Markup {
+    html! { code .id { (id) } }
+}
+
+/// A whole id with a button that copies it.
+fn copyable(id: &str) -> Markup {
+    html! { (whole(id)) " " (copy_button(id, "Copy the instance id")) }
+}
+
+fn copy_button(text: &str, label: &str) -> Markup {
+    html! { button .copy type="button" data-copy=(text) aria-label=(label) title=(label) { "Copy" } }
 }
 
 fn table(title: &str, count: usize, heads: &[&str], empty: &str, rows: &Markup) -> Markup {
@@ -82,6 +93,33 @@ fn findings(state: &Snapshot) -> Markup {
     }
 }
 
+/// The call that gets a token for the newest install: the app's own where its list of instances is known, else Wix's.
+fn token_call(state: &Snapshot, records_url: Option<&Url>) -> Markup {
+    let installed = state.instances.iter().filter(|instance| instance.status == Status::Installed);
+    let Some(newest) = installed.max_by_key(|instance| instance.installed_at_ms) else { return html! {} };
+    let site = state.sites.iter().find(|site| site.site_id == newest.site_id).map_or("?", |site| site.name.as_str());
+    let call = records_url.map_or_else(
+        || wix_call(&state.app, &newest.instance_id),
+        |url| format!("curl -X POST {url}/{}/token \\\n  -H \"Authorization: Bearer $API_KEY\"", newest.instance_id),
+    );
+    let (name, what) =
+        if records_url.is_some() { ("API_KEY", "a key of the app's API") } else { ("APP_SECRET", "the app secret") };
+    html! {
+        section .card aria-labelledby="h-token" {
+            h2 #h-token { "A token for " (site) }
+            pre #token-call tabindex="0" { (call) }
+            div .actions { (copy_button(&call, "Copy the command")) span .muted { code { "$" (name) } " is " (what) "." } }
+        }
+    }
+}
+
+fn wix_call(app: &Shown, instance_id: &str) -> String {
+    format!(
+        "curl -X POST {}/oauth2/token \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"grant_type\":\"client_credentials\",\"client_id\":\"{}\",\"client_secret\":\"'\"$APP_SECRET\"'\",\"instance_id\":\"{instance_id}\"}}'",
+        app.url, app.app_id
+    )
+}
+
 fn instances(state: &Snapshot) -> Markup {
     let mut newest: Vec<&Instance> = state.instances.iter().collect();
     newest.sort_by_key(|instance| std::cmp::Reverse(instance.first_installed_at_ms));
@@ -90,9 +128,9 @@ fn instances(state: &Snapshot) -> Markup {
             tr {
                 td {
                     (state.sites.iter().find(|site| site.site_id == instance.site_id).map_or("?", |site| site.name.as_str()))
-                    br; (short(&instance.site_id))
+                    br; (whole(&instance.site_id))
                 }
-                td { (short(&instance.instance_id)) @if let Some(origin) = &instance.origin_instance_id { br; span .muted { "copy of " (short(origin)) } } }
+                td { (copyable(&instance.instance_id)) @if let Some(origin) = &instance.origin_instance_id { br; span .muted { "copy of " (whole(origin)) } } }
                 td {
                     @match instance.status {
                         Status::Installed => span .pill.good { "installed" },
@@ -154,7 +192,7 @@ fn deliveries(state: &Snapshot) -> Markup {
             tr {
                 td { (moment(delivery.created_at_ms)) }
                 td .wide { (delivery.event_type) }
-                td { @if let Some(id) = &delivery.instance_id { (short(id)) } }
+                td { @if let Some(id) = &delivery.instance_id { (whole(id)) } }
                 td { (outcome(delivery)) @if let Some(next) = delivery.next_attempt_at_ms { br; span .muted { "next " (moment(next)) } } }
                 td {
                     ol .attempts {
@@ -189,7 +227,7 @@ fn close_visits(state: &Snapshot) -> Markup {
         @for visit in state.close_window_visits.iter().rev().take(SHOWN) {
             tr {
                 td { (moment(visit.at_ms)) }
-                td { @if let Some(id) = &visit.instance_id { (short(id)) } @else { span .muted { "nobody's" } } }
+                td { @if let Some(id) = &visit.instance_id { (whole(id)) } @else { span .muted { "nobody's" } } }
                 td { @if visit.token_live { span .pill.good { "live" } } @else { span .pill.bad { "not live" } } }
                 td {
                     @match visit.opener_reachable {
@@ -216,7 +254,7 @@ fn bi_events(state: &Snapshot) -> Markup {
         @for event in state.bi_events.iter().rev().take(SHOWN) {
             tr {
                 td { (moment(event.at_ms)) }
-                td { (short(&event.instance_id)) }
+                td { (whole(&event.instance_id)) }
                 td .wide { (event.event_name) @if let Some(name) = &event.custom_event_name { br; span .muted { (name) } } }
                 td .wide { @if !event.event_data.is_null() { code { (event.event_data) } } }
             }
@@ -236,7 +274,7 @@ fn calls(state: &Snapshot) -> Markup {
             tr {
                 td { (moment(call.at_ms)) }
                 td .wide { (call.method) " " code { (call.path) } @if let Some(grant) = &call.grant_type { br; span .muted { (grant) } } }
-                td { @if let Some(id) = &call.instance_id { (short(id)) } }
+                td { @if let Some(id) = &call.instance_id { (whole(id)) } }
                 td {
                     @match call.status {
                         0 => span .bad-text { "cut" },
@@ -275,7 +313,7 @@ pub(super) fn app_records(records: &Records) -> Markup {
         @for record in list.iter().take(SHOWN) {
             @let status = text(record, "status");
             tr {
-                td { (short(&text(record, "instance_id"))) }
+                td { (copyable(&text(record, "instance_id"))) }
                 td { span class={ "pill " (if status == "installed" { "good" } else if status == "pending" { "wait" } else { "bad" }) } { (status) } }
                 td { (text(record, "auth")) }
                 td { @if let Some(at) = at(record, "installed_at") { (at) } }

@@ -108,10 +108,11 @@ pub(crate) fn test_message(
     shared: &Shared,
     switches: &Switches,
     event_type: &str,
+    instance_id: &str,
     data: &str,
 ) -> anyhow::Result<String> {
     let pretty = if switches.webhook_test_pretty { format!("{} ", pretty(data)) } else { data.to_owned() };
-    let mut event = Event::new(event_type, &ids::guid(), pretty, shared.clock.now_ms());
+    let mut event = Event::new(event_type, instance_id, pretty, shared.clock.now_ms());
     event.identity = None;
     let plain = Switches { webhook_id: false, webhook_account_info: false, ..switches.clone() };
     compose(shared, &plain, &event)

@@ -73,10 +73,15 @@ async fn approve(ctx: &Ctx, callback: Option<Url>, chosen: Option<String>) -> Re
 
 fn target(world: &World, mut callback: Url, instance_id: &str, now_ms: i64) -> Url {
     let site = tokens::site_of(world, instance_id);
+    let tenant = match world.switches.external_flow_tenant.as_str() {
+        "site" => site.map_or("", |site| site.site_id.as_str()),
+        "account" => site.map_or("", |site| site.account_id.as_str()),
+        other => other,
+    };
     callback
         .query_pairs_mut()
         .append_pair("appId", &world.app.app_id)
-        .append_pair("tenantId", site.map_or("", |site| site.site_id.as_str()))
+        .append_pair("tenantId", tenant)
         .append_pair("instanceId", instance_id);
     if world.switches.signed_instance_in_external_flow {
         let instance = world.instances.get(instance_id);

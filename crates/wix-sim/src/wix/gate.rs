@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, PRAGMA, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
@@ -15,6 +15,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::{Map, Value};
 
 use super::error::WixError;
+use crate::clock::Clock;
 use crate::faults::{self, Endpoint, Kind};
 use crate::line::Line;
 use crate::shared::Ctx;
@@ -30,11 +31,31 @@ struct Facts {
     endpoint: Endpoint,
     instance_id: Option<String>,
     grant_type: Option<String>,
+    cache_control: Option<String>,
+    pragma: Option<String>,
 }
 
 /// A call that is one too many in its minute.
 struct TooMany {
-    retry_after: Option<u32>,
+    retry_after: Option<RetryAfter>,
+}
+
+/// The two forms of `Retry-After` (RFC 9110 10.2.3).
+enum RetryAfter {
+    Seconds(u32),
+    Date(u32),
+}
+
+impl RetryAfter {
+    fn value(&self) -> Option<HeaderValue> {
+        match *self {
+            Self::Seconds(seconds) => Some(HeaderValue::from(seconds)),
+            // By the wall clock, which is the app's, and never too soon: the form knows whole seconds only.
+            Self::Date(seconds) => {
+                HeaderValue::from_str(&ids::http_date(Clock::wall_ms() + i64::from(seconds) * 1000 + 999)).ok()
+            }
+        }
+    }
 }
 
 /// Lets a call through to its endpoint, or meets it with a fault.
@@ -49,7 +70,7 @@ pub(crate) async fn pass(
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
     let Ok(bytes) = to_bytes(body, LIMIT).await else {
-        return WixError::rest(413, "INVALID_ARGUMENT", "the body is too large").into_response();
+        return refusal(endpoint, 413, "invalid_request", "the body is too large").into_response();
     };
     let (facts, fault, limited) = ctx.change(|world| {
         let facts = look(world, endpoint, &parts, &bytes);
@@ -61,7 +82,7 @@ pub(crate) async fn pass(
     let named = fault.as_ref().map(name);
     let run = next.run(Request::from_parts(parts, Body::from(bytes)));
     let mut answer = match (fault, limited) {
-        (Some(fault), _) => strike(fault, &line, run).await,
+        (Some(fault), _) => strike(fault, endpoint, &line, run).await,
         (None, Some(TooMany { retry_after })) => too_many(retry_after),
         (None, None) => run.await,
     };
@@ -74,7 +95,7 @@ pub(crate) async fn pass(
     ctx.change(|world| {
         let id = world.next_id();
         *world.counts.entry(endpoint).or_default() += 1;
-        let Facts { instance_id, grant_type, .. } = facts;
+        let Facts { instance_id, grant_type, cache_control, pragma, .. } = facts;
         let call = Call {
             id,
             at_ms,
@@ -87,6 +108,8 @@ pub(crate) async fn pass(
             duration_ms,
             fault: named,
             request_id,
+            cache_control,
+            pragma,
         };
         push(&mut world.calls, call);
     });
@@ -118,7 +141,8 @@ fn look(world: &World, endpoint: Endpoint, parts: &Parts, bytes: &Bytes) -> Fact
         .or_else(|| authorization.map(tokens::bare).and_then(of_token))
         .or_else(|| query.get("access_token").map(String::as_str).and_then(of_token));
     let grant_type = text("grant_type").or_else(|| text("grantType")).map(|grant| grant.chars().take(60).collect());
-    Facts { endpoint, instance_id, grant_type }
+    let header = |name| parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Facts { endpoint, instance_id, grant_type, cache_control: header(CACHE_CONTROL), pragma: header(PRAGMA) }
 }
 
 /// Writes down known mistakes (sections 1.4 and 11).
@@ -155,6 +179,7 @@ fn find(world: &mut World, parts: &Parts, bytes: &Bytes, facts: &Facts, at_ms: i
 fn limit(world: &mut World, facts: &Facts, now_ms: i64) -> Option<TooMany> {
     let most = usize::try_from(world.switches.rate_limit_per_minute).unwrap_or(usize::MAX);
     let retry_after = Some(world.switches.rate_limit_retry_after_seconds).filter(|seconds| *seconds > 0);
+    let retry_after = retry_after.map(RetryAfter::Seconds);
     let api = !matches!(facts.endpoint, Endpoint::Install | Endpoint::AppInstaller | Endpoint::CloseWindow);
     let instance_id = facts.instance_id.as_ref().filter(|id| api && most > 0 && world.instances.contains_key(*id))?;
     let recent = world.recent_calls.entry(instance_id.clone()).or_default();
@@ -168,16 +193,25 @@ fn limit(world: &mut World, facts: &Facts, now_ms: i64) -> Option<TooMany> {
     None
 }
 
-fn too_many(retry_after: Option<u32>) -> Response {
+fn too_many(retry_after: Option<RetryAfter>) -> Response {
     let mut answer = WixError::rest(429, "RESOURCE_EXHAUSTED", "too many requests").into_response();
-    if let Some(seconds) = retry_after {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    if let Some(value) = retry_after.and_then(|retry_after| retry_after.value()) {
+        answer.headers_mut().insert(RETRY_AFTER, value);
     }
     answer
 }
 
+/// A refusal in the form of the endpoint.
+fn refusal(endpoint: Endpoint, status: u16, error: &str, description: &str) -> WixError {
+    if endpoint.is_oauth() {
+        WixError::oauth(status, error, description)
+    } else {
+        WixError::rest(status, &error.to_ascii_uppercase(), description)
+    }
+}
+
 /// Meets a call with a fault; `run` is the true answer, which some faults still need.
-async fn strike(fault: Kind, line: &Line, run: impl Future<Output = Response>) -> Response {
+async fn strike(fault: Kind, endpoint: Endpoint, line: &Line, run: impl Future<Output = Response>) -> Response {
     match fault {
         Kind::Status { status, body, content_type } => {
             let mut answer = Response::new(Body::from(body));
@@ -187,7 +221,12 @@ async fn strike(fault: Kind, line: &Line, run: impl Future<Output = Response>) -
             }
             answer
         }
-        Kind::RateLimited { retry_after } => too_many(retry_after),
+        Kind::Refused { status, error } => {
+            refusal(endpoint, status, &error, "the simulator was told to refuse this call").into_response()
+        }
+        Kind::RateLimited { retry_after, retry_after_date } => {
+            too_many(retry_after.map(if retry_after_date { RetryAfter::Date } else { RetryAfter::Seconds }))
+        }
         Kind::Delay { delay_ms } => {
             tokio::time::sleep(std::time::Duration::from_millis(u64::from(delay_ms))).await;
             run.await

@@ -16,7 +16,7 @@ use crate::page::wix_pages;
 use crate::shared::Ctx;
 use crate::switches::{CancelAnswer, WebhookOrder};
 use crate::webhook;
-use crate::world::{Code, World};
+use crate::world::World;
 
 /// The installer's parameters, proved right.
 pub(super) struct Wanted {
@@ -122,10 +122,7 @@ async fn approve(ctx: &Ctx, wanted: &Wanted, chosen: Option<String>) -> Response
     let done = ctx.change(|world| {
         let done = install_on(world, chosen, now_ms)?;
         let instance_id = done.instance.instance_id.clone();
-        if world.codes.len() > 10_000 {
-            world.codes.clear();
-        }
-        world.codes.insert(code.clone(), Code { instance_id, issued_at_ms: now_ms, used: false });
+        world.give_code(code.clone(), instance_id, now_ms);
         Some(done)
     });
     let Some(done) = done else { return wix_pages::problem("We couldn't find this site", "There is no such site.") };

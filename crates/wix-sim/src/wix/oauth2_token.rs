@@ -48,10 +48,10 @@ fn client_credentials(
         return Err(invalid("instance_id is no GUID"));
     }
     if instance_id == ids::NIL || !world.instances.contains_key(&instance_id) {
-        return Err(not_found(world.switches.unknown_instance_status));
+        return Err(not_found(world, world.switches.unknown_instance_status));
     }
     if !world.installed(&instance_id) {
-        return Err(not_found(world.switches.removed_instance_status));
+        return Err(not_found(world, world.switches.removed_instance_status));
     }
     let token = tokens::mint(shared, world, TokenKind::ClientCredentials, &instance_id, now_ms);
     Ok(Json(json!({
@@ -94,8 +94,18 @@ pub(super) fn check_secret(world: &World, secret: &str) -> Result<(), WixError> 
     Err(WixError::oauth(world.switches.bad_secret_status, "invalid_client", "the client_secret is wrong"))
 }
 
-fn not_found(status: u16) -> WixError {
-    WixError::rest(status, "NOT_FOUND", "app not found in any meta-site")
+fn not_found(world: &World, status: u16) -> WixError {
+    let description = "app not found in any meta-site";
+    if world.switches.missing_instance_rest_error {
+        WixError::rest(status, "NOT_FOUND", description)
+    } else {
+        WixError::oauth(status, "not_found", description)
+    }
+}
+
+/// What any other method than POST is answered at a token endpoint.
+pub(super) async fn wrong_method() -> WixError {
+    WixError::oauth(405, "invalid_request", "this endpoint takes POST alone")
 }
 
 pub(super) fn invalid(description: &str) -> WixError {

@@ -142,6 +142,25 @@ async fn the_page_uses_nothing_from_outside_and_names_every_switch() {
 }
 
 #[tokio::test]
+async fn the_page_shows_whole_ids_and_the_call_that_gets_a_token() {
+    let records =
+        Settings { app_records_url: Some("http://127.0.0.1:9/v1/instances".to_owned()), ..Settings::default() };
+    for (bench, call) in [
+        (Bench::with(records).await, "curl -X POST http://127.0.0.1:9/v1/instances/"),
+        (Bench::new().await, "/oauth2/token"),
+    ] {
+        assert!(!bench.get("/?part=live").await.text().await.unwrap().contains("token-call"));
+        let id = bench.install().await;
+        let page = bench.get("/?part=live").await.text().await.unwrap();
+        assert!(
+            page.contains(&format!("data-copy=\"{id}\"")) && page.contains(&format!("<code class=\"id\">{id}</code>"))
+        );
+        let shown = page.split("id=\"token-call\"").nth(1).unwrap().split("</pre>").next().unwrap();
+        assert!(shown.contains(call) && shown.contains(&id), "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_simulator_takes_no_more_calls() {
     let sim = Sim::start(Settings::default()).await.unwrap();
     let url = format!("{}/_sim/app", sim.url());

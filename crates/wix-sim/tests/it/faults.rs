@@ -119,3 +119,87 @@ async fn the_faults_of_one_instance_can_be_taken_back_alone() {
     let left: Vec<Value> = read(answer).await.1["faults"].as_array().unwrap().clone();
     assert_eq!(left.iter().map(|fault| fault["instance_id"].as_str()).collect::<Vec<_>>(), [Some("other"), None]);
 }
+
+const ENDPOINTS: [(&str, &str, &str); 10] = [
+    ("oauth2_token", "POST", "/oauth2/token"),
+    ("token_info", "POST", "/oauth2/token-info"),
+    ("oauth_access", "POST", "/oauth/access"),
+    ("install", "GET", "/installer/install"),
+    ("install", "POST", "/installer/consent"),
+    ("app_installer", "GET", "/app-installer"),
+    ("close_window", "GET", "/installer/close-window"),
+    ("bi_event", "POST", "/apps/v1/bi-event"),
+    ("app_instance", "GET", "/apps/v1/instance"),
+    ("other", "PUT", "/stores/v1/products/1"),
+];
+
+/// Sends an empty call to an endpoint.
+async fn call(bench: &Bench, method: &str, path: &str) -> reqwest::Response {
+    bench.client.request(method.parse().unwrap(), bench.url(path)).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_firewalls_page_can_stand_before_every_endpoint() {
+    let bench = Bench::new().await;
+    let page = "<html><title>Access denied</title></html>";
+    for (endpoint, method, path) in ENDPOINTS {
+        let status = json!({
+            "endpoint": endpoint, "kind": "status", "status": 403, "content_type": "text/html", "body": page,
+        });
+        fault(&bench, status).await;
+        let answer = call(&bench, method, path).await;
+        assert_eq!(answer.status(), 403, "{path}");
+        assert_eq!(answer.headers()["content-type"], "text/html", "{path}");
+        assert_eq!(answer.text().await.unwrap(), page, "{path}");
+        assert_ne!(call(&bench, method, path).await.text().await.unwrap(), page, "{path}: once only");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_has_the_error_form_of_its_endpoint() {
+    let bench = Bench::new().await;
+    for (endpoint, method, path) in ENDPOINTS {
+        let refused = json!({"endpoint": endpoint, "kind": "refused", "status": 401, "error": "invalid_grant"});
+        fault(&bench, refused).await;
+        let (status, body) = read(call(&bench, method, path).await).await;
+        assert_eq!(status, 401, "{path}");
+        if path.starts_with("/oauth") {
+            assert_eq!(
+                (&body["error"], body["error_description"].is_string()),
+                (&json!("invalid_grant"), true),
+                "{path}"
+            );
+        } else {
+            let code = &body["details"]["applicationError"]["code"];
+            assert_eq!((code, body["message"].is_string()), (&json!("INVALID_GRANT"), true), "{path}");
+        }
+    }
+    let status = json!({"endpoint": "other", "kind": "refused", "status": 500, "error": "x"});
+    assert_eq!(bench.post("/_sim/faults", status).await.0, 400);
+    assert_eq!(bench.post("/_sim/faults", json!({"endpoint": "other", "kind": "refused", "status": 400})).await.0, 400);
+}
+
+#[tokio::test]
+async fn retry_after_can_be_an_http_date() {
+    let bench = Bench::new().await;
+    fault(&bench, json!({"kind": "rate_limited", "retry_after": 90, "retry_after_date": true})).await;
+    let answer = call(&bench, "POST", "/oauth2/token").await;
+    let date = answer.headers()["retry-after"].to_str().unwrap();
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).unwrap();
+    let ahead = at.as_second() - jiff::Timestamp::now().as_second();
+    assert!(date.ends_with(" GMT") && (88..=92).contains(&ahead), "{date} is {ahead} s ahead");
+    let alone = json!({"endpoint": "other", "kind": "rate_limited", "retry_after_date": true});
+    assert_eq!(bench.post("/_sim/faults", alone).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_call_is_recorded_with_what_it_said_about_caches() {
+    let bench = Bench::new().await;
+    let ask = bench.client.get(bench.url("/apps/v1/instance"));
+    ask.header("cache-control", "no-cache").header("pragma", "no-cache").send().await.unwrap();
+    call(&bench, "GET", "/apps/v1/instance").await;
+    let calls = bench.get("/_sim/calls").await.json::<Value>().await.unwrap();
+    let said = |at: usize| (calls["calls"][at]["cache_control"].clone(), calls["calls"][at]["pragma"].clone());
+    assert_eq!(said(0), (json!("no-cache"), json!("no-cache")));
+    assert_eq!(said(1), (Value::Null, Value::Null));
+}

@@ -188,3 +188,28 @@ async fn close_window_tells_live_tokens_from_dead_ones_and_takes_the_pages_repor
     assert_eq!(bench.post("/_sim/close-window-reports", report(key)).await.0, 200);
     assert_eq!(bench.state().await["close_window_visits"][0]["opener_reachable"], true);
 }
+
+#[tokio::test]
+async fn the_tenant_of_the_external_flow_can_be_another_than_the_site() {
+    let bench = Bench::new().await;
+    bench.switch(json!({"auto_approve": true})).await;
+    let path =
+        format!("/app-installer?appId={}&postInstallationUrl=http%3A%2F%2F127.0.0.1%3A9%2Fback", bench.app.app_id);
+    let tenant = async || {
+        let back = location(&bench.get(&path).await);
+        (parameter(&back, "tenantId").unwrap(), parameter(&back, "instanceId").unwrap())
+    };
+    let site = async |instance: &str| {
+        let state = bench.state().await;
+        let all = |list: &str| state[list].as_array().unwrap().clone();
+        let site_id = all("instances").iter().find(|one| one["instance_id"] == instance).unwrap()["site_id"].clone();
+        all("sites").into_iter().find(|site| site["site_id"] == site_id).unwrap()
+    };
+    let (sent, instance) = tenant().await;
+    assert_eq!(site(&instance).await["site_id"], sent.as_str());
+    bench.switch(json!({"external_flow_tenant": "account"})).await;
+    let (sent, instance) = tenant().await;
+    assert_eq!(site(&instance).await["account_id"], sent.as_str());
+    bench.switch(json!({"external_flow_tenant": "garbage"})).await;
+    assert_eq!(tenant().await.0, "garbage");
+}

@@ -91,9 +91,12 @@ async fn an_unknown_a_removed_and_the_nil_instance_are_404() {
     bench.control(&format!("instances/{removed}/remove"), json!({})).await;
     for id in ["aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee", "00000000-0000-0000-0000-000000000000", &removed] {
         let (status, body) = bench.post("/oauth2/token", bench.credentials(id)).await;
-        assert_eq!(status, 404, "{id}");
-        assert_eq!(body["details"]["applicationError"]["code"], "NOT_FOUND", "{id}");
+        assert_eq!((status, body["error"].as_str()), (404, Some("not_found")), "{id}");
+        assert!(body["error_description"].is_string(), "{id}");
     }
+    bench.switch(json!({"missing_instance_rest_error": true})).await;
+    let body = bench.post("/oauth2/token", bench.credentials(&removed)).await.1;
+    assert_eq!(body["details"]["applicationError"]["code"], "NOT_FOUND");
     bench.switch(json!({"removed_instance_status": 403})).await;
     assert_eq!(bench.post("/oauth2/token", bench.credentials(&removed)).await.0, 403);
 }
@@ -132,4 +135,42 @@ async fn a_bound_token_is_exchanged_for_a_free_one() {
     let (status, answer) = bench.post("/oauth2/token", body).await;
     assert_eq!((status, &answer["expires_in"]), (200, &json!(14_400)));
     assert_ne!(answer["access_token"], token.as_str());
+}
+
+#[tokio::test]
+async fn every_refusal_of_a_token_endpoint_has_the_oauth_form() {
+    let bench = Bench::new().await;
+    let removed = bench.install().await;
+    let refresh = {
+        let code = bench.control("codes", json!({"instance_id": removed})).await["code"].as_str().unwrap().to_owned();
+        bench.exchange(&code).await.1["refresh_token"].as_str().unwrap().to_owned()
+    };
+    bench.control(&format!("instances/{removed}/remove"), json!({})).await;
+    let client = json!({"client_id": bench.app.app_id, "client_secret": bench.app.app_secret});
+    let with = |fields: Value| {
+        let mut body = client.clone();
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
+    };
+    let dead = json!({"grant_type": "refresh_token", "refresh_token": refresh});
+    for (path, body) in [
+        ("/oauth2/token", json!([])),
+        ("/oauth2/token", bench.credentials(&removed)),
+        ("/oauth2/token", json!({"grant_type": "password"})),
+        ("/oauth/access", with(dead.clone())),
+        ("/oauth/access/", with(json!({"grant_type": "refresh_token", "refresh_token": "never given out"}))),
+        ("/oauth/access", with(json!({"grant_type": "authorization_code", "code": "never given out"}))),
+        ("/oauth/access", with(json!({"grant_type": "authorization_code"}))),
+        ("/oauth/access", json!({"grant_type": "refresh_token", "client_id": bench.app.app_id, "client_secret": "x"})),
+        ("/oauth/access", dead),
+        ("/oauth/access", json!("no object")),
+    ] {
+        let (status, answer) = bench.post(path, body.clone()).await;
+        assert!((400..405).contains(&status), "{path} {body}: {status}");
+        assert!(answer["error"].is_string() && answer["error_description"].is_string(), "{path} {body}: {answer}");
+    }
+    for path in ["/oauth2/token", "/oauth2/token-info", "/oauth/access", "/oauth/access/"] {
+        let (status, answer) = read(bench.get(path).await).await;
+        assert_eq!((status, answer["error"].as_str()), (405, Some("invalid_request")), "{path}");
+    }
 }

@@ -69,3 +69,31 @@ async fn a_signed_instance_value_is_no_access_token() {
     let signed = text(&bench.control("signed-instance", json!({"instance_id": id})).await["instance"]);
     assert_eq!(bench.with_token("/apps/v1/instance", &signed).await.0, 400);
 }
+
+#[tokio::test]
+async fn the_dates_of_a_signed_instance_can_be_chosen() {
+    let bench = Bench::new().await;
+    let id = bench.install().await;
+    let signed = async |fields: Value| {
+        let mut body = json!({"instance_id": id});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        payload(&text(&bench.control("signed-instance", body).await["instance"]))
+    };
+    let seconds = |value: &Value| value.as_str().map(|text| text.parse::<jiff::Timestamp>().unwrap().as_second());
+    let now = jiff::Timestamp::now().as_second();
+    let near = |value: &Value, offset: i64| (seconds(value).unwrap() - now - offset).abs() <= 2;
+
+    let past = signed(json!({"sign_date_offset_seconds": -2_000})).await;
+    assert!(near(&past["signDate"], -2_000) && near(&past["expirationDate"], 4 * 3_600 - 2_000), "{past}");
+    let ended = signed(json!({"sign_date_offset_seconds": -100, "expiration_date_offset_seconds": -10})).await;
+    assert!(near(&ended["signDate"], -100) && near(&ended["expirationDate"], -10), "{ended}");
+    let undated = signed(json!({"omit": ["signDate"], "demo_mode": true, "overrides": {"uid": null}})).await;
+    assert_eq!((undated.get("signDate"), &undated["demoMode"]), (None, &json!(true)));
+    assert!(undated["uid"].is_null() && near(&undated["expirationDate"], 4 * 3_600), "{undated}");
+}
+
+fn payload(value: &str) -> Value {
+    use base64::Engine as _;
+    let data = value.split('.').nth(1).unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(data).unwrap()).unwrap()
+}

@@ -187,3 +187,35 @@ async fn every_catalogue_event_can_be_sent_and_unknown_ones_need_data() {
     bench.control("test-webhook", json!({})).await;
     assert_eq!(hook.wait_for(4).await.len(), 4);
 }
+
+#[tokio::test]
+async fn the_test_button_sends_sample_data_of_another_app_for_every_event() {
+    let hook = Hook::new(&[]).await;
+    let bench = bench(&hook).await;
+    let events = ["AppInstalled", "AppRemoved", "PaidPlanPurchased", "PaidPlanChanged", "PlanTransferred"];
+    for event in events {
+        bench.control("test-webhook", json!({"event_type": event})).await;
+    }
+    for (event, received) in events.iter().zip(hook.wait_for(events.len()).await) {
+        let (envelope, data) = opened(&received.body);
+        assert_eq!((envelope["eventType"].as_str(), envelope.get("identity")), (Some(*event), None));
+        assert!(envelope["data"].as_str().unwrap().ends_with("} "), "{event}: as documentation prints it");
+        assert_ne!(data["appId"], bench.app.app_id.as_str(), "{event}");
+        assert_eq!(data.get("appId").is_some(), event.starts_with("App"), "{event}");
+    }
+    let named = json!({"event_type": "AppRemoved", "app_id": bench.app.app_id, "instance_id": "an-instance"});
+    bench.control("test-webhook", named).await;
+    let (envelope, data) = opened(&hook.wait_for(events.len() + 1).await[events.len()].body);
+    assert_eq!((&envelope["instanceId"], &data["appId"]), (&json!("an-instance"), &json!(bench.app.app_id)));
+}
+
+/// The envelope of a message, and its inner data.
+fn opened(jwt: &str) -> (Value, Value) {
+    use base64::Engine as _;
+    let claims = jwt.split('.').nth(1).unwrap();
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let envelope: Value = serde_json::from_str(claims["data"].as_str().unwrap()).unwrap();
+    let data = serde_json::from_str(envelope["data"].as_str().unwrap()).unwrap();
+    (envelope, data)
+}

@@ -94,7 +94,7 @@ fn a_webhook_id_has_the_form_that_was_seen() {
 #[test]
 fn a_test_message_is_pretty_printed_and_has_no_identity() {
     let shared = shared();
-    let jwt = test_message(&shared, &Switches::default(), "AppRemoved", r#"{"appId":"a:b,c"}"#).unwrap();
+    let jwt = test_message(&shared, &Switches::default(), "AppRemoved", "an-instance", r#"{"appId":"a:b,c"}"#).unwrap();
     let (_, claims) = verified(&shared.own_key.public_pem(), &jwt).unwrap();
     let envelope: Value = serde_json::from_str(claims["data"].as_str().unwrap()).unwrap();
     assert_eq!(envelope["data"], "{\n  \"appId\": \"a:b,c\"\n} ");
