@@ -25,6 +25,7 @@ mod finish;
 mod identity;
 mod install;
 mod instances;
+mod late_row;
 mod logs;
 mod misconfiguration;
 mod open_redirect;
