@@ -78,7 +78,7 @@ fn table(
             starting.into_iter().map(|thread| thread.join().expect("a stand")).collect()
         });
         let cells = routes(is_on_install).flat_map(|route| cells(&stands[0], route)).collect();
-        run(cells, &stands, threads, &read(name))
+        run(name, cells, &stands, threads, &read(name))
     };
     let (mut lines, rest) = std::thread::scope(|scope| {
         let one = scope.spawn(|| half(false, on_request));
