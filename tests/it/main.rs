@@ -40,6 +40,7 @@ mod service_binding;
 mod soak;
 mod state;
 mod token;
+mod trap;
 mod webhook;
 mod webhook_refusals;
 mod workerd_alone;

@@ -120,6 +120,20 @@ impl Worker {
         })
     }
 
+    /// Adds a JavaScript module.
+    #[must_use]
+    pub fn module(mut self, name: &str, script: &str) -> Self {
+        self.modules.push(Module { name: name.to_owned(), kind: "esModule", content: script.into() });
+        self
+    }
+
+    /// Puts a JavaScript module before the others: it is the entry then, and may import them.
+    #[must_use]
+    pub fn entry(mut self, name: &str, script: &str) -> Self {
+        self.modules.insert(0, Module { name: name.to_owned(), kind: "esModule", content: script.into() });
+        self
+    }
+
     /// A Worker of one JavaScript module.
     #[must_use]
     pub fn script(date: &str, script: &str) -> Self {

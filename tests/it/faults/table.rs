@@ -55,7 +55,7 @@ pub fn run(name: &str, cells: Vec<Cell>, stands: &[Direct], threads: usize, writ
             }
             Ok(line) if is_last || written.is_empty() || written.contains(&line.text()) => Some(line),
             Ok(line) => {
-                retries.push(format!("{}: {}", line.route, line.text()));
+                retries.push(line.text());
                 None
             }
             Err(panic) => {

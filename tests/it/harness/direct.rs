@@ -41,9 +41,23 @@ impl Direct {
 
     /// And with other Workers beside it, which call it by the name of an isolate.
     pub fn beside(change: impl FnOnce(Values) -> Values, others: impl FnOnce(Setup) -> Setup) -> Self {
+        Self::build(change, |app| app, others)
+    }
+
+    /// With modules of the tests' own before the built one.
+    pub fn behind(change: impl FnOnce(Values) -> Values, entry: impl FnOnce(Worker) -> Worker) -> Self {
+        Self::build(change, entry, |setup| setup)
+    }
+
+    fn build(
+        change: impl FnOnce(Values) -> Values,
+        entry: impl FnOnce(Worker) -> Worker,
+        others: impl FnOnce(Setup) -> Setup,
+    ) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (wix, kv, log) = (Wix::start(), Kv::start().expect("a KV"), Arc::new(Log::default()));
         let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
+        let built = entry(built);
         let values = change(values_for(&wix));
         let app = values.iter().fold(built.kv("INSTANCES", &kv), |app, (name, value)| app.text(name, value));
         let setup = [NOW, LATER, LAST].into_iter().fold(Setup::default(), |setup, (name, ahead)| {

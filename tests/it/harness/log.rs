@@ -62,6 +62,14 @@ impl Log {
         })
     }
 
+    /// Waits for a line with these words, whoever wrote it.
+    pub fn wait_for_line(&self, words: &str) {
+        let is_there = |seen: &Seen| seen.lines.iter().any(|line| line.contains(words));
+        let waited = self.came.wait_timeout_while(self.lock(), PATIENCE, |seen| !is_there(seen));
+        let (seen, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(is_there(&seen), "{words:?} did not come into the log:\n{}", seen.lines.join("\n"));
+    }
+
     /// The same where it need not come, for as long as this.
     pub fn wait_up_to(&self, time: Duration, is_wanted: impl Fn(&Value) -> bool) {
         let _ = self.came.wait_timeout_while(self.lock(), time, |seen| !seen.entries.iter().any(&is_wanted));
