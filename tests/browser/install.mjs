@@ -207,6 +207,23 @@ const scenarios = {
   },
 };
 
+// The page at the address from the environment has the app in a frame, as Wix's dashboard has: a whole flow in there. The
+// browser keeps no third-party cookies.
+scenarios.framed = async (context) => {
+  const page = await context.newPage();
+  const back = page.waitForResponse((response) => ["/redirect", "/connected"].includes(new URL(response.url()).pathname));
+  await page.goto(APP_URL);
+  await page.frameLocator("iframe").getByRole("button", { name: /agree/i }).click();
+  const answer = await back;
+  const { searchParams } = new URL(answer.url());
+  // The page that the flow ends on, wherever it leads.
+  const heading = page.frameLocator("iframe").getByRole("heading", { level: 1 });
+  await heading.waitFor();
+  await until("another page than Wix's consent", async () => !/agree/i.test(await heading.textContent()));
+  await picture(page, `9-framed${new URL(answer.url()).pathname.replace("/", "-")}`);
+  return { instance: searchParams.get("instanceId"), status: answer.status() };
+};
+
 // An error page as a person sees it.
 async function readable(page, name) {
   await page.getByRole("heading", { level: 1 }).waitFor();
@@ -222,7 +239,9 @@ async function readable(page, name) {
 
 const scenario = scenarios[process.argv[2]];
 assert.ok(scenario, `no scenario ${process.argv[2]}; there are: ${Object.keys(scenarios).join(", ")}`);
-const browser = await chromium.launch({ executablePath: CHROME, args: FLAGS });
+// As browsers are on the way to be, and as those who block third-party cookies have them.
+const BLOCKED = process.argv[2] === "framed" ? ["--test-third-party-cookie-phaseout"] : [];
+const browser = await chromium.launch({ executablePath: CHROME, args: [...FLAGS, ...BLOCKED] });
 try {
   const context = await browser.newContext();
   context.setDefaultTimeout(PATIENCE);

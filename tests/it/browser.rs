@@ -10,7 +10,7 @@ use std::time::Duration;
 use leash::Leash;
 use serde_json::{Value, json};
 
-use crate::harness::{Proxy, Stage, ask, path_with_node};
+use crate::harness::{Answer, Proxy, Stage, ask, path_with_node};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -121,4 +121,53 @@ fn with_another_opener_policy_the_window_would_stay_open() {
 fn through_a_proxy_that_changes_nothing_the_window_closes() {
     let proxy = Proxy::start(&STAGE.worker.url, |_| {});
     assert_eq!(install_through(&proxy), json!({ "opener_reachable": true, "end": "closed" }));
+}
+
+/// Both flows in a frame of another site's page, as in Wix's dashboard, in a browser without third-party cookies: the status
+/// of each callback. `change` is given every answer of the Worker's.
+fn framed(change: impl Fn(&mut Answer) + Send + Sync + 'static) -> [u64; 2] {
+    let proxy = Proxy::start(&STAGE.worker.url, change);
+    let turn = turn();
+    let origin = proxy.url("localhost");
+    let urls = json!([format!("{}/redirect", STAGE.worker.url), format!("{origin}/redirect")]);
+    ask("PATCH", STAGE.wix.at("/_sim/app")).json(&json!({ "redirect_urls": urls })).send().expect(200);
+    let token = STAGE.wix.install_token(&STAGE.wix.site());
+    ["/install?token=".to_owned() + &token, "/connect".to_owned()].map(|path| {
+        // A page of another site than the Worker's, on loopback too: browsers ask before a public page may reach it.
+        let frame = format!(
+            "<!doctype html><title>Dashboard</title><iframe width=900 height=700 src='{origin}{path}'></iframe>"
+        );
+        let dashboard = Proxy::start(&STAGE.wix.url, move |answer| {
+            answer.headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+            answer.body = frame.clone().into();
+        });
+        let seen = play(&turn, "framed", Some(&dashboard.url("127.0.0.1")));
+        let status = seen["status"].as_u64().expect("a status");
+        if status < 400 {
+            STAGE.becomes(seen["instance"].as_str().expect("an instance"), "status", "installed");
+        }
+        status
+    })
+}
+
+#[test]
+fn in_a_frame_of_another_site_without_third_party_cookies_both_flows_work() {
+    let [redirect, connected] = framed(|_| {});
+    assert_eq!(redirect, 302);
+    // A page that says so, or the way to it.
+    assert!([200, 302].contains(&connected), "{connected}");
+}
+
+/// The proof that it is the cookies' partition that lets them.
+#[test]
+fn in_a_frame_of_another_site_the_flows_would_not_work_with_cookies_that_are_not_partitioned() {
+    let seen = framed(|answer| {
+        for (name, value) in &mut answer.headers {
+            if name == "set-cookie" {
+                assert!(value.contains("; Partitioned"), "{value}");
+                *value = value.replace("; Partitioned", "");
+            }
+        }
+    });
+    assert_eq!(seen, [403, 403]);
 }
