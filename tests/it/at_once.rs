@@ -2,7 +2,6 @@
 //! (contract 5). In workerd alone: `wrangler dev` puts a proxy before it that has enough to do with twenty.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -71,11 +70,12 @@ fn a_hundred_share_a_failure() {
     let id = STAND.wix.installed();
     STAND.wix.fails(&id, "oauth2_token", 1000, 503);
     let answers = all_at_once(|| STAND.token(NOW, &id));
-    let longest = answers.iter().map(|answer| answer.took).max().unwrap_or_default();
     for answer in answers {
+        // By its own clock: a hundred threads of ours wait for the machine too.
+        let took = STAND.log.of_request(answer.request_id())["duration_ms"].as_u64().expect("a figure");
+        assert!(took < 16_000, "{took} ms: {answer:?}");
         assert_eq!(answer.expect(502).code(), "wix_failed");
     }
-    assert!(longest < Duration::from_secs(16), "{longest:?}");
     // It is asked four times; and once more so where somebody came after the first had given up.
     let asked = STAND.wix.calls(&id).len();
     assert!((2..=8).contains(&asked), "Wix was asked {asked} times");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Message, Stage, ask, now, shared};
+use crate::harness::{Message, PATIENCE, Stage, ask, now, shared};
 
 fn bought(instance: &str, at: i64) -> Message {
     Message::new("PaidPlanPurchased", instance, &json!({ "vendorProductId": "pro" })).at(at)
@@ -38,7 +38,7 @@ fn it_is_final_where_wix_does_not_know_the_instance_any_more() {
     post(stage, &bought(&id, in_an_hour + 120));
     stage.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
     post(stage, &Message::removed(stage, &id).at(in_an_hour));
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + PATIENCE;
     while stage.instance(&id).get("last_token").is_none() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -20,7 +20,7 @@ pub use page::{assert_browser_headers, assert_refused};
 pub use proxy::{Exchange, Proxy};
 pub use stage::{API_KEY, Stage, api_key, shared, values_for};
 pub use upstream::{Heard, Upstream};
-pub use wix::Wix;
+pub use wix::{PATIENCE, Wix};
 pub use worker::{Values, Worker, build_folder, path_with_node};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -168,12 +168,11 @@ impl Stand {
         // What is due by then was put down before the listing.
         let looked = if late.is_empty() { String::new() } else { self.look_again() };
         let wrong = wait(if late.is_empty() { Duration::ZERO } else { BY_ITSELF });
-        println!(
-            "{} instances: {} rows were late, of which the Cron Trigger mended {}",
-            known.len(),
-            at_first.len(),
-            late.len() - wrong.len()
-        );
+        let (known, at_first, by_cron) = (known.len(), at_first.len(), late.len() - wrong.len());
+        #[expect(clippy::print_stdout, reason = "for whoever asks with --nocapture")]
+        {
+            println!("{known} instances: {at_first} rows were late, of which the Cron Trigger mended {by_cron}");
+        }
         let told = |(id, standing): (&String, &String)| {
             let facts = self.kv.entries(&format!("v1:fact:{id}:")).into_iter().map(|entry| entry.key);
             let row = self.kv.entries(&format!("v1:instance:{id}")).into_iter().map(|entry| entry.value);

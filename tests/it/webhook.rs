@@ -5,15 +5,16 @@ use serde_json::{Value, json};
 use crate::harness::{API_KEY, Answer, Message, Stage, Worker, guid, now, shared};
 
 /// What Wix gives an endpoint, in milliseconds (Wix's rules 4.1).
-const WIXS_PATIENCE: u128 = 1250;
+const WIXS_PATIENCE: u64 = 1250;
 const GENUINE: &str = include_str!("genuine/app-installed.jwt");
 const GENUINE_INSTANCE: &str = "3bbcabc7-ebb7-4fc8-8829-13ea0e142123";
 
-/// Posts a body as Wix does.
+/// Posts a body as Wix does. What the Worker itself took is looked at: wrangler's proxy before it waits for the machine.
 #[track_caller]
 pub fn deliver(stage: &Stage, body: impl Into<Vec<u8>>) -> Answer {
     let answer = stage.worker.ask("POST", "/webhook").header("content-type", "text/plain").body(body).send();
-    assert!(answer.took.as_millis() < WIXS_PATIENCE, "too slow for Wix: {answer:?}");
+    let line = stage.worker.log.of_request(answer.request_id());
+    assert!(line["duration_ms"].as_u64().is_some_and(|took| took < WIXS_PATIENCE), "too slow for Wix: {line}");
     answer
 }
 

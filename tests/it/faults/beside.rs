@@ -1,7 +1,7 @@
 //! Beside the tables: what takes more than one request to see.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use workerd::{Fault, Kind, Op};
@@ -29,8 +29,9 @@ fn a_browser_that_leaves_in_the_middle_of_the_redirect_does_not_lose_the_token()
     for endpoint in ["oauth_access", "token_info"] {
         let id = at_wix(&stand);
         let case = callback(&stand, &id);
-        stand.wix.fault(&id, endpoint, 1, &json!({ "kind": "delay", "delay_ms": 800 }));
-        case.ask.send_and_leave(Duration::from_millis(300));
+        stand.wix.fault(&id, endpoint, 1, &json!({ "kind": "delay", "delay_ms": 3_000 }));
+        // It leaves while the call is at Wix, which has taken the fault then.
+        case.ask.send_and_leave(|| stand.wix.until_faults_are_met(&id));
         assert!(stand.kv.entries(&format!("v1:refresh:{id}")).is_empty(), "{endpoint}: it left too late");
         stand.log.wait_for("the end of the redirect", |entry| {
             entry["route"] == "task settle" && entry["instance_id"] == id.as_str()
@@ -64,15 +65,21 @@ fn an_exchange_that_could_not_be_stored_is_said_and_client_credentials_work_late
 fn one_write_a_second_to_a_key_loses_nothing() {
     let stand = start();
     stand.kv.fault(Fault::new(Kind::WriteRate).on(Op::Write));
-    let id = known(&stand);
-    let plan = Message::new("PaidPlanPurchased", &id, &json!({ "vendorProductId": "gold" })).sign();
-    let send = || stand.ask(NOW, "POST", "/webhook").body(plan.clone()).send();
-    // The row was written a moment ago.
-    assert_eq!(send().expect(503).code(), "store_failed");
+    let send = |plan: &str| stand.ask(NOW, "POST", "/webhook").body(plan).send();
+    // The row was written a moment ago; where the machine took a second over it, once more.
+    let try_at_once = || {
+        let (id, written) = (known(&stand), Instant::now());
+        let plan = Message::new("PaidPlanPurchased", &id, &json!({ "vendorProductId": "gold" })).sign();
+        let answer = send(&plan);
+        let was_late = answer.status == 200 && written.elapsed() > Duration::from_millis(500);
+        (!was_late).then_some((id, plan, answer))
+    };
+    let (id, plan, answer) = (0..20).find_map(|_| try_at_once()).expect("two messages within a second");
+    assert_eq!(answer.expect(503).code(), "store_failed");
     // The redirect has the time to wait.
     stand.settled(&callback(&stand, &id).ask.send().expect(302));
     std::thread::sleep(Duration::from_millis(1_100));
-    stand.settled(&send().expect(200));
+    stand.settled(&send(&plan).expect(200));
     let record = stand.api(LATER, "GET", &format!("/v1/instances/{id}")).send().expect(200).json();
     assert_eq!(
         (&record["plan"], &record["auth"], &record["status"]),

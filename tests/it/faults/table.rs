@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -18,10 +18,12 @@ use crate::harness::{Direct, LAST};
 
 /// Wix gives up on a webhook after this time, in milliseconds.
 const WIX_WAITS: u64 = 1_250;
-/// After this time without an operation nothing more is to come: longer than Wix's answer takes here.
-const QUIET: Duration = Duration::from_millis(60);
-/// A request's time with Wix, with KV's before and after it.
-const AT_MOST: Duration = Duration::from_secs(19);
+/// After so many looks without an operation nothing more is to come: longer than Wix's answer takes here. A machine with
+/// other work comes to a look later, and so waits longer.
+const QUIET: u32 = 12;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// A request's time with Wix, with KV's before and after it, in milliseconds by the Worker's own clock.
+const AT_MOST: u64 = 19_000;
 
 /// One cell of the table.
 #[derive(Clone)]
@@ -153,14 +155,14 @@ impl Case {
     /// time and tells nothing.
     fn send(&self, stand: &Direct, route: &Route, what: &str) -> (String, bool) {
         let Ok(answer) = self.ask.clone().try_send() else { return ("cut off".to_owned(), false) };
-        assert!(answer.took < AT_MOST, "{what}: {answer:?}");
         let is_good = answer.status == route.good;
         let Some(request_id) = answer.header("x-request-id") else {
             return (answer.status.to_string(), is_good);
         };
         let line = stand.settled(&answer);
         let took = line["duration_ms"].as_u64().unwrap_or(u64::MAX);
-        assert!(!route.name.starts_with("webhook") || took < WIX_WAITS, "{what}: took {took} ms: {line}");
+        let at_most = if route.name.starts_with("webhook") { WIX_WAITS } else { AT_MOST };
+        assert!(took < at_most, "{what}: took {took} ms: {line}");
         // What the proxy passes on is Wix's.
         let is_ours = line["outcome"].as_str().is_none_or(|outcome| !outcome.starts_with("passed_on"));
         if answer.status >= 400 && is_ours {
@@ -250,12 +252,11 @@ fn diff(before: &BTreeMap<String, Vec<u8>>, after: &BTreeMap<String, Vec<u8>>) -
 /// Waits until nobody has asked anything of KV for a moment.
 fn quiet(stand: &Direct) {
     let mut last = stand.kv.counts();
-    let mut since = Instant::now();
-    while since.elapsed() < QUIET {
-        std::thread::sleep(Duration::from_millis(5));
+    let mut looks = 0;
+    while looks < QUIET {
+        std::thread::sleep(BETWEEN_LOOKS);
         let now = stand.kv.counts();
-        if now != last || stand.kv.under_way() > 0 {
-            (last, since) = (now, Instant::now());
-        }
+        looks = if now != last || stand.kv.under_way() > 0 { 0 } else { looks + 1 };
+        last = now;
     }
 }

@@ -75,8 +75,8 @@ impl Ask {
         self
     }
 
-    /// Sends it over a connection that is reset after a while, whatever is under way.
-    pub fn send_and_leave(&self, after: Duration) {
+    /// Sends it over a connection that is reset after something else, whatever is under way.
+    pub fn send_and_leave(&self, after: impl FnOnce()) {
         let url = Url::parse(&self.url).expect("a URL");
         let address = url.socket_addrs(|| None).expect("an address")[0];
         let mut stream = TcpStream::connect(address).expect("a connection");
@@ -90,7 +90,7 @@ impl Ask {
             headers.concat()
         );
         stream.write_all(text.as_bytes()).expect("it goes out");
-        std::thread::sleep(after);
+        after();
     }
 
     pub fn send(self) -> Answer {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// Longer than work after an answer ever takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The lines so far, wrangler's own among them.
 #[derive(Default)]

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::http::Answer;
 use super::message::KEY;
-use super::wix::Wix;
+use super::wix::{PATIENCE, Wix};
 use super::worker::{Values, Worker};
 
 /// The API key with every scope but `admin`.
@@ -72,7 +72,7 @@ impl Stage {
     /// The record once it has this value. Webhook and browser come at the same moment, and a row may lack what one of them
     /// brought until the other has settled it, a second later.
     pub fn becomes(&self, id: &str, name: &str, value: &str) -> Value {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + PATIENCE;
         loop {
             let record = self.instance(id);
             if record[name] == value {

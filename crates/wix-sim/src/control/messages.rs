@@ -98,6 +98,7 @@ pub(super) async fn test(State(ctx): State<Ctx>, Body(asked): Body<Test>) -> Res
 }
 
 /// A signed `instance` value to be made.
+#[expect(clippy::struct_field_names, reason = "the names are those of the value's own fields")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sign {
