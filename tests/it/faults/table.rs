@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -42,26 +42,22 @@ const ATTEMPTS: usize = 3;
 /// Time is real here, and a machine without any makes KV slow by itself. So a cell that is not as it is written is retried;
 /// but no more than one in twenty may be, and each that was is named on the standard error, whatever the test's output is.
 pub fn run(name: &str, cells: Vec<Cell>, stands: &[Direct], threads: usize, written: &[String]) -> Vec<Line> {
-    let (all, retries_at_most) = (cells.len(), cells.len() / 20 + ATTEMPTS);
-    let retries = Mutex::new(Vec::new());
+    let retries = Retries { table: name, cells: cells.len(), told: Mutex::default() };
     let queue = Mutex::new(VecDeque::from(cells));
     let lines = Mutex::new(Vec::new());
     let run_once = |cell: &Cell, stand: &Direct, is_last: bool| {
         let ran = catch_unwind(AssertUnwindSafe(|| cell.run(stand, threads == 1)));
-        let mut retries = retries.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_last = is_last || retries.len() >= retries_at_most;
+        let is_last = is_last || retries.are_used_up();
         match ran {
-            Err(panic) if is_last => {
-                drop(retries);
-                resume_unwind(panic)
-            }
+            Err(panic) if is_last => resume_unwind(panic),
             Ok(line) if is_last || written.is_empty() || written.contains(&line.text()) => Some(line),
             Ok(line) => {
-                retries.push(line.text());
+                retries.note(line.text());
                 None
             }
             Err(panic) => {
-                retries.push(format!("{}: {}", cell.what(), words_of(panic.as_ref())));
+                let (what, words) = (cell.what(), words_of(panic.as_ref()));
+                retries.note(if words.starts_with(&what) { words } else { format!("{what}: {words}") });
                 None
             }
         }
@@ -78,19 +74,50 @@ pub fn run(name: &str, cells: Vec<Cell>, stands: &[Direct], threads: usize, writ
             });
         }
     });
-    let retries = retries.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let told: Vec<String> = retries.iter().map(|retry| format!("\n  {retry}")).collect();
-    // Written to the handle itself: the tests' harness keeps back what the macros print, unless a test fails.
-    let told =
-        format!("{name}: {} retries for {all} cells, at most {retries_at_most}{}\n", retries.len(), told.concat());
-    let _ = std::io::stderr().write_all(told.as_bytes());
     lines.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a test said when it failed.
-fn words_of(panic: &(dyn Any + Send)) -> &str {
+/// The cells of a table that were retried. Told when it ends, also where it fails.
+struct Retries<'a> {
+    table: &'a str,
+    cells: usize,
+    told: Mutex<Vec<String>>,
+}
+
+impl Retries<'_> {
+    fn at_most(&self) -> usize {
+        self.cells / 20 + ATTEMPTS
+    }
+
+    fn told(&self) -> MutexGuard<'_, Vec<String>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn are_used_up(&self) -> bool {
+        self.told().len() >= self.at_most()
+    }
+
+    fn note(&self, retry: String) {
+        self.told().push(retry);
+    }
+}
+
+impl Drop for Retries<'_> {
+    fn drop(&mut self) {
+        let told = self.told();
+        let (count, at_most) = (told.len(), self.at_most());
+        let lines: Vec<String> = told.iter().map(|retry| format!("\n  {retry}")).collect();
+        let text =
+            format!("{}: {count} retries for {} cells, at most {at_most}{}\n", self.table, self.cells, lines.concat());
+        // Written to the handle itself: the tests' harness keeps back what the macros print, unless a test fails.
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// What a test said when it failed, without all of the log line that it quotes.
+fn words_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.and_then(|text| text.lines().next()).unwrap_or("it failed")
+    text.and_then(|text| text.lines().next()).unwrap_or("it failed").chars().take(200).collect()
 }
 
 impl Cell {
