@@ -41,6 +41,7 @@ mod soak;
 mod state;
 mod token;
 mod trap;
+mod uncached;
 mod webhook;
 mod webhook_refusals;
 mod workerd_alone;
