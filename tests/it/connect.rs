@@ -32,7 +32,9 @@ fn an_external_install_makes_the_instance_known() {
     let stage = shared();
     let mut jar = Jar::default();
     let back = come_back(stage, &mut jar);
-    let page = jar.get(&back).expect(200);
+    let done = jar.get(&back).expect(302);
+    assert_browser_headers(&done);
+    let page = jar.get(done.location()).expect(200);
     assert!(page.text().contains("The app is installed"), "{page:?}");
     assert_browser_headers(&page);
     let id = parameter(&back, "instanceId");
@@ -52,7 +54,6 @@ fn an_external_install_that_is_not_proven_is_refused() {
         ("instanceId", Some(victim.as_str())),
         ("signedInstance", None),
         ("signedInstance", Some("c2lnbmF0dXJl.e30")),
-        ("tenantId", Some(victim.as_str())),
         ("appId", Some(victim.as_str())),
         ("state", None),
     ] {

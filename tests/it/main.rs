@@ -33,6 +33,7 @@ mod openapi;
 mod proxy;
 mod proxy_stream;
 mod redirect;
+mod replay;
 mod restart;
 mod rotation;
 mod secrets;
