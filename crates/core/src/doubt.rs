@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::id::InstanceId;
 use crate::kv::BETWEEN_WRITES;
 use crate::platform::Platform;
-use crate::record::{Fact, Instance, Kind};
-use crate::token;
+use crate::record::{Fact, Instance, Kind, Name, latest_of};
+use crate::token::{self, CONFIRM_AFTER_MILLIS};
 use crate::wix::WixError;
 
 /// How much later than a removal something must be to contradict it, in seconds: Wix's servers and ours have clocks of
@@ -20,15 +20,13 @@ pub const SKEW: u64 = 60;
 /// Whether the facts say that the app is removed, and one of them contradicts it that Wix was not asked about since.
 #[must_use]
 pub fn in_doubt(facts: &[Fact]) -> bool {
-    let latest =
-        |names: &[&str]| facts.iter().filter(|fact| names.contains(&fact.kind.name())).map(|fact| fact.at).max();
-    let (Some(removed), Some(heard)) =
-        (latest(&["removed"]), latest(&["seen", "plan", "configured", "healed", "accepted"]))
-    else {
+    use Name::{Accepted, Configured, Connected, Healed, Installed, Joined, Plan, Present, Refused, Removed, Seen};
+    let latest = |names: &[Name]| latest_of(facts, names);
+    let (Some(removed), Some(heard)) = (latest(&[Removed]), latest(&[Seen, Plan, Configured, Healed, Accepted])) else {
         return false;
     };
-    let undone = latest(&["installed", "connected", "joined"]) >= Some(removed);
-    !undone && heard.since(removed) > SKEW && latest(&["refused", "present"]) < Some(heard)
+    let undone = latest(&[Installed, Connected, Joined]) >= Some(removed);
+    !undone && heard.since(removed) > SKEW && latest(&[Refused, Present]) < Some(heard)
 }
 
 /// Sees that the row agrees with the facts, and asks Wix where they contradict each other. Gives what is known then.
@@ -40,7 +38,7 @@ pub async fn settle<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Option
     let kind = if is_there(app, id).await? { Kind::Present } else { Kind::Refused };
     app.trace.outcome(if kind == Kind::Present { "removal_taken_back" } else { "removal_confirmed" });
     app.platform.sleep(BETWEEN_WRITES).await;
-    app.kv().learn(id, Fact { at: app.now, kind }, app.now).await?;
+    app.kv().learn(id, Fact::new(app.now(), kind), app.now()).await?;
     Ok(app.kv().settle(id).await?.map(|settled| settled.instance))
 }
 
@@ -51,7 +49,15 @@ async fn is_there<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<bool, Er
         Err(Error::NeedsReconnect) => return Ok(false),
         Err(error) => return Err(error),
     };
-    match wix.app_instance(&minted.access_token).await {
+    let described = match wix.app_instance(&minted.access_token).await {
+        // One refusal alone is not believed.
+        Err(WixError::Refused(status)) if status != 403 => {
+            wix.pause(CONFIRM_AFTER_MILLIS).await?;
+            wix.app_instance(&minted.access_token).await
+        }
+        described => described,
+    };
+    match described {
         Ok(described) if described == *id => Ok(true),
         Ok(_) => Err(WixError::Failed("Wix describes another instance than was asked for".to_owned()).into()),
         // The app may lack the permission to read it; then the token is Wix's word.

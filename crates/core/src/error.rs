@@ -9,6 +9,7 @@ use crate::config::Fault;
 use crate::jwt::JwtError;
 use crate::platform::{BodyError, PlatformError};
 use crate::state::StateError;
+use crate::token::COOL_DOWN;
 use crate::wix::WixError;
 
 /// A failed request.
@@ -26,8 +27,8 @@ pub enum Error {
     Misconfigured(Vec<Fault>),
     /// The state of an install flow.
     State(StateError),
-    /// Wix says that the code is used, expired, or not for this app.
-    CodeRefused(u16),
+    /// Wix says that the code is used, expired, or not for this app; or it said so of an earlier one of the same flow.
+    CodeRefused(Option<u16>),
     /// A browser looks ahead at an address that may be opened once.
     Prefetch,
     /// Wix installed the app, and the result could not be stored.
@@ -50,6 +51,14 @@ pub enum Error {
     RemovedInstance,
     /// Wix refuses tokens for that instance for good.
     NeedsReconnect,
+    /// Wix refuses the app's own credentials.
+    CredentialsRefused(u16),
+    /// A key came over plain http from a public host.
+    HttpsRequired,
+    /// One address began too many flows.
+    TooManyFlows,
+    /// Too many bytes of bodies are being read at this moment.
+    Busy,
     /// A value that was shown to be looked at is not genuine, not this app's, or not good any more.
     NotGenuine(&'static str),
     /// `FINISH_CONFIGURATION` is `never`.
@@ -118,7 +127,8 @@ impl Error {
                 "The installation took longer than ten minutes",
                 "Close this window and start the installation again from Wix.",
             ),
-            Self::State(StateError::OtherBrowser) => notice(
+            // Where it began at another origin, it begins again there before anybody is told.
+            Self::State(StateError::OtherBrowser | StateError::OtherOrigin) => notice(
                 StatusCode::FORBIDDEN,
                 "state_other_browser",
                 "The installation was started in another browser, or this one keeps no cookies",
@@ -136,9 +146,12 @@ impl Error {
                 "Wix did not accept this installation's code",
                 "A code is good for one use within ten minutes. If the app shows as installed in Wix, all is well; else start the installation again.",
             ),
-            Self::Prefetch => {
-                notice(StatusCode::SERVICE_UNAVAILABLE, "prefetch", "This address is not for looking ahead", "Open it.")
-            }
+            Self::Prefetch => notice(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "prefetch",
+                "This link cannot be prefetched",
+                "Open it in a browser tab.",
+            ),
             Self::InstallNotStored(_) => notice(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "install_not_stored",
@@ -197,7 +210,35 @@ impl Error {
                 StatusCode::CONFLICT,
                 "needs_reconnect",
                 "Wix refuses tokens for this instance",
-                "Ask the site owner to install the app again. Wix is not asked more than once in 30 seconds.",
+                &format!(
+                    "Ask the site owner to install the app again; where it happens to all sites at once, check \
+                     WIX_APP_SECRET. Wix is not asked more than once in {COOL_DOWN} seconds."
+                ),
+            ),
+            Self::CredentialsRefused(_) => notice(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "app_credentials_refused",
+                "Wix refuses the app's own credentials",
+                "No site is at fault. Whoever runs this server must compare WIX_APP_ID and WIX_APP_SECRET with the Wix \
+                 app dashboard (Develop, OAuth).",
+            ),
+            Self::HttpsRequired => notice(
+                StatusCode::FORBIDDEN,
+                "https_required",
+                "API keys are taken over https only",
+                "Call this address with https. A key that was sent over http may have been read on the way: replace it.",
+            ),
+            Self::TooManyFlows => notice(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_flows",
+                "Too many installations were started from your network",
+                "Wait a minute, then start the installation again.",
+            ),
+            Self::Busy => notice(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "Too many large messages are being received at this moment",
+                "Send it again in a moment.",
             ),
             Self::NotGenuine(problem) => notice(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -258,7 +299,10 @@ impl Error {
                 Some(cause.clone())
             }
             Self::NotProven(cause) | Self::NotGenuine(cause) => Some((*cause).to_owned()),
-            Self::CodeRefused(status) => Some(format!("Wix answered {status}")),
+            Self::CodeRefused(Some(status)) | Self::CredentialsRefused(status) => {
+                Some(format!("Wix answered {status}"))
+            }
+            Self::CodeRefused(None) => Some("Wix refused an earlier code of this flow and was not asked".to_owned()),
             Self::Misconfigured(faults) => Some(
                 faults
                     .iter()
@@ -301,6 +345,10 @@ impl From<WixError> for Error {
     fn from(error: WixError) -> Self {
         match error {
             WixError::Refused(status) => Self::WixFailed(format!("Wix answered {status}")),
+            WixError::CredentialsRefused(status) => Self::CredentialsRefused(status),
+            WixError::NotFromWix(status) => Self::WixFailed(format!(
+                "an answer {status} without Wix's JSON error: a firewall or a proxy on the way to Wix"
+            )),
             WixError::Failed(cause) => Self::WixFailed(cause),
             WixError::Deadline => Self::WixTimeout,
         }
@@ -314,6 +362,7 @@ impl Error {
         match error {
             BodyError::TooLarge => Self::TooLarge(limit),
             BodyError::Broken => Self::BadRequest("body", "it broke off"),
+            BodyError::Busy => Self::Busy,
         }
     }
 }

@@ -6,6 +6,8 @@ use serde_json::{Error, Value};
 
 /// Reads an object. serde would take a list for a structure's fields as well.
 pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    // Some servers begin with a byte order mark, which parsers may ignore (RFC 8259, 8.1).
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     match bytes.trim_ascii_start() {
         [b'{', ..] => serde_json::from_slice(bytes),
         _ => Err(Error::custom("not an object")),
@@ -20,31 +22,24 @@ pub fn plain_text(value: &Value) -> Option<String> {
     plain.then(|| text.to_owned())
 }
 
-/// `true` and `"true"`.
+/// `true` and `"true"`; anything else is `false`.
 pub fn bool_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Bool(bool),
-        Text(String),
-    }
-    match Either::deserialize(deserializer)? {
-        Either::Bool(value) => Ok(value),
-        Either::Text(text) => Ok(text == "true"),
-    }
+    let value = Value::deserialize(deserializer)?;
+    Ok(value.as_bool().unwrap_or(value == "true"))
 }
 
-/// `12` and `"12"`.
-pub fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Number(u64),
-        Text(String),
-    }
-    match Option::<Either>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(Either::Number(seconds)) => Ok(Some(seconds)),
-        Some(Either::Text(text)) => text.parse().map(Some).map_err(D::Error::custom),
-    }
+/// A number of seconds as `12`, `12.0` or `"12"`; anything else, and 0, is none.
+pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to far below 2^53")]
+    let whole = |number: f64| (1.0..=4e9).contains(&number).then_some(number as u64);
+    let digits = |text: &str| text.trim().split('.').next()?.parse().ok();
+    let number = value.as_u64().or_else(|| value.as_f64().and_then(whole)).or_else(|| digits(value.as_str()?));
+    Ok(number.filter(|number| *number > 0))
+}
+
+/// An optional detail: none where it is absent, or of a form that is not understood.
+pub fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(if value.is_null() { None } else { T::deserialize(value).ok() })
 }

@@ -16,7 +16,9 @@ use crate::time::Timestamp;
 use crate::wix::{Minted, Wix, WixError};
 
 /// How long Wix is left alone after it refused for good, in seconds.
-const COOL_DOWN: u64 = 30;
+pub const COOL_DOWN: u64 = 30;
+/// When a refusal is asked about once more, in milliseconds: one that passes mostly has passed by then.
+pub const CONFIRM_AFTER_MILLIS: u64 = 2_000;
 /// How long what is remembered of an instance counts before its row is looked at again, in seconds: a removal may have
 /// been received by another isolate.
 pub const CHECK_AGAIN: u64 = 300;
@@ -31,11 +33,21 @@ pub async fn fresh<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> R
 
 async fn remembered<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Option<Token>, Error> {
     let tokens = &app.memory().tokens;
-    let Some(mut token) = tokens.value(id).filter(|token| token.is_fresh(app.now)) else { return Ok(None) };
-    if app.now.since(token.checked_at) >= CHECK_AGAIN {
+    let Some(mut token) = tokens.value(id).filter(|token| token.is_fresh(app.now())) else { return Ok(None) };
+    if app.now().since(token.checked_at) >= CHECK_AGAIN {
         match app.installed(id).await {
+            // Wix refused tokens elsewhere: an older one is dead, and a newer one shows that all is well again.
+            Ok(instance) if instance.status == Status::NeedsReconnect => {
+                if !is_newer(&token, &instance) {
+                    app.memory().forget(id);
+                    return Ok(None);
+                }
+                app.note(app.learn(id, Fact::new(token.given_at(), Kind::Accepted)).await);
+                token.checked_at = app.now();
+                tokens.keep(id, token.clone());
+            }
             Ok(_) => {
-                token.checked_at = app.now;
+                token.checked_at = app.now();
                 tokens.keep(id, token.clone());
             }
             Err(error @ (Error::RemovedInstance | Error::UnknownInstance)) => {
@@ -49,19 +61,32 @@ async fn remembered<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Option
     Ok(Some(token))
 }
 
+/// Whether Wix gave a token no earlier than what it last did about tokens for the instance.
+fn is_newer(token: &Token, instance: &Instance) -> bool {
+    instance.last_token.is_none_or(|last| token.given_at() >= last.at)
+}
+
 async fn fetch<P: Platform>(app: &App<P>, id: &InstanceId, force: bool) -> Result<Token, Error> {
     let instance = app.installed(id).await?;
-    if app.memory().is_refused(id, app.now) {
+    if app.memory().is_refused(id, app.now()) || is_cooling_down(&instance, app.now()) {
         return Err(Error::NeedsReconnect);
     }
     if !force
         && instance.auth != Auth::Custom
-        && let Some(token) = app.kv().access_token(id, app.now).await?
-        && token.is_fresh(app.now)
+        && instance.status != Status::NeedsReconnect
+        && let Some(token) = app.kv().access_token(id, app.now()).await?
+        && token.is_fresh(app.now())
+        && is_newer(&token, &instance)
     {
         return Ok(token);
     }
     mint(app, &instance).await
+}
+
+/// Whether Wix refused a moment ago, as another isolate has stored.
+fn is_cooling_down(instance: &Instance, now: Timestamp) -> bool {
+    instance.status == Status::NeedsReconnect
+        && instance.last_token.is_some_and(|last| last.at <= now && now.since(last.at) < COOL_DOWN)
 }
 
 async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, Error> {
@@ -70,39 +95,58 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
     let Asked { minted, refresh } = match ask(app, &wix, id, instance.auth == Auth::Custom).await {
         Ok(asked) => asked,
         Err(Error::NeedsReconnect) => {
-            app.memory().refuse(id, app.now.plus(COOL_DOWN));
-            if instance.status != Status::NeedsReconnect {
-                app.note(app.learn(id, Fact { at: app.now, kind: Kind::Refused }).await);
-            }
+            refused(app, instance).await;
             return Err(Error::NeedsReconnect);
         }
         Err(error) => return Err(error),
     };
-    app.memory().forgive(id);
+    let had_refused = app.memory().clear_cool_down(id) || instance.status == Status::NeedsReconnect;
 
-    let token = token(&minted, app.now);
+    let token = token(&minted, app.now());
     // KV may not show yet what the redirect stored a moment ago: nobody is called healed who only came too early.
-    let is_new = instance.last_token.is_some_and(|last| app.now.since(last.at) < LOOK_AGAIN);
+    let is_new = instance.last_token.is_some_and(|last| app.now().since(last.at) < LOOK_AGAIN);
     let news = match refresh {
         Refresh::Dead => Some(Kind::Healed),
         Refresh::NotFound if instance.auth == Auth::Custom && !is_new => Some(Kind::Healed),
-        _ => (instance.status == Status::NeedsReconnect).then_some(Kind::Accepted),
+        _ => had_refused.then_some(Kind::Accepted),
     };
+    let is_noted = news.is_some();
     // The token is good whatever becomes of the notes beside it. It is not shared with those who would make them again.
     let noted = match news {
-        Some(kind) => app.learn(id, Fact { at: app.now, kind }).await,
+        Some(kind) => app.learn(id, Fact::new(app.now(), kind)).await,
         None => Ok(()),
     };
-    if noted.is_ok() && token.is_long_lived() {
-        app.note(app.kv().put_access_token(id, &token, app.now).await);
+    // Of an instance whose refresh token cannot be opened here, nobody would look for it.
+    let is_looked_for = refresh != Refresh::Unreadable;
+    if noted.is_ok() && token.is_long_lived() && is_looked_for {
+        app.note(app.kv().put_access_token(id, &token, app.now()).await);
     }
     app.note(noted);
     // Whoever may have written a token looks once more, in case the app was removed meanwhile.
-    if let Err(Error::RemovedInstance) = app.installed(id).await {
-        doubt::settle(app, id).await?;
-        return Err(Error::RemovedInstance);
+    match app.installed(id).await {
+        Err(Error::RemovedInstance) => {
+            doubt::settle(app, id).await?;
+            return Err(Error::RemovedInstance);
+        }
+        // The row said nothing of the refusal before: it lagged behind.
+        Ok(now) if now.status == Status::NeedsReconnect && !is_noted && is_newer(&token, &now) => {
+            app.note(app.learn(id, Fact::new(app.now(), Kind::Accepted)).await);
+        }
+        _ => {}
     }
     Ok(token)
+}
+
+/// Wix refuses tokens for the instance: it is left alone for a while, and no older token is given out meanwhile.
+async fn refused<P: Platform>(app: &App<P>, instance: &Instance) {
+    let id = &instance.instance_id;
+    // By the clock: the refusal came seconds after the request.
+    let now = app.clock();
+    app.memory().refuse(id, now.plus(COOL_DOWN));
+    if instance.status != Status::NeedsReconnect {
+        app.note(app.learn(id, Fact::new(now, Kind::Refused)).await);
+        app.note(app.kv().erase_access_token(id).await);
+    }
 }
 
 /// What Wix gave.
@@ -113,10 +157,13 @@ pub struct Asked {
     refresh: Refresh,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Refresh {
     /// None was looked for, or KV shows none.
     NotFound,
-    /// Wix does not take it, or nobody can open it.
+    /// There is one that cannot be opened here. Another configuration may open it, so nothing is concluded from that.
+    Unreadable,
+    /// Wix does not take it.
     Dead,
     /// It gave the token.
     Used,
@@ -128,16 +175,30 @@ pub async fn ask<P: Platform>(app: &App<P>, wix: &Wix<'_, P>, id: &InstanceId, c
     let kept = if custom { app.kv().refresh_token(id).await? } else { Kept::Nothing };
     let refresh = match kept {
         Kept::Nothing => Refresh::NotFound,
-        Kept::Shut => Refresh::Dead,
+        Kept::Unreadable => {
+            let cause = "no key of SEALING_KEYS opens it; client credentials take its place for this call";
+            app.trace.beside("refresh_token_unreadable", cause.to_owned());
+            Refresh::Unreadable
+        }
         Kept::Value(kept) => match by_refresh_token(app, wix, id, kept).await? {
             Some(minted) => return Ok(Asked { minted, refresh: Refresh::Used }),
             None => Refresh::Dead,
         },
     };
+    Ok(Asked { minted: last_resort(wix, id).await?, refresh })
+}
+
+/// Client credentials. Nothing comes after them, so one refusal is not believed.
+async fn last_resort<P: Platform>(wix: &Wix<'_, P>, id: &InstanceId) -> Result<Minted, Error> {
     match wix.client_credentials(id).await {
-        Ok(minted) => Ok(Asked { minted, refresh }),
-        Err(WixError::Refused(_)) => Err(Error::NeedsReconnect),
-        Err(error) => Err(error.into()),
+        Err(WixError::Refused(_)) => {
+            wix.pause(CONFIRM_AFTER_MILLIS).await?;
+            match wix.client_credentials(id).await {
+                Err(WixError::Refused(_)) => Err(Error::NeedsReconnect),
+                minted => Ok(minted?),
+            }
+        }
+        minted => Ok(minted?),
     }
 }
 

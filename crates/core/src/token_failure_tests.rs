@@ -8,6 +8,9 @@ use crate::fake::jws;
 use crate::fake::kv::Op;
 use crate::fake::wix::Canned;
 use crate::fake::world::{API_KEY, APP_SECRET, Answer, INSTANCE, World};
+use crate::id::InstanceId;
+use crate::record::{Fact, Kind, Status, fold};
+use crate::time::Timestamp;
 
 fn forced(world: &World) -> Answer {
     world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).body(r#"{"force":true}"#).answer()
@@ -29,10 +32,11 @@ fn a_refusal_is_believed_when_it_comes_twice() {
         let answer = world.token(INSTANCE);
         assert_eq!(answer.problem(), (409, "needs_reconnect".to_owned()), "{status}");
         assert_eq!(answer.header("retry-after"), "30");
-        assert_eq!(world.fake.wix().take_paths(), [MINT, MINT]);
         let instance = world.instance(INSTANCE);
         assert_eq!(instance["status"], "needs_reconnect");
-        assert_eq!(instance["last_token"], json!({"at": START + 5, "outcome": "refused"}));
+        assert_eq!(instance["last_token"], json!({"at": START + 7, "outcome": "refused"}));
+        let asked: Vec<u64> = world.fake.wix().sent().iter().map(|sent| sent.at / 1000 - START).collect();
+        assert_eq!(asked[asked.len() - 2..], [5, 7], "two seconds apart");
     }
 }
 
@@ -68,7 +72,7 @@ fn a_token_after_a_refusal_ends_needs_reconnect() {
     assert_eq!(world.token(INSTANCE).status, 200);
     let instance = world.instance(INSTANCE);
     assert_eq!(instance["status"], "installed");
-    assert_eq!(instance["last_token"], json!({"at": START + 45, "outcome": "ok"}));
+    assert_eq!(instance["last_token"], json!({"at": START + 47, "outcome": "ok"}));
 }
 
 #[test]
@@ -230,13 +234,196 @@ fn the_deadline_is_one_for_refresh_and_healing() {
 }
 
 #[test]
-fn an_answer_that_is_no_token_is_a_502() {
+fn an_answer_that_is_no_token_is_asked_for_again_and_a_502_where_it_stays() {
     for body in ["", "null", "[]", "<html></html>", r#"{"access_token":7}"#, r#"{"access_token":""}"#] {
         let world = installed();
         world.fake.wix().next(MINT, [Canned::text(200, body)]);
+        assert_eq!(world.token(INSTANCE).status, 200, "{body}");
+        let world = installed();
+        world.fake.wix().always(MINT, Canned::text(200, body));
         assert_eq!(world.token(INSTANCE).problem(), (502, "wix_failed".to_owned()), "{body}");
-        assert_eq!(world.token(INSTANCE).status, 200, "and the next one is asked for at once");
+        assert_eq!(world.fake.wix().take_paths(), [MINT; 4]);
+        assert_eq!(world.instance(INSTANCE)["status"], "installed");
     }
+}
+
+#[test]
+fn an_optional_detail_of_a_token_answer_never_fails_it() {
+    for (expires_in, life) in [
+        (json!(14_400), 14_400),
+        (json!(14_400.0), 14_400),
+        (json!("14400"), 14_400),
+        (json!("14400.5"), 14_400),
+        (json!(null), 14_400),
+        (json!(0), 14_400),
+        (json!(-1), 14_400),
+        (json!("soon"), 14_400),
+        (json!({}), 14_400),
+        (json!([300]), 14_400),
+        (json!(1e300), 14_400),
+        (json!(3_600), 3_600),
+        (json!(90_000), 86_400),
+        (json!(u64::MAX), 86_400),
+    ] {
+        let world = installed();
+        let answer = json!({"access_token": "t", "expires_in": expires_in, "refresh_token": {}, "token_type": 5});
+        world.fake.wix().next(MINT, [Canned::ok(&answer)]);
+        let answer = world.token(INSTANCE);
+        assert_eq!(answer.status, 200, "{expires_in}: {}", answer.body);
+        assert_eq!(answer.json()["expires_at"], world.now() + life, "{expires_in}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_wixs_is_the_networks_and_nothing_is_recorded() {
+    for status in [400, 401, 403, 404] {
+        for body in ["<html>Forbidden</html>", "", "{}", r#"{"error":{"code":1}}"#] {
+            let world = installed();
+            world.token(INSTANCE);
+            world.fake.kv().take_changes();
+            world.fake.wix().always(MINT, Canned::text(status, body));
+            assert_eq!(forced(&world).problem(), (502, "wix_failed".to_owned()), "{status} {body}");
+            assert_eq!(forced(&world).problem().0, 502);
+            assert_eq!(world.fake.kv().take_changes(), [], "{status} {body}");
+            assert_eq!(world.instance(INSTANCE)["status"], "installed");
+        }
+    }
+}
+
+#[test]
+fn a_refused_app_is_the_operators_fault_and_no_sites() {
+    for error in [r#"{"error":"invalid_client"}"#, r#"{"error":"unauthorized_client"}"#] {
+        for previous in ["", "the-former-secret"] {
+            let world = installed_with(&[("WIX_APP_SECRET_PREVIOUS", previous)]);
+            world.fake.wix().always(MINT, Canned::text(401, error));
+            world.fake.kv().take_changes();
+            let answer = world.token(INSTANCE);
+            assert_eq!(answer.problem(), (503, "app_credentials_refused".to_owned()));
+            assert!(answer.json()["detail"].as_str().unwrap().contains("WIX_APP_SECRET"));
+            assert_eq!(world.fake.kv().take_changes(), []);
+            let used: Vec<_> = world.fake.wix().sent().iter().map(|sent| sent.json["client_secret"].clone()).collect();
+            let second = if previous.is_empty() { APP_SECRET } else { previous };
+            assert_eq!(used, [json!(APP_SECRET), json!(second)]);
+            // Once is a coincidence.
+            world.fake.wix().mend();
+            world.fake.wix().next(MINT, [Canned::text(401, error)]);
+            assert_eq!(world.token(INSTANCE).status, 200);
+        }
+    }
+}
+
+#[test]
+fn an_instance_that_wix_refuses_under_one_of_two_secrets_is_refused() {
+    let refused = || Canned::text(404, r#"{"error":"invalid_request"}"#);
+    let client = || Canned::text(401, r#"{"error":"invalid_client"}"#);
+    for answers in [[refused(), client(), refused(), client()], [client(), refused(), client(), refused()]] {
+        let world = installed_with(&[("WIX_APP_SECRET_PREVIOUS", "the-former-secret")]);
+        world.fake.wix().next(MINT, answers);
+        assert_eq!(world.token(INSTANCE).problem(), (409, "needs_reconnect".to_owned()));
+    }
+}
+
+#[test]
+fn after_a_refusal_nobody_hands_out_an_older_token() {
+    let world = installed();
+    world.token(INSTANCE);
+    let elsewhere = world.isolate(&[]);
+    assert_eq!(elsewhere.token(INSTANCE).status, 200, "from KV");
+    world.fake.clock().pass(10);
+    world.fake.wix().always(MINT, Canned::status(404));
+    assert_eq!(forced(&world).status, 409);
+    assert!(world.fake.kv().keys("v1:access:").is_empty());
+    world.fake.wix().take_paths();
+    for wait in [0, 20, 11, 40] {
+        world.fake.clock().pass(wait);
+        assert_eq!(world.token(INSTANCE).status, 409, "{wait}");
+        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 409, "another isolate, {wait}");
+    }
+    // One that has a token in memory looks at the row within five minutes.
+    world.fake.clock().pass(300);
+    assert_eq!(elsewhere.token(INSTANCE).status, 409);
+    world.fake.wix().mend();
+    world.fake.clock().pass(40);
+    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
+}
+
+#[test]
+fn where_kv_still_shows_the_dead_token_it_is_not_handed_out() {
+    let world = installed();
+    world.token(INSTANCE);
+    let key = format!("v1:access:{INSTANCE}");
+    let dead = world.fake.kv().entries()[&key].clone();
+    world.fake.clock().pass(10);
+    world.fake.wix().always(MINT, Canned::status(404));
+    forced(&world);
+    world.fake.kv().plant(&key, &dead.value, None);
+    world.fake.clock().pass(60);
+    assert_eq!(world.isolate(&[]).token(INSTANCE).status, 409);
+    // Nor once Wix has given another one, which KV does not show yet.
+    world.fake.wix().mend();
+    world.fake.clock().pass(60);
+    let fresh = world.token(INSTANCE).access_token();
+    world.fake.kv().plant(&key, &dead.value, None);
+    let other = world.isolate(&[]).token(INSTANCE).access_token();
+    assert!(other != fresh && other.ends_with(".3"), "{other}: a new one, not the dead one");
+}
+
+#[test]
+fn another_isolate_leaves_wix_alone_too() {
+    let world = refused();
+    world.fake.wix().take_paths();
+    world.fake.clock().pass(20);
+    let answer = world.isolate(&[]).token(INSTANCE);
+    assert_eq!(answer.problem(), (409, "needs_reconnect".to_owned()));
+    assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new());
+}
+
+#[test]
+fn the_first_token_restores_the_status_whatever_the_rows_show() {
+    let world = installed();
+    world.fake.clock().pass(100);
+    world.fake.kv().lag(60_000);
+    world.fake.wix().always(MINT, Canned::status(404));
+    assert_eq!(world.token(INSTANCE).status, 409);
+    world.fake.wix().mend();
+    // KV shows this isolate none of the refusal, so that it has no reason to note its token.
+    let elsewhere = world.isolate(&[]);
+    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    world.fake.clock().pass(70);
+    assert_eq!(world.instance(INSTANCE)["status"], "needs_reconnect");
+    // It looks at the row again within five minutes.
+    world.fake.clock().pass(300);
+    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    world.fake.clock().pass(70);
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
+}
+
+#[test]
+fn a_refusal_and_a_token_in_one_second_leave_the_instance_installed() {
+    let facts = [Kind::Installed { origin: None }, Kind::Refused, Kind::Accepted];
+    let facts: Vec<Fact> = facts.into_iter().map(|kind| Fact::new(Timestamp(START), kind)).collect();
+    let instance = fold(&InstanceId::parse(INSTANCE).unwrap(), &facts).unwrap();
+    assert_eq!(instance.status, Status::Installed);
+}
+
+#[test]
+fn a_firewall_leaves_a_doubt_open() {
+    let world = installed();
+    world.token(INSTANCE);
+    world.fake.clock().pass(600);
+    world.fake.wix().always(MINT, Canned::text(403, "<html>"));
+    // A removal that is older than the token.
+    world.webhook(jws::removed(INSTANCE, START - 100));
+    world.webhook(jws::removed(INSTANCE, START + 1));
+    world.webhook(jws::event("x", INSTANCE, &json!({}), START + 500));
+    world.fake.clock().pass(300);
+    world.cron();
+    assert_eq!(world.fake.kv().keys("v1:todo:").len(), 1, "it will be asked again");
+    world.fake.wix().mend();
+    world.fake.clock().pass(300);
+    world.cron();
+    assert_eq!(world.instance(INSTANCE)["status"], "installed", "Wix says that it is there");
 }
 
 #[test]

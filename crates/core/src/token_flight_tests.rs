@@ -57,7 +57,8 @@ fn a_failure_is_shared() {
         (Canned::status(404).after(50), 409, 2),
         (Canned::status(500).after(50), 502, 4),
         (Canned::hang(), 504, 3),
-        (Canned::text(200, "{}").after(50), 502, 1),
+        (Canned::text(200, "{}").after(50), 502, 4),
+        (Canned::text(403, "<html>").after(50), 502, 1),
     ] {
         let world = installed();
         world.fake.wix().always(MINT, failure);

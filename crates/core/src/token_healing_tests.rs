@@ -2,7 +2,10 @@
 
 use std::cell::Cell;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::{EXCHANGE, MINT, connected, installed};
 use crate::fake::clock::START;
@@ -118,7 +121,7 @@ fn consenting_again_ends_the_healing() {
 }
 
 #[test]
-fn a_refresh_token_that_cannot_be_opened_heals_too() {
+fn a_refresh_token_that_cannot_be_opened_is_replaced_for_the_call_and_nothing_is_recorded() {
     let world = connected();
     let key = format!("v1:refresh:{INSTANCE}");
     for planted in ["", "nonsense", "s1.k9.AAAAAAAAAAAAAAAA.AAAA", "s2.k1.AAAAAAAAAAAAAAAA.AAAA"] {
@@ -126,7 +129,27 @@ fn a_refresh_token_that_cannot_be_opened_heals_too() {
         let isolate = world.isolate(&[]);
         assert_eq!(isolate.token(INSTANCE).status, 200, "{planted}");
     }
-    assert_eq!(world.instance(INSTANCE)["auth"], "custom_healed");
+    assert_eq!(world.fake.last_log()["error"], "refresh_token_unreadable");
+    assert_eq!(world.instance(INSTANCE)["auth"], "custom");
+}
+
+#[test]
+fn a_key_that_an_isolate_does_not_know_yet_costs_nothing_once_it_does() {
+    // A deployment puts the new key first, and an isolate of the old configuration still serves.
+    let keys = |list: &[&str]| {
+        let bytes = |id: &str| STANDARD.encode(Sha256::digest(id));
+        list.iter().map(|id| format!("{id}:{}", bytes(id))).collect::<Vec<_>>().join(",")
+    };
+    let new = World::with(&[("SEALING_KEYS", &keys(&["new", "old"]))]);
+    new.connect();
+    new.fake.clock().pass(400);
+    let old = new.isolate(&[("SEALING_KEYS", &keys(&["old"]))]);
+    assert_eq!(old.token(INSTANCE).status, 200);
+    assert_eq!(new.instance(INSTANCE)["auth"], "custom");
+    new.fake.wix().take_paths();
+    new.fake.clock().pass(400);
+    assert_eq!(new.isolate(&[("SEALING_KEYS", &keys(&["new", "old"]))]).token(INSTANCE).status, 200);
+    assert_eq!(new.fake.wix().take_paths(), [EXCHANGE], "the refresh token is used again");
 }
 
 #[test]
@@ -165,16 +188,16 @@ fn a_refresh_token_that_kv_does_not_show_yet_is_not_called_dead() {
 }
 
 #[test]
-fn a_refresh_token_that_wix_refuses_or_nobody_can_open_is_dead_however_new_it_is() {
+fn a_refresh_token_that_wix_refuses_is_dead_however_new_it_is_and_one_that_nobody_can_open_is_not() {
     let refused = World::new();
     refused.connect();
     refused.fake.wix().always(EXCHANGE, Canned::status(400));
     let shut = World::new();
     shut.connect();
     shut.fake.kv().plant(&format!("v1:refresh:{INSTANCE}"), "s1.gone.AAAAAAAAAAAAAAAA.AAAA", None);
-    for world in [refused, shut] {
+    for (world, auth) in [(refused, "custom_healed"), (shut, "custom")] {
         world.fake.clock().pass(5);
         assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
-        assert_eq!(world.instance(INSTANCE)["auth"], "custom_healed");
+        assert_eq!(world.instance(INSTANCE)["auth"], auth);
     }
 }

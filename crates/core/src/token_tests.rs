@@ -157,7 +157,7 @@ fn a_token_of_minutes_stays_out_of_kv() {
 fn force_mints_anew_and_replaces_what_is_remembered() {
     let world = installed();
     let first = world.token(INSTANCE).access_token();
-    for not_forced in ["", " \n", "{}", r#"{"force":false}"#] {
+    for not_forced in ["", " \n", "{}", r#"{"force":false}"#, r#"{"force":null}"#] {
         let answer = body_of(&world, not_forced);
         assert_eq!(answer.access_token(), first, "{not_forced:?}");
     }

@@ -13,9 +13,11 @@ use crate::time::Timestamp;
 pub struct TokenInfo {
     #[serde(default, deserialize_with = "bool_or_text")]
     active: bool,
+    // What proves something must be of its documented type; anything else is no answer of Wix's.
     client_id: Option<String>,
     instance_id: Option<String>,
-    site_id: Option<String>,
+    #[serde(default)]
+    site_id: Value,
     #[serde(default)]
     subject_type: Value,
     #[serde(default)]
@@ -65,7 +67,7 @@ impl TokenInfo {
         }
         let instance = self.instance_id.as_deref().and_then(|id| InstanceId::parse(id).ok());
         let instance = instance.ok_or("the token is for no instance")?;
-        Ok((instance, self.site_id.as_deref().and_then(|id| SiteId::parse(id).ok())))
+        Ok((instance, self.site_id.as_str().and_then(|id| SiteId::parse(id).ok())))
     }
 
     /// Who acts.
