@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use self::facts::{BETWEEN_WRITES, Learnt};
-pub use self::todo::{LOOK_AGAIN, Todo, Tries};
+pub use self::todo::{LOOK_AGAIN, Recheck, Todo, Tries};
 use crate::config::Config;
 use crate::error::Error;
 use crate::id::InstanceId;
@@ -31,6 +31,7 @@ use crate::platform::{KvOptions, Platform, PlatformError};
 use crate::seal::{self, OpenError, Place};
 use crate::secret::{AccessToken, RefreshToken};
 use crate::time::Timestamp;
+use crate::trace::Trace;
 
 /// What KV may take for one operation, and for all of those before a webhook's answer: Wix waits 1250 ms, in milliseconds.
 pub const DEADLINE_MILLIS: u64 = 1_000;
@@ -46,6 +47,8 @@ const ACCESS: &str = "access_token";
 pub struct Kv<'a, P> {
     platform: &'a P,
     config: &'a Config,
+    trace: Option<&'a Trace>,
+    recheck: Option<&'a Recheck>,
     /// By when all must be done, in milliseconds of Unix time.
     deadline: u64,
 }
@@ -75,14 +78,14 @@ impl CachedToken {
 pub enum Kept<T> {
     /// KV shows none.
     Nothing,
-    /// There is one, and no key of ours opens it.
-    Shut,
+    /// There is one that cannot be opened: its key is not among ours, or it was damaged.
+    Unreadable,
     /// Opened.
     Value(T),
 }
 
 /// One value to be written.
-struct Write {
+pub struct Write {
     key: String,
     value: String,
     metadata: Option<String>,
@@ -98,7 +101,19 @@ impl Write {
 impl<'a, P: Platform> Kv<'a, P> {
     /// The records, without a deadline for the whole.
     pub fn new(platform: &'a P, config: &'a Config) -> Self {
-        Self { platform, config, deadline: u64::MAX }
+        Self { platform, config, trace: None, recheck: None, deadline: u64::MAX }
+    }
+
+    /// The same, with what goes wrong beside the main thing noted in a log line.
+    #[must_use]
+    pub fn noting(self, trace: &'a Trace) -> Self {
+        Self { trace: Some(trace), ..self }
+    }
+
+    /// The same, for work in which one recheck is enough.
+    #[must_use]
+    pub fn with_recheck(self, recheck: &'a Recheck) -> Self {
+        Self { recheck: Some(recheck), ..self }
     }
 
     /// The same, all of it to be done by a time in milliseconds.
@@ -120,7 +135,7 @@ impl<'a, P: Platform> Kv<'a, P> {
     pub async fn refresh_token(&self, id: &InstanceId) -> Result<Kept<RefreshToken>, Error> {
         Ok(match self.open(id, REFRESH, &refresh_key(id)).await? {
             Kept::Nothing => Kept::Nothing,
-            Kept::Shut => Kept::Shut,
+            Kept::Unreadable => Kept::Unreadable,
             Kept::Value(text) => Kept::Value(RefreshToken::new(text)),
         })
     }
@@ -141,8 +156,7 @@ impl<'a, P: Platform> Kv<'a, P> {
     /// The cached access token, if there is one.
     pub async fn access_token(&self, id: &InstanceId, now: Timestamp) -> Result<Option<Token>, Error> {
         let Kept::Value(text) = self.open(id, ACCESS, &access_key(id)).await? else { return Ok(None) };
-        let cached: CachedToken = parse("access token", &text)?;
-        Ok(Some(cached.seen(now)))
+        Ok(parse::<CachedToken>(&text).map(|cached| cached.seen(now)))
     }
 
     /// Caches an access token for as long as it lives.
@@ -163,6 +177,11 @@ impl<'a, P: Platform> Kv<'a, P> {
         .await
     }
 
+    /// Erases the cached access token.
+    pub async fn erase_access_token(&self, id: &InstanceId) -> Result<(), Error> {
+        self.within(self.platform.kv_delete(&access_key(id))).await
+    }
+
     /// Whether KV answers at all.
     pub async fn probe(&self) -> Result<(), Error> {
         self.within(self.platform.kv_get("v1:probe")).await.map(|_| ())
@@ -177,7 +196,7 @@ impl<'a, P: Platform> Kv<'a, P> {
         match seal::open(self.platform, &self.config.sealing_keys, self.place(id, field), &envelope).await {
             Ok(plain) => Ok(Kept::Value(plain)),
             Err(OpenError::Platform(error)) => Err(error.into()),
-            Err(OpenError::UnknownKey(_) | OpenError::NotSealed | OpenError::Refused) => Ok(Kept::Shut),
+            Err(OpenError::UnknownKey | OpenError::NotSealed | OpenError::Refused) => Ok(Kept::Unreadable),
         }
     }
 
@@ -192,7 +211,7 @@ impl<'a, P: Platform> Kv<'a, P> {
         match select(work, alarm).await {
             Either::Left((Ok(value), _)) => Ok(value),
             Either::Left((Err(error), _)) => Err(Error::Store(error.0)),
-            Either::Right(_) => Err(Error::Store("KV took longer than 1000 ms".to_owned())),
+            Either::Right(_) => Err(Error::Store(format!("KV took longer than {left} ms"))),
         }
     }
 }
@@ -210,11 +229,15 @@ fn access_key(id: &InstanceId) -> String {
 }
 
 fn to_json(value: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|_| Error::Internal("a record is no JSON".to_owned()))
+    serde_json::to_string(value).map_err(no_json)
 }
 
-fn parse<'de, T: Deserialize<'de>>(what: &str, text: &'de str) -> Result<T, Error> {
-    // serde's own message may quote the record.
-    serde_json::from_slice(text.as_bytes())
-        .map_err(|_| Error::Store(format!("a record of kind `{what}` cannot be read")))
+/// serde's own message may quote the record.
+fn no_json(_: serde_json::Error) -> Error {
+    Error::Internal("a record cannot be written as JSON".to_owned())
+}
+
+/// A record that can be made anew; none where it cannot be read.
+fn parse<'de, T: Deserialize<'de>>(text: &'de str) -> Option<T> {
+    serde_json::from_slice(text.as_bytes()).ok()
 }

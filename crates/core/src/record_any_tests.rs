@@ -51,16 +51,14 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Instance>(&text).unwrap(), instance);
         for fact in facts {
             let text = serde_json::to_string(&fact).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Fact>(&text).unwrap(), fact);
+            prop_assert_eq!(Fact::from_json(&text), fact);
         }
     }
 
     #[test]
     fn an_instance_is_removed_exactly_if_nothing_present_is_as_late(facts in prop::collection::vec(any_fact(), 1..12)) {
-        let latest = |names: &[&str]| {
-            facts.iter().filter(|fact| names.contains(&fact.kind.name())).map(|fact| fact.at).max()
-        };
-        let gone = latest(&["removed"]) > latest(&["installed", "connected", "joined", "present"]);
+        use Name::{Connected, Installed, Joined, Present, Removed};
+        let gone = latest_of(&facts, &[Removed]) > latest_of(&facts, &[Installed, Connected, Joined, Present]);
         let instance = folded(&facts);
         prop_assert_eq!(instance.status == Status::Removed, gone);
         prop_assert_eq!(instance.removed_at.is_some(), gone);

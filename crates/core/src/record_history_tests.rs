@@ -156,7 +156,7 @@ fn history(seed: u64, config: &Config, shared: &Shared) -> usize {
 
     let entries = fake.kv().entries();
     let kept = entries.iter().filter(|(key, _)| key.starts_with(&Fact::prefix(&id())));
-    let kept: Vec<Fact> = kept.map(|(_, entry)| serde_json::from_str(&entry.value).unwrap()).collect();
+    let kept: Vec<Fact> = kept.map(|(_, entry)| Fact::from_json(&entry.value)).collect();
     // What Wix said when it was asked is later than everything that was delivered.
     let said: Vec<&Fact> = kept.iter().filter(|fact| fact.at.0 >= START).collect();
     let facts: Vec<Fact> = facts.iter().chain(said.iter().copied()).cloned().collect();
@@ -166,7 +166,7 @@ fn history(seed: u64, config: &Config, shared: &Shared) -> usize {
     let expected = fold(&id(), &facts);
     let told = || format!("seed {seed}\nfacts {facts:#?}\none writer {one:?}\nother {other:?}");
     let row = entries.get(&Instance::key(&id())).unwrap_or_else(|| panic!("no row, {}", told()));
-    let in_row: Row = serde_json::from_str(&row.value).unwrap();
+    let in_row = Row::read(&id(), &row.value).unwrap();
     assert_eq!(Some(in_row.instance), expected, "the row, {}", told());
     let listed: Instance = serde_json::from_str(row.metadata.as_deref().unwrap()).unwrap();
     assert_eq!(Some(listed), expected, "the listing, {}", told());

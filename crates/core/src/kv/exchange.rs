@@ -41,17 +41,17 @@ impl<P: Platform> Kv<'_, P> {
             let envelope = self.seal(id, FLOW, &plain).await?;
             sealed.push(Write { ttl: Some(state::LIFE), ..Write::new(flow_key(flow), envelope) });
         }
-        self.learn_all(id, vec![fact], exchanged.at, sealed).await
+        self.learn_flow(id, fact, exchanged.at, sealed).await
     }
 
     /// What a flow's exchange brought, if that was stored. The instance is the one that the browser names: an exchange of
     /// another one does not open.
     pub async fn exchanged(&self, flow: &Flow, id: &InstanceId) -> Result<Option<Exchanged>, Error> {
         let Kept::Value(text) = self.open(id, FLOW, &flow_key(flow)).await? else { return Ok(None) };
-        let stored: StoredExchange = parse("flow", &text)?;
+        let Some(stored) = parse::<StoredExchange>(&text) else { return Ok(None) };
         let token = stored.token.seen(stored.at);
         let (instance, site, at) = (stored.instance, stored.site, stored.at);
-        Ok(Some(Exchanged { instance, site, at, token, refresh_token: None }))
+        Ok(Some(Exchanged { instance, site, at, token, refresh_token: None, stored: false }))
     }
 }
 

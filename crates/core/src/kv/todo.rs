@@ -1,5 +1,7 @@
 //! Instances that are to be looked at again, in the order of their time.
 
+use std::cell::RefCell;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Kv, Write, to_json};
@@ -23,6 +25,25 @@ pub struct Todo {
     pub due: Timestamp,
     /// How often it was looked at in vain, and since when.
     pub tries: Tries,
+}
+
+/// The recheck that a request has stored, so that the work after its response need not store another one.
+#[derive(Debug, Default)]
+pub struct Recheck(RefCell<Option<(InstanceId, Timestamp)>>);
+
+impl Recheck {
+    /// How much earlier than its own a write's recheck may come, in seconds: KV shows a change within a minute or so.
+    const EARLIER: u64 = 30;
+
+    /// Whether there is one that comes late enough for a write of now.
+    pub(super) fn serves(&self, id: &InstanceId, now: Timestamp) -> bool {
+        let stored = self.0.borrow();
+        stored.as_ref().is_some_and(|(of, due)| of == id && *due >= now.plus(LOOK_AGAIN - Self::EARLIER))
+    }
+
+    pub(super) fn stored(&self, id: &InstanceId, due: Timestamp) {
+        *self.0.borrow_mut() = Some((id.clone(), due));
+    }
 }
 
 /// See [`Todo`].
