@@ -224,3 +224,65 @@ fn without_a_configuration_the_fault_is_logged() {
     let line = world.fake.last_log();
     assert_eq!((&line["route"], &line["error"]), (&"cron".into(), &"not_configured".into()));
 }
+
+#[test]
+fn several_rechecks_of_one_instance_are_done_as_one() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    for seconds in 1..=5 {
+        world.fake.clock().pass(1);
+        world.webhook(jws::event(
+            "PaidPlanChanged",
+            INSTANCE,
+            &serde_json::json!({"vendorProductId": "p"}),
+            START + seconds,
+        ));
+    }
+    assert_eq!(todos(&world).len(), 6);
+    world.fake.clock().pass(300);
+    world.fake.kv().take_counts();
+    world.cron();
+    assert!(todos(&world).is_empty());
+    // The list of what is due; the facts and the row once; each entry and the outdated plans removed.
+    let [reads, writes, _, lists] = world.fake.kv().take_counts();
+    assert_eq!([reads, writes, lists], [1, 0, 2]);
+}
+
+#[test]
+fn of_several_rechecks_the_youngest_decides_how_long_it_is_tried() {
+    let world = World::with(&ON_INSTALL);
+    world.fake.wix().always(EVENT, Canned::status(500));
+    world.webhook(jws::installed(INSTANCE, START));
+    hours(&world, 47);
+    let message = jws::event("PaidPlanChanged", INSTANCE, &serde_json::json!({"vendorProductId": "p"}), world.now());
+    world.webhook(message);
+    hours(&world, 12);
+    assert!(!todos(&world).is_empty(), "the second one is not given up with the first");
+}
+
+#[test]
+fn each_instance_of_a_run_has_the_time_of_its_own_turn() {
+    let world = World::with(&ON_INSTALL);
+    world.fake.wix().always(EVENT, Canned::status(500));
+    let other = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+    world.webhook(jws::installed(INSTANCE, START));
+    world.fake.clock().pass(1);
+    world.webhook(jws::installed(other, START));
+    world.fake.clock().pass(300);
+    world.fake.wix().mend();
+    world.fake.wix().next(EVENT, [Canned::ok(&serde_json::json!({})).after(5_000)]);
+    let began = world.now();
+    world.cron();
+    let configured = |id: &str| world.instance(id)["configured_at"].as_u64().unwrap();
+    let (first, second) = (configured(INSTANCE), configured(other));
+    assert!(first == began && second >= began + 5, "{first} {second} {began}");
+}
+
+#[test]
+fn without_randomness_the_run_is_told_as_failed() {
+    let world = World::new();
+    world.fake.break_random();
+    world.cron();
+    let line = world.fake.last_log();
+    assert_eq!((&line["route"], &line["error"]), (&"cron".into(), &"internal".into()));
+}

@@ -7,7 +7,7 @@
 #![expect(clippy::missing_panics_doc, reason = "to panic is what these are for")]
 
 mod requests;
-mod stub;
+pub(crate) mod stub;
 mod values;
 
 pub use self::requests::{list, records, request, webhook, wix_answer};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::stub::{NOW, Stub};
+use super::stub::{HERE, NOW, Stub};
 use super::*;
 use crate::seal::SealingKey;
 use crate::state::{self, Purpose, StateKey};
@@ -53,7 +53,7 @@ fn every_target_is_a_program_of_the_fuzz_crate() {
 #[test]
 fn the_seeds_that_are_signed_are_as_this_version_signs() {
     let key = SealingKey::parse(SEALING_KEY).unwrap();
-    let issued = state::issue(&Stub::new(false), &[StateKey::derive(&key)], Purpose::Install, NOW).unwrap();
+    let issued = state::issue(&Stub::new(false), &[StateKey::derive(&key)], Purpose::Install, NOW, HERE).unwrap();
     let cookie = issued.set_cookie.split(';').next().unwrap();
     let state = format!("{}\nother=1; {cookie}", issued.state);
     assert_eq!(seeds("state")[0].1, state.as_bytes(), "seeds/state must begin with: {state}");

@@ -94,8 +94,12 @@ pub async fn identity<P: Platform>(app: &App<P>, inbound: P::Inbound) -> Result<
 
 fn of_signed_instance<P: Platform>(app: &App<P>, value: &SignedValue) -> Result<Identity, Error> {
     let config = app.config();
-    let signed = signed_instance::verify(config.app_secrets(), &config.app_id, app.now, value.expose());
-    Ok(signed.map_err(Error::NotGenuine)?.into())
+    let signed = signed_instance::verify(config.app_secrets(), &config.app_id, app.now(), value.expose());
+    let signed = signed.map_err(Error::NotGenuine)?;
+    if !signed.has_user {
+        return Err(Error::NotGenuine("the signed instance is of somebody who is not logged in"));
+    }
+    Ok(signed.into())
 }
 
 async fn of_token<P: Platform>(app: &App<P>, token: &AccessToken) -> Result<Identity, Error> {
@@ -109,7 +113,7 @@ async fn of_token<P: Platform>(app: &App<P>, token: &AccessToken) -> Result<Iden
     }
     let key: [u8; 32] = Sha256::digest(text).into();
     let identities = &app.memory().identities;
-    let known = match identities.value(&key).filter(|known| known.is_fresh(app.now)) {
+    let known = match identities.value(&key).filter(|known| known.is_fresh(app.now())) {
         Some(known) => known,
         None => identities.share(&app.platform, &key, app.turn(false), ask(app, token)).await?,
     };
@@ -123,7 +127,7 @@ async fn ask<P: Platform>(app: &App<P>, token: &AccessToken) -> Result<Known, Er
     };
     let (instance_id, site_id) = info.prove(&app.config().app_id).map_err(Error::NotGenuine)?;
     let expires_at = info.expires_at();
-    if expires_at.is_some_and(|end| end <= app.now) {
+    if expires_at.is_some_and(|end| end <= app.now()) {
         return Err(Error::NotGenuine("the token has expired"));
     }
     let subject = info.subject();
@@ -139,7 +143,7 @@ async fn ask<P: Platform>(app: &App<P>, token: &AccessToken) -> Result<Known, Er
         subject: Some(subject),
         expires_at,
     };
-    Ok(Known { identity, checked_at: app.now })
+    Ok(Known { identity, checked_at: app.now() })
 }
 
 impl From<SignedInstance> for Identity {

@@ -58,14 +58,42 @@ fn a_signed_instance_says_whose_it_is() {
 #[test]
 fn what_a_signed_instance_does_not_say_is_absent() {
     let world = World::new();
-    let sparse = json!({"instanceId": INSTANCE, "signDate": "2026-01-01T00:00:00Z", "uid": null, "permissions": "",
+    let sparse = json!({"instanceId": INSTANCE, "signDate": "2026-01-01T00:00:00Z", "uid": "u", "permissions": "",
         "vendorProductId": null, "originInstanceId": "", "demoMode": true});
     let answer = of_instance(&world, &sign(APP_SECRET, &sparse));
-    assert_eq!(answer.json(), json!({"instance_id": INSTANCE, "demo_mode": true, "expires_at": START + 14_400}));
+    assert_eq!(
+        answer.json(),
+        json!({"instance_id": INSTANCE, "user": "u", "demo_mode": true, "expires_at": START + 14_400})
+    );
     let odd = json!({"instanceId": INSTANCE, "signDate": "2026-01-01T00:00:00Z", "uid": 5, "permissions": ["OWNER"],
         "vendorProductId": "a b", "originInstanceId": {}, "demoMode": "true"});
     let answer = of_instance(&world, &sign(APP_SECRET, &odd));
-    assert_eq!(answer.json(), json!({"instance_id": INSTANCE, "demo_mode": false, "expires_at": START + 14_400}));
+    assert_eq!(answer.json(), json!({"instance_id": INSTANCE, "demo_mode": true, "expires_at": START + 14_400}));
+}
+
+#[test]
+fn a_value_of_nobody_who_is_logged_in_is_not_genuine() {
+    let world = World::new();
+    for changes in [
+        json!({"uid": null}),
+        json!({"uid": ""}),
+        json!({"aid": "an-anonymous-id"}),
+        json!({"aid": 7}),
+        json!({"uid": null, "aid": "x"}),
+    ] {
+        let mut fields = fields();
+        fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        assert_eq!(of_instance(&world, &sign(APP_SECRET, &fields)).problem().0, 422, "{changes}");
+    }
+    let mut absent = fields();
+    absent.as_object_mut().unwrap().remove("uid");
+    assert_eq!(of_instance(&world, &sign(APP_SECRET, &absent)).problem().0, 422);
+    // What nobody asks for in another form turns nobody away.
+    for changes in [json!({"metaSiteId": 5}), json!({"aid": null}), json!({"aid": ""})] {
+        let mut fields = fields();
+        fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        assert_eq!(of_instance(&world, &sign(APP_SECRET, &fields)).status, 200, "{changes}");
+    }
 }
 
 #[test]

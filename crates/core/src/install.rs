@@ -13,13 +13,15 @@ use crate::state::{self, Purpose};
 const TOKEN_LIMIT: usize = 4096;
 
 /// Answers with the redirect and the flow's cookie.
-pub fn install<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Reply, Error> {
+pub async fn install<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> Result<Reply, Error> {
     let token = request.parameter("token")?;
     if token.as_ref().is_some_and(|token| token.len() > TOKEN_LIMIT) {
-        return Err(Error::BadRequest("token", "it is longer than Wix's tokens are"));
+        return Err(Error::BadRequest("token", "it must be a token of Wix's, which are shorter"));
     }
 
-    let issued = state::issue(&app.platform, &app.config().state_keys, Purpose::Install, app.now)?;
+    app.begin_flow(request).await?;
+    let origin = state::origin_tag(&request.origin());
+    let issued = state::issue(&app.platform, &app.config().state_keys, Purpose::Install, app.now(), origin)?;
 
     let mut consent = Url::parse(&format!("{}/installer/install", app.config().wix_site_url))
         .map_err(|_| Error::Internal("WIX_SITE_URL makes no URL".to_owned()))?;

@@ -6,7 +6,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::hash::Hash;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use lru::LruCache;
@@ -22,9 +21,10 @@ use crate::time::Timestamp;
 use crate::wix::Minted;
 
 /// How much of each kind is remembered; the least recently used goes first.
-const CAPACITY: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
-/// How often a waiting request looks whether the other one is done.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const CAPACITY: usize = 1_000;
+/// The shortest and the longest pause before a waiting request looks again whether the other one is done, in milliseconds.
+/// Between them it is half of the time waited so far: each look costs CPU, and few waits are long.
+const PAUSES: (u64, u64) = (10, 400);
 
 /// An access token with its end.
 #[derive(Clone)]
@@ -72,6 +72,12 @@ pub struct Memory {
     pub exchanged: Flights<Flow, Exchanged>,
     /// What Wix said of access tokens, by their SHA-256, and the asking.
     pub identities: Flights<[u8; 32], Known>,
+    /// Flows whose code Wix refused: it is not asked again.
+    refused_flows: Remembered<Flow, ()>,
+    /// External flows that ended here, by the time of the value that proved them.
+    joined: Remembered<(Flow, InstanceId), Timestamp>,
+    /// When Wix last refused the app's own credentials.
+    pub credentials_refused: Cell<Option<Timestamp>>,
     /// What codes were exchanged for, and when, while Wix could not yet be asked whose it is.
     unproven: Remembered<Flow, (Timestamp, Minted)>,
     /// Until when Wix is left alone, having refused for good.
@@ -87,64 +93,111 @@ impl Memory {
     pub fn forget(&self, id: &InstanceId) {
         self.tokens.forget(id);
         self.finished.forget(id);
-        self.there.0.borrow_mut().pop(id);
+        self.there.remove(id);
     }
 
     /// Remembers what a code was exchanged for, and when.
     pub fn keep_unproven(&self, flow: &Flow, at: Timestamp, minted: Minted) {
-        self.unproven.0.borrow_mut().put(flow.clone(), (at, minted));
+        self.unproven.put(flow.clone(), (at, minted));
     }
 
     /// Gives it back, and forgets it.
     #[must_use]
     pub fn take_unproven(&self, flow: &Flow) -> Option<(Timestamp, Minted)> {
-        self.unproven.0.borrow_mut().pop(flow)
+        self.unproven.remove(flow)
     }
 
     /// Remembers that Wix refused for good, so that it is left alone for a while.
     pub fn refuse(&self, id: &InstanceId, until: Timestamp) {
-        self.refused.0.borrow_mut().put(id.clone(), until);
+        self.refused.put(id.clone(), until);
     }
 
-    /// Forgets a refusal.
-    pub fn forgive(&self, id: &InstanceId) {
-        self.refused.0.borrow_mut().pop(id);
+    /// Ends the cool-down after a refusal. Whether there was one.
+    pub fn clear_cool_down(&self, id: &InstanceId) -> bool {
+        self.refused.remove(id).is_some()
+    }
+
+    /// Remembers that Wix refused the code of a flow.
+    pub fn refuse_flow(&self, flow: &Flow) {
+        self.refused_flows.put(flow.clone(), ());
+    }
+
+    /// Whether it did.
+    #[must_use]
+    pub fn is_flow_refused(&self, flow: &Flow) -> bool {
+        self.refused_flows.get(flow).is_some()
+    }
+
+    /// Remembers that an external flow ended here.
+    pub fn remember_joined(&self, flow: &Flow, id: &InstanceId, signed_at: Timestamp) {
+        self.joined.put((flow.clone(), id.clone()), signed_at);
+    }
+
+    /// Whether it did, with a value of that time.
+    #[must_use]
+    pub fn has_joined(&self, flow: &Flow, id: &InstanceId, signed_at: Timestamp) -> bool {
+        self.joined.get(&(flow.clone(), id.clone())) == Some(signed_at)
     }
 
     /// Whether Wix refused a moment ago.
     #[must_use]
     pub fn is_refused(&self, id: &InstanceId, now: Timestamp) -> bool {
-        self.refused.0.borrow_mut().get(id).is_some_and(|until| now < *until)
+        self.refused.get(id).is_some_and(|until| now < until)
     }
 
     /// Remembers that an instance was there a moment ago.
     pub fn remember(&self, id: &InstanceId, until: Timestamp) {
-        self.there.0.borrow_mut().put(id.clone(), until);
+        self.there.put(id.clone(), until);
     }
 
     /// Whether it was.
     #[must_use]
     pub fn is_there(&self, id: &InstanceId, now: Timestamp) -> bool {
-        self.there.0.borrow_mut().get(id).is_some_and(|until| now < *until)
+        self.there.get(id).is_some_and(|until| now < until)
     }
 
     /// Remembers that Wix took a new token no more than the one before it.
     pub fn renew_in_vain(&self, id: &InstanceId, until: Timestamp) {
-        self.in_vain.0.borrow_mut().put(id.clone(), until);
+        self.in_vain.put(id.clone(), until);
     }
 
     /// Whether a new token changed nothing a moment ago.
     #[must_use]
     pub fn is_renewal_in_vain(&self, id: &InstanceId, now: Timestamp) -> bool {
-        self.in_vain.0.borrow_mut().get(id).is_some_and(|until| now < *until)
+        self.in_vain.get(id).is_some_and(|until| now < until)
     }
 }
 
+/// A bounded map. It allocates as it fills: most isolates see few instances.
 struct Remembered<K: Hash + Eq, V>(RefCell<LruCache<K, V>>);
 
 impl<K: Hash + Eq, V> Default for Remembered<K, V> {
     fn default() -> Self {
-        Self(RefCell::new(LruCache::new(CAPACITY)))
+        Self(RefCell::new(LruCache::unbounded()))
+    }
+}
+
+impl<K: Hash + Eq, V> Remembered<K, V> {
+    fn put(&self, key: K, value: V) {
+        let mut entries = self.0.borrow_mut();
+        entries.put(key, value);
+        Self::bound(&mut entries);
+    }
+
+    fn remove(&self, key: &K) -> Option<V> {
+        self.0.borrow_mut().pop(key)
+    }
+
+    fn bound(entries: &mut LruCache<K, V>) {
+        if entries.len() > CAPACITY {
+            entries.pop_lru();
+        }
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Remembered<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        self.0.borrow_mut().get(key).cloned()
     }
 }
 
@@ -220,7 +273,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Flights<K, V> {
 
     /// Forgets the value, and lets go of the flight: what it brings is not kept.
     pub fn forget(&self, key: &K) {
-        self.slots.0.borrow_mut().pop(key);
+        self.slots.remove(key);
     }
 
     /// Does the work, or waits for the one who is at it and shares the end, a failure included. With `force`, nothing is
@@ -233,6 +286,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Flights<K, V> {
         work: impl Future<Output = Result<V, Error>>,
     ) -> Result<V, Error> {
         let mut waited_for = None;
+        let began = platform.now_millis();
         loop {
             let now = platform.now_millis();
             match self.look(key, now, turn, waited_for) {
@@ -240,7 +294,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Flights<K, V> {
                 Look::Wait(_) if now >= turn.wait_until_millis => return Err(Error::WixTimeout),
                 Look::Wait(flight) => {
                     waited_for = flight;
-                    platform.sleep(LOOK_AGAIN).await;
+                    let pause = (now.saturating_sub(began) / 2).clamp(PAUSES.0, PAUSES.1);
+                    platform.sleep(Duration::from_millis(pause)).await;
                 }
                 Look::Lead(number) => {
                     let claim = Claim { flights: self, key, number };
@@ -287,7 +342,10 @@ impl<K: Hash + Eq + Clone, V: Clone> Flights<K, V> {
 
     fn with<T>(&self, key: &K, work: impl FnOnce(&mut Slot<V>) -> T) -> T {
         let empty = || Slot { flight: None, landed: None };
-        work(self.slots.0.borrow_mut().get_or_insert_mut_ref(key, empty))
+        let mut slots = self.slots.0.borrow_mut();
+        let end = work(slots.get_or_insert_mut_ref(key, empty));
+        Remembered::bound(&mut slots);
+        end
     }
 }
 

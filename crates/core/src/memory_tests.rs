@@ -44,7 +44,7 @@ fn what_is_remembered_of_one_instance_is_not_told_of_another() {
 fn a_refusal_can_be_forgiven() {
     let memory = Memory::default();
     memory.refuse(&id(INSTANCE), Timestamp(START + 30));
-    memory.forgive(&id(INSTANCE));
+    memory.clear_cool_down(&id(INSTANCE));
     assert!(!memory.is_refused(&id(INSTANCE), Timestamp(START)));
 }
 
@@ -54,4 +54,42 @@ fn an_instance_that_is_forgotten_has_no_token() {
     memory.tokens.keep(&id(INSTANCE), token(300, START));
     memory.forget(&id(INSTANCE));
     assert!(memory.tokens.value(&id(INSTANCE)).is_none());
+}
+
+#[test]
+fn a_wait_of_five_seconds_takes_few_looks_and_a_short_one_ends_soon() {
+    use crate::fake::Fake;
+    use crate::platform::Platform as _;
+    for (work, latest) in [(5_000, 5_400), (200, 300), (30, 45)] {
+        let (fake, flights) = (Fake::default(), Flights::<u32, u32>::default());
+        let began = fake.now_millis();
+        let turn = Turn { force: false, lead_millis: 20_000, wait_until_millis: began + 15_000 };
+        let leader = flights.share(&fake, &1, turn, async {
+            fake.sleep(Duration::from_millis(work)).await;
+            Ok(7)
+        });
+        let follower = async {
+            let value = flights.share(&fake, &1, turn, async { unreachable!("the other one does it") }).await;
+            (value, fake.now_millis() - began)
+        };
+        let before = fake.clock().sleeps();
+        let (first, (second, took)) = fake.clock().run(futures::future::join(leader, follower));
+        assert_eq!((first, second), (Ok(7), Ok(7)));
+        assert!((work..=latest).contains(&took), "{work} ms of work were seen after {took} ms");
+        assert!(fake.clock().sleeps() - before <= 26, "each look costs CPU");
+    }
+}
+
+#[test]
+fn what_is_remembered_is_bounded_and_takes_no_room_before_it_is_there() {
+    let memory = Memory::default();
+    let id = |number: usize| InstanceId::parse(&format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}")).unwrap();
+    for number in 0..3 * CAPACITY {
+        memory.refuse(&id(number), Timestamp(10));
+        memory.tokens.keep(&id(number), token(300, 0));
+    }
+    assert_eq!(memory.refused.0.borrow().len(), CAPACITY);
+    assert_eq!(memory.tokens.slots.0.borrow().len(), CAPACITY);
+    assert!(memory.is_refused(&id(3 * CAPACITY - 1), Timestamp(0)), "the latest are kept");
+    assert!(!memory.is_refused(&id(0), Timestamp(0)));
 }

@@ -120,3 +120,129 @@ fn looking_ahead_is_no_exchange() {
     assert_eq!(exchanges(&world), 0);
     assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 302);
 }
+
+#[test]
+fn after_a_removal_and_a_reinstallation_the_former_token_is_nobodys() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    world.callback(&state, &cookie, INSTANCE).answer();
+    let former = world.token(INSTANCE).access_token();
+    world.fake.clock().pass(30);
+    world.webhook(jws::removed(INSTANCE, world.now()));
+    world.fake.clock().pass(30);
+    world.webhook(jws::installed(INSTANCE, world.now()));
+    for isolate in [&world, &world.isolate(&[])] {
+        world.fake.kv().take_changes();
+        assert_eq!(isolate.callback(&state, &cookie, INSTANCE).answer().status, 302);
+        assert_eq!(world.fake.kv().take_changes(), []);
+        assert_ne!(isolate.token(INSTANCE).access_token(), former);
+        assert!(world.fake.kv().keys("v1:refresh:").is_empty(), "nor is its refresh token kept");
+    }
+}
+
+#[test]
+fn an_exchange_that_is_stored_late_does_not_replace_what_is_newer() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    world.fake.kv().break_where(|op, _| op == Op::Put);
+    assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 503);
+    world.fake.kv().mend();
+    world.fake.clock().pass(30);
+    let newer = Canned::ok(&serde_json::json!({"access_token": "OAUTH2.n", "refresh_token": "OAUTH2.newer"}));
+    world.fake.wix().next(EXCHANGE, [newer]);
+    assert_eq!(world.isolate(&[]).connect().status, 302);
+    let key = format!("v1:refresh:{INSTANCE}");
+    let kept = world.fake.kv().entries()[&key].clone();
+    assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 302);
+    assert_eq!(world.fake.kv().entries()[&key].value, kept.value);
+}
+
+#[test]
+fn one_flow_costs_one_exchange_whatever_codes_come_with_it() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    world.fake.wix().always(EXCHANGE, Canned::status(400));
+    for number in 0..20 {
+        let path = format!("/redirect?code=made-up-{number}&state={state}&instanceId={INSTANCE}");
+        assert_eq!(code(&world.get(&path).header("cookie", &cookie).answer()), 400);
+    }
+    assert_eq!(exchanges(&world), 1);
+    assert!(world.fake.kv().entries().is_empty());
+    world.fake.wix().mend();
+    assert_eq!(world.connect().status, 302, "another flow is another matter");
+}
+
+#[test]
+fn a_failure_that_is_not_wixs_refusal_can_be_reloaded() {
+    for failure in
+        [Canned::text(403, "<html>"), Canned::text(401, r#"{"error":"invalid_client"}"#), Canned::status(500)]
+    {
+        let world = World::new();
+        let (state, cookie) = world.begin_install();
+        world.fake.wix().always(EXCHANGE, failure);
+        assert!(code(&world.callback(&state, &cookie, INSTANCE).answer()) >= 500);
+        world.fake.wix().mend();
+        assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 302);
+    }
+}
+
+#[test]
+fn a_refused_app_is_told_to_the_operator_and_not_blamed_on_the_owner() {
+    let world = World::new();
+    world.fake.wix().always(EXCHANGE, Canned::text(401, r#"{"error":"invalid_client"}"#));
+    let answer = world.connect();
+    assert_eq!(code(&answer), 503);
+    assert!(answer.body.contains("No site is at fault"), "{}", answer.body);
+    assert_eq!(world.fake.last_log()["error"], "app_credentials_refused");
+}
+
+#[test]
+fn a_flow_that_began_at_another_origin_begins_again_at_the_right_one() {
+    let world = World::with(&[("PUBLIC_URL", "https://wix.example.com")]);
+    for (start, end) in [("/install", "/redirect"), ("/connect", "/connected")] {
+        let begun = world.get_at("https://wix-edge.acc.workers.dev", start).answer();
+        let location = url::Url::parse(begun.header("location")).unwrap();
+        let parameter = |url: &url::Url, name: &str| {
+            url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+        };
+        let state = parameter(&location, "state").unwrap_or_else(|| {
+            let callback = url::Url::parse(&parameter(&location, "postInstallationUrl").unwrap()).unwrap();
+            parameter(&callback, "state").unwrap()
+        });
+        let path = format!("{end}?code=c&state={state}&instanceId={INSTANCE}");
+        let back = |origin: &str, cookie: &str| world.get_at(origin, &path).header("cookie", cookie).answer();
+        // The browser keeps the cookie for workers.dev, and comes to the public address without it.
+        let answer = back("https://wix.example.com", "other=1");
+        assert_eq!((answer.status, answer.header("location")), (302, &*format!("https://wix.example.com{start}")));
+        assert_eq!(world.fake.last_log()["outcome"], "begun_again");
+        // At the origin where it began, a cookie that is missing is another browser's.
+        let answer = back("https://wix-edge.acc.workers.dev", "other=1");
+        assert_eq!((code(&answer), answer.body.contains("another browser")), (403, true));
+    }
+    assert!(world.fake.wix().sent().is_empty() && world.fake.kv().entries().is_empty());
+}
+
+#[test]
+fn over_plain_http_the_addresses_that_wix_is_told_are_https() {
+    let world = World::new();
+    let begun = world.get_at("http://app.example", "/install").answer();
+    assert!(begun.header("location").contains("redirectUrl=https%3A%2F%2Fapp.example%2Fredirect"), "{begun:?}");
+    let begun = world.get_at("http://app.example", "/connect").answer();
+    assert!(
+        begun.header("location").contains("postInstallationUrl=https%3A%2F%2Fapp.example%2Fconnected"),
+        "{begun:?}"
+    );
+    let begun = world.get_at("http://localhost:8787", "/install").answer();
+    assert!(begun.header("location").contains("redirectUrl=http%3A%2F%2Flocalhost%3A8787%2Fredirect"), "{begun:?}");
+}
+
+#[test]
+fn a_head_request_uses_up_no_code() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    let path = format!("/redirect?code=planted-code&state={state}&instanceId={INSTANCE}");
+    let answer = world.call(http::Method::HEAD, &path).header("cookie", &cookie).answer();
+    assert_eq!((answer.status, answer.body.as_str()), (503, ""));
+    assert_eq!(exchanges(&world), 0);
+    assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 302);
+}

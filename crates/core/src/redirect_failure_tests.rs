@@ -75,7 +75,7 @@ fn a_code_that_wix_refuses_is_told_in_plain_words() {
         assert_eq!(code(&answer), 400, "{status}");
         assert!(answer.body.contains("did not accept this installation"), "{}", answer.body);
         assert!(world.fake.kv().entries().is_empty());
-        assert_eq!(world.fake.wix().take_paths(), [EXCHANGE, EXCHANGE], "asked once more, and then believed");
+        assert_eq!(world.fake.wix().take_paths(), [EXCHANGE], "a code is good for one exchange");
     }
 }
 

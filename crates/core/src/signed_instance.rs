@@ -27,7 +27,9 @@ pub struct SignedInstance {
     pub instance: InstanceId,
     /// Its site, where the value says so.
     pub site: Option<SiteId>,
-    /// The user's id, where somebody is logged in.
+    /// Whether somebody is logged in.
+    pub has_user: bool,
+    /// The user's id, where it has the form of one.
     pub user: Option<String>,
     /// `OWNER`, or nothing.
     pub permissions: Option<String>,
@@ -37,6 +39,8 @@ pub struct SignedInstance {
     pub origin: Option<InstanceId>,
     /// Whether the app is only being shown.
     pub demo_mode: bool,
+    /// When Wix signed it: its `signDate`, or what its `expirationDate` says of that.
+    pub signed_at: Timestamp,
     /// When the value ends.
     pub expires_at: Timestamp,
 }
@@ -46,11 +50,13 @@ pub struct SignedInstance {
 struct Fields {
     instance_id: String,
     app_def_id: Option<String>,
-    meta_site_id: Option<String>,
     sign_date: Option<String>,
     expiration_date: Option<String>,
-    aid: Option<String>,
+    #[serde(default)]
+    aid: Value,
     // Of these, a form that nobody has seen yet is no reason to turn somebody away.
+    #[serde(default)]
+    meta_site_id: Value,
     #[serde(default)]
     uid: Value,
     #[serde(default)]
@@ -76,19 +82,21 @@ pub fn verify<'a>(
     if fields.app_def_id.as_deref().is_some_and(|id| AppId::parse(id).as_ref() != Ok(app)) {
         return Err("the signed instance is of another app");
     }
-    if fields.aid.is_some_and(|aid| !aid.is_empty()) {
+    if !is_empty(&fields.aid) {
         return Err("the signed instance is of somebody who is not logged in");
     }
-    let expires_at = check_age(fields.sign_date.as_deref(), fields.expiration_date.as_deref(), now)?;
+    let (signed_at, expires_at) = check_age(fields.sign_date.as_deref(), fields.expiration_date.as_deref(), now)?;
     let instance = InstanceId::parse(&fields.instance_id).map_err(|_| "the signed instance names no instance")?;
     Ok(SignedInstance {
         instance,
-        site: fields.meta_site_id.and_then(|id| SiteId::parse(&id).ok()),
+        site: fields.meta_site_id.as_str().and_then(|id| SiteId::parse(id).ok()),
+        has_user: !is_empty(&fields.uid),
         user: plain_text(&fields.uid),
         permissions: plain_text(&fields.permissions),
         vendor_product_id: plain_text(&fields.vendor_product_id),
         origin: fields.origin_instance_id.as_str().and_then(|id| InstanceId::parse(id).ok()),
-        demo_mode: fields.demo_mode == Value::Bool(true),
+        demo_mode: is_true(&fields.demo_mode),
+        signed_at,
         expires_at,
     })
 }
@@ -126,17 +134,24 @@ fn signed_with(secret: &AppSecret, data: &str, signature: &[u8]) -> bool {
         .is_ok_and(|mac| mac.chain_update(data).verify_slice(signature).is_ok())
 }
 
-fn check_age(signed: Option<&str>, ends: Option<&str>, now: Timestamp) -> Result<Timestamp, &'static str> {
-    let signed = signed.map(date).transpose()?;
-    if signed.is_some_and(|signed| signed.since(now) > SKEW) {
+/// When the value was signed and when it ends.
+fn check_age(signed: Option<&str>, ends: Option<&str>, now: Timestamp) -> Result<(Timestamp, Timestamp), &'static str> {
+    let (signed, ends) = (signed.map(date).transpose()?, ends.map(date).transpose()?);
+    let signed_at = signed.or_else(|| ends.map(|ends| Timestamp(ends.0.saturating_sub(LIFE))));
+    let signed_at = signed_at.ok_or("the signed instance has no date")?;
+    if signed_at.since(now) > SKEW {
         return Err("the signed instance is from the future");
     }
-    let ends = ends.map(date).transpose()?.or_else(|| signed.map(|signed| signed.plus(LIFE)));
-    match ends {
-        None => Err("the signed instance has no date"),
-        Some(ends) if ends <= now => Err("the signed instance has expired"),
-        Some(ends) => Ok(ends),
-    }
+    let ends = ends.unwrap_or_else(|| signed_at.plus(LIFE));
+    if ends <= now { Err("the signed instance has expired") } else { Ok((signed_at, ends)) }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.is_null() || value == ""
+}
+
+fn is_true(value: &Value) -> bool {
+    *value == Value::Bool(true) || value == "true"
 }
 
 fn date(text: &str) -> Result<Timestamp, &'static str> {

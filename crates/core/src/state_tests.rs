@@ -1,6 +1,7 @@
 use super::*;
 use crate::fake::Fake;
 use crate::fake::clock::START;
+use crate::fuzz::stub::HERE;
 
 const NOW: Timestamp = Timestamp(START);
 
@@ -15,13 +16,13 @@ fn keys() -> Vec<StateKey> {
 
 /// State, and the cookie as the browser sends it back.
 fn begin(fake: &Fake, keys: &[StateKey]) -> (String, String) {
-    let issued = issue(fake, keys, Purpose::Install, NOW).unwrap();
+    let issued = issue(fake, keys, Purpose::Install, NOW, HERE).unwrap();
     let pair = issued.set_cookie.split(';').next().unwrap().to_owned();
     (issued.state, pair)
 }
 
 fn come_back(keys: &[StateKey], now: u64, state: &str, cookie: &str) -> Result<(), StateError> {
-    check(keys, Purpose::Install, Timestamp(now), state, Some(cookie)).map(|_| ())
+    check(keys, Purpose::Install, Timestamp(now), state, Some(cookie), HERE).map(|_| ())
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn a_state_from_another_browser_is_refused() {
         Some(format!("x={cookie}")),
         Some(format!("{name}={state}")),
     ] {
-        let result = check(&keys(), Purpose::Install, NOW, &state, cookies.as_deref());
+        let result = check(&keys(), Purpose::Install, NOW, &state, cookies.as_deref(), HERE);
         assert_eq!(result, Err(StateError::OtherBrowser), "{cookies:?}");
     }
 }
@@ -168,7 +169,7 @@ fn a_new_state_is_signed_by_the_first_key() {
 
 #[test]
 fn the_cookie_has_exactly_the_attributes_of_a_safe_one() {
-    let issued = issue(&Fake::default(), &keys(), Purpose::Install, NOW).unwrap();
+    let issued = issue(&Fake::default(), &keys(), Purpose::Install, NOW, HERE).unwrap();
     let mut parts = issued.set_cookie.split("; ");
     let (name, value) = parts.next().unwrap().split_once('=').unwrap();
     assert!(name.starts_with("__Host-"), "{name}");
@@ -181,9 +182,9 @@ fn the_cookie_has_exactly_the_attributes_of_a_safe_one() {
 #[test]
 fn without_randomness_or_key_there_is_no_state() {
     let fake = Fake::default();
-    assert!(issue(&fake, &[], Purpose::Install, NOW).is_err());
+    assert!(issue(&fake, &[], Purpose::Install, NOW, HERE).is_err());
     fake.break_random();
-    assert!(issue(&fake, &keys(), Purpose::Install, NOW).is_err());
+    assert!(issue(&fake, &keys(), Purpose::Install, NOW, HERE).is_err());
 }
 
 #[test]

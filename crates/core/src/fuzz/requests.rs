@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::stub::{CURSOR, Inbound, NOW, Stub};
+use super::stub::{CURSOR, HERE, Inbound, NOW, Stub};
 use super::values::token;
 use super::{API_KEYS, APP_ID, APP_SECRET, INSTANCE, SEALING_KEY, at_once, configured};
 use crate::reply::Reply;
@@ -144,7 +144,7 @@ pub fn wix_answer(data: &[u8]) {
 
     let Ok(key) = SealingKey::parse(SEALING_KEY) else { return };
     let stub = Stub::new(false).answering(status, body);
-    let Ok(issued) = state::issue(&stub, &[StateKey::derive(&key)], Purpose::Install, NOW) else { return };
+    let Ok(issued) = state::issue(&stub, &[StateKey::derive(&key)], Purpose::Install, NOW, HERE) else { return };
     let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
     let inbound = Inbound { headers: headers(&[("cookie", cookie)]), body: Vec::new() };
     let Some(url) = url(&format!("/redirect?code=c&state={}&instanceId={INSTANCE}", issued.state)) else { return };

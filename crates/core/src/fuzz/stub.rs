@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::platform::{
-    Answer, BodyError, Exchange, Exchanged, KvKey, KvOptions, KvPage, Level, Outbound, Payload, Platform,
-    PlatformError, SendError, Short,
+    Answer, BodyError, Exchange, Exchanged, HeldJws, JwsLimits, KvKey, KvOptions, KvPage, Level, Outbound, Payload,
+    Platform, PlatformError, SendError, Short,
 };
 use crate::public_key::PublicKey;
 use crate::seal::SealingKey;
@@ -16,6 +16,8 @@ use crate::time::Timestamp;
 pub const NOW: Timestamp = Timestamp(1_767_225_600);
 /// Where its listings go on.
 pub const CURSOR: &str = "next";
+/// The tag of an origin.
+pub const HERE: [u8; 4] = *b"here";
 
 /// A platform; clones are the same one.
 #[derive(Clone)]
@@ -82,9 +84,30 @@ impl Stub {
     }
 }
 
+/// A body as a held JWS, which is here its header and claims.
+pub fn hold(body: &[u8], limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, BodyError> {
+    if body.len() > limits.body {
+        return Err(BodyError::TooLarge);
+    }
+    let body = body.trim_ascii();
+    let parts: Vec<&[u8]> = body.split(|byte| *byte == b'.').collect();
+    let [header, claims, signature] = parts[..] else { return Ok(None) };
+    let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if header.len() > limits.header || signature.len() > limits.signature {
+        return Ok(None);
+    }
+    Ok(Some(HeldJws { header: part(header), signature: part(signature), held: [header, b".", claims].concat() }))
+}
+
+/// The claims of what [`hold`] held.
+pub fn claims(held: &[u8]) -> Vec<u8> {
+    held.splitn(2, |byte| *byte == b'.').nth(1).unwrap_or_default().to_vec()
+}
+
 impl Platform for Stub {
     type Inbound = Inbound;
     type Stream = Vec<u8>;
+    type Held = Vec<u8>;
 
     fn now_millis(&self) -> u64 {
         NOW.0 * 1000 + self.0.passed.get()
@@ -118,6 +141,18 @@ impl Platform for Stub {
 
     async fn short_body(&self, inbound: Inbound, limit: usize) -> Result<Short<Inbound>, BodyError> {
         Ok(if inbound.body.len() > limit { Short::Longer(inbound) } else { Short::Whole(inbound.body) })
+    }
+
+    async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, BodyError> {
+        hold(&inbound.body, limits)
+    }
+
+    fn held_claims(&self, held: &Vec<u8>) -> Vec<u8> {
+        claims(held)
+    }
+
+    async fn is_within_rate(&self, _client: &str) -> Result<bool, PlatformError> {
+        Ok(true)
     }
 
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
@@ -169,7 +204,7 @@ impl Platform for Stub {
         Ok(Exchanged { status, headers, body })
     }
 
-    async fn verify_rs256(&self, key: &PublicKey, _message: &[u8], signature: &[u8]) -> Result<bool, PlatformError> {
+    async fn verify_rs256(&self, key: &PublicKey, _held: &Vec<u8>, signature: &[u8]) -> Result<bool, PlatformError> {
         assert_eq!(signature.len(), key.signature_len(), "a signature of another length is not worth the asking");
         Ok(self.0.genuine)
     }

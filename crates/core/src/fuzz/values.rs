@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::stub::{NOW, Stub};
+use super::stub::{HERE, NOW, Stub, hold};
 use super::{APP_ID, APP_SECRET, INSTANCE, PUBLIC_KEY, SEALING_KEY, at_once, configured};
 use crate::api_key::ApiKey;
 use crate::id::{AppId, InstanceId};
@@ -16,11 +16,13 @@ use crate::seal::{self, Place, SealingKey};
 use crate::secret::AppSecret;
 use crate::signed_instance;
 use crate::state::{self, Purpose, StateKey};
+use crate::webhook::LIMIT;
 
 /// The body of a webhook: nothing is accepted without a signature, and what is accepted with one is a JWS by RS256.
 pub fn jwt(data: &[u8]) {
     let keys = PublicKey::parse_all(PUBLIC_KEY).unwrap_or_default();
-    let verify = |genuine| at_once(jwt::verify(&Stub::new(genuine), &keys, NOW, data));
+    let verify =
+        |genuine| at_once(jwt::verify(&Stub::new(genuine), &keys, NOW, hold(data, jwt::limits(LIMIT)).ok().flatten()));
     assert!(verify(false).is_err(), "accepted without a signature");
     if let Ok(claims) = verify(true) {
         assert!(is_what_was_signed(data, &claims), "another reader reads another message");
@@ -68,10 +70,10 @@ pub fn state(data: &[u8]) {
     let (state, cookies) = text.split_once('\n').map_or((text, None), |(state, cookies)| (state, Some(cookies)));
     let Ok(key) = SealingKey::parse(SEALING_KEY) else { return };
     let keys = [StateKey::derive(&key)];
-    let Ok(issued) = state::issue(&Stub::new(false), &keys, Purpose::Install, NOW) else { return };
+    let Ok(issued) = state::issue(&Stub::new(false), &keys, Purpose::Install, NOW, HERE) else { return };
     let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
-    assert!(state::check(&keys, Purpose::Connect, NOW, state, cookies).is_err(), "a state of the other flow");
-    if state::check(&keys, Purpose::Install, NOW, state, cookies).is_ok() {
+    assert!(state::check(&keys, Purpose::Connect, NOW, state, cookies, HERE).is_err(), "a state of the other flow");
+    if state::check(&keys, Purpose::Install, NOW, state, cookies, HERE).is_ok() {
         assert_eq!(state, issued.state, "a state that was not issued");
         assert!(cookies.is_some_and(|cookies| cookies.contains(cookie)), "a cookie that was not issued");
     }
