@@ -19,7 +19,7 @@ thread_local! {
     static SEALING_KEYS: RefCell<Vec<(SealingKey, CryptoKey)>> = const { RefCell::new(Vec::new()) };
 }
 
-pub async fn verify_rs256(key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool> {
+pub async fn verify_rs256(key: &PublicKey, message: &Uint8Array, signature: &[u8]) -> Result<bool> {
     let key = public_key(key).await?;
     Ok(glue::verify_rs256(&key, signature, message)?.await?.is_truthy())
 }

@@ -30,10 +30,11 @@ addEventListener("error", (event) => judged(event.error));
 // A body of so many bytes is read on the way in: to wait for it costs far less here than in wasm.
 const SHORT = 64 * 1024;
 
-function hasShortBody({ method, headers }) {
-  if (method === "GET" || method === "HEAD") return false;
+/** The length of a body that is read on the way in; 0 of any other. */
+function shortLength({ method, headers }) {
+  if (method === "GET" || method === "HEAD") return 0;
   const length = Number(headers.get("content-length"));
-  return length > 0 && length <= SHORT;
+  return length <= SHORT ? length : 0;
 }
 
 /** `body` is null where it broke off, and undefined where it was not read. */
@@ -53,11 +54,18 @@ function answer(request, env, context, body) {
 
 export default {
   fetch(request, env, context) {
-    if (!hasShortBody(request)) return answer(request, env, context);
-    return request.bytes().then(
+    const length = shortLength(request);
+    // Anybody can send bodies, so there is a bound on what is held of them at a time. Beyond it the core decides.
+    if (!(length > 0) || !instance().reserve(length)) return answer(request, env, context);
+    const release = () => {
+      if (!state.criticalError) wasm.release(length);
+    };
+    const answered = request.bytes().then(
       (body) => answer(request, env, context, body),
       () => answer(request, env, context, null),
     );
+    answered.then(release, release);
+    return answered;
   },
 
   async scheduled(event, env, context) {

@@ -12,6 +12,9 @@ function pairs(lines) {
 /** Headers that never change, by their lines. There are as many as the code has kinds of answers. */
 const kept = new Map();
 
+/** What a header's value may be made of. Of anything else the runtime writes the value into its log. */
+const PLAIN = /^[\t\x20-\x7e]*$/;
+
 /** A response; a stream comes before a text. To copy headers costs the runtime far less than to make them. */
 export function respond(status, constant, varying, text, stream) {
   let headers = kept.get(constant);
@@ -35,7 +38,7 @@ export function headers(of, names) {
   let number = 0;
   for (const name of names.split("\n")) {
     const value = all.get(name);
-    if (value !== null) found += `${number}\n${value}\n`;
+    if (value !== null && PLAIN.test(value)) found += `${number}\n${value}\n`;
     number += 1;
   }
   return found;
@@ -69,12 +72,33 @@ async function collect(stream, limit, drain) {
   return bytes;
 }
 
+/** How much of a body is thrown away in one step. */
+const STEP = 64 * 1024;
+
+/** Reads a body and throws it away, up to a bound: in large steps, since each costs CPU. */
+async function discard(stream, bound) {
+  const reader = stream.getReader({ mode: "byob" });
+  let buffer = new Uint8Array(STEP);
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.readAtLeast(STEP, buffer);
+    if (done) return;
+    length += value.byteLength;
+    if (length > bound) {
+      reader.cancel().catch(() => {});
+      return;
+    }
+    buffer = new Uint8Array(value.buffer);
+  }
+}
+
 /** An inbound body, or a promise of it; undefined if it is too long. */
 export function read(request, limit, drain) {
   // The runtime holds the sender to the length it names, so that the body can be had in one piece.
   const length = request.headers.get("content-length");
   if (length === "0" || (length === null && request.body === null)) return new Uint8Array();
   if (length !== null && Number(length) <= limit) return request.bytes();
+  if (length !== null && request.body !== null) return discard(request.body, limit + drain);
   return request.body === null ? new Uint8Array() : collect(request.body, limit, drain);
 }
 
@@ -86,7 +110,10 @@ export async function readShort(request, limit) {
   if (request.body === null) return new Uint8Array();
   const [lookedInto, whole] = request.body.tee();
   const bytes = await collect(lookedInto, limit, 0);
-  if (bytes === undefined) return new Request(request.url, { method: "POST", body: whole });
+  if (bytes === undefined) {
+    const { url, method, headers } = request;
+    return new Request(url, { method, headers, body: whole });
+  }
   await whole.cancel();
   return bytes;
 }
@@ -96,11 +123,38 @@ export function isUnread(request) {
   return !request.bodyUsed && request.body !== null;
 }
 
+const DOT = 0x2e;
+const isBlank = (byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
+
+/** A compact JWS in bytes: header, signature, and the bytes that are signed. Undefined where it has other than three parts. */
+export function splitJws(bytes, longestHeader, longestSignature) {
+  let start = 0;
+  let end = bytes.length;
+  while (start < end && isBlank(bytes[start])) start += 1;
+  while (end > start && isBlank(bytes[end - 1])) end -= 1;
+  const first = bytes.indexOf(DOT, start);
+  const second = first < 0 ? -1 : bytes.indexOf(DOT, first + 1);
+  if (second < 0 || second >= end || bytes.subarray(second + 1, end).includes(DOT)) return undefined;
+  if (first - start > longestHeader || end - second - 1 > longestSignature) return undefined;
+  const text = (from, to) => String.fromCharCode(...bytes.subarray(from, to));
+  return [text(start, first), text(second + 1, end), bytes.subarray(start, second)];
+}
+
+/** The claims of a held JWS. */
+export function heldClaims(signed) {
+  return signed.subarray(signed.indexOf(DOT) + 1);
+}
+
+/** Whether a client may go on. */
+export async function isWithinRate(limiter, key) {
+  return (await limiter.limit({ key })).success;
+}
+
 /** Sends a request and reads the answer: status, headers, body. Undefined when the time is over. */
 export async function ask(url, method, headersOf, body, millis, names, limit) {
   const signal = AbortSignal.timeout(millis);
   try {
-    const response = await fetch(url, { method, headers: pairs(headersOf), body, redirect: "manual", signal });
+    const response = await fetch(url, { method, headers: pairs(headersOf), body, redirect: "manual", cache: "no-store", signal });
     const bytes = response.body === null ? new Uint8Array() : await collect(response.body, limit, 0);
     if (bytes === undefined) throw new Error("the answer is too long");
     return [response.status, headers(response, names), bytes];
@@ -117,7 +171,7 @@ export async function exchange(url, method, headersOf, body, millis) {
   const timer = setTimeout(() => controller.abort(), millis);
   try {
     const { signal } = controller;
-    return await fetch(url, { method, headers: pairs(headersOf), body, redirect: "manual", signal });
+    return await fetch(url, { method, headers: pairs(headersOf), body, redirect: "manual", cache: "no-store", signal });
   } catch (error) {
     if (controller.signal.aborted) return undefined;
     throw error;

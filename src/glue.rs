@@ -1,6 +1,6 @@
 //! `glue.js`: what of the runtime is asked for in one call instead of many.
 
-use js_sys::{JsString, Promise};
+use js_sys::{JsString, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{CryptoKey, ReadableStream, Request, Response};
@@ -39,6 +39,13 @@ extern "C" {
     /// Bytes, or a request.
     #[wasm_bindgen(js_name = readShort)]
     pub fn read_short(request: &Request, limit: u32) -> Promise;
+    /// Header, signature, and the bytes that are signed; undefined of what is no compact JWS.
+    #[wasm_bindgen(js_name = splitJws)]
+    pub fn split_jws(bytes: &Uint8Array, longest_header: u32, longest_signature: u32) -> JsValue;
+    #[wasm_bindgen(js_name = heldClaims)]
+    pub fn held_claims(signed: &Uint8Array) -> Uint8Array;
+    #[wasm_bindgen(js_name = isWithinRate)]
+    pub fn is_within_rate(limiter: &JsValue, key: &str) -> Promise;
     #[wasm_bindgen(js_name = isUnread)]
     pub fn is_unread(request: &Request) -> bool;
 
@@ -58,7 +65,7 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = importRs256)]
     pub fn import_rs256(spki: &[u8]) -> Result<Promise>;
     #[wasm_bindgen(catch, js_name = verifyRs256)]
-    pub fn verify_rs256(key: &CryptoKey, signature: &[u8], message: &[u8]) -> Result<Promise>;
+    pub fn verify_rs256(key: &CryptoKey, signature: &[u8], message: &Uint8Array) -> Result<Promise>;
     #[wasm_bindgen(catch, js_name = importAes)]
     pub fn import_aes(key: &[u8]) -> Result<Promise>;
     #[wasm_bindgen(catch)]

@@ -47,6 +47,19 @@ pub fn fetch(
     })
 }
 
+/// Makes room for a body that `entry.js` reads on the way in, if there is room.
+#[wasm_bindgen]
+#[must_use]
+pub fn reserve(bytes: usize) -> bool {
+    body::IN_FLIGHT.with(|in_flight| in_flight.reserve(bytes))
+}
+
+/// Gives the room back.
+#[wasm_bindgen]
+pub fn release(bytes: usize) {
+    body::IN_FLIGHT.with(|in_flight| in_flight.release(bytes));
+}
+
 async fn answer(inbound: Inbound, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let shared = shared(&env);
     let unread = inbound.clone();

@@ -7,14 +7,14 @@ use js_sys::{Array, Date, JsString, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{ReadableStream, Response};
 use wix_edge_core::platform::{
-    Answer, BodyError, Exchange, Exchanged, KvKey, KvOptions, KvPage, Level, Outbound, Payload, Platform,
-    PlatformError, SendError, Short,
+    Answer, BodyError, Exchange, Exchanged, HeldJws, JwsLimits, KvKey, KvOptions, KvPage, Level, Outbound, Payload,
+    Platform, PlatformError, SendError, Short,
 };
 use wix_edge_core::public_key::PublicKey;
 use wix_edge_core::seal::SealingKey;
 use worker::{Delay, Env, console_error, console_log, console_warn};
 
-use crate::body::{self, Inbound};
+use crate::body::{self, Held, Inbound};
 use crate::glue::{self, Kv};
 use crate::{convert, crypto, random};
 
@@ -43,6 +43,7 @@ impl Edge {
 impl Platform for Edge {
     type Inbound = Inbound;
     type Stream = Option<ReadableStream>;
+    type Held = Held;
 
     fn now_millis(&self) -> u64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970")]
@@ -80,6 +81,23 @@ impl Platform for Edge {
 
     async fn short_body(&self, inbound: Inbound, limit: usize) -> Result<Short<Inbound>, BodyError> {
         inbound.read_short(limit).await
+    }
+
+    async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Held>>, BodyError> {
+        inbound.hold_jws(limits).await
+    }
+
+    fn held_claims(&self, held: &Held) -> Vec<u8> {
+        glue::held_claims(held.bytes()).to_vec()
+    }
+
+    async fn is_within_rate(&self, client: &str) -> Result<bool, PlatformError> {
+        let limiter = Reflect::get(&self.env, &"RATE_LIMITER".into()).unwrap_or(JsValue::UNDEFINED);
+        if !limiter.is_object() {
+            return Ok(true);
+        }
+        let within = glue::is_within_rate(&limiter, client).await;
+        within.map(|within| within.is_truthy()).map_err(|_| PlatformError("RATE_LIMITER failed".to_owned()))
     }
 
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
@@ -129,7 +147,7 @@ impl Platform for Edge {
         Ok(Answer {
             status: status(&answer.get(0)),
             wix_request_id: header("x-wix-request-id"),
-            retry_after: header("retry-after").and_then(|text: String| text.trim().parse().ok()),
+            retry_after: header("retry-after"),
             body: body::bytes(&answer.get(2)).ok_or(SendError::Unreachable)?,
         })
     }
@@ -154,8 +172,8 @@ impl Platform for Edge {
         Ok(Exchanged { status: response.status(), headers, body: response.body() })
     }
 
-    async fn verify_rs256(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool, PlatformError> {
-        crypto::verify_rs256(key, message, signature).await.map_err(|_| crypto_error())
+    async fn verify_rs256(&self, key: &PublicKey, held: &Held, signature: &[u8]) -> Result<bool, PlatformError> {
+        crypto::verify_rs256(key, held.bytes(), signature).await.map_err(|_| crypto_error())
     }
 
     async fn aes_gcm_seal(

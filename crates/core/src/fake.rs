@@ -10,6 +10,7 @@ pub mod wix;
 pub mod world;
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,9 +18,10 @@ use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use sha2::{Digest as _, Sha256};
 
+use crate::fuzz::stub;
 use crate::platform::{
-    Answer, BodyError, Exchange, Exchanged, KvOptions, KvPage, Level, Outbound, Platform, PlatformError, SendError,
-    Short,
+    Answer, BodyError, Exchange, Exchanged, HeldJws, JwsLimits, KvOptions, KvPage, Level, Outbound, Platform,
+    PlatformError, SendError, Short,
 };
 use crate::public_key::PublicKey;
 use crate::seal::SealingKey;
@@ -41,6 +43,9 @@ struct Inner {
     log: RefCell<Vec<(Level, String)>>,
     random: Cell<u64>,
     no_random: Cell<bool>,
+    busy: Cell<bool>,
+    rate_limit: Cell<Option<u32>>,
+    begun: RefCell<HashMap<String, u32>>,
 }
 
 /// An inbound request's headers and body.
@@ -90,6 +95,16 @@ impl Fake {
         self.0.no_random.set(true);
     }
 
+    /// From now on there is no room for another held body.
+    pub fn fill_up(&self) {
+        self.0.busy.set(true);
+    }
+
+    /// From now on a client may begin so many flows; with 0 the limiter itself fails.
+    pub fn limit_rate(&self, flows: u32) {
+        self.0.rate_limit.set(Some(flows));
+    }
+
     async fn kv_turn(&self, op: Op, key: &str) -> Result<(), PlatformError> {
         let (delay, broken) = self.0.kv.begin(op, key);
         if delay > 0 {
@@ -115,6 +130,7 @@ impl Fake {
 impl Platform for Fake {
     type Inbound = Inbound;
     type Stream = Vec<u8>;
+    type Held = Vec<u8>;
 
     fn now_millis(&self) -> u64 {
         self.0.clock.now()
@@ -166,6 +182,28 @@ impl Platform for Fake {
         }
     }
 
+    async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, BodyError> {
+        match inbound {
+            Inbound { broken: true, .. } => Err(BodyError::Broken),
+            _ if self.0.busy.get() => Err(BodyError::Busy),
+            Inbound { body, .. } => stub::hold(&body, limits),
+        }
+    }
+
+    fn held_claims(&self, held: &Vec<u8>) -> Vec<u8> {
+        stub::claims(held)
+    }
+
+    async fn is_within_rate(&self, client: &str) -> Result<bool, PlatformError> {
+        let mut begun = self.0.begun.borrow_mut();
+        let count = begun.entry(client.to_owned()).or_default();
+        *count += 1;
+        match self.0.rate_limit.get() {
+            Some(0) => Err(PlatformError("scripted: no rate limiter".to_owned())),
+            limit => Ok(limit.is_none_or(|limit| *count <= limit)),
+        }
+    }
+
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
         self.kv_turn(Op::Get, key).await?;
         Ok(self.0.kv.get(key, self.now_millis()))
@@ -204,7 +242,7 @@ impl Platform for Fake {
         timeout: Duration,
     ) -> Result<Exchanged<Vec<u8>>, SendError> {
         let answer = self.answer(Sent::exchanged(&request, self.now_millis()), timeout).await?;
-        let retry_after = answer.retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
+        let retry_after = answer.retry_after.map(|wait| ("retry-after".to_owned(), wait));
         let id = ("x-wix-request-id".to_owned(), REQUEST_ID.to_owned());
         let sent: Vec<_> = answer.headers.into_iter().chain(retry_after).chain([id]).collect();
         let wanted = |name: &&'static str| Some((*name, sent.iter().find(|(known, _)| known == name)?.1.clone()));
@@ -212,8 +250,8 @@ impl Platform for Fake {
         Ok(Exchanged { status: answer.status, headers, body: answer.body.into_bytes() })
     }
 
-    async fn verify_rs256(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool, PlatformError> {
-        jws::verify(key.der(), message, signature).map_err(|problem| PlatformError(problem.to_owned()))
+    async fn verify_rs256(&self, key: &PublicKey, held: &Vec<u8>, signature: &[u8]) -> Result<bool, PlatformError> {
+        jws::verify(key.der(), held, signature).map_err(|problem| PlatformError(problem.to_owned()))
     }
 
     async fn aes_gcm_seal(

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::json;
-use crate::platform::{Platform, PlatformError};
+use crate::platform::{HeldJws, JwsLimits, Platform, PlatformError};
 use crate::public_key::PublicKey;
 use crate::time::Timestamp;
 
@@ -58,38 +58,38 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D:
     f64::deserialize(deserializer).map(Some)
 }
 
-/// Verifies the message and reads its claims. The signature is checked before anything of the claims is looked at.
+/// How long a message of Wix's may be, with `body` bytes in all. RSA keys have at most 4096 bits.
+#[must_use]
+pub fn limits(body: usize) -> JwsLimits {
+    JwsLimits { body, header: HEADER_LIMIT, signature: 1024 }
+}
+
+/// Verifies the message and reads its claims. The signature is checked before anything of the claims is looked at, or even
+/// copied to here.
 pub async fn verify<P: Platform>(
     platform: &P,
     keys: &[PublicKey],
     now: Timestamp,
-    body: &[u8],
+    jws: Option<HeldJws<P::Held>>,
 ) -> Result<Claims, JwtError> {
-    let token = std::str::from_utf8(body).map_err(|_| JwtError::Malformed("the body is not text"))?.trim_ascii();
-    let mut parts = token.split('.');
-    let (Some(header), Some(claims), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(JwtError::Malformed("the body is not a JWT of three parts"));
-    };
-    check_header(header)?;
-    let signature = decode(signature, "the signature is not base64url")?;
-    let signed = token.get(..header.len() + 1 + claims.len()).unwrap_or_default();
-
-    if !is_by_any(platform, keys, signed.as_bytes(), &signature).await.map_err(JwtError::Platform)? {
+    let jws = jws.ok_or(JwtError::Malformed("the body is not a JWT: three parts with dots between them"))?;
+    check_header(&jws.header)?;
+    let signature = decode(jws.signature, "the signature is not base64url")?;
+    if !is_by_any(platform, keys, &jws.held, &signature).await.map_err(JwtError::Platform)? {
         return Err(JwtError::BadSignature("the signature is by none of WIX_PUBLIC_KEYS"));
     }
-    check_claims(&decode(claims, "the claims are not base64url")?, now)
+    check_claims(&decode(platform.held_claims(&jws.held), "the claims are not base64url")?, now)
 }
 
 /// Whether one of the keys signed the message. A signature is as long as its key's modulus (RFC 8017, 8.2.2).
 async fn is_by_any<P: Platform>(
     platform: &P,
     keys: &[PublicKey],
-    message: &[u8],
+    held: &P::Held,
     signature: &[u8],
 ) -> Result<bool, PlatformError> {
     for key in keys.iter().filter(|key| key.signature_len() == signature.len()) {
-        if platform.verify_rs256(key, message, signature).await? {
+        if platform.verify_rs256(key, held, signature).await? {
             return Ok(true);
         }
     }
@@ -97,9 +97,6 @@ async fn is_by_any<P: Platform>(
 }
 
 fn check_header(header: &str) -> Result<(), JwtError> {
-    if header.len() > HEADER_LIMIT {
-        return Err(JwtError::Malformed("the JWT header is too long"));
-    }
     let header = decode(header, "the JWT header is not base64url")?;
     let header: Header =
         json::object(&header).map_err(|_| JwtError::Malformed("the JWT header is not a JSON object"))?;
@@ -142,7 +139,7 @@ fn numeric_date(seconds: f64) -> Result<Timestamp, JwtError> {
     Ok(Timestamp(seconds as u64))
 }
 
-fn decode(text: &str, otherwise: &'static str) -> Result<Vec<u8>, JwtError> {
+fn decode(text: impl AsRef<[u8]>, otherwise: &'static str) -> Result<Vec<u8>, JwtError> {
     URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Malformed(otherwise))
 }
 

@@ -1,8 +1,9 @@
 //! What the core needs of the place it runs in, and all it knows of it.
 //!
-//! Implemented twice: by the Worker (`src/platform.rs`) and by the tests (`fake.rs`). Bodies and headers of the
+//! Implemented by the Worker (`src/platform.rs`), by the tests (`fake.rs`) and for the fuzzer (`fuzz/stub.rs`). Bodies and headers of the
 //! inbound request stay where they are until they are asked for: each crossing between wasm and JavaScript costs.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use http::Method;
@@ -17,6 +18,8 @@ pub trait Platform {
     type Inbound;
     /// A body on its way that the core does not look into.
     type Stream;
+    /// The bytes of a body that were read and stay outside.
+    type Held;
 
     /// Unix time in milliseconds.
     fn now_millis(&self) -> u64;
@@ -39,6 +42,19 @@ pub trait Platform {
     /// The inbound body if it ends within `limit` bytes; else a request whose body can still be handed on whole.
     async fn short_body(&self, inbound: Self::Inbound, limit: usize) -> Result<Short<Self::Inbound>, BodyError>;
 
+    /// The inbound body as a compact JWS (RFC 7515, 3.1), held outside until its signature is verified. Nothing where it has
+    /// not three parts, or its header or signature is longer than these many bytes.
+    async fn hold_jws(
+        &self,
+        inbound: Self::Inbound,
+        limits: JwsLimits,
+    ) -> Result<Option<HeldJws<Self::Held>>, BodyError>;
+    /// The claims of a held JWS, still encoded.
+    fn held_claims(&self, held: &Self::Held) -> Vec<u8>;
+
+    /// Whether a client may go on, by the platform's rate limiter; always where there is none.
+    async fn is_within_rate(&self, client: &str) -> Result<bool, PlatformError>;
+
     /// A value of the key-value store.
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError>;
     /// Writes a value, with what a listing is to show beside the key (JSON, at most 1024 bytes).
@@ -59,8 +75,8 @@ pub trait Platform {
         timeout: Duration,
     ) -> Result<Exchanged<Self::Stream>, SendError>;
 
-    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, `RS256`): whether `signature` is of `message`.
-    async fn verify_rs256(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> Result<bool, PlatformError>;
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, `RS256`): whether `signature` is of a held JWS's header and claims.
+    async fn verify_rs256(&self, key: &PublicKey, held: &Self::Held, signature: &[u8]) -> Result<bool, PlatformError>;
     /// AES-256-GCM: cipher text with the 16-byte tag behind it.
     async fn aes_gcm_seal(
         &self,
@@ -102,6 +118,54 @@ pub enum BodyError {
     TooLarge,
     /// The connection broke.
     Broken,
+    /// Too many bytes of bodies are being read at this moment.
+    Busy,
+}
+
+/// How long the parts of a JWS may be, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct JwsLimits {
+    /// All of it.
+    pub body: usize,
+    /// The encoded header.
+    pub header: usize,
+    /// The encoded signature.
+    pub signature: usize,
+}
+
+/// A compact JWS whose claims were not read.
+pub struct HeldJws<H> {
+    /// The header, encoded.
+    pub header: String,
+    /// The signature, encoded.
+    pub signature: String,
+    /// Header and claims, encoded: what the signature is of.
+    pub held: H,
+}
+
+/// How many bytes of bodies may be in memory at once: anybody can send some.
+#[derive(Debug, Default)]
+pub struct InFlight(Cell<usize>);
+
+impl InFlight {
+    /// The bound, in bytes: an isolate has 128 MB.
+    pub const LIMIT: usize = 16 * 1024 * 1024;
+
+    /// Makes room for bytes, if there is room.
+    #[must_use]
+    pub fn reserve(&self, bytes: usize) -> bool {
+        let sum = self.0.get().saturating_add(bytes);
+        let fits = sum <= Self::LIMIT;
+        if fits {
+            self.0.set(sum);
+        }
+        fits
+    }
+
+    /// Gives the room back.
+    pub fn release(&self, bytes: usize) {
+        self.0.set(self.0.get().saturating_sub(bytes));
+    }
 }
 
 /// A body of unknown length, looked into.
@@ -157,8 +221,8 @@ pub struct Answer {
     pub status: u16,
     /// The `x-wix-request-id` header.
     pub wix_request_id: Option<String>,
-    /// The `retry-after` header, in seconds.
-    pub retry_after: Option<u64>,
+    /// The `retry-after` header.
+    pub retry_after: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }

@@ -59,6 +59,11 @@ impl Clock {
         self.millis.set(self.now() + seconds * 1000);
     }
 
+    /// How often somebody waited.
+    pub fn sleeps(&self) -> u64 {
+        self.next.get()
+    }
+
     /// Waits; without any time to wait, lets the others go first once.
     pub async fn sleep(&self, millis: u64) {
         let number = self.next.get();

@@ -86,8 +86,8 @@ pub struct Canned {
 pub struct CannedAnswer {
     /// The status.
     pub status: u16,
-    /// `Retry-After`, in seconds.
-    pub retry_after: Option<u64>,
+    /// `Retry-After`.
+    pub retry_after: Option<String>,
     /// The body.
     pub body: String,
     /// Other headers; only those who proxy look at them.
@@ -136,9 +136,9 @@ impl Canned {
     }
 
     /// The same with `Retry-After`.
-    pub fn retry_after(mut self, seconds: u64) -> Self {
+    pub fn retry_after(mut self, wait: impl std::fmt::Display) -> Self {
         if let Ok(answer) = &mut self.result {
-            answer.retry_after = Some(seconds);
+            answer.retry_after = Some(wait.to_string());
         }
         self
     }

@@ -93,6 +93,11 @@ impl World {
         self.call(Method::GET, path)
     }
 
+    /// A GET request to another origin of the Worker.
+    pub fn get_at(&self, origin: &str, path: &str) -> Ask<'_> {
+        Ask { url: format!("{origin}{path}"), ..self.get(path) }
+    }
+
     /// A POST request.
     pub fn post(&self, path: &str) -> Ask<'_> {
         self.call(Method::POST, path)
