@@ -25,7 +25,7 @@ pub const CURSOR_LIMIT: usize = 1024;
 pub const PAGE_LIMIT: std::ops::RangeInclusive<u16> = 1..=1000;
 /// See [`PAGE_LIMIT`].
 pub const PAGE_DEFAULT: u16 = 100;
-const BODY: Error = Error::BadRequest("body", "it is not empty and not JSON of the form {\"force\":true}");
+const BODY: Error = Error::BadRequest("body", "it must be empty, or JSON of the form {\"force\":true}");
 
 /// Lets a caller in whose key is known and has the scope.
 pub fn authorize<P: Platform>(app: &App<P>, inbound: &P::Inbound, scope: Scope) -> Result<(), Error> {
@@ -34,7 +34,12 @@ pub fn authorize<P: Platform>(app: &App<P>, inbound: &P::Inbound, scope: Scope) 
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Error::Unauthorized);
     }
-    let hash: [u8; 32] = Sha256::digest(key.trim()).into();
+    // Between the two there may be several spaces (RFC 9110, 11.4). Keys are printable ASCII: an empty one is nobody's.
+    let key = key.trim_start_matches(' ');
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::Unauthorized);
+    }
+    let hash: [u8; 32] = Sha256::digest(key).into();
     // Every key is compared, so that the time does not tell which one fits.
     let known =
         app.config().api_keys.iter().fold(None, |found, known| if known.has_hash(&hash) { Some(known) } else { found });
@@ -45,7 +50,7 @@ pub fn authorize<P: Platform>(app: &App<P>, inbound: &P::Inbound, scope: Scope) 
 
 /// An instance id in a path.
 pub fn instance_id<P: Platform>(app: &App<P>, segment: &str) -> Result<InstanceId, Error> {
-    let id = InstanceId::parse(segment).map_err(|_| Error::BadRequest("instance id", "it is no GUID"))?;
+    let id = InstanceId::parse(segment).map_err(|_| Error::BadRequest("instance id", "it must be a GUID"))?;
     app.trace.instance(&id);
     Ok(id)
 }
@@ -57,7 +62,7 @@ pub fn instance_id<P: Platform>(app: &App<P>, segment: &str) -> Result<InstanceI
 pub struct TokenRequest {
     /// `true` makes a new token, for use after Wix took one no longer.
     #[serde(default)]
-    force: bool,
+    force: Option<bool>,
 }
 
 /// A token with life left: 24 minutes or more of a four-hour one, a minute of a five-minute one.
@@ -79,7 +84,7 @@ pub async fn token<P: Platform>(app: &App<P>, id: &InstanceId, inbound: P::Inbou
         b"" => TokenRequest::default(),
         body => json::object(body).map_err(|_| BODY)?,
     };
-    let token = token::fresh(app, id, wanted.force).await?;
+    let token = token::fresh(app, id, wanted.force.unwrap_or(false)).await?;
     Ok(Reply::json(
         StatusCode::OK,
         &TokenAnswer { access_token: token.access_token.expose(), token_type: "Bearer", expires_at: token.expires_at },
@@ -106,20 +111,20 @@ pub async fn list<P: Platform>(app: &App<P>, request: &Request<P::Inbound>) -> R
             .ok()
             .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
             .filter(|limit| PAGE_LIMIT.contains(limit))
-            .ok_or(Error::BadRequest("limit", "it is no whole number from 1 to 1000"))?,
+            .ok_or(Error::BadRequest("limit", "it must be a whole number from 1 to 1000"))?,
     };
     let status: Option<Status> =
         match request.parameter("status")? {
             None => None,
             Some(text) => Some(serde_json::from_value(text.into()).map_err(|_| {
-                Error::BadRequest("status", "it is none of installed, pending, needs_reconnect, removed")
+                Error::BadRequest("status", "it must be installed, pending, needs_reconnect or removed")
             })?),
         };
     let cursor = request.parameter("cursor")?;
     if cursor.as_ref().is_some_and(|cursor| {
         cursor.is_empty() || cursor.len() > CURSOR_LIMIT || !cursor.bytes().all(|byte| byte.is_ascii_graphic())
     }) {
-        return Err(Error::BadRequest("cursor", "it is no next_cursor of an earlier page"));
+        return Err(Error::BadRequest("cursor", "it must be the next_cursor of an earlier page"));
     }
     let (mut instances, next_cursor) = app.kv().list(cursor.as_deref(), limit).await?;
     instances.retain(|instance| status.is_none_or(|status| instance.status == status));

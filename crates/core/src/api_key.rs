@@ -1,11 +1,10 @@
 //! The keys of the app API: who may call, and for what. Only hashes are known here.
 
-use std::collections::BTreeSet;
-
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 /// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Get access tokens.
     Token,
@@ -39,35 +38,63 @@ impl Scope {
     }
 }
 
+/// What is hashed by mistake: nothing, a line break, and what programs print for nothing.
+const PLACEHOLDERS: [&str; 8] = ["", "\n", "\r\n", " ", "undefined", "null", "None", "\u{a0}"];
+
 /// One client's key: only its hash is known.
 #[derive(Clone)]
 pub struct ApiKey {
     /// Who the client is, for the log.
     pub client: String,
     hash: [u8; 32],
-    scopes: BTreeSet<Scope>,
+    scopes: Vec<Scope>,
 }
 
 impl ApiKey {
     /// Reads `name:sha256-hex-of-key[:scope+scope…]`; without scopes, all but `admin`.
     pub fn parse(entry: &str) -> Result<Self, &'static str> {
-        let mut parts = entry.splitn(3, ':');
-        let client = parts.next().unwrap_or_default();
+        if Scope::parse(entry.trim()).is_some() || entry.split('+').all(|scope| Scope::parse(scope.trim()).is_some()) {
+            return Err("scopes must be joined by +, since a comma begins the next entry");
+        }
+        let Some((client, rest)) = entry.split_once(':') else {
+            return Err(if parse_hex32(entry).is_some() {
+                "an entry must begin with a name and a colon: name:hash"
+            } else {
+                "an entry must be of the form name:hash or name:hash:scope+scope"
+            });
+        };
+        if parse_hex32(client).is_some() {
+            return Err("an entry must begin with a name and a colon: name:hash");
+        }
         let named = !client.is_empty()
             && client.len() <= 64
             && client.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
         if !named {
-            return Err("a name is not 1 to 64 letters, digits, - _ or .");
+            return Err("a name must be 1 to 64 letters, digits, - _ or .");
         }
-        let hash = parse_hex32(parts.next().unwrap_or_default()).ok_or("a hash has not 64 hexadecimal digits")?;
-        let scopes = match parts.next() {
+        let (hash, scopes) = rest.split_once(':').map_or((rest, None), |(hash, scopes)| (hash, Some(scopes)));
+        let hash = parse_hex32(hash.trim()).ok_or(if hash.trim().len() == 64 {
+            "a hash must have hexadecimal digits only"
+        } else {
+            "a hash must be the key's SHA-256 as 64 hexadecimal digits, not the key itself"
+        })?;
+        if PLACEHOLDERS.iter().any(|text| <[u8; 32]>::from(Sha256::digest(text)) == hash) || hash == [0; 32] {
+            return Err("a hash is that of an empty or a placeholder text, not of a key");
+        }
+        let scopes = match scopes {
             None => Scope::ALL.iter().map(|(scope, _)| *scope).filter(|scope| *scope != Scope::Admin).collect(),
             Some(list) => list
                 .split('+')
-                .map(|name| Scope::parse(name).ok_or("a scope is not one of token, instances, events, proxy, admin"))
+                .map(|name| Scope::parse(name.trim()).ok_or("a scope must be token, instances, events, proxy or admin"))
                 .collect::<Result<_, _>>()?,
         };
         Ok(Self { client: client.to_owned(), hash, scopes })
+    }
+
+    /// The SHA-256 of the key.
+    #[must_use]
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
     }
 
     /// Whether this is the key whose SHA-256 is given, in time that does not depend on how alike they are.

@@ -1,6 +1,5 @@
 use super::*;
 use crate::fake::world::sha256_hex;
-use sha2::{Digest as _, Sha256};
 
 const ALL: [Scope; 5] = [Scope::Token, Scope::Instances, Scope::Events, Scope::Proxy, Scope::Admin];
 

@@ -1,13 +1,12 @@
 //! The configuration: read once, every bad value named at once with what mends it.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 use url::{Host, Url};
 
 use crate::api_key::ApiKey;
 use crate::id::AppId;
 use crate::public_key::PublicKey;
+use crate::request::is_localhost;
 use crate::seal::SealingKey;
 use crate::secret::AppSecret;
 use crate::state::StateKey;
@@ -97,19 +96,43 @@ pub struct Fault {
     pub fix: &'static str,
 }
 
-const FIX_APP_ID: &str =
-    "Set WIX_APP_ID under [vars] in wrangler.toml to the App ID: Wix app dashboard, Develop, OAuth.";
-const FIX_PUBLIC_KEYS: &str = "Set WIX_PUBLIC_KEYS under [vars] in wrangler.toml to the public key: Wix app dashboard, Develop, Webhooks, Get Public Key.";
+/// Where a var is set. A wrangler environment has vars and secrets of its own.
+macro_rules! var {
+    ($text:literal) => {
+        concat!(
+            $text,
+            " It goes under [vars] in wrangler.toml, or under [env.NAME.vars] where you deploy with --env NAME."
+        )
+    };
+}
+/// How a secret is put.
+macro_rules! secret {
+    ($before:literal, $name:literal, $after:literal) => {
+        concat!($before, " `npx wrangler secret put ", $name, "` (with `--env NAME` where you deploy with it)", $after)
+    };
+}
+const FIX_APP_ID: &str = var!("Set WIX_APP_ID to the App ID: Wix app dashboard, Develop, OAuth.");
+const FIX_PUBLIC_KEYS: &str =
+    var!("Set WIX_PUBLIC_KEYS to the public key: Wix app dashboard, Develop, Webhooks, Get Public Key.");
 const FIX_APP_SECRET: &str =
-    "Run `npx wrangler secret put WIX_APP_SECRET` with the App Secret Key: Wix app dashboard, Develop, OAuth.";
-const FIX_SECRET_PREVIOUS: &str = "Run `npx wrangler secret delete WIX_APP_SECRET_PREVIOUS`, or put the former secret.";
-const FIX_SEALING_KEYS: &str = "Run `cargo xtask keygen` for an entry and put it with `npx wrangler secret put SEALING_KEYS`. Keep it safe: without it what is sealed is lost.";
-const FIX_API_KEYS: &str = "Run `cargo xtask keygen` for an entry and put it with `npx wrangler secret put API_KEYS`.";
-const FIX_INSTANCES: &str = "Run `npx wrangler kv namespace create INSTANCES` and bind it as INSTANCES under [[kv_namespaces]] in wrangler.toml.";
-const FIX_URL: &str =
-    "Set it under [vars] in wrangler.toml to an https URL (http only on localhost), or leave it empty for the default.";
-const FIX_FINISH: &str = "Set FINISH_CONFIGURATION under [vars] in wrangler.toml to on-request, on-install or never.";
-const FIX_ENVIRONMENT: &str = "Set ENVIRONMENT under [vars] in wrangler.toml to production or development.";
+    secret!("Run", "WIX_APP_SECRET", " and paste the App Secret Key: Wix app dashboard, Develop, OAuth.");
+const FIX_SECRET_PREVIOUS: &str = "Run `npx wrangler secret delete WIX_APP_SECRET_PREVIOUS` (with `--env NAME` where you deploy with it), or put the former secret.";
+const FIX_SEALING_KEYS: &str = secret!(
+    "Run `cargo xtask keygen sealing-key` for an entry and put it with",
+    "SEALING_KEYS",
+    ". Keep a copy: without it what is sealed is lost."
+);
+const FIX_SEALING_KEYS_DAMAGED: &str = secret!(
+    "Put your copy of the list back with",
+    "SEALING_KEYS",
+    ". Only where there is no copy, make a new entry with `cargo xtask keygen sealing-key`: it cannot open what is sealed already."
+);
+const FIX_API_KEYS: &str =
+    secret!("Run `cargo xtask keygen api-key` for an entry and put the whole list with", "API_KEYS", ".");
+const FIX_INSTANCES: &str = "Run `npx wrangler kv namespace create INSTANCES` and bind it as INSTANCES under [[kv_namespaces]] in wrangler.toml, or under [[env.NAME.kv_namespaces]] where you deploy with --env NAME.";
+const FIX_URL: &str = var!("Set it to an https URL (http only on localhost), or leave it empty for the default.");
+const FIX_FINISH: &str = var!("Set FINISH_CONFIGURATION to on-request, on-install or never.");
+const FIX_ENVIRONMENT: &str = var!("Set ENVIRONMENT to production or development.");
 const FIX_CLOCK: &str =
     "Remove CLOCK_OFFSET_SECONDS; it is for tests, and needs ENVIRONMENT = \"development\" and a whole number.";
 
@@ -118,14 +141,15 @@ impl Config {
     pub fn parse(lookup: impl Fn(&str) -> Binding, kv_is_bound: bool) -> Result<Self, Vec<Fault>> {
         let mut read = Reader { lookup, faults: Vec::new() };
 
-        let app_id = read
-            .required("WIX_APP_ID", FIX_APP_ID, |text| AppId::parse(text.trim()).map_err(|error| error.to_string()));
+        let app_id =
+            read.required("WIX_APP_ID", FIX_APP_ID, |text| AppId::parse(text).map_err(|error| error.to_string()));
         let public_keys =
             read.required("WIX_PUBLIC_KEYS", FIX_PUBLIC_KEYS, |text| PublicKey::parse_all(text).map_err(str::to_owned));
         let app_secret = read.required("WIX_APP_SECRET", FIX_APP_SECRET, parse_secret);
         let app_secret_previous = read.optional("WIX_APP_SECRET_PREVIOUS", FIX_SECRET_PREVIOUS, parse_secret);
-        let sealing_keys = read.required("SEALING_KEYS", FIX_SEALING_KEYS, parse_sealing_keys);
-        let api_keys = read.required("API_KEYS", FIX_API_KEYS, |text| parse_list(text, ApiKey::parse));
+        let sealing_keys =
+            read.required_or("SEALING_KEYS", [FIX_SEALING_KEYS, FIX_SEALING_KEYS_DAMAGED], parse_sealing_keys);
+        let api_keys = read.required("API_KEYS", FIX_API_KEYS, parse_api_keys);
         let public_url = read.optional("PUBLIC_URL", FIX_URL, parse_origin);
         let wix_api_url = read.optional("WIX_API_URL", FIX_URL, parse_origin);
         let wix_site_url = read.optional("WIX_SITE_URL", FIX_URL, parse_origin);
@@ -134,18 +158,18 @@ impl Config {
             "on-request" => Ok(FinishConfiguration::OnRequest),
             "on-install" => Ok(FinishConfiguration::OnInstall),
             "never" => Ok(FinishConfiguration::Never),
-            _ => Err("it is none of on-request, on-install, never".to_owned()),
+            _ => Err("it must be on-request, on-install or never".to_owned()),
         });
         let development = read.optional("ENVIRONMENT", FIX_ENVIRONMENT, |text| match text {
             "production" => Ok(false),
             "development" => Ok(true),
-            _ => Err("it is neither production nor development".to_owned()),
+            _ => Err("it must be production or development".to_owned()),
         });
         let clock_offset_seconds = read.optional("CLOCK_OFFSET_SECONDS", FIX_CLOCK, |text| match text.parse() {
             Ok(0) => Ok(0),
-            Ok(_) if development != Some(true) => Err("it is set in production".to_owned()),
+            Ok(_) if development != Some(true) => Err("it must not be set in production".to_owned()),
             Ok(offset) => Ok(offset),
-            Err(_) => Err("it is no whole number".to_owned()),
+            Err(_) => Err("it must be a whole number".to_owned()),
         });
         if !kv_is_bound {
             read.fault("INSTANCES", "no KV namespace is bound".to_owned(), FIX_INSTANCES);
@@ -199,8 +223,8 @@ impl<F: Fn(&str) -> Binding> Reader<F> {
     ) -> Option<T> {
         match (self.lookup)(name) {
             Binding::Missing => None,
-            Binding::Text(text) if text.trim().is_empty() => None,
-            Binding::Text(text) => match parse(&text) {
+            Binding::Text(text) if visible(&text).is_empty() => None,
+            Binding::Text(text) => match parse(visible(&text)) {
                 Ok(value) => Some(value),
                 Err(problem) => {
                     self.fault(name, problem, fix);
@@ -208,7 +232,7 @@ impl<F: Fn(&str) -> Binding> Reader<F> {
                 }
             },
             Binding::NotText => {
-                self.fault(name, "it is no text: put the value in quotes".to_owned(), fix);
+                self.fault(name, "it must be text: put the value in quotes".to_owned(), fix);
                 None
             }
         }
@@ -220,38 +244,74 @@ impl<F: Fn(&str) -> Binding> Reader<F> {
         fix: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.required_or(name, [fix, fix], parse)
+    }
+
+    /// The first fix is for a value that is missing, the second for one that is malformed.
+    fn required_or<T>(
+        &mut self,
+        name: &'static str,
+        [missing, malformed]: [&'static str; 2],
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let before = self.faults.len();
-        let value = self.optional(name, fix, parse);
+        let value = self.optional(name, malformed, parse);
         if value.is_none() && self.faults.len() == before {
-            self.fault(name, "it is missing".to_owned(), fix);
+            self.fault(name, "it is missing".to_owned(), missing);
         }
         value
     }
 }
 
+/// A value without what cannot be seen around it: blanks, line breaks, a byte order mark, and the like.
+fn visible(text: &str) -> &str {
+    const INVISIBLE: [char; 6] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{0}'];
+    text.trim_matches(|char: char| char.is_whitespace() || INVISIBLE.contains(&char))
+}
+
 fn parse_secret(text: &str) -> Result<AppSecret, String> {
-    let text = text.trim();
-    if text.len() < 8 || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err("it is shorter than 8 characters, or has blanks in it".to_owned());
+    if text.len() < 8 {
+        return Err("it must have 8 characters or more".to_owned());
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("it must be printable ASCII without blanks".to_owned());
+    }
+    if text.contains(['"', '\'', '`']) {
+        return Err("it must stand without quotes".to_owned());
     }
     Ok(AppSecret::new(text))
 }
 
 fn parse_sealing_keys(text: &str) -> Result<Vec<SealingKey>, String> {
     let keys = parse_list(text, SealingKey::parse)?;
-    let ids: BTreeSet<&str> = keys.iter().map(SealingKey::id).collect();
-    if ids.len() < keys.len() { Err("two keys have the same id".to_owned()) } else { Ok(keys) }
+    if is_repeated(&keys, |one, other| one.id() == other.id()) {
+        return Err("two keys have the same id".to_owned());
+    }
+    let is_same = |one: &SealingKey, other: &SealingKey| one.key().expose() == other.key().expose();
+    if is_repeated(&keys, is_same) { Err("two ids have the same key".to_owned()) } else { Ok(keys) }
+}
+
+/// Of one hash in two entries the wider scopes would count.
+fn parse_api_keys(text: &str) -> Result<Vec<ApiKey>, String> {
+    let keys = parse_list(text, ApiKey::parse)?;
+    let is_same = |one: &ApiKey, other: &ApiKey| one.hash() == other.hash();
+    if is_repeated(&keys, is_same) { Err("two entries have the same hash".to_owned()) } else { Ok(keys) }
+}
+
+/// Whether two entries of a short list are alike.
+fn is_repeated<T>(list: &[T], is_same: impl Fn(&T, &T) -> bool) -> bool {
+    list.iter().enumerate().any(|(at, one)| list.iter().skip(at + 1).any(|other| is_same(one, other)))
 }
 
 fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Result<Vec<T>, String> {
     let items: Vec<T> = text
         .split(',')
-        .map(str::trim)
+        .map(visible)
         .filter(|entry| !entry.is_empty())
         .enumerate()
         .map(|(at, entry)| parse(entry).map_err(|problem| format!("{problem} (entry {})", at + 1)))
         .collect::<Result<_, _>>()?;
-    if items.is_empty() { Err("it is empty".to_owned()) } else { Ok(items) }
+    if items.is_empty() { Err("it must not be empty".to_owned()) } else { Ok(items) }
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
@@ -259,18 +319,18 @@ fn parse_url(text: &str) -> Result<Url, String> {
     if !authority.is_ascii() {
         return Err("its host has characters beyond ASCII: write it in the form that begins with xn--".to_owned());
     }
-    let url = Url::parse(text.trim()).map_err(|_| "it is no URL".to_owned())?;
+    let url = Url::parse(text).map_err(|_| "it must be a URL".to_owned())?;
     let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => is_localhost(name),
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
     if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
-        return Err("it is not https (plain http is taken on loopback only)".to_owned());
+        return Err("it must be https (plain http is taken on loopback only)".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("it has a user name or password in it".to_owned());
+        return Err("it must not hold a user name or password".to_owned());
     }
     Ok(url)
 }
@@ -279,7 +339,7 @@ fn parse_url(text: &str) -> Result<Url, String> {
 fn parse_origin(text: &str) -> Result<String, String> {
     let url = parse_url(text)?;
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("it is more than scheme, host and port".to_owned());
+        return Err("it must be scheme, host and port only".to_owned());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

@@ -300,3 +300,84 @@ fn no_fault_shows_a_part_of_a_value() {
         assert!(!serde_json::to_string(&faults).unwrap().contains("s3cr3t"));
     }
 }
+
+#[test]
+fn what_cannot_be_seen_around_a_value_is_taken_off() {
+    let hash = sha256_hex("key");
+    let api = format!("name:{hash}");
+    for (before, after) in [("\u{feff}", ""), ("", "\n"), (" \t", "\r\n"), ("\u{200b}\u{a0}", "\u{2060}\u{feff} ")] {
+        let around = |text: &str| format!("{before}{text}{after}");
+        let values = [
+            ("WIX_APP_ID", around(APP_ID)),
+            ("WIX_APP_SECRET", around(APP_SECRET)),
+            ("WIX_APP_SECRET_PREVIOUS", around("the-former-secret")),
+            ("WIX_PUBLIC_KEYS", around(PUBLIC_KEY)),
+            ("SEALING_KEYS", around(&format!("k1:{SEALING_KEY}"))),
+            ("API_KEYS", around(&api)),
+            ("PUBLIC_URL", around("https://wix.example.com")),
+            ("FINISH_CONFIGURATION", around("never")),
+            ("ENVIRONMENT", around("development")),
+            ("CLOCK_OFFSET_SECONDS", around("7")),
+            ("AFTER_INSTALL_URL", around("https://app.example/done")),
+        ];
+        let config = good(&values.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
+        assert_eq!((config.app_secret.expose(), config.clock_offset_seconds), (APP_SECRET, 7));
+        assert_eq!(config.finish_configuration, FinishConfiguration::Never);
+        assert_eq!(config.public_url.as_deref(), Some("https://wix.example.com"));
+        assert_eq!(config.app_secret_previous.unwrap().expose(), "the-former-secret");
+    }
+    // Inside a value nothing is put right.
+    for secret in ["01234567\u{feff}89", "01234567 89", "\"0123456789\"", "'0123456789'", "0123456789ü"] {
+        assert_eq!(names(&faults(&[("WIX_APP_SECRET", secret)])), ["WIX_APP_SECRET"], "{secret}");
+    }
+}
+
+#[test]
+fn each_mistake_in_api_keys_has_a_message_of_its_own() {
+    let hash = sha256_hex("key");
+    let other = sha256_hex("other");
+    for (value, told) in [
+        (hash.clone(), "must begin with a name"),
+        (format!("{hash}:token"), "must begin with a name"),
+        ("name:it-is-the-key-itself-0123456789abcdef".to_owned(), "not the key itself"),
+        (format!("name:{}", "g".repeat(64)), "hexadecimal digits only"),
+        (format!("name:{hash}:token,instances"), "must be joined by +"),
+        (format!("name:{hash}:token,events+proxy"), "must be joined by +"),
+        (format!("name:{hash}:root"), "must be token, instances"),
+        (format!("na me:{hash}"), "a name must be"),
+        ("name".to_owned(), "must be of the form"),
+        (format!("a:{hash},b:{hash}:token"), "two entries have the same hash"),
+        (format!("a:{other},b:{}", hash.to_uppercase() + ",c:" + &hash), "two entries have the same hash"),
+        (format!("name:{}", sha256_hex("")), "not of a key"),
+        (format!("name:{}", sha256_hex("\n")), "not of a key"),
+        (format!("name:{}", sha256_hex("\u{a0}")), "not of a key"),
+        (format!("name:{}", sha256_hex("undefined")), "not of a key"),
+        (format!("name:{}", "0".repeat(64)), "not of a key"),
+    ] {
+        let faults = faults(&[("API_KEYS", &value)]);
+        assert_eq!(names(&faults), ["API_KEYS"], "{value}");
+        assert!(faults[0].problem.contains(told), "{}: {value}", faults[0].problem);
+        assert!(faults[0].fix.contains("keygen api-key"));
+    }
+    good(&[("API_KEYS", &format!("a:{hash},\n b:{other}:token + events\n"))]);
+}
+
+#[test]
+fn a_damaged_sealing_key_is_put_back_and_not_replaced() {
+    let missing = faults(&[("SEALING_KEYS", "")]);
+    assert!(missing[0].fix.contains("keygen sealing-key") && !missing[0].fix.contains("copy of the list"));
+    for damaged in ["k1", "k1:AAAA", "k1:!", &format!("k1:{}", STANDARD.encode([0; 32]))] {
+        let fix = faults(&[("SEALING_KEYS", damaged)])[0].fix;
+        assert!(fix.starts_with("Put your copy of the list back"), "{fix}");
+    }
+    let same = format!("k1:{SEALING_KEY},k2:{SEALING_KEY}");
+    assert!(faults(&[("SEALING_KEYS", &same)])[0].problem.contains("two ids have the same key"));
+}
+
+#[test]
+fn a_fix_names_the_section_of_a_wrangler_environment_too() {
+    let Err(faults) = Config::parse(|_| Binding::Missing, false) else { panic!("nothing is no configuration") };
+    for fault in faults {
+        assert!(fault.fix.contains("--env NAME"), "{fault:?}");
+    }
+}

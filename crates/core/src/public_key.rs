@@ -1,11 +1,8 @@
 //! The app's public key(s), in every form that people paste it (Wix's rules 4.3, mistakes 11 no. 4).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use spki::der::Decode as _;
 
-use crate::id::hex;
-use sha2::{Digest as _, Sha256};
+use crate::seal::any_base64;
 
 /// An RSA public key of 2048 to 4096 bits, as `SubjectPublicKeyInfo` (RFC 5280) in DER.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +15,7 @@ impl PublicKey {
     /// Reads one or more keys: PEM, PEM on one line with `\n` written as two characters, base64 of PEM, or base64 of
     /// the DER. Several stand one after the other (PEM) or are separated by commas.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, &'static str> {
-        let text = text.trim().trim_matches(['"', '\'']).replace("\\r", "").replace("\\n", "\n");
+        let text = text.trim().trim_matches(['"', '\'']).replace(r"\\", r"\").replace(r"\r", "").replace(r"\n", "\n");
         let mut keys = Vec::new();
         for piece in text.split(',').map(str::trim).filter(|piece| !piece.is_empty()) {
             if piece.contains(BEGIN) {
@@ -31,19 +28,26 @@ impl PublicKey {
                 _ => keys.push(Self::from_der(bytes)?),
             }
         }
-        if keys.is_empty() { Err("it is empty") } else { Ok(keys) }
+        if keys.is_empty() { Err("it must not be empty") } else { Ok(keys) }
     }
 
     fn from_der(der: Vec<u8>) -> Result<Self, &'static str> {
         let info = spki::SubjectPublicKeyInfoRef::from_der(&der)
             .map_err(|_| "it is no public key: what stands between BEGIN and END was changed or cut off")?;
         if info.algorithm.oid != pkcs1::ALGORITHM_OID {
-            return Err("it is a public key, but no RSA key");
+            return Err("it must be an RSA key");
         }
         let rsa = info.subject_public_key.as_bytes().and_then(|bytes| pkcs1::RsaPublicKeyRef::from_der(bytes).ok());
-        let modulus = rsa.map(|rsa| rsa.modulus.as_bytes().len()).ok_or("its RSA key is damaged")?;
+        let rsa = rsa.ok_or("its RSA key is damaged")?;
+        let modulus = rsa.modulus.as_bytes().len();
         if !(256..=512).contains(&modulus) {
-            return Err("its RSA key has fewer than 2048 bits or more than 4096");
+            return Err("its RSA key must have 2048 to 4096 bits");
+        }
+        // With an exponent of 1 every message would be its own signature (RFC 8017, 3.1: odd, and at least 3).
+        let is_odd = |bytes: &[u8]| bytes.last().is_some_and(|last| last % 2 == 1);
+        let exponent = rsa.public_exponent.as_bytes();
+        if exponent == [1] || !is_odd(exponent) || !is_odd(rsa.modulus.as_bytes()) {
+            return Err("its RSA key is not one that can be used");
         }
         Ok(Self { signature_len: modulus, der })
     }
@@ -58,12 +62,6 @@ impl PublicKey {
     #[must_use]
     pub fn signature_len(&self) -> usize {
         self.signature_len
-    }
-
-    /// Tells keys apart without showing them: the first 16 hexadecimal digits of the DER's SHA-256.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        hex(&Sha256::digest(&self.der)).chars().take(16).collect()
     }
 }
 
@@ -86,8 +84,7 @@ fn parse_pem(text: &str, keys: &mut Vec<PublicKey>) -> Result<(), &'static str> 
 }
 
 fn decode_base64(text: &str) -> Result<Vec<u8>, &'static str> {
-    let text: String = text.split_ascii_whitespace().collect();
-    STANDARD.decode(text).map_err(|_| "it is neither PEM nor base64")
+    any_base64(text).ok_or("it must be PEM or base64")
 }
 
 #[cfg(test)]

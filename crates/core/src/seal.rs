@@ -4,7 +4,7 @@
 //! names app, instance and field, so that a value moved to another record does not open.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use crate::id::{AppId, InstanceId};
 use crate::platform::{Platform, PlatformError};
@@ -20,15 +20,18 @@ pub struct SealingKey {
 impl SealingKey {
     /// Reads `id:base64(32 bytes)`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let (id, key) = text.split_once(':').ok_or("an entry is not of the form id:base64")?;
+        let (id, key) = text.split_once(':').ok_or("an entry must be of the form id:base64")?;
         let named = !id.is_empty()
             && id.len() <= 32
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         if !named {
-            return Err("a key id is not 1 to 32 letters, digits, - or _");
+            return Err("a key id must be 1 to 32 letters, digits, - or _");
         }
-        let bytes = STANDARD.decode(key).map_err(|_| "a key is not base64")?;
-        let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| "a key has not 32 bytes")?;
+        let bytes = any_base64(key).ok_or("a key must be base64")?;
+        let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| "a key must be 32 bytes")?;
+        if bytes == [0; 32] || bytes == [0xff; 32] {
+            return Err("a key must be random: this one has the same bit everywhere");
+        }
         Ok(Self { id: id.to_owned(), key: Key32::new(bytes) })
     }
 
@@ -43,6 +46,14 @@ impl SealingKey {
     pub fn key(&self) -> &Key32 {
         &self.key
     }
+}
+
+/// Base64 in either alphabet (RFC 4648, 4 and 5), with or without its padding.
+#[must_use]
+pub fn any_base64(text: &str) -> Option<Vec<u8>> {
+    let text: String = text.split_whitespace().collect();
+    let text = text.trim_end_matches('=');
+    STANDARD_NO_PAD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()
 }
 
 /// What a sealed value is, and whose.
@@ -68,7 +79,7 @@ pub enum OpenError {
     /// It is no envelope of a version known here.
     NotSealed,
     /// The key that sealed it is not among `SEALING_KEYS`.
-    UnknownKey(String),
+    UnknownKey,
     /// It was changed, or belongs to another place.
     Refused,
     /// The platform failed.
@@ -102,7 +113,7 @@ pub async fn open<P: Platform>(
     else {
         return Err(OpenError::NotSealed);
     };
-    let key = keys.iter().find(|key| key.id == id).ok_or_else(|| OpenError::UnknownKey(id.to_owned()))?;
+    let key = keys.iter().find(|key| key.id == id).ok_or(OpenError::UnknownKey)?;
     let nonce = URL_SAFE_NO_PAD.decode(nonce).map_err(|_| OpenError::NotSealed)?;
     let nonce = <[u8; 12]>::try_from(nonce).map_err(|_| OpenError::NotSealed)?;
     let cipher = URL_SAFE_NO_PAD.decode(cipher).map_err(|_| OpenError::NotSealed)?;

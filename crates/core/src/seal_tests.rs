@@ -1,6 +1,7 @@
 use super::*;
 use crate::fake::Fake;
 use crate::fake::world::{APP_ID, INSTANCE, VICTIM};
+use base64::engine::general_purpose::STANDARD;
 
 const PLAIN: &str = "OAUTH2.a refresh token nobody may see";
 
@@ -64,8 +65,8 @@ fn a_sealed_value_moved_elsewhere_does_not_open() {
 #[test]
 fn a_value_sealed_with_a_key_that_is_gone_does_not_open() {
     let envelope = sealed(&Fake::default(), &key("old", "a"), PLAIN);
-    assert_eq!(open_here(&[key("new", "a")], &envelope), Err(OpenError::UnknownKey("old".to_owned())));
-    assert_eq!(open_here(&[], &envelope), Err(OpenError::UnknownKey("old".to_owned())));
+    assert_eq!(open_here(&[key("new", "a")], &envelope), Err(OpenError::UnknownKey));
+    assert_eq!(open_here(&[], &envelope), Err(OpenError::UnknownKey));
     assert_eq!(open_here(&[key("old", "b")], &envelope), Err(OpenError::Refused), "another key under the same name");
 }
 
@@ -134,6 +135,11 @@ fn a_sealing_key_is_an_id_and_32_bytes() {
     for id in ["k1", "a", "2026-01_B", &"k".repeat(32)] {
         assert_eq!(SealingKey::parse(&format!("{id}:{good}")).unwrap().id(), id);
     }
+    // Base64 that lost its padding, or is of the other alphabet.
+    let other = STANDARD.encode([0xfb; 32]);
+    for key in [good.trim_end_matches('='), &other, &other.replace('+', "-").replace('/', "_")] {
+        assert!(SealingKey::parse(&format!("k1:{key}")).is_ok(), "{key}");
+    }
     for text in [
         good.clone(),
         format!(":{good}"),
@@ -146,7 +152,8 @@ fn a_sealing_key_is_an_id_and_32_bytes() {
         format!("k1:{}", STANDARD.encode([7; 31])),
         format!("k1:{}", STANDARD.encode([7; 33])),
         format!("k1:{}", "07".repeat(32)),
-        format!("k1:{}", good.trim_end_matches('=')),
+        format!("k1:{}", STANDARD.encode([0; 32])),
+        format!("k1:{}", STANDARD.encode([0xff; 32])),
     ] {
         let problem = SealingKey::parse(&text).err().unwrap_or_else(|| panic!("{text}"));
         assert!(!problem.contains(&good[..8]));
