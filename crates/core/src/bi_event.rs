@@ -88,7 +88,7 @@ impl EventName {
             "UNKNOWN" => return refuse("UNKNOWN is Wix's word for no event"),
             _ => {
                 return refuse(
-                    "it is none of APP_DASHBOARD_LOADED, APP_FINISHED_CONFIGURATION, APP_UPGRADED, \
+                    "it must be one of APP_DASHBOARD_LOADED, APP_FINISHED_CONFIGURATION, APP_UPGRADED, \
                      PRIMARY_ACTION_PERFORMED, CUSTOM, CHARGE, FUNDS_RETURNED, APP_DEPLOYED, APP_SETUP_FINISHED",
                 );
             }
@@ -181,42 +181,46 @@ fn custom_name(event: EventName, name: Option<String>) -> Result<Option<String>,
     match name {
         None if event == EventName::Custom => refuse("it is missing, and CUSTOM needs it"),
         None => Ok(None),
-        Some(_) if event != EventName::Custom => refuse("it goes with CUSTOM alone"),
+        Some(_) if event != EventName::Custom => refuse("it must stand with CUSTOM only"),
         Some(name) if name.trim() != name || name.chars().any(char::is_control) => {
-            refuse("it has blanks around it or control characters in it")
+            refuse("it must have no blanks around it and no control characters in it")
         }
-        Some(name) if !CUSTOM_NAME.contains(&name.chars().count()) => refuse("it has not 2 to 100 characters"),
+        Some(name) if !CUSTOM_NAME.contains(&name.chars().count()) => refuse("it must have 2 to 100 characters"),
         Some(name) => Ok(Some(name)),
     }
 }
 
 fn event_data(event: EventName, data: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, Error> {
     let bad = |problem| Error::BadRequest("event_data", problem);
-    if event == EventName::AppFinishedConfiguration && !data.is_empty() {
-        return Err(bad("APP_FINISHED_CONFIGURATION has none"));
+    if event == EventName::AppFinishedConfiguration && data.values().any(|value| !value.is_null()) {
+        return Err(bad("it must be absent for APP_FINISHED_CONFIGURATION"));
     }
     if data.len() > ENTRIES {
-        return Err(bad("it has more than 32 values"));
+        return Err(bad("it must have at most 32 values"));
     }
-    let data: BTreeMap<String, String> = data
-        .into_iter()
-        .map(|(key, value)| match value {
-            _ if key.is_empty() || key.chars().count() > KEY_LENGTH => Err(bad("a name has not 1 to 64 characters")),
-            Value::String(text) if text.chars().count() > VALUE_LENGTH => {
-                Err(bad("a value has more than 1024 characters"))
+    let mut texts = BTreeMap::new();
+    for (key, value) in data {
+        let text = match value {
+            Value::Null => continue,
+            _ if key.is_empty() || key.chars().count() > KEY_LENGTH => {
+                return Err(bad("a name must have 1 to 64 characters"));
             }
-            Value::String(text) => Ok((key, text)),
-            _ => Err(bad("a value is no text; Wix takes texts alone, numbers too go in quotes")),
-        })
-        .collect::<Result<_, _>>()?;
-    if matches!(event, EventName::Charge | EventName::FundsReturned) && !data.get("sum").is_some_and(|sum| is_sum(sum))
+            Value::String(text) if text.chars().count() > VALUE_LENGTH => {
+                return Err(bad("a value must have at most 1024 characters"));
+            }
+            Value::String(text) => text,
+            _ => return Err(bad("a value must be a string; Wix takes strings alone, numbers too go in quotes")),
+        };
+        texts.insert(key, text);
+    }
+    if matches!(event, EventName::Charge | EventName::FundsReturned) && !texts.get("sum").is_some_and(|sum| is_sum(sum))
     {
         return Err(Error::BadRequest(
             "event_data.sum",
             "CHARGE and FUNDS_RETURNED need it, a decimal such as \"5.99\"",
         ));
     }
-    Ok(data)
+    Ok(texts)
 }
 
 /// Digits, and where there is a point, digits behind it.

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::App;
 use crate::config::Fault;
-use crate::error::Error;
 use crate::page;
 use crate::platform::Platform;
 use crate::reply::Reply;
+use crate::time::Timestamp;
 
 /// Alive, whatever the configuration.
 #[must_use]
@@ -24,20 +24,45 @@ pub fn healthz() -> Reply {
 #[derive(Serialize)]
 struct Readiness<'a> {
     status: &'static str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    /// What must be mended before the Worker serves.
     problems: &'a [Fault],
+    /// What is off but allowed.
+    notes: &'a [Fault],
+    /// Finds the line in the log where a problem came up while this was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
-/// Ready: configured, and KV answers.
-pub async fn readyz<P: Platform>(app: &App<P>) -> Result<Reply, Error> {
-    app.kv().probe().await?;
-    Ok(Reply::json(StatusCode::OK, &Readiness { status: "ready", problems: &[] }))
+const FIX_KV: &str = "Wait a moment, and see whether Cloudflare reports a KV incident. Nothing is lost: Wix resends.";
+const FIX_CREDENTIALS: &str = "Compare WIX_APP_ID and WIX_APP_SECRET with the Wix app dashboard (Develop, OAuth), and put the right secret with `npx wrangler secret put WIX_APP_SECRET`.";
+
+/// Ready: configured, and KV answers. What this isolate saw go wrong with the app's credentials is a note.
+pub async fn readyz<P: Platform>(app: &App<P>) -> Reply {
+    let mut problems = Vec::new();
+    if let Err(error) = app.kv().probe().await {
+        problems.push(Fault { name: "INSTANCES", problem: "KV does not answer".to_owned(), fix: FIX_KV });
+        app.note::<()>(Err(error));
+    }
+    let mut notes = Vec::new();
+    if let Some(at) = app.memory().credentials_refused.get() {
+        let ago = Timestamp::from_millis(app.platform.now_millis()).since(at);
+        let problem = format!("Wix refused the app's own credentials {ago} s ago");
+        notes.push(Fault { name: "WIX_APP_SECRET", problem, fix: FIX_CREDENTIALS });
+    }
+    let request_id = (!problems.is_empty()).then(|| app.trace.request_id.as_str());
+    readiness(&problems, &notes, request_id)
 }
 
 /// Not ready, with each fault named.
 #[must_use]
 pub fn not_ready(faults: &[Fault]) -> Reply {
-    Reply::json(StatusCode::SERVICE_UNAVAILABLE, &Readiness { status: "not_ready", problems: faults })
+    readiness(faults, &[], None)
+}
+
+fn readiness(problems: &[Fault], notes: &[Fault], request_id: Option<&str>) -> Reply {
+    let (code, status) =
+        if problems.is_empty() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    Reply::json(code, &Readiness { status, problems, notes, request_id })
 }
 
 /// The page for a person who opens the URL.

@@ -45,6 +45,7 @@ pub mod wix;
 #[cfg(test)]
 mod fake;
 
+use std::net::Ipv6Addr;
 use std::rc::Rc;
 
 use http::Method;
@@ -52,11 +53,11 @@ use http::Method;
 use config::{Config, Fault};
 use error::Error;
 use id::{InstanceId, RequestId};
-use kv::Kv;
+use kv::{Kv, Recheck};
 use memory::{Memory, Turn};
-use platform::{Level, Platform};
+use platform::{Level, Platform, PlatformError};
 use record::{Fact, Instance, Status};
-use reply::Reply;
+use reply::{Audience, Reply};
 use request::Request;
 use route::Route;
 use task::{Outcome, Task};
@@ -84,8 +85,8 @@ pub struct App<P> {
     config: Rc<Config>,
     memory: Rc<Memory>,
     started_millis: u64,
-    now: Timestamp,
     trace: Trace,
+    recheck: Recheck,
 }
 
 /// A request's answer, and the work that is left.
@@ -106,75 +107,89 @@ pub struct FollowUp<P> {
 
 /// Answers a request, and writes its line to the log.
 pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<P::Inbound>) -> Answered<P> {
-    let started = platform.now_millis();
     let route = Route::of(&request.segments());
-    let audience = route.audience();
-    let method = request.method.clone();
+    let audience = route.audience_of(&platform, &request);
+    let end = End { started: platform.now_millis(), audience, method: request.method.clone() };
+    let (trace, unlucky) = new_trace(&platform, route.name());
 
-    let mut random = [0; 16];
-    let unlucky = platform.random(&mut random).err();
-    let trace = Trace::new(RequestId::new(random), route.name());
-
-    let (result, app) = match &shared.config {
-        _ if unlucky.is_some() && route != Route::Healthz => {
-            let cause = unlucky.map(|error| error.0).unwrap_or_default();
-            (Err(Error::Internal(cause)), Err((platform, trace)))
-        }
-        Err(faults) => (route.misconfigured(&method, faults).map(Outcome::from), Err((platform, trace))),
+    let early = match &shared.config {
+        _ if unlucky.is_err() && route != Route::Healthz => Err(unlucky.err()),
+        Err(faults) => Ok(route.misconfigured(&request.method, faults)),
         Ok(config) => {
-            let app = App::new(platform, config, shared, started, trace);
-            (route.handle(&app, request).await, Ok(app))
+            let app = App::new(platform, config, shared, end.started, trace);
+            let result = route.handle(&app, request).await;
+            let (reply, stream, task) = end.conclude(&app.platform, &app.trace, result);
+            return Answered { reply, stream, follow_up: task.map(|task| FollowUp { app, task }) };
         }
     };
-    let (platform, trace) = match &app {
-        Ok(app) => (&app.platform, &app.trace),
-        Err((platform, trace)) => (platform, trace),
-    };
+    let early = early.unwrap_or_else(|error| Err(Error::Internal(error.map(|error| error.0).unwrap_or_default())));
+    let (reply, stream, _) = end.conclude(&platform, &trace, early.map(Outcome::from));
+    Answered { reply, stream, follow_up: None }
+}
 
-    let Outcome { mut reply, task, mut stream } = result.unwrap_or_else(|error| {
-        trace.error(error.notice().code, error.cause());
-        Reply::error(&error, audience, &trace.request_id).into()
-    });
-    if method == Method::HEAD {
-        reply.body.clear();
-        stream = None;
+/// What the end of a request needs to know of its beginning.
+struct End {
+    started: u64,
+    audience: Audience,
+    method: Method,
+}
+
+impl End {
+    /// Turns a result into a response, and writes the line.
+    fn conclude<P: Platform>(
+        self,
+        platform: &P,
+        trace: &Trace,
+        result: Result<Outcome<P::Stream>, Error>,
+    ) -> (Reply, Option<P::Stream>, Option<Task>) {
+        let Outcome { mut reply, task, mut stream } = result.unwrap_or_else(|error| {
+            trace.error(error.notice().code, error.cause());
+            Reply::error(&error, self.audience, &trace.request_id).into()
+        });
+        if self.method == Method::HEAD {
+            reply.body.clear();
+            stream = None;
+        }
+        let reply = reply.finish(self.audience, &trace.request_id);
+        log(platform, trace, self.started, Some((&self.method, reply.status.as_u16())));
+        (reply, stream, task)
     }
-    let reply = reply.finish(audience, &trace.request_id);
-    log(platform, trace, started, Some((&method, reply.status.as_u16())));
+}
 
-    let follow_up = app.ok().zip(task).map(|(app, task)| FollowUp { app, task });
-    Answered { reply, stream, follow_up }
+/// A trace with a request id, or with zeros where there are no random bytes.
+fn new_trace<P: Platform>(platform: &P, route: &'static str) -> (Trace, Result<(), PlatformError>) {
+    let mut random = [0; 16];
+    let filled = platform.random(&mut random);
+    (Trace::new(RequestId::new(random), route), filled)
 }
 
 /// Does what is due: for the Cron Trigger.
 pub async fn scheduled<P: Platform>(platform: P, shared: &Shared) {
     let started = platform.now_millis();
-    let mut random = [0; 16];
-    let _ = platform.random(&mut random);
-    let trace = Trace::new(RequestId::new(random), "cron");
-    match &shared.config {
-        Err(faults) => {
-            let error = Error::Misconfigured(faults.clone());
-            trace.error(error.notice().code, error.cause());
-            log(&platform, &trace, started, None);
-        }
-        Ok(config) => {
-            let mut app = App::new(platform, config, shared, started, trace);
-            if let Err(error) = cron::run(&mut app).await {
-                app.note::<()>(Err(error));
-                app.log();
-            }
-        }
+    let (trace, filled) = new_trace(&platform, "cron");
+    let config = match (&shared.config, filled) {
+        (Ok(config), Ok(())) => config,
+        (Err(faults), _) => return fail(&platform, &trace, started, &Error::Misconfigured(faults.clone())),
+        (_, Err(error)) => return fail(&platform, &trace, started, &error.into()),
+    };
+    let mut app = App::new(platform, config, shared, started, trace);
+    if let Err(error) = cron::run(&mut app).await {
+        app.note::<()>(Err(error));
+        app.log();
     }
+}
+
+/// The line of work that could not begin.
+fn fail<P: Platform>(platform: &P, trace: &Trace, started: u64, error: &Error) {
+    trace.error(error.notice().code, error.cause());
+    log(platform, trace, started, None);
 }
 
 impl<P: Platform> FollowUp<P> {
     /// Does the work, with a line in the log of its own.
     pub async fn run(self) {
         let Self { mut app, task } = self;
-        app.started_millis = app.platform.now_millis();
-        app.trace = Trace::new(app.trace.request_id.clone(), task.name());
-        app.trace.instance(task.instance());
+        app.restart(task.name(), task.instance());
         app.note(task.run(&app).await);
         app.log();
     }
@@ -200,9 +215,35 @@ fn known_method(method: &Method) -> &str {
 
 impl<P: Platform> App<P> {
     fn new(platform: P, config: &Rc<Config>, shared: &Shared, started_millis: u64, trace: Trace) -> Self {
-        let now = Timestamp::from_millis(started_millis);
-        let now = Timestamp(now.0.saturating_add_signed(config.clock_offset_seconds));
-        Self { platform, config: Rc::clone(config), memory: Rc::clone(&shared.memory), started_millis, now, trace }
+        Self {
+            platform,
+            config: Rc::clone(config),
+            memory: Rc::clone(&shared.memory),
+            started_millis,
+            trace,
+            recheck: Recheck::default(),
+        }
+    }
+
+    /// Begins another piece of work, with a time and a log line of its own.
+    fn restart(&mut self, name: &'static str, id: &InstanceId) {
+        self.started_millis = self.platform.now_millis();
+        self.trace = Trace::new(self.trace.request_id.clone(), name);
+        self.trace.instance(id);
+    }
+
+    /// When this request, or this piece of work, began.
+    fn now(&self) -> Timestamp {
+        self.in_our_time(self.started_millis)
+    }
+
+    /// The present moment.
+    fn clock(&self) -> Timestamp {
+        self.in_our_time(self.platform.now_millis())
+    }
+
+    fn in_our_time(&self, millis: u64) -> Timestamp {
+        Timestamp(Timestamp::from_millis(millis).0.saturating_add_signed(self.config.clock_offset_seconds))
     }
 
     /// The line of work that is no request.
@@ -219,11 +260,12 @@ impl<P: Platform> App<P> {
     }
 
     fn kv(&self) -> Kv<'_, P> {
-        Kv::new(&self.platform, &self.config)
+        Kv::new(&self.platform, &self.config).noting(&self.trace).with_recheck(&self.recheck)
     }
 
     fn wix(&self) -> Wix<'_, P> {
-        Wix::new(&self.platform, &self.config, &self.trace, self.started_millis)
+        let credentials = &self.memory.credentials_refused;
+        Wix::new(&self.platform, &self.config, &self.trace, credentials, self.started_millis)
     }
 
     /// How this request takes part in work on Wix that it may share: KV before and after takes time as well.
@@ -235,9 +277,36 @@ impl<P: Platform> App<P> {
         }
     }
 
-    /// The origin that Wix and browsers see.
+    /// The origin that Wix and browsers see. A public one is https: what came as http was sent in plain text on its way.
     fn origin(&self, request: &Request<P::Inbound>) -> String {
-        self.config.public_url.clone().unwrap_or_else(|| request.url.origin().ascii_serialization())
+        let own = || {
+            let origin = request.origin();
+            match origin.strip_prefix("http:") {
+                Some(rest) if request.is_plain_text() => format!("https:{rest}"),
+                _ => origin,
+            }
+        };
+        self.config.public_url.clone().unwrap_or_else(own)
+    }
+
+    /// Lets a browser begin a flow, unless too many were begun from its address.
+    async fn begin_flow(&self, request: &Request<P::Inbound>) -> Result<(), Error> {
+        let Some(client) = self.platform.header(&request.inbound, "cf-connecting-ip") else { return Ok(()) };
+        match self.platform.is_within_rate(&network(&client)).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::TooManyFlows),
+            // To begin a flow costs nothing here, so that a broken limiter need not stop an installation.
+            Err(error) => {
+                self.note::<()>(Err(error.into()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a browser to the beginning of a flow, at the origin where it keeps the cookie.
+    fn begin_again(&self, request: &Request<P::Inbound>, path: &str) -> Outcome<P::Stream> {
+        self.trace.outcome("begun_again");
+        Reply::redirect(format!("{}{path}", self.origin(request))).into()
     }
 
     /// The instance, unless it is unknown or removed. A row that says "removed" may lag behind a newer installation,
@@ -255,14 +324,30 @@ impl<P: Platform> App<P> {
 
     /// Adds a fact that came up while the request was worked on.
     async fn learn(&self, id: &InstanceId, fact: Fact) -> Result<(), Error> {
-        self.kv().learn(id, fact, self.now).await?;
+        self.kv().learn(id, fact, self.now()).await?;
         self.kv().settle(id).await.map(|_| ())
     }
 
     /// Puts down in the log what failed beside the main thing.
     fn note<T>(&self, result: Result<T, Error>) {
         if let Err(error) = result {
-            self.trace.error(error.notice().code, error.cause());
+            self.trace.beside(error.notice().code, error.cause());
         }
     }
 }
+
+/// A client's address, as far as one client cannot choose it: of IPv6 the first 64 bits (RFC 6177).
+fn network(address: &str) -> String {
+    let address = address.trim();
+    match address.parse::<Ipv6Addr>() {
+        Ok(six) if !address.contains('.') => {
+            let [a, b, c, d, ..] = six.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "lib_tests.rs"]
+mod tests;

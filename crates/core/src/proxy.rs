@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
+use serde::Deserialize;
+
 use self::target::Target;
 use crate::App;
+use crate::config::FinishConfiguration;
 use crate::error::Error;
 use crate::id::InstanceId;
+use crate::json;
 use crate::memory::Token;
 use crate::platform::{Exchange, Exchanged, Payload, Platform, SendError, Short};
 use crate::reply::Reply;
@@ -61,8 +65,12 @@ const FROM_WIX: [&str; 12] = [
     "x-wix-consistent",
     "x-wix-request-id",
 ];
-/// Says of a 401 of Wix's that the call was not made again, because its body was not kept.
-const NOT_REPLAYED: (&str, &str) = ("wix-edge-replay", "no; a new token is ready, send it again");
+/// `wix-edge-replay` of a 401 of Wix's: the call was not made again, because its body was not kept.
+const NOT_REPLAYED_RENEWED: &str = "no; a new token is ready, send it again";
+/// The same where Wix gave no new token either.
+const NOT_REPLAYED: &str = "no; send it again";
+/// Where BI events are sent, after percent decoding.
+const BI_EVENT_PATH: &str = "apps/v1/bi-event";
 
 /// The caller's body.
 enum Body<I> {
@@ -92,27 +100,55 @@ pub async fn proxy<P: Platform>(
     let method = request.method.clone();
     let body = take_body(app, request).await?;
     let call = Call { method, target, headers, body };
+    check_finish(app, &call)?;
 
     let token = token::fresh(app, id, false).await?;
     let answer = send(app, &call, &token).await?;
-    if answer.status != 401 || app.memory().is_renewal_in_vain(id, app.now) {
+    if answer.status != 401 || app.memory().is_renewal_in_vain(id, app.now()) {
         app.trace.outcome("passed_on");
         return reply(&call, id, answer);
     }
 
-    let token = token::fresh(app, id, true).await?;
     if matches!(call.body, Body::Passing(..)) {
+        // Wix's answer is the answer, whatever becomes of the token for the next call.
+        let renewed = token::fresh(app, id, true).await;
+        let told = if renewed.is_ok() { NOT_REPLAYED_RENEWED } else { NOT_REPLAYED };
+        app.note(renewed);
         app.trace.outcome("not_replayed");
         let mut outcome = reply(&call, id, answer)?;
-        outcome.reply = outcome.reply.with_header(NOT_REPLAYED.0, NOT_REPLAYED.1.to_owned());
+        outcome.reply = outcome.reply.with_header("wix-edge-replay", told);
         return Ok(outcome);
     }
+    let token = token::fresh(app, id, true).await?;
     let answer = send(app, &call, &token).await?;
     if answer.status == 401 {
-        app.memory().renew_in_vain(id, app.now.plus(IN_VAIN));
+        app.memory().renew_in_vain(id, app.now().plus(IN_VAIN));
     }
     app.trace.outcome("passed_on_again");
     reply(&call, id, answer)
+}
+
+/// `FINISH_CONFIGURATION = "never"` holds for proxied BI events too: one `APP_FINISHED_CONFIGURATION` makes Wix show a setup
+/// badge on every installation.
+fn check_finish<P: Platform>(app: &App<P>, call: &Call<P::Inbound>) -> Result<(), Error> {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(rename = "eventName")]
+        event_name: String,
+    }
+    let is_bi_event = call.target.is_path(BI_EVENT_PATH) && !matches!(call.method, Method::GET | Method::HEAD);
+    if !is_bi_event || app.config().finish_configuration != FinishConfiguration::Never {
+        return Ok(());
+    }
+    let named = match &call.body {
+        Body::Kept(bytes) => json::object::<Named>(bytes).ok(),
+        Body::None | Body::Passing(..) => None,
+    };
+    match named {
+        Some(named) if named.event_name == "APP_FINISHED_CONFIGURATION" => Err(Error::FinishDisabled),
+        Some(_) => Ok(()),
+        None => Err(Error::BadRequest("body", "it must be a BI event as JSON, with its eventName, of up to 64 KiB")),
+    }
 }
 
 async fn take_body<P: Platform>(app: &App<P>, request: Request<P::Inbound>) -> Result<Body<P::Inbound>, Error> {
@@ -130,7 +166,9 @@ async fn take_body<P: Platform>(app: &App<P>, request: Request<P::Inbound>) -> R
     };
     match body {
         Body::Kept(bytes) if bytes.is_empty() => Ok(Body::None),
-        _ if matches!(method, Method::GET | Method::HEAD) => Err(Error::BadRequest("body", "GET and HEAD have none")),
+        _ if matches!(method, Method::GET | Method::HEAD) => {
+            Err(Error::BadRequest("body", "GET and HEAD must have none"))
+        }
         body => Ok(body),
     }
 }

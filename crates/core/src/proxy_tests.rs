@@ -108,6 +108,12 @@ fn a_path_that_could_lead_elsewhere_is_refused() {
         "/https://evil.example/",
         "/a;b",
         "/..;/b",
+        "/%c0%ae%c0%ae/x",
+        "/a%c0%afb",
+        "/a%ffb",
+        "/a%c2%85b",
+        "/a%ef%bc%8fb",
+        "/%ef%bc%8e%ef%bc%8e/x",
         "/a%00b",
         "/a%0ab",
         "/a%0d%0aHost:%20evil.example",
@@ -240,6 +246,7 @@ fn of_wixs_headers_the_chosen_ones_come_back_and_no_other() {
         "cache-control",
         "content-type",
         "etag",
+        "strict-transport-security",
         "x-content-type-options",
         "x-request-id",
         "x-wix-consistent",
@@ -392,4 +399,46 @@ fn wix_has_15_seconds_for_the_head_and_longer_for_a_long_body() {
     assert_eq!((answer.status, answer.took), (504, 615_000));
     world.fake.wix().always(PATH, Canned::unreachable());
     assert_eq!(get(&world, PATH).problem(), (502, "wix_failed".to_owned()));
+}
+
+#[test]
+fn where_no_new_token_is_to_be_had_wixs_401_of_a_long_body_is_the_answer_all_the_same() {
+    let long = "l".repeat(64 * 1024 + 1);
+    for (mint, told) in [(Canned::status(404), "no; send it again"), (Canned::text(403, "<html>"), "no; send it again")]
+    {
+        let world = installed();
+        world.token(INSTANCE);
+        world.fake.wix().always(MINT, mint);
+        world.fake.wix().next(PATH, [Canned::text(401, "wix's own words")]);
+        let answer = call(&world, Method::POST, PATH).body(long.as_str()).answer();
+        assert_eq!((answer.status, answer.body.as_str()), (401, "wix's own words"));
+        assert_eq!(answer.header(REPLAY), told);
+        assert!(world.fake.last_log().get("error").is_some(), "and what failed is in the log");
+    }
+}
+
+#[test]
+fn never_holds_for_proxied_bi_events_too() {
+    const BI: &str = "/apps/v1/bi-event";
+    let never = || {
+        let world = World::with(&[("FINISH_CONFIGURATION", "never")]);
+        world.webhook(jws::installed(INSTANCE, START - 10));
+        world
+    };
+    let finished = r#"{"eventName":"APP_FINISHED_CONFIGURATION"}"#;
+    let world = never();
+    for path in [BI, "/apps/v1/bi-event/", "/apps/v1/bi%2Devent", "/Apps/V1/BI-Event", "/apps/v1/bi-event?x=1"] {
+        let answer = call(&world, Method::POST, path).body(finished).answer();
+        assert_eq!(answer.problem(), (409, "finish_configuration_disabled".to_owned()), "{path}");
+    }
+    let escaped = r#"{"eventName":"\u0041PP_FINISHED_CONFIGURATION"}"#;
+    assert_eq!(call(&world, Method::POST, BI).body(escaped).answer().status, 409);
+    let twice = r#"{"eventName":"APP_UPGRADED","eventName":"APP_FINISHED_CONFIGURATION"}"#;
+    let long = format!(r#"{{"eventName":"APP_FINISHED_CONFIGURATION","eventData":{{"a":"{}"}}}}"#, "a".repeat(70_000));
+    for body in [twice, &long, "", "\u{1f}\u{8b}compressed", "[]"] {
+        assert_eq!(call(&world, Method::POST, BI).body(body).answer().status, 400, "{}", &body[..body.len().min(40)]);
+    }
+    assert!(proxied(&world).is_empty());
+    assert_eq!(call(&world, Method::POST, BI).body(r#"{"eventName":"APP_UPGRADED"}"#).answer().status, 200);
+    assert_eq!(call(&installed(), Method::POST, BI).body(finished).answer().status, 200);
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::{Error, Notice};
 use crate::id::RequestId;
 use crate::page;
+use crate::token::COOL_DOWN;
 
 /// A response.
 pub struct Reply {
@@ -36,7 +37,11 @@ impl Reply {
     /// JSON.
     #[must_use]
     pub fn json(status: StatusCode, value: &impl Serialize) -> Self {
-        Self::with_body(status, JSON, serde_json::to_string(value).unwrap_or_default())
+        match serde_json::to_string(value) {
+            Ok(body) => Self::with_body(status, JSON, body),
+            // An empty 200 would be taken for an answer.
+            Err(_) => Self::with_body(StatusCode::INTERNAL_SERVER_ERROR, JSON, r#"{"code":"internal"}"#.to_owned()),
+        }
     }
 
     /// JSON that is written already.
@@ -88,7 +93,9 @@ impl Reply {
         match error {
             Error::MethodNotAllowed(allowed) => reply.headers.push(("allow", (*allowed).into())),
             Error::Unauthorized => reply.headers.push(("www-authenticate", "Bearer".into())),
-            Error::NeedsReconnect => reply.headers.push(("retry-after", "30".into())),
+            Error::NeedsReconnect => reply.headers.push(("retry-after", COOL_DOWN.to_string().into())),
+            Error::TooManyFlows => reply.headers.push(("retry-after", "60".into())),
+            Error::Busy => reply.headers.push(("retry-after", "2".into())),
             _ => {}
         }
         reply
@@ -100,6 +107,8 @@ impl Reply {
         let mut add = |name, value: &'static str| self.headers.push((name, value.into()));
         add("cache-control", "no-store");
         add("x-content-type-options", "nosniff");
+        // Browsers take it over https alone (RFC 6797, 8.1).
+        add("strict-transport-security", "max-age=31536000");
         if audience == Audience::Browser {
             // Wix closes the window it opened, and can only while both stay in one group; redirects count too.
             add("cross-origin-opener-policy", "unsafe-none");

@@ -28,6 +28,8 @@ pub enum Route {
     Connect,
     /// `/connected`
     Connected,
+    /// `/connected/done`
+    ConnectedDone,
     /// `/webhook`
     Webhook,
     /// `/v1/instances`
@@ -55,7 +57,7 @@ pub enum Route {
 impl Route {
     /// All that have a path of their own.
     #[cfg(test)]
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Home,
         Self::Healthz,
         Self::Readyz,
@@ -63,6 +65,7 @@ impl Route {
         Self::Redirect,
         Self::Connect,
         Self::Connected,
+        Self::ConnectedDone,
         Self::Webhook,
         Self::Instances,
         Self::Instance,
@@ -85,6 +88,7 @@ impl Route {
             ["redirect"] => Self::Redirect,
             ["connect"] => Self::Connect,
             ["connected"] => Self::Connected,
+            ["connected", "done"] => Self::ConnectedDone,
             ["webhook"] => Self::Webhook,
             ["v1", "instances"] => Self::Instances,
             ["v1", "instances", _] => Self::Instance,
@@ -111,11 +115,34 @@ impl Route {
         self.row().2
     }
 
+    /// Who reads the answers to a request. One to an unknown path is a person's, unless a program shows by what it sends that
+    /// it meant the API: another method, a key, JSON alone, or `/v1` behind a slash too many or in capitals.
+    pub fn audience_of<P: Platform>(self, platform: &P, request: &Request<P::Inbound>) -> Audience {
+        let header = |name| platform.header(&request.inbound, name);
+        let is_program = || {
+            let first = request.path.split('/').find(|segment| !segment.is_empty());
+            !matches!(request.method, Method::GET | Method::HEAD)
+                || first.is_some_and(|segment| segment.eq_ignore_ascii_case("v1"))
+                || header("authorization").is_some()
+                || header("accept").is_some_and(|accepts| accepts.contains("json") && !accepts.contains("html"))
+        };
+        match self {
+            Self::Unknown if is_program() => Audience::Api,
+            _ => self.audience(),
+        }
+    }
+
     /// Its methods, with commas between them.
     #[cfg(test)]
     #[must_use]
     pub fn methods(self) -> &'static str {
         self.row().1
+    }
+
+    /// Those of its methods that the description names. HEAD is GET without its body.
+    #[cfg(test)]
+    pub fn described(self) -> impl Iterator<Item = &'static str> {
+        self.methods().split(", ").filter(move |method| *method != "HEAD" || self == Self::Wix)
     }
 
     /// What a caller's key must allow; nothing where no key is asked for.
@@ -132,19 +159,20 @@ impl Route {
             Self::Home => ("/", "GET, HEAD", Browser, None),
             Self::Healthz => ("/healthz", "GET, HEAD", Machine, None),
             Self::Readyz => ("/readyz", "GET, HEAD", Machine, None),
-            Self::Install => ("/install", "GET", Browser, None),
-            Self::Redirect => ("/redirect", "GET", Browser, None),
-            Self::Connect => ("/connect", "GET", Browser, None),
-            Self::Connected => ("/connected", "GET", Browser, None),
+            Self::Install => ("/install", "GET, HEAD", Browser, None),
+            Self::Redirect => ("/redirect", "GET, HEAD", Browser, None),
+            Self::Connect => ("/connect", "GET, HEAD", Browser, None),
+            Self::Connected => ("/connected", "GET, HEAD", Browser, None),
+            Self::ConnectedDone => ("/connected/done", "GET, HEAD", Browser, None),
             Self::Webhook => ("/webhook", "POST", Machine, None),
-            Self::Instances => ("/v1/instances", "GET", Api, Some(Instances)),
-            Self::Instance => ("/v1/instances/{id}", "GET", Api, Some(Instances)),
+            Self::Instances => ("/v1/instances", "GET, HEAD", Api, Some(Instances)),
+            Self::Instance => ("/v1/instances/{id}", "GET, HEAD", Api, Some(Instances)),
             Self::Token => ("/v1/instances/{id}/token", "POST", Api, Some(Token)),
             Self::FinishConfiguration => ("/v1/instances/{id}/finish-configuration", "POST", Api, Some(Events)),
             Self::BiEvents => ("/v1/instances/{id}/bi-events", "POST", Api, Some(Events)),
             Self::Identity => ("/v1/identity", "POST", Api, Some(Instances)),
             Self::Wix => ("/v1/instances/{id}/wix/…", "GET, HEAD, POST, PUT, PATCH, DELETE", Api, Some(Proxy)),
-            Self::Openapi => ("/v1/openapi.json", "GET", Api, None),
+            Self::Openapi => ("/v1/openapi.json", "GET, HEAD", Api, None),
             Self::UnknownApi => ("/v1/…", "", Api, None),
             Self::Unknown => ("unknown", "", Browser, None),
         }
@@ -176,6 +204,9 @@ impl Route {
         request: Request<P::Inbound>,
     ) -> Result<Outcome<P::Stream>, Error> {
         self.check_method(&request.method)?;
+        if self.audience() == Audience::Api && request.is_plain_text() {
+            return Err(Error::HttpsRequired);
+        }
         if let Some(scope) = self.scope() {
             api::authorize(app, &request.inbound, scope)?;
         }
@@ -184,11 +215,12 @@ impl Route {
         let reply = match self {
             Self::Home => health::home(&[]),
             Self::Healthz => health::healthz(),
-            Self::Readyz => health::readyz(app).await?,
-            Self::Install => install::install(app, &request)?,
+            Self::Readyz => health::readyz(app).await,
+            Self::Install => install::install(app, &request).await?,
             Self::Redirect => return redirect::redirect(app, &request).await,
-            Self::Connect => connect::connect(app, &request)?,
+            Self::Connect => connect::connect(app, &request).await?,
             Self::Connected => return connect::connected(app, &request).await,
+            Self::ConnectedDone => connect::done(),
             Self::Webhook => return webhook::webhook(app, request).await,
             Self::Instances => api::list(app, &request).await?,
             Self::Instance => api::get(app, &api::instance_id(app, id)?).await?,

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Route;
 use crate::fake::clock::START;
 use crate::fake::jws;
+use crate::fake::wix::Canned;
 use crate::fake::world::{API_KEY, INSTANCE, World};
 
 /// Path and methods, for Wix, people and machines, and then for the back end.
@@ -15,18 +16,19 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         ("/".to_owned(), &["GET", "HEAD"]),
         ("/healthz".to_owned(), &["GET", "HEAD"]),
         ("/readyz".to_owned(), &["GET", "HEAD"]),
-        ("/install".to_owned(), &["GET"]),
-        ("/redirect".to_owned(), &["GET"]),
-        ("/connect".to_owned(), &["GET"]),
-        ("/connected".to_owned(), &["GET"]),
+        ("/install".to_owned(), &["GET", "HEAD"]),
+        ("/redirect".to_owned(), &["GET", "HEAD"]),
+        ("/connect".to_owned(), &["GET", "HEAD"]),
+        ("/connected".to_owned(), &["GET", "HEAD"]),
+        ("/connected/done".to_owned(), &["GET", "HEAD"]),
         ("/webhook".to_owned(), &["POST"]),
-        ("/v1/instances".to_owned(), &["GET"]),
-        (own(""), &["GET"]),
+        ("/v1/instances".to_owned(), &["GET", "HEAD"]),
+        (own(""), &["GET", "HEAD"]),
         (own("/token"), &["POST"]),
         (own("/finish-configuration"), &["POST"]),
         (own("/bi-events"), &["POST"]),
         ("/v1/identity".to_owned(), &["POST"]),
-        ("/v1/openapi.json".to_owned(), &["GET"]),
+        ("/v1/openapi.json".to_owned(), &["GET", "HEAD"]),
         (own("/wix/stores/v1/products"), &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
     ]
 }
@@ -65,7 +67,6 @@ fn what_is_no_route_is_a_404_for_every_method() {
     for world in [World::new(), misconfigured()] {
         for path in [
             "/nothing",
-            "/install/",
             "/INSTALL",
             "/webhook/x",
             "/%69nstall",
@@ -76,7 +77,7 @@ fn what_is_no_route_is_a_404_for_every_method() {
             "/v1/nothing",
             "/v1/instances/a/b/c",
             &own("/tokens"),
-            &own("/token/"),
+            &own("//token"),
         ] {
             for name in METHODS {
                 let answer = world.call(method(name), path).key(API_KEY).answer();
@@ -92,6 +93,68 @@ fn a_404_speaks_the_language_of_who_asked() {
     let world = World::new();
     assert_eq!(world.get("/v1/nothing").answer().header("content-type"), "application/problem+json");
     assert_eq!(world.get("/nothing").answer().header("content-type"), "text/html; charset=utf-8");
+    // A program that has the wrong address is not told so by a page.
+    for program in [
+        world.post("/nothing"),
+        world.get("/nothing").header("accept", "application/json"),
+        world.get("/nothing").key(API_KEY),
+        world.get("//v1/instances"),
+        world.get("/V1/instances"),
+    ] {
+        assert_eq!(program.answer().header("content-type"), "application/problem+json");
+    }
+    let person = world.get("/nothing").header("accept", "text/html,application/json;q=0.9").answer();
+    assert_eq!(person.header("content-type"), "text/html; charset=utf-8");
+}
+
+#[test]
+fn a_slash_at_the_end_makes_no_other_address() {
+    let world = World::new();
+    assert_eq!(world.post("/webhook/").body(jws::installed(INSTANCE, START)).alone().answer().status, 200);
+    assert_eq!(world.fake.last_log()["route"], "/webhook");
+    assert_eq!(world.get("/install/").answer().status, 302);
+    assert_eq!(world.get("/readyz/").answer().status, 200);
+    let token = world.post(&format!("/v1/instances/{INSTANCE}/token/")).key(API_KEY).answer();
+    assert_eq!(token.status, 200);
+    // Where an id was left out, it is not a listing that was asked for.
+    assert_eq!(world.get("/v1/instances/").key(API_KEY).answer().status, 400);
+    assert_eq!(world.get("//install").answer().status, 404);
+}
+
+#[test]
+fn a_key_is_not_taken_over_plain_http_from_a_public_host() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    let path = format!("/v1/instances/{INSTANCE}");
+    for host in ["app.example", "app.example:8080", "203.0.113.7", "[2001:db8::1]", "localhost.evil.example"] {
+        let answer = world.get_at(&format!("http://{host}"), &path).key(API_KEY).answer();
+        assert_eq!(answer.problem(), (403, "https_required".to_owned()), "{host}");
+    }
+    for host in ["localhost:8787", "127.0.0.1", "[::1]:8787", "app.localhost", "wix-edge"] {
+        let answer = world.get_at(&format!("http://{host}"), &path).key(API_KEY).answer();
+        assert_eq!(answer.status, 200, "{host}");
+    }
+    let answer = world.get(&path).key(API_KEY).answer();
+    assert_eq!((answer.status, answer.header("strict-transport-security")), (200, "max-age=31536000"));
+}
+
+#[test]
+fn readyz_notes_that_wix_refused_the_apps_credentials_until_it_takes_them() {
+    const MINT: &str = "/oauth2/token";
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    world.fake.wix().always(MINT, Canned::text(401, r#"{"error":"invalid_client"}"#));
+    assert_eq!(world.token(INSTANCE).problem(), (503, "app_credentials_refused".to_owned()));
+    world.fake.clock().pass(7);
+    let answer = world.get("/readyz").answer();
+    assert_eq!((answer.status, &answer.json()["problems"]), (200, &json!([])));
+    let note = &answer.json()["notes"][0];
+    assert_eq!(note["name"], "WIX_APP_SECRET");
+    assert_eq!(note["problem"], "Wix refused the app's own credentials 7 s ago");
+    assert!(note["fix"].as_str().unwrap().contains("wrangler secret put WIX_APP_SECRET"));
+    world.fake.wix().mend();
+    assert_eq!(world.token(INSTANCE).status, 200);
+    assert_eq!(world.get("/readyz").answer().json()["notes"], json!([]));
 }
 
 #[test]
@@ -129,9 +192,11 @@ fn healthz_is_fine_whatever_the_configuration() {
 fn readyz_is_ready_where_configuration_and_store_are_fine() {
     let world = World::new();
     let answer = world.get("/readyz").answer();
-    assert_eq!((answer.status, answer.json()), (200, json!({"status": "ready"})));
+    assert_eq!((answer.status, answer.json()), (200, json!({"status": "ready", "problems": [], "notes": []})));
     world.fake.kv().break_where(|_, _| true);
-    assert_eq!(world.get("/readyz").answer().problem(), (503, "store_failed".to_owned()));
+    let down = world.get("/readyz").answer();
+    assert_eq!((down.status, &down.json()["problems"][0]["name"]), (503, &json!("INSTANCES")));
+    assert_eq!(world.fake.last_log()["error"], "store_failed");
     world.fake.kv().mend();
     world.fake.kv().delay_where(|_, _| 10_000);
     let slow = world.get("/readyz").answer();

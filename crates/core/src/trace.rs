@@ -31,10 +31,20 @@ pub struct Notes {
     /// What was done, where the status does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
-    /// The error's code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<&'static str>,
-    /// More about the error.
+    /// The error that the request ended with, or else the first of those beside it.
+    #[serde(flatten)]
+    pub error: Option<Noted>,
+    /// Further errors, in the order in which they happened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_errors: Vec<Noted>,
+}
+
+/// An error, as the log shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Noted {
+    /// Its code.
+    pub error: &'static str,
+    /// More about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }
@@ -82,11 +92,22 @@ impl Trace {
         self.notes.borrow_mut().outcome = Some(outcome);
     }
 
-    /// Notes what failed.
-    pub fn error(&self, code: &'static str, cause: Option<String>) {
+    /// Notes the error that the request ends with.
+    pub fn error(&self, error: &'static str, cause: Option<String>) {
         let mut notes = self.notes.borrow_mut();
-        notes.error = Some(code);
-        notes.cause = cause;
+        let before = notes.error.replace(Noted { error, cause });
+        notes.further_errors.splice(0..0, before);
+    }
+
+    /// Notes an error beside the main thing.
+    pub fn beside(&self, error: &'static str, cause: impl Into<Option<String>>) {
+        let mut notes = self.notes.borrow_mut();
+        let failure = Noted { error, cause: cause.into() };
+        match &notes.error {
+            None => notes.error = Some(failure),
+            Some(first) if *first == failure || notes.further_errors.contains(&failure) => {}
+            Some(_) => notes.further_errors.push(failure),
+        }
     }
 
     /// Whether anything failed.
@@ -107,7 +128,10 @@ impl Trace {
             request_id: self.request_id.as_str(),
             notes: self.notes.borrow().clone(),
         };
-        serde_json::to_string(&line).unwrap_or_default()
+        serde_json::to_string(&line).unwrap_or_else(|_| {
+            // Nothing in a line can fail to be JSON; if it did, the request could still be found.
+            format!(r#"{{"level":"error","request_id":"{}","error":"log_line"}}"#, self.request_id.as_str())
+        })
     }
 }
 

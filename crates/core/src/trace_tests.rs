@@ -7,8 +7,10 @@ use crate::fake::jws::{self, HEADER, Key};
 use crate::fake::kv::Op;
 use crate::fake::wix::{Canned, token_info};
 use crate::fake::world::{API_KEY, APP_SECRET, Answer, INSTANCE, SEALING_KEY, VICTIM, World};
+use crate::id::RequestId;
 use crate::platform::Level;
 use crate::signed_instance::tests::sign;
+use crate::trace::Trace;
 
 const PREVIOUS: &str = "planted-former-secret";
 /// Every secret of the tests but these has this word in it.
@@ -247,4 +249,19 @@ fn work_after_the_answer_has_a_line_of_its_own() {
     assert_eq!(lines[1]["route"], "task finish-configuration");
     assert_eq!(lines[0]["request_id"], lines[1]["request_id"]);
     assert_eq!((lines[1].get("status"), &lines[1]["instance_id"]), (None, &json!(INSTANCE)));
+}
+
+#[test]
+fn every_error_of_a_request_reaches_the_log_and_the_last_word_comes_first() {
+    let trace = Trace::new(RequestId::new([1; 16]), "/x");
+    trace.beside("first", Some("one".to_owned()));
+    trace.beside("second", None);
+    trace.beside("first", Some("one".to_owned()));
+    let line = |trace: &Trace| -> Value { serde_json::from_str(&trace.line(Level::Error, None, 0)).unwrap() };
+    assert_eq!((&line(&trace)["error"], &line(&trace)["cause"]), (&"first".into(), &"one".into()));
+    assert_eq!(line(&trace)["further_errors"], serde_json::json!([{"error": "second"}]));
+    trace.error("answered", None);
+    let end = line(&trace);
+    assert_eq!((&end["error"], end.get("cause")), (&"answered".into(), None));
+    assert_eq!(end["further_errors"], serde_json::json!([{"error": "first", "cause": "one"}, {"error": "second"}]));
 }

@@ -3,6 +3,7 @@
 //! What two readers could read in two ways is refused and not put right: dot segments in any spelling, empty segments,
 //! backslashes, encoded slashes, dots and percent signs, `@`, `:`, `;`, control characters.
 
+use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
 use crate::config::Config;
@@ -44,6 +45,13 @@ impl Target {
         self.0.as_str()
     }
 
+    /// Whether it is this path, however it is written.
+    #[must_use]
+    pub fn is_path(&self, wanted: &str) -> bool {
+        let path = percent_decode_str(self.0.path()).decode_utf8_lossy();
+        path.trim_matches('/').eq_ignore_ascii_case(wanted)
+    }
+
     /// A `Location` of Wix's as an address of ours, so that whoever follows it shows his key to nobody else. One that
     /// leads elsewhere is none.
     #[must_use]
@@ -59,29 +67,38 @@ impl Target {
 /// Whether a path means the same to everybody who reads it. A slash at its end is fine.
 fn is_plain(path: &str) -> bool {
     let path = path.strip_suffix('/').unwrap_or(path);
-    path.split('/').all(|segment| !matches!(segment, "" | "." | "..") && is_plain_segment(segment.as_bytes()))
+    path.split('/').all(|segment| !matches!(segment, "" | "." | "..") && is_plain_segment(segment))
 }
 
-fn is_plain_segment(mut segment: &[u8]) -> bool {
+fn is_plain_segment(segment: &str) -> bool {
+    let mut rest = segment.as_bytes();
     loop {
-        segment = match segment {
-            [] => return true,
+        rest = match rest {
+            [] => break,
             [b'%', high, low, rest @ ..] if is_plain_encoded(*high, *low) => rest,
             [byte, rest @ ..] if is_plain_byte(*byte) => rest,
             _ => return false,
         }
     }
+    // What is decoded must be UTF-8: overlong forms of dots and slashes are not.
+    percent_decode_str(segment).decode_utf8().is_ok_and(|text| text.chars().all(is_plain_char))
 }
 
 fn is_plain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=".contains(&byte)
 }
 
-/// Not a control character, and none of `%`, `.`, `/` and `\`.
+/// None of `%`, `.`, `/` and `\`.
 fn is_plain_encoded(high: u8, low: u8) -> bool {
     let digit = |byte| char::from(byte).to_digit(16);
     match (digit(high), digit(low)) {
-        (Some(high), Some(low)) => !matches!(high * 16 + low, 0..=0x1f | 0x25 | 0x2e | 0x2f | 0x5c | 0x7f),
+        (Some(high), Some(low)) => !matches!(high * 16 + low, 0x25 | 0x2e | 0x2f | 0x5c),
         _ => false,
     }
+}
+
+/// No control character, and none that some readers take for a dot, a slash, a backslash or a percent sign.
+fn is_plain_char(char: char) -> bool {
+    const LOOKALIKES: [char; 6] = ['\u{2024}', '\u{2215}', '\u{ff05}', '\u{ff0e}', '\u{ff0f}', '\u{ff3c}'];
+    !char.is_control() && !LOOKALIKES.contains(&char)
 }
