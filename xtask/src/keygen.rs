@@ -135,7 +135,7 @@ If it is set, take the list that you keep, <the old list>. Its first entry seals
   4. Keep the old entries in the list: refresh tokens that they sealed open with them alone.
 
 If you do not have the list any more, leave SEALING_KEYS as it is: the Worker goes on with it. Entering this entry
-alone would lose every refresh token; those installations would go on by client credentials (`custom_healed`)."
+alone would lose every refresh token; those installations would go on by client credentials."
     )
 }
 

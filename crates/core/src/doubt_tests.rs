@@ -201,7 +201,7 @@ fn after_a_removal_was_taken_back_the_next_one_counts() {
 
 #[test]
 fn doubt_is_a_matter_of_the_facts_alone() {
-    let fact = |at, kind| Fact { at: Timestamp(at), kind };
+    let fact = |at, kind| Fact::new(Timestamp(at), kind);
     let plan = |at| fact(at, Kind::Plan { plan: "pro".to_owned() });
     let removed = fact(100, Kind::Removed);
     let heard = [

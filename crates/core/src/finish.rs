@@ -30,14 +30,14 @@ async fn send_once<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timesta
     let remembered = app.memory().finished.value(id);
     if let Some(at) = remembered.filter(|at| instance.installed_at.is_none_or(|since| *at >= since)) {
         app.trace.outcome("sent_before");
-        app.note(app.learn(id, Fact { at, kind: Kind::Configured }).await);
+        app.note(app.learn(id, Fact::new(at, Kind::Configured)).await);
         return Ok(at);
     }
     bi_event::send(app, id, &BiEvent::finished_configuration()).await??;
     app.trace.outcome("sent");
     // Wix has it, whatever becomes of the note: without one it may be told a second time, which does no harm.
-    app.note(app.learn(id, Fact { at: app.now, kind: Kind::Configured }).await);
-    Ok(app.now)
+    app.note(app.learn(id, Fact::new(app.now(), Kind::Configured)).await);
+    Ok(app.now())
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ pub struct Switches {
     /// `tenantId` of the external flow's redirect: `site` or `account` for their ids, anything else as it is (3.2: an app
     /// may be installed on an account).
     pub external_flow_tenant: String,
-    /// Whether the external flow's redirect carries `signedInstance` (3.2: sources differ).
+    /// Whether the external flow's redirect carries `signedInstance` (3.2: it does).
     pub signed_instance_in_external_flow: bool,
 
     /// When the install webhook leaves.

@@ -17,7 +17,7 @@ static KEPT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(DOCUMENT).e
 /// # Panics
 /// Where it is not described: its status, the type of its content, or the problem's code.
 pub fn check(route: Route, method: &Method, status: u16, headers: &[(&'static str, String)], body: &str) {
-    let is_allowed = route.methods().split(", ").any(|allowed| allowed == method.as_str());
+    let is_allowed = route.described().any(|allowed| allowed == method.as_str());
     if route.audience() != Audience::Api || !is_allowed {
         return;
     }

@@ -33,7 +33,7 @@ pub fn document() -> Value {
     let mut shared = Shared::default();
     for route in Route::ALL {
         let mut methods = Map::new();
-        for method in route.methods().split(", ") {
+        for method in route.described() {
             let Some(operation) = operation(route, method, &mut schemas) else { continue };
             methods.insert(method.to_lowercase(), describe(route, &operation, &mut shared));
         }
@@ -134,7 +134,7 @@ fn responses(route: Route, operation: &Operation, shared: &mut Shared) -> Value 
 /// The errors of the handler, and those that come before it.
 fn by_status(route: Route, operation: &Operation) -> BTreeMap<u16, Vec<Error>> {
     let mut errors = operation.errors.clone();
-    errors.extend([Error::Misconfigured(Vec::new()), Error::Internal(String::new())]);
+    errors.extend([Error::Misconfigured(Vec::new()), Error::Internal(String::new()), Error::HttpsRequired]);
     if let Some(scope) = route.scope() {
         errors.extend([Error::Unauthorized, Error::Forbidden(scope)]);
     }

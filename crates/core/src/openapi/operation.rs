@@ -49,7 +49,7 @@ pub fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Option<Op
     let wix_fails = || vec![Error::WixFailed(String::new()), Error::WixTimeout];
     let no_token = || {
         let gone = vec![Error::UnknownInstance, Error::RemovedInstance, Error::NeedsReconnect, store()];
-        [gone, wix_fails()].concat()
+        [gone, vec![Error::CredentialsRefused(401)], wix_fails()].concat()
     };
     Some(match route {
         Route::Instances => Operation {
@@ -121,7 +121,7 @@ pub fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Option<Op
             parameters: vec![id_parameter(), wix_path_parameter()],
             body: (!matches!(method, "GET" | "HEAD")).then_some(Body::Any),
             answer: Answer::Wix,
-            errors: [vec![BAD, TOO_LARGE], no_token()].concat(),
+            errors: [vec![BAD, TOO_LARGE, Error::FinishDisabled], no_token()].concat(),
         },
         Route::Openapi => Operation {
             id: "getDescription".to_owned(),
@@ -139,6 +139,7 @@ pub fn operation(route: Route, method: &str, schemas: &mut Schemas) -> Option<Op
         | Route::Redirect
         | Route::Connect
         | Route::Connected
+        | Route::ConnectedDone
         | Route::Webhook
         | Route::UnknownApi
         | Route::Unknown => return None,

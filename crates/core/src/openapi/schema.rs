@@ -116,8 +116,8 @@ pub fn bi_event_request(schemas: &mut Schemas) -> Value {
         "type": ["object", "null"],
         "maxProperties": ENTRIES,
         "propertyNames": { "minLength": 1, "maxLength": KEY_LENGTH },
-        "additionalProperties": { "type": "string", "maxLength": VALUE_LENGTH },
-        "description": "What Wix is told of the event: texts alone, numbers too.",
+        "additionalProperties": { "type": ["string", "null"], "maxLength": VALUE_LENGTH },
+        "description": "What Wix is told of the event: texts alone, numbers too. `null` counts as absent.",
     });
     let mut data_with_sum = data.clone();
     data_with_sum["type"] = "object".into();
