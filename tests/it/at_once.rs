@@ -57,7 +57,7 @@ fn a_hundred_make_one_call_by_refresh_token() {
 fn a_hundred_share_a_refusal() {
     let _turn = turn();
     let id = STAND.wix.installed();
-    STAND.wix.fails(&id, "oauth2_token", 50, 404);
+    STAND.wix.refuses(&id, "oauth2_token", 50, 404);
     for answer in all_at_once(|| STAND.token(NOW, &id)) {
         assert_eq!(answer.expect(409).code(), "needs_reconnect");
     }

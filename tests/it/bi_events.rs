@@ -67,7 +67,7 @@ fn what_wix_refuses_is_told_at_once() {
     let stage = shared();
     for (status, told, code) in [(400, 400, "event_refused"), (403, 502, "event_not_permitted")] {
         let id = stage.wix.installed();
-        stage.wix.fails(&id, "bi_event", 1, status);
+        stage.wix.refuses(&id, "bi_event", 1, status);
         let answer = send(stage, &id, &json!({ "event_name": "APP_UPGRADED" })).expect(told);
         assert_eq!(answer.code(), code);
         assert_eq!(sent(stage, &id), 1);

@@ -12,7 +12,7 @@ mod upstream;
 mod wix;
 mod worker;
 
-pub use direct::{Direct, LAST, LATER, NOW};
+pub use direct::{Direct, LAST, LATER, NOW, SOON};
 pub use flow::Flow;
 pub use http::{Answer, Ask, Jar, ask, get, parameter};
 pub use message::{Key, Message, encode, with_signature};

@@ -137,10 +137,12 @@ fn an_instance_known_from_its_webhook_becomes_custom_by_the_redirect_flow() {
 #[test]
 fn the_installation_url_takes_get_alone() {
     let stage = shared();
-    for (method, path) in [("POST", "/install"), ("PUT", "/redirect"), ("DELETE", "/install"), ("HEAD", "/redirect")] {
+    for (method, path) in [("POST", "/install"), ("PUT", "/redirect"), ("DELETE", "/install"), ("PATCH", "/redirect")] {
         let answer = stage.worker.ask(method, path).send().expect(405);
-        assert_eq!(answer.header("allow"), Some("GET"), "{answer:?}");
+        assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{answer:?}");
     }
+    let head = stage.worker.ask("HEAD", "/install").send().expect(302);
+    assert!(head.header("location").is_some() && head.text().is_empty(), "{head:?}");
 }
 
 #[test]
@@ -171,7 +173,7 @@ fn after_install_url_takes_the_place_of_wixs_page_and_public_url_that_of_the_own
 #[test]
 fn what_is_not_there_is_not_found() {
     let stage = shared();
-    for path in ["/nothing", "/install/", "/redirect/x", "//install", "/v1", "/v1/instances/"] {
+    for path in ["/nothing", "/install/x", "/redirect/x", "//install", "/v1", "/v1/instances/"] {
         let answer = ask("GET", stage.worker.at(path)).send();
         assert_eq!(answer.status, if path.ends_with("instances/") { 401 } else { 404 }, "{answer:?}");
     }

@@ -22,6 +22,7 @@ mod costs;
 mod doubt;
 mod faults;
 mod finish;
+mod flood;
 mod identity;
 mod install;
 mod instances;

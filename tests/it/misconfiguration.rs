@@ -129,7 +129,7 @@ fn a_whole_configuration_is_ready_and_empty_values_are_missing_ones() {
     let values = values.iter().fold(values_for(&wix), |all, name| all.with(name, ""));
     let worker = Worker::start(&values.clone().with("ENVIRONMENT", "production"));
     let answer = worker.ask("GET", "/readyz").send().expect(200);
-    assert_eq!(answer.json(), json!({ "status": "ready" }));
+    assert_eq!(answer.json(), json!({ "status": "ready", "problems": [], "notes": [] }));
     let page = worker.ask("GET", "/").send().expect(200);
     assert_browser_headers(&page);
     let health = worker.ask("GET", "/healthz").send().expect(200).json();

@@ -33,7 +33,7 @@ fn schemathesis_finds_no_answer_that_is_not_described() {
     let installed: Vec<String> = (0..4).map(|_| stand.wix.installed()).collect();
     let [removed, refused] = [stand.wix.installed(), stand.wix.installed()];
     stand.wix.remove(&removed);
-    stand.wix.fails(&refused, "oauth2_token", 1_000_000, 404);
+    stand.wix.refuses(&refused, "oauth2_token", 1_000_000, 404);
     stand.token(NOW, &refused).expect(409);
     let tokens: Vec<String> = installed
         .iter()

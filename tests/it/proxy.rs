@@ -64,6 +64,22 @@ fn every_method_passes_with_the_instances_token() {
     proxied.call("GET", &guid(), "/a").send().expect(404);
 }
 
+/// The runtime writes a value that is not ASCII into its own log where it is made a header.
+#[test]
+fn headers_of_wixs_that_are_not_ascii_come_neither_back_nor_into_the_log() {
+    let proxied = &*SHARED;
+    let id = proxied.stage.wix.installed();
+    let answer = proxied.call("GET", &id, "/accents").send().expect(200);
+    assert_eq!(answer.header("content-disposition"), None, "{answer:?}");
+    assert_eq!(answer.text(), "{}");
+    let mine = proxied.call("POST", &id, "/a").header("accept-language", "told-\u{e9}").body("{}").send();
+    mine.expect(200);
+    proxied.stage.worker.log.of_request(answer.request_id());
+    for line in proxied.stage.worker.log.lines() {
+        assert!(!line.contains("told-"), "{line}");
+    }
+}
+
 #[test]
 fn a_path_that_could_lead_elsewhere_reaches_nobody() {
     let proxied = &*SHARED;
@@ -139,12 +155,15 @@ fn headers_are_chosen_in_both_directions() {
         "accept-encoding",
         "accept-language",
         "authorization",
+        "cache-control",
         "cf-worker",
         "connection",
         "content-length",
         "content-type",
         "host",
         "if-match",
+        // With `cache-control`, what `no-store` makes the runtime send.
+        "pragma",
         "user-agent",
         "x-wix-consistent",
     ];

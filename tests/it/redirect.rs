@@ -151,12 +151,16 @@ fn an_unknown_code_and_one_of_another_app_are_refused() {
 }
 
 #[test]
-fn a_refusal_is_asked_about_once_more_and_not_more_often() {
+fn a_code_that_wix_refuses_is_not_shown_to_it_again() {
     let stage = shared();
     let (mut jar, url, id) = good_callback();
-    stage.wix.fails(&id, "oauth_access", 5, 400);
+    stage.wix.refuses(&id, "oauth_access", 50, 400);
+    for _ in 0..20 {
+        assert_refused(&jar.get(&url), 400, &url);
+    }
+    assert_eq!(stage.wix.called(&id).len(), 1);
+    stage.wix.take_back_faults(&id);
     assert_refused(&jar.get(&url), 400, &url);
-    assert_eq!(stage.wix.called(&id).len(), 2);
 }
 
 #[test]
@@ -202,10 +206,12 @@ fn an_answer_of_wixs_that_cannot_be_used_is_not_believed() {
         ("oauth_access", json!({ "kind": "wrong_types" })),
         ("oauth_access", json!({ "kind": "drop_field", "field": "access_token" })),
         ("oauth_access", json!({ "kind": "replace_field", "field": "access_token", "value": "two words\r\nx: y" })),
+        // This one is asked for again, since it takes no effect.
         ("token_info", json!({ "kind": "malformed_json" })),
+        ("token_info", json!({ "kind": "status", "status": 403, "body": "<html>", "content_type": "text/html" })),
     ] {
         let (mut jar, url, id) = good_callback();
-        stage.wix.fault(&id, endpoint, 1, &kind);
+        stage.wix.fault(&id, endpoint, if endpoint == "token_info" { 4 } else { 1 }, &kind);
         let answer = jar.get(&url);
         assert_refused(&answer, 502, &url);
         assert_eq!(stage.instance(&id)["auth"], "oauth", "{endpoint} {kind}");
@@ -225,7 +231,7 @@ fn only_a_live_token_of_this_app_and_an_instance_proves_anything() {
         json!({ "kind": "drop_field", "field": "instanceId" }),
         json!({ "kind": "drop_field", "field": "clientId" }),
         json!({ "kind": "drop_field", "field": "active" }),
-        json!({ "kind": "status", "status": 400 }),
+        json!({ "kind": "refused", "status": 400, "error": "invalid_request" }),
     ] {
         let (mut jar, url, id) = good_callback();
         let before = stage.instance(&id);

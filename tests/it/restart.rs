@@ -42,7 +42,8 @@ fn tokens_and_flows_are_found_again_in_the_store() {
     // Without the old key its tokens are lost, and client credentials take over.
     let stage = stage.restart(|values| values.with("SEALING_KEYS", format!("other:{}=", "C".repeat(42) + "A")));
     stage.token(&custom).expect(200);
-    assert_eq!(stage.instance(&custom)["auth"], "custom_healed");
+    // Nothing is recorded: the old key may come back.
+    assert_eq!(stage.instance(&custom)["auth"], "custom");
     assert_ne!(stage.token(&plain).expect(200).json(), token);
 }
 

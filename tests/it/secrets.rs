@@ -167,7 +167,7 @@ fn everything_that_happens(stage: &Stage, secrets: &mut BTreeSet<String>) -> [St
     let third = Flow::begin(stage, &mut jar, None).state;
     jar.get(stage.callback(&code, &plain, &third)).expect(400);
     Jar::default().get(stage.callback(&code, &plain, &other)).expect(403);
-    stage.wix.fault(&plain, "oauth2_token", 1, &json!({ "kind": "malformed_json" }));
+    stage.wix.fault(&plain, "oauth2_token", 4, &json!({ "kind": "malformed_json" }));
     force(&plain).expect(502);
     stage.worker.ask("GET", "/v1/instances").key("a-wrong-key-that-is-nobodys").send().expect(401);
     secrets.extend([other, third, code, "a-wrong-key-that-is-nobodys".to_owned()]);

@@ -199,7 +199,7 @@ fn nine_minutes_are_not_too_long_and_a_state_of_other_keys_is_refused() {
     jar.get(nearly_late.at(&format!("/redirect?{query}"))).expect(302);
     drop(nearly_late);
 
-    let fresh_key = values_for(&stage.wix).with("SEALING_KEYS", format!("it2:{}=", "A".repeat(43)));
+    let fresh_key = values_for(&stage.wix).with("SEALING_KEYS", format!("it2:{}=", "B".repeat(42) + "A"));
     let stranger = Worker::start(&fresh_key);
     let flow = Flow::begin_at(&stage.worker.url, &mut jar, None);
     let query = stage.callback(&stage.wix.code(&id), &id, &flow.state).query().unwrap_or_default().to_owned();

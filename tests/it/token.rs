@@ -143,7 +143,7 @@ fn what_wix_refuses_needs_a_reconnect_and_is_left_alone_for_a_while() {
     let instances = [400, 401, 403, 404].map(|status| (status, stage.wix.installed()));
     next_second();
     for (status, id) in instances {
-        stage.wix.fails(&id, "oauth2_token", 50, status);
+        stage.wix.refuses(&id, "oauth2_token", 50, status);
         let answer = stage.token(&id).expect(409);
         assert_eq!(answer.code(), "needs_reconnect", "{status}");
         assert_eq!(stage.wix.called(&id), [BY_INSTANCE, BY_INSTANCE], "{status}: one refusal alone is not believed");
@@ -163,7 +163,7 @@ fn what_wix_refuses_needs_a_reconnect_and_is_left_alone_for_a_while() {
 fn one_refusal_alone_is_not_believed() {
     let stage = shared();
     let id = stage.wix.installed();
-    stage.wix.fails(&id, "oauth2_token", 1, 404);
+    stage.wix.refuses(&id, "oauth2_token", 1, 404);
     stage.token(&id).expect(200);
     assert_eq!(stage.instance(&id)["status"], "installed");
 }
@@ -172,7 +172,7 @@ fn one_refusal_alone_is_not_believed() {
 fn a_new_installation_ends_the_need_to_reconnect() {
     let stage = shared();
     let id = stage.wix.installed();
-    stage.wix.fails(&id, "oauth2_token", 2, 401);
+    stage.wix.refuses(&id, "oauth2_token", 2, 401);
     stage.token(&id).expect(409);
     stage.wix.remove(&id);
     stage.wix.reinstall(&id);

@@ -111,7 +111,7 @@ test("what is not the Worker's own is an error without a code", async () => {
 
 test("when to come back is told", async () => {
   const id = await installed();
-  const faults = { kind: "status", status: 404, endpoint: "oauth2_token", times: 2, instance_id: id };
+  const faults = { kind: "refused", status: 404, error: "invalid_request", endpoint: "oauth2_token", times: 2, instance_id: id };
   await wix("POST", "faults", faults);
   await assert.rejects(edge.token(id), { status: 409, code: "needs_reconnect", retryAfter: 30 });
 });

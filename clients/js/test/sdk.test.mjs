@@ -63,7 +63,7 @@ test("100 callers at once make one request to the Worker and one to Wix", async 
 test("100 callers share a failure too, and the next one asks again", async () => {
   const id = await installed();
   const { client, worker } = stand(id);
-  await wix("POST", "faults", { kind: "status", status: 404, endpoint: "oauth2_token", times: 2, instance_id: id });
+  await wix("POST", "faults", { kind: "refused", status: 404, error: "invalid_request", endpoint: "oauth2_token", times: 2, instance_id: id });
   const answers = await Promise.allSettled(Array.from({ length: 100 }, () => client.instances.get()));
   assert.ok(answers.every((answer) => answer.reason?.code === "needs_reconnect"));
   assert.equal(worker.length, 1);
@@ -176,7 +176,7 @@ test("the Worker's error comes through a published module as it is", async () =>
   assert.doesNotMatch(error.message, /System error/);
 
   const lost = await installed();
-  await wix("POST", "faults", { kind: "status", status: 404, endpoint: "oauth2_token", times: 2, instance_id: lost });
+  await wix("POST", "faults", { kind: "refused", status: 404, error: "invalid_request", endpoint: "oauth2_token", times: 2, instance_id: lost });
   const reconnect = await refused(edge.sdk(lost));
   assert.deepEqual([reconnect.status, reconnect.code, reconnect.retryAfter], [409, "needs_reconnect", 30]);
 

@@ -50,8 +50,8 @@ fn an_exchange_that_could_not_be_stored_is_said_and_client_credentials_work_late
     stand.kv.forget_operations();
     let page = case.ask.send().expect(503);
     assert!(page.text().contains("could not save") && page.text().contains(page.request_id()), "{page:?}");
-    let rounds = stand.kv.operations().iter().filter(|operation| operation.key.starts_with("v1:refresh:")).count();
-    assert_eq!(rounds, 3, "stored in vain and tried again");
+    let rounds = stand.kv.operations().iter().filter(|operation| operation.key.starts_with("v1:todo:")).count();
+    assert_eq!(rounds, 3, "the recheck is stored first, and each attempt begins with it");
 
     // Nobody reloads the page. Wix's message comes when KV is well again.
     stand.kv.heal();

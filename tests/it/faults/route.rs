@@ -49,7 +49,7 @@ pub static ROUTES: [Route; 29] = [
     on_install("webhook installed, on-install", webhook_installed, 200, "installed oauth configured, kept, 1 event"),
     route("redirect", redirect, 302, "installed custom, refresh_token"),
     on_install("redirect, on-install", redirect_alone, 302, "installed custom configured, refresh_token, 1 event"),
-    route("connected", connected, 200, "installed oauth, client_credentials"),
+    route("connected", connected, 302, "installed oauth, client_credentials"),
     route("token by client credentials", token_oauth, 200, "installed oauth, kept"),
     route("token by refresh token", token_custom, 200, "installed custom, refresh_token"),
     route("token by a refresh token that changes", token_rotated, 200, "installed custom, refresh_token"),
@@ -216,7 +216,7 @@ fn token_refused(stand: &Direct) -> Case {
 
 fn token_accepted(stand: &Direct) -> Case {
     let id = known(stand);
-    stand.wix.fails(&id, "oauth2_token", 2, 400);
+    stand.wix.refuses(&id, "oauth2_token", 2, 400);
     stand.token(NOW, &id).expect(409);
     call(stand, id, "POST", "/token", None)
 }

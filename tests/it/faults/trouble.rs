@@ -82,6 +82,7 @@ pub fn troubles(step: &Step) -> Vec<Trouble> {
     let kv = |name, kind, times| Trouble { name, is_a_race: false, what: What::Kv(kind, times) };
     let wix = |name, fault, times| Trouble { name, is_a_race: false, what: What::Wix(fault, times) };
     let status = |status: u16| json!({ "kind": "status", "status": status });
+    let refused = json!({ "kind": "refused", "status": 400, "error": "invalid_request" });
     match step {
         Step::Kv(op, ..) => {
             let mut all = vec![
@@ -107,8 +108,10 @@ pub fn troubles(step: &Step) -> Vec<Trouble> {
                 wix("429 once", json!({ "kind": "rate_limited" }), 1),
                 wix("429, wait 1 s", json!({ "kind": "rate_limited", "retry_after": 1 }), 1),
                 wix("429, wait 60 s", json!({ "kind": "rate_limited", "retry_after": 60 }), 1),
-                wix("400 once", status(400), 1),
-                wix("400", status(400), 40),
+                wix("refused once", refused.clone(), 1),
+                wix("refused", refused, 40),
+                wix("403, a page", json!({ "kind": "status", "status": 403, "body": "<html>" }), 40),
+                wix("invalid_client", json!({ "kind": "refused", "status": 401, "error": "invalid_client" }), 40),
                 wix("slow", json!({ "kind": "delay", "delay_ms": 400 }), 40),
                 wix("cut once", json!({ "kind": "cut" }), 1),
                 wix("cut", json!({ "kind": "cut" }), 40),

@@ -19,6 +19,8 @@ use super::worker::Values;
 /// An isolate of the Worker: all have one KV, each a memory of its own and a clock that is so many seconds ahead.
 pub type Isolate = (&'static str, u32);
 pub const NOW: Isolate = ("now", 0);
+/// Little later, and with nothing in memory.
+pub const SOON: Isolate = ("soon", 60);
 /// Tokens of five minutes have ended, and what was put down to be looked at again is due.
 pub const LATER: Isolate = ("later", 600);
 /// What was put off once is due too.
@@ -60,7 +62,7 @@ impl Direct {
         let built = entry(built);
         let values = change(values_for(&wix));
         let app = values.iter().fold(built.kv("INSTANCES", &kv), |app, (name, value)| app.text(name, value));
-        let setup = [NOW, LATER, LAST].into_iter().fold(Setup::default(), |setup, (name, ahead)| {
+        let setup = [NOW, SOON, LATER, LAST].into_iter().fold(Setup::default(), |setup, (name, ahead)| {
             let isolate = app.clone().text("CLOCK_OFFSET_SECONDS", &ahead.to_string());
             setup.worker(name, isolate).worker(&cron(name), Worker::trigger(name))
         });
@@ -85,6 +87,19 @@ impl Direct {
         let id = parameter(&callback, "instanceId");
         self.wix.delivered(&id);
         (jar, callback, id)
+    }
+
+    /// CPU time that the runtime has used so far; nothing where the system does not tell.
+    pub fn cpu(&self) -> Option<Duration> {
+        let mut nanos = 0;
+        for process in self.workerd.ids() {
+            for thread in std::fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten() {
+                // A thread may have ended.
+                let Ok(text) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
+                nanos += text.split_whitespace().next().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+            }
+        }
+        (nanos > 0).then(|| Duration::from_nanos(nanos))
     }
 
     /// A request to one of the other Workers.
@@ -120,9 +135,10 @@ impl Direct {
             entry["request_id"] == line["request_id"] && route.starts_with("task ")
         };
         let is_done_by_redirect = line["route"] == "/redirect" || line["route"] == "/connected";
-        if line["outcome"] == "stored" || (is_done_by_redirect && answer.status < 400) {
+        let is_known = line["outcome"] == "known";
+        if line["outcome"] == "stored" || (is_done_by_redirect && answer.status < 400 && !is_known) {
             self.log.wait_for("the work after the answer", is_its_work);
-        } else if line["outcome"] == "known" && self.on_install {
+        } else if is_known && self.on_install {
             // The event may have been sent already.
             self.log.wait_up_to(Duration::from_millis(1_500), is_its_work);
         }

@@ -72,13 +72,19 @@ impl Stage {
     /// The record once it has this value. Webhook and browser come at the same moment, and a row may lack what one of them
     /// brought until the other has settled it, a second later.
     pub fn becomes(&self, id: &str, name: &str, value: &str) -> Value {
+        self.until(id, |record| record[name] == value)
+    }
+
+    /// Waits until the record is as wanted.
+    #[track_caller]
+    pub fn until(&self, id: &str, is_right: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
             let record = self.instance(id);
-            if record[name] == value {
+            if is_right(&record) {
                 return record;
             }
-            assert!(Instant::now() < until, "{name} does not become {value}: {record}");
+            assert!(Instant::now() < until, "the record stays as it is: {record}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, post};
 use axum::{Json, Router};
@@ -42,6 +42,7 @@ impl Upstream {
     /// - `/echo`: the body comes back, each piece as it arrives,
     /// - `/bytes/{megabytes}`: a body of that size, in chunks,
     /// - `/status/{status}` and `/moved?to=`: what they say,
+    /// - `/accents`: headers with other characters than ASCII,
     /// - `/gzip`: `{"a":1}`, compressed,
     /// - `/dead`: 401 for the first token that is given out.
     pub fn start() -> Self {
@@ -100,6 +101,12 @@ async fn answer(calls: Arc<Mutex<Vec<Heard>>>, request: Request) -> Response {
             let piece = Bytes::from(vec![b'w'; 64 * 1024]);
             Body::from_stream(stream::iter((0..count).map(move |_| Ok::<_, std::io::Error>(piece.clone()))))
                 .into_response()
+        }
+        "accents" => {
+            let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).expect("a value that HTTP allows");
+            let name = value("attachment; filename=\"told-\u{e9}.pdf\"");
+            let headers = [("content-disposition", name), ("x-wix-request-id", value("told-\u{fc}"))];
+            (headers, "{}").into_response()
         }
         "gzip" => ([("content-type", "application/json"), ("content-encoding", "gzip")], GZIP).into_response(),
         "status" => {

@@ -107,6 +107,12 @@ impl Wix {
         self.fault(instance, endpoint, times, &json!({ "kind": "status", "status": status }));
     }
 
+    /// An endpoint refuses with this status and Wix's JSON error.
+    pub fn refuses(&self, instance: &str, endpoint: &str, times: u32, status: u16) {
+        let refused = json!({ "kind": "refused", "status": status, "error": "invalid_request" });
+        self.fault(instance, endpoint, times, &refused);
+    }
+
     /// Waits until no fault of this instance is left: the calls that they were for are there.
     pub fn until_faults_are_met(&self, instance: &str) {
         let until = Instant::now() + PATIENCE;

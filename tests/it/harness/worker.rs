@@ -25,13 +25,14 @@ const AT_A_TIME: usize = 2;
 /// What the operator sets, by name. Everything is text.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
-    values: BTreeMap<String, String>,
+    all: BTreeMap<String, String>,
     no_store: bool,
+    rate_limited: bool,
 }
 
 impl Values {
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.values.insert(name.to_owned(), value.into());
+        self.all.insert(name.to_owned(), value.into());
         self
     }
 
@@ -40,18 +41,23 @@ impl Values {
         Self { no_store: true, ..self }
     }
 
+    /// And the rate limiter of `wrangler.toml` bound.
+    pub fn rate_limited(self) -> Self {
+        Self { rate_limited: true, ..self }
+    }
+
     pub fn get(&self, name: &str) -> &str {
-        self.values.get(name).map_or("", String::as_str)
+        self.all.get(name).map_or("", String::as_str)
     }
 
     /// Each with its name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.all.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// As a dotenv file. In single quotes everything stands for itself.
     fn dotenv(&self) -> String {
-        self.values.iter().fold(String::new(), |mut text, (name, value)| {
+        self.all.iter().fold(String::new(), |mut text, (name, value)| {
             assert!(!value.contains('\''), "{name} cannot be quoted: {value}");
             let _ = writeln!(text, "{name}='{value}'");
             text
@@ -112,6 +118,8 @@ impl Worker {
             .env("NO_COLOR", "1")
             .env("WRANGLER_SEND_METRICS", "false")
             .env("WRANGLER_HIDE_BANNER", "true")
+            // Or every `wrangler dev` of the machine could bind to this Worker by its name.
+            .env("WRANGLER_REGISTRY_PATH", folder.path().join("registry"))
             .env("WRANGLER_LOG_PATH", folder.path().join("wrangler-logs"))
             // Or it asks the network where this machine is, and starts anew with the answer.
             .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
@@ -180,6 +188,9 @@ fn config_for(root: &Path, values: &Values) -> Value {
     let fields = config.as_object_mut().expect("a table");
     fields.remove("build");
     fields.remove("vars");
+    if !values.rate_limited {
+        fields.remove("ratelimits");
+    }
     fields.insert("main".to_owned(), json!("index.js"));
     if values.no_store {
         fields.remove("kv_namespaces");
