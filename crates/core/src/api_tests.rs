@@ -325,6 +325,12 @@ fn what_is_no_key_opens_nothing() {
         let answer = world.get("/v1/instances").header("authorization", header).answer();
         assert_eq!(answer.status, 401, "{header:?}");
     }
+    // Not even where its hash is among the entries: a key is printable ASCII and nothing is cut off it.
+    for key in ["a key", "a-k\u{e9}y", "key\u{a0}", "\u{feff}key"] {
+        let world = World::with(&[("API_KEYS", &format!("a:{}", sha256_hex(key)))]);
+        let answer = world.get("/v1/instances").header("authorization", &format!("Bearer {key}")).answer();
+        assert_eq!(answer.status, 401, "{key:?}");
+    }
     // Between scheme and key there may be several spaces.
     let world = World::new();
     let answer = world.get("/v1/instances").header("authorization", &format!("Bearer   {API_KEY}")).answer();

@@ -141,6 +141,24 @@ fn after_a_removal_and_a_reinstallation_the_former_token_is_nobodys() {
 }
 
 #[test]
+fn an_exchange_that_is_stored_after_a_reinstallation_gives_its_token_to_nobody() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    world.fake.kv().break_where(|op, _| op == Op::Put);
+    assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 503);
+    world.fake.kv().mend();
+    for (seconds, message) in [(30, jws::removed as fn(&str, u64) -> String), (30, jws::installed)] {
+        world.fake.clock().pass(seconds);
+        world.webhook(message(INSTANCE, world.now()));
+    }
+    assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 302);
+    world.fake.wix().take_paths();
+    world.token(INSTANCE);
+    assert_eq!(world.fake.wix().take_paths(), ["/oauth2/token"], "a new one, and by client credentials");
+    assert!(world.fake.kv().keys("v1:refresh:").is_empty());
+}
+
+#[test]
 fn an_exchange_that_is_stored_late_does_not_replace_what_is_newer() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
