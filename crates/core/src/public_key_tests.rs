@@ -141,3 +141,35 @@ fn what_is_no_usable_key_is_refused_without_being_shown() {
 fn a_signature_is_as_long_as_its_key() {
     assert_eq!(one(PUBLIC_KEY).signature_len(), 256);
 }
+
+/// A DER value: tag, length, content.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82, length[0], length[1]][..], content].concat()
+}
+
+/// A short one.
+fn short(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat()
+}
+
+/// An RSA key of 2048 bits with this exponent and the last byte of its modulus.
+fn rsa_key(exponent: &[u8], last: u8) -> String {
+    let mut modulus = vec![0x91; 256];
+    modulus[255] = last;
+    let key = der(0x30, &[der(0x02, &[&[0][..], &modulus].concat()), short(0x02, exponent)].concat());
+    let algorithm = [short(0x06, &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1]), vec![5, 0]].concat();
+    let info = [short(0x30, &algorithm), der(0x03, &[&[0][..], &key].concat())].concat();
+    STANDARD.encode(der(0x30, &info))
+}
+
+#[test]
+fn an_rsa_key_under_which_anybody_could_sign_is_refused() {
+    for exponent in [&[3][..], &[1, 0, 1]] {
+        assert_eq!(PublicKey::parse_all(&rsa_key(exponent, 0x91)).map(|keys| keys.len()), Ok(1), "{exponent:?}");
+    }
+    for (exponent, last) in [(&[1][..], 0x91), (&[2], 0x91), (&[1, 0, 0], 0x91), (&[1, 0, 1], 0x90)] {
+        let problem = PublicKey::parse_all(&rsa_key(exponent, last)).unwrap_err();
+        assert_eq!(problem, "its RSA key is not one that can be used", "{exponent:?}");
+    }
+}
