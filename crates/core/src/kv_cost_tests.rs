@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::fake::clock::START;
 use crate::fake::jws;
+use crate::fake::kv::Op;
 use crate::fake::world::{API_KEY, INSTANCE, World};
 
 const DAY: usize = 86_400;
@@ -26,6 +27,15 @@ fn an_installation() {
     world.connect();
     let [_, writes, ..] = world.fake.kv().take_counts();
     assert_eq!(writes, 5, "by redirect, with the refresh token and what the exchange brought");
+}
+
+#[test]
+fn the_work_after_an_installation_stores_no_second_recheck() {
+    let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
+    world.webhook(jws::installed(INSTANCE, START));
+    let writes = world.fake.kv().take_changes().into_iter().filter(|(op, _)| *op == Op::Put);
+    let kinds: Vec<String> = writes.map(|(_, key)| key.split(':').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["fact", "instance", "todo", "access", "fact", "instance"]);
 }
 
 #[test]
