@@ -30,7 +30,7 @@ impl Request {
 
     /// A request with a body of known length.
     pub fn with_body(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>, status: u16) -> Self {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: edge.test\r\n");
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
             let _ = write!(head, "{name}: {value}\r\n");
         }

@@ -2,12 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::Method;
+use http::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 use crate::fake::clock::START;
 use crate::fake::jws;
 use crate::fake::world::{API_KEY, Answer, INSTANCE, World};
+use crate::reply::Reply;
 
 /// Answers to a browser, of every kind.
 fn browser_answers(world: &World) -> Vec<(&'static str, Answer)> {
@@ -147,4 +148,11 @@ fn no_header_has_a_line_break_in_it() {
 fn what_is_said_in_a_page_is_escaped() {
     let world = World::with(&[("AFTER_INSTALL_URL", "https://<script>.example"), ("WIX_APP_ID", "<script>")]);
     assert!(!world.get("/").answer().body.contains("<script"));
+}
+
+#[test]
+fn what_cannot_be_written_as_json_is_no_empty_200() {
+    let keys_of_lists = std::collections::BTreeMap::from([(vec![1], 2)]);
+    let reply = Reply::json(StatusCode::OK, &keys_of_lists);
+    assert_eq!((reply.status, reply.body.as_str()), (StatusCode::INTERNAL_SERVER_ERROR, r#"{"code":"internal"}"#));
 }
