@@ -140,3 +140,13 @@ fn a_whole_configuration_is_ready_and_empty_values_are_missing_ones() {
     let worker = Worker::start(&values.with("WIX_APP_SECRET", "").with("API_KEYS", " "));
     assert_eq!(names(&problems(&worker)), BTreeSet::from(["API_KEYS", "WIX_APP_SECRET"]));
 }
+
+/// Every upload would get an address of its own that stays, with old code and revoked keys, on the production KV.
+#[test]
+fn the_shipped_configuration_has_no_preview_addresses_and_limits_flows() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/wrangler.toml")).expect("wrangler.toml");
+    let table: toml::Table = text.parse().expect("TOML");
+    assert_eq!(table.get("preview_urls").and_then(toml::Value::as_bool), Some(false));
+    let limits = table.get("ratelimits").and_then(toml::Value::as_array).expect("a rate limiter");
+    assert_eq!(limits[0].get("name").and_then(toml::Value::as_str), Some("RATE_LIMITER"));
+}

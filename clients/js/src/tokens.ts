@@ -71,7 +71,7 @@ export class Tokens {
     this.#keep(id, { ...this.#entries.get(id), refreshDidNotHelpUntil: Date.now() + DID_NOT_HELP_MILLIS });
   }
 
-  /** Puts it behind all others, and forgets of those that were used longest ago what has ended or is too much. */
+  /** Marks an entry as the most recently used, and drops expired and surplus entries, the least recently used first. */
   #keep(id: string, entry: Entry): void {
     this.#entries.delete(id);
     this.#entries.set(id, entry);

@@ -157,7 +157,7 @@ test("the tokens of 10,000 installations are kept, and those used last", async (
   assert.equal(tokens.size, 10_000);
 });
 
-test("what has ended is forgotten as others come", async (t) => {
+test("expired tokens are dropped as new ones are added", async (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
   const { tokens } = numbered(300);
   for (let id = 0; id < 100; id++) await tokens.get(`i${id}`);

@@ -44,7 +44,7 @@ export async function installed() {
 
 /** Removes the app from its site, and waits until the Worker knows. */
 export async function removed(id) {
-  // Wix's times are whole seconds, and of what is to be seen as later the second must be another.
+  // Wix's times are whole seconds: a later event needs a later second.
   await new Promise((resolve) => setTimeout(resolve, 1010 - (Date.now() % 1000)));
   await wix("POST", `instances/${id}/remove`);
   await wix("GET", `deliveries?instance_id=${id}&wait_ms=20000`);

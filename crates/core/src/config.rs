@@ -120,7 +120,7 @@ const FIX_SECRET_PREVIOUS: &str = "Run `npx wrangler secret delete WIX_APP_SECRE
 const FIX_SEALING_KEYS: &str = secret!(
     "Run `cargo xtask keygen sealing-key` for an entry and put it with",
     "SEALING_KEYS",
-    ". Keep a copy: without it what is sealed is lost."
+    ". Keep a copy: without it nobody can open the refresh tokens that it seals."
 );
 const FIX_SEALING_KEYS_DAMAGED: &str = secret!(
     "Put your copy of the list back with",

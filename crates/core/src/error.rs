@@ -219,7 +219,7 @@ impl Error {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "app_credentials_refused",
                 "Wix refuses the app's own credentials",
-                "No site is at fault. Whoever runs this server must compare WIX_APP_ID and WIX_APP_SECRET with the Wix \
+                "No site is at fault. The operator of this server must compare WIX_APP_ID and WIX_APP_SECRET with the Wix \
                  app dashboard (Develop, OAuth).",
             ),
             Self::HttpsRequired => notice(

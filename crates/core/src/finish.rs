@@ -35,7 +35,7 @@ async fn send_once<P: Platform>(app: &App<P>, id: &InstanceId) -> Result<Timesta
     }
     bi_event::send(app, id, &BiEvent::finished_configuration()).await??;
     app.trace.outcome("sent");
-    // Wix has it, whatever becomes of the note: without one it may be told a second time, which does no harm.
+    // Wix has the event even if the fact cannot be stored. Then it may be sent a second time, which does no harm.
     app.note(app.learn(id, Fact::new(app.now(), Kind::Configured)).await);
     Ok(app.now())
 }

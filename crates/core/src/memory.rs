@@ -22,8 +22,8 @@ use crate::wix::Minted;
 
 /// How much of each kind is remembered; the least recently used goes first.
 const CAPACITY: usize = 1_000;
-/// The shortest and the longest pause before a waiting request looks again whether the other one is done, in milliseconds.
-/// Between them it is half of the time waited so far: each look costs CPU, and few waits are long.
+/// The shortest and the longest polling interval of a follower, in milliseconds.
+/// Between them it is half of the time waited so far: each poll costs CPU, and few waits are long.
 const PAUSES: (u64, u64) = (10, 400);
 
 /// An access token with its end.

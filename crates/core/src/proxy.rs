@@ -110,7 +110,7 @@ pub async fn proxy<P: Platform>(
     }
 
     if matches!(call.body, Body::Passing(..)) {
-        // Wix's answer is the answer, whatever becomes of the token for the next call.
+        // The caller gets Wix's response even if the token for the next call cannot be refreshed.
         let renewed = token::fresh(app, id, true).await;
         let told = if renewed.is_ok() { NOT_REPLAYED_RENEWED } else { NOT_REPLAYED };
         app.note(renewed);

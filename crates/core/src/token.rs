@@ -111,7 +111,7 @@ async fn mint<P: Platform>(app: &App<P>, instance: &Instance) -> Result<Token, E
         _ => had_refused.then_some(Kind::Accepted),
     };
     let is_noted = news.is_some();
-    // The token is good whatever becomes of the notes beside it. It is not shared with those who would make them again.
+    // The token is good even if the fact cannot be stored. Then it is not cached in KV, so that another isolate stores the fact.
     let noted = match news {
         Some(kind) => app.learn(id, Fact::new(app.now(), kind)).await,
         None => Ok(()),
