@@ -449,3 +449,30 @@ fn a_token_whose_news_could_not_be_noted_is_not_shared_so_that_another_isolate_n
     assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
     assert_eq!(world.instance(INSTANCE)["status"], "installed");
 }
+
+#[test]
+fn an_isolate_that_saw_the_refusal_notes_the_first_token_though_the_row_lags() {
+    let world = installed();
+    world.fake.clock().pass(100);
+    world.fake.kv().lag(60_000);
+    world.fake.wix().always(MINT, Canned::status(404));
+    assert_eq!(world.token(INSTANCE).status, 409);
+    world.fake.wix().mend();
+    world.fake.clock().pass(32);
+    assert_eq!(world.token(INSTANCE).status, 200);
+    world.fake.clock().pass(70);
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
+}
+
+#[test]
+fn one_refusal_of_the_instances_description_confirms_no_removal() {
+    let world = installed();
+    world.token(INSTANCE);
+    world.fake.clock().pass(600);
+    world.webhook(jws::removed(INSTANCE, START + 1));
+    world.fake.wix().next("/apps/v1/instance", [Canned::status(404)]);
+    world.webhook(jws::event("x", INSTANCE, &json!({}), START + 500));
+    world.fake.clock().pass(300);
+    world.cron();
+    assert_eq!(world.instance(INSTANCE)["status"], "installed", "asked once more, Wix describes it");
+}
