@@ -6,7 +6,7 @@ use std::rc::Rc;
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Request;
-use wix_edge_core::platform::{BodyError, HeldJws, InFlight, JwsLimits, Short};
+use wix_edge_core::{Body, BodyError, HeldJws, InFlight, JwsLimits};
 
 use crate::glue;
 
@@ -102,17 +102,18 @@ impl Inbound {
         Ok(Some(HeldJws { header: text(0), signature: text(1), held }))
     }
 
-    /// The body if it ends within `limit` bytes, or a request that has it whole.
-    pub async fn read_short(&self, limit: usize) -> Result<Short<Self>, BodyError> {
+    /// Buffers the body if it ends within `limit` bytes. A longer one stays whole, to be streamed.
+    pub async fn buffer(&self, limit: usize) -> Result<Body<Self>, BodyError> {
         self.asked_for.set(true);
         if !self.short.is_undefined() {
             let short = bytes(&self.short).ok_or(BodyError::Broken)?;
-            return Ok(if short.len() <= limit { Short::Whole(short) } else { Short::Longer(self.clone()) });
+            let fits = short.len() <= limit;
+            return Ok(if fits { Body::Buffered(short) } else { Body::Streamed(self.clone(), None) });
         }
         let read = glue::read_short(&self.request, size(limit)).await;
         match read.map_err(|_| BodyError::Broken)?.dyn_into::<Request>() {
-            Ok(request) => Ok(Short::Longer(Self { request, ..self.clone() })),
-            Err(read) => bytes(&read).map(Short::Whole).ok_or(BodyError::Broken),
+            Ok(request) => Ok(Body::Streamed(Self { request, ..self.clone() }, None)),
+            Err(read) => bytes(&read).map(Body::Buffered).ok_or(BodyError::Broken),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The runtime's types, into the core's and back.
+//! Converts the runtime's types into the core's and back.
 
 use std::borrow::Cow;
 
@@ -6,15 +6,13 @@ use http::Method;
 use js_sys::Reflect;
 use wasm_bindgen::JsValue;
 use web_sys::{ReadableStream, Response};
-use wix_edge_core::config::{Binding, Config, Fault};
-use wix_edge_core::reply::Reply;
-use wix_edge_core::request::Request;
+use wix_edge_core::{Binding, Config, Fault, Reply, ReplyBody, Request};
 use worker::{Env, Error};
 
 use crate::body::Inbound;
 use crate::glue;
 
-/// The configuration, from the environment's bindings.
+/// Parses the configuration from the environment's bindings.
 pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
     let binding = |name: &str| Reflect::get(env, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
     let lookup = |name: &str| {
@@ -28,7 +26,7 @@ pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
     Config::parse(lookup, binding("INSTANCES").is_object())
 }
 
-/// A request, with headers and body left where they are.
+/// A request. Its headers and body stay in JavaScript's memory.
 pub fn request(inbound: Inbound) -> worker::Result<Request<Inbound>> {
     let method = inbound.request.method();
     let method = Method::from_bytes(method.as_bytes()).map_err(|error| Error::RustError(error.to_string()))?;
@@ -36,8 +34,8 @@ pub fn request(inbound: Inbound) -> worker::Result<Request<Inbound>> {
     Ok(Request::new(method, &url, inbound)?)
 }
 
-/// A response; `stream` in place of the reply's own body.
-pub fn response(reply: &Reply, stream: Option<&ReadableStream>) -> worker::Result<Response> {
+/// A response.
+pub fn response(reply: &Reply<Option<ReadableStream>>) -> worker::Result<Response> {
     let lines_of = |constant: bool| {
         let headers = reply.headers.iter().filter(|(_, value)| matches!(value, Cow::Borrowed(_)) == constant);
         lines(headers.map(|(name, value)| (*name, value.as_ref())))
@@ -46,13 +44,16 @@ pub fn response(reply: &Reply, stream: Option<&ReadableStream>) -> worker::Resul
         return Err(Error::RustError("a header has a line break".to_owned()));
     };
     let status = reply.status.as_u16();
-    // The runtime refuses a body, even an empty one, where HTTP has none.
-    let stream = stream.filter(|_| !matches!(status, 204 | 205 | 304));
-    let text = (!reply.body.is_empty()).then_some(reply.body.as_str());
+    let (text, stream) = match &reply.body {
+        ReplyBody::Text(text) => (Some(text.as_str()), None),
+        // The runtime refuses a body, even an empty one, with a status that allows none.
+        ReplyBody::Stream(stream) if !matches!(status, 204 | 205 | 304) => (None, stream.as_ref()),
+        ReplyBody::Empty | ReplyBody::Stream(_) => (None, None),
+    };
     Ok(glue::respond(status, &constant, &varying, text, stream)?)
 }
 
-/// Names and values for `glue.js`, a line each; nothing where a line break would make a header of its own.
+/// Encodes names and values for `glue.js`, a line each. `None` if a value has a line break, which would make another header.
 pub fn lines<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
     let mut lines = String::new();
     for (name, value) in headers {
@@ -64,7 +65,7 @@ pub fn lines<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Optio
     Some(lines)
 }
 
-/// The headers that were found, of those that were asked for: what `glue.js` gives as lines of a number and a value.
+/// Decodes the headers that `glue.js` found: a line for the number of the name, and a line for the value.
 pub fn found(lines: &str, names: &[&'static str]) -> Vec<(&'static str, String)> {
     let mut lines = lines.split('\n');
     let mut found = Vec::new();

@@ -7,8 +7,7 @@ use std::cell::RefCell;
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::CryptoKey;
-use wix_edge_core::public_key::PublicKey;
-use wix_edge_core::seal::SealingKey;
+use wix_edge_core::{PublicKey, SealingKey};
 
 use crate::glue;
 

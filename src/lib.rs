@@ -69,7 +69,7 @@ async fn answer(inbound: Inbound, env: Env, context: Context) -> worker::Result<
         context.wait_until(follow_up.run());
     }
     unread.drain().await;
-    convert::response(&answered.reply, answered.stream.flatten().as_ref())
+    convert::response(&answered.reply)
 }
 
 #[event(scheduled)]

@@ -1,24 +1,22 @@
-//! The seam, implemented: KV, fetch with a deadline, clock, randomness, log.
+//! Implements the core's ports: clock, randomness, log, requests, KV, fetch with a deadline, cryptography.
 
 use std::cell::OnceCell;
 use std::time::Duration;
 
 use js_sys::{Array, Date, JsString, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{ReadableStream, Response};
-use wix_edge_core::platform::{
-    Answer, BodyError, Exchange, Exchanged, HeldJws, JwsLimits, KvKey, KvOptions, KvPage, Level, Outbound, Payload,
-    Platform, PlatformError, SendError, Short,
+use web_sys::ReadableStream;
+use wix_edge_core::{
+    Body, BodyError, Clock, Crypto, Entropy, Fetch, Forward, Forwarded, HeldJws, JwsLimits, KvKey, KvNamespace,
+    KvOptions, KvPage, Level, Log, Outbound, PlatformError, PublicKey, Requests, Response, SealingKey, SendError,
 };
-use wix_edge_core::public_key::PublicKey;
-use wix_edge_core::seal::SealingKey;
 use worker::{Delay, Env, console_error, console_log, console_warn};
 
 use crate::body::{self, Held, Inbound};
 use crate::glue::{self, Kv};
 use crate::{convert, crypto, random};
 
-/// The most that is read of an answer of Wix's, in bytes.
+/// How much of a response from Wix is read, in bytes.
 const ANSWER_LIMIT: u32 = 1024 * 1024;
 const USER_AGENT: &str = concat!("wix-edge/", env!("CARGO_PKG_VERSION"));
 
@@ -40,11 +38,7 @@ impl Edge {
     }
 }
 
-impl Platform for Edge {
-    type Inbound = Inbound;
-    type Stream = Option<ReadableStream>;
-    type Held = Held;
-
+impl Clock for Edge {
     fn now_millis(&self) -> u64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970")]
         let millis = Date::now() as u64;
@@ -54,11 +48,15 @@ impl Platform for Edge {
     async fn sleep(&self, time: Duration) {
         Delay::from(time).await;
     }
+}
 
+impl Entropy for Edge {
     fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError> {
         random::fill(bytes).map_err(|_| PlatformError("no random bytes".to_owned()))
     }
+}
 
+impl Log for Edge {
     fn log(&self, level: Level, line: &str) {
         match level {
             Level::Info => console_log!("{line}"),
@@ -66,7 +64,9 @@ impl Platform for Edge {
             Level::Error => console_error!("{line}"),
         }
     }
+}
 
+impl Requests for Edge {
     fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
         glue::header(&inbound.request, name)
     }
@@ -79,16 +79,12 @@ impl Platform for Edge {
         inbound.read(limit).await
     }
 
-    async fn short_body(&self, inbound: Inbound, limit: usize) -> Result<Short<Inbound>, BodyError> {
-        inbound.read_short(limit).await
+    async fn buffer(&self, inbound: Inbound, limit: usize) -> Result<Body<Inbound>, BodyError> {
+        inbound.buffer(limit).await
     }
 
     async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Held>>, BodyError> {
         inbound.hold_jws(limits).await
-    }
-
-    fn held_claims(&self, held: &Held) -> Vec<u8> {
-        glue::held_claims(held.bytes()).to_vec()
     }
 
     async fn is_within_rate(&self, client: &str) -> Result<bool, PlatformError> {
@@ -99,7 +95,9 @@ impl Platform for Edge {
         let within = glue::is_within_rate(&limiter, client).await;
         within.map(|within| within.is_truthy()).map_err(|_| PlatformError("RATE_LIMITER failed".to_owned()))
     }
+}
 
+impl KvNamespace for Edge {
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
         let value = self.kv()?.get(key).map_err(kv_error)?.await.map_err(kv_error)?;
         Ok(value.as_string())
@@ -129,8 +127,13 @@ impl Platform for Edge {
         }
         Ok(KvPage { keys, cursor })
     }
+}
 
-    async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Answer, SendError> {
+impl Fetch for Edge {
+    type Inbound = Inbound;
+    type Stream = Option<ReadableStream>;
+
+    async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Response, SendError> {
         const WANTED: [&str; 2] = ["x-wix-request-id", "retry-after"];
         let mut headers = vec![("user-agent", USER_AGENT), ("accept", "application/json")];
         headers.extend(request.authorization.map(|authorization| ("authorization", authorization)));
@@ -144,7 +147,7 @@ impl Platform for Edge {
 
         let found = convert::found(&answer.get(1).as_string().unwrap_or_default(), &WANTED);
         let header = |name| found.iter().find(|(found, _)| *found == name).map(|(_, value)| value.clone());
-        Ok(Answer {
+        Ok(Response {
             status: status(&answer.get(0)),
             wix_request_id: header("x-wix-request-id"),
             retry_after: header("retry-after"),
@@ -152,28 +155,36 @@ impl Platform for Edge {
         })
     }
 
-    async fn exchange(
+    async fn forward(
         &self,
-        request: Exchange<'_, Inbound>,
+        request: Forward<'_, Inbound>,
         timeout: Duration,
-    ) -> Result<Exchanged<Self::Stream>, SendError> {
+    ) -> Result<Forwarded<Self::Stream>, SendError> {
         let own = [("user-agent", USER_AGENT), ("authorization", request.authorization)];
         let others = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
         let headers = convert::lines(own.into_iter().chain(others)).ok_or(SendError::Unreachable)?;
-        let body = match &request.body {
-            Payload::None => JsValue::UNDEFINED,
-            Payload::Bytes(bytes) => Uint8Array::from(*bytes).into(),
-            Payload::Inbound(inbound) => inbound.payload(),
+        let body = match request.body {
+            Body::Empty => JsValue::UNDEFINED,
+            Body::Buffered(bytes) => Uint8Array::from(bytes.as_slice()).into(),
+            Body::Streamed(inbound, _) => inbound.payload(),
         };
         let sent = glue::exchange(request.url, request.method.as_str(), &headers, &body, millis(timeout));
         let response = sent.await.map_err(|_| SendError::Unreachable)?;
-        let response: Response = response.dyn_into().map_err(|_| SendError::Timeout)?;
+        let response: web_sys::Response = response.dyn_into().map_err(|_| SendError::Timeout)?;
         let headers = convert::found(&glue::headers(&response, &request.wanted.join("\n")), request.wanted);
-        Ok(Exchanged { status: response.status(), headers, body: response.body() })
+        Ok(Forwarded { status: response.status(), headers, body: response.body() })
     }
+}
+
+impl Crypto for Edge {
+    type Held = Held;
 
     async fn verify_rs256(&self, key: &PublicKey, held: &Held, signature: &[u8]) -> Result<bool, PlatformError> {
         crypto::verify_rs256(key, held.bytes(), signature).await.map_err(|_| crypto_error())
+    }
+
+    fn held_claims(&self, held: &Held) -> Vec<u8> {
+        glue::held_claims(held.bytes()).to_vec()
     }
 
     async fn aes_gcm_seal(

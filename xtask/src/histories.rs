@@ -1,4 +1,4 @@
-//! `cargo xtask histories`: a million random histories of an instance, in an optimised build (`record_history_tests.rs`).
+//! `cargo xtask histories`: a million random histories of an instance, in an optimised build (`tests/record/histories.rs`).
 
 use anyhow::Result;
 use clap::Args;
@@ -19,7 +19,7 @@ pub struct Options {
 
 /// Compiles and runs them.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    const TEST: &str = "record::tests::history::random_histories_end_in_the_fold_of_all_facts";
+    const TEST: &str = "tests::record::histories::random_histories_end_in_the_fold_of_all_facts";
     process::run_test(workspace, &["--profile", "long", "-p", "wix-edge-core", "--lib"], TEST, |tests| {
         tests.env("HISTORIES", options.count.to_string()).env("HISTORY_SEED", options.seed.to_string());
         Ok(())

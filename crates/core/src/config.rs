@@ -1,17 +1,16 @@
-//! The configuration: read once, every bad value named at once with what mends it.
+//! The configuration: parsed once into the settings of the modules. It reports all faults at once, each with its fix.
 
-use serde::Serialize;
+use std::fmt::Display;
+
 use url::{Host, Url};
 
-use crate::api_key::ApiKey;
-use crate::id::AppId;
-use crate::public_key::PublicKey;
-use crate::request::is_localhost;
-use crate::seal::SealingKey;
-use crate::secret::AppSecret;
-use crate::state::StateKey;
+use crate::crypto::{Keys, PublicKey, SealingKey};
+use crate::facts::SetupPolicy;
+use crate::values::{AppId, AppSecret, Fault};
+use crate::web::{self, ApiKey, is_localhost};
+use crate::{instances, wix};
 
-/// Everything the operator sets. Vars are in `wrangler.toml` under `[vars]`, secrets are put with
+/// Everything that the operator sets. Vars are in `wrangler.toml` under `[vars]`, secrets are set with
 /// `npx wrangler secret put NAME`.
 ///
 /// | Name | Kind | Meaning |
@@ -20,83 +19,34 @@ use crate::state::StateKey;
 /// | `WIX_APP_ID` | var | the app's id |
 /// | `WIX_PUBLIC_KEYS` | var | the app's public key(s), see [`PublicKey::parse_all`] |
 /// | `WIX_APP_SECRET` | secret | the app secret |
-/// | `WIX_APP_SECRET_PREVIOUS` | secret, optional | the one before it, while rotating |
+/// | `WIX_APP_SECRET_PREVIOUS` | secret, optional | the previous app secret, during a rotation |
 /// | `SEALING_KEYS` | secret | comma list `id:base64(32 bytes)`; the first seals, all open |
 /// | `API_KEYS` | secret | comma list `name:sha256-hex-of-key[:scope+scope…]` |
-/// | `PUBLIC_URL` | var, optional | origin that Wix and browsers see; default: the request's own |
+/// | `PUBLIC_URL` | var, optional | the origin that Wix and browsers see; default: that of the request |
 /// | `WIX_API_URL` | var, optional | default `https://www.wixapis.com` |
 /// | `WIX_SITE_URL` | var, optional | default `https://www.wix.com` |
 /// | `FINISH_CONFIGURATION` | var, optional | `on-request` (default), `on-install`, `never` |
-/// | `AFTER_INSTALL_URL` | var, optional | where the browser goes instead of Wix's close-window page |
+/// | `AFTER_INSTALL_URL` | var, optional | where the browser is redirected instead of Wix's close-window page |
 /// | `ENVIRONMENT` | var, optional | `production` (default) or `development` |
-/// | `CLOCK_OFFSET_SECONDS` | var, optional | development only: how far ahead of the real clock to live |
+/// | `CLOCK_OFFSET_SECONDS` | var, optional | development only: added to the clock |
 ///
-/// An empty value is a missing one.
+/// An empty value counts as missing.
 pub struct Config {
-    /// `WIX_APP_ID`
-    pub app_id: AppId,
-    /// `WIX_PUBLIC_KEYS`, at least one.
-    pub public_keys: Vec<PublicKey>,
-    /// `WIX_APP_SECRET`
-    pub app_secret: AppSecret,
-    /// `WIX_APP_SECRET_PREVIOUS`
-    pub app_secret_previous: Option<AppSecret>,
-    /// The first of `SEALING_KEYS`.
-    pub sealing_key: SealingKey,
-    /// All of `SEALING_KEYS`.
-    pub sealing_keys: Vec<SealingKey>,
-    /// One for each of `SEALING_KEYS`, in their order.
-    pub state_keys: Vec<StateKey>,
-    /// `API_KEYS`
-    pub api_keys: Vec<ApiKey>,
-    /// `PUBLIC_URL`, without a slash at the end.
-    pub public_url: Option<String>,
-    /// `WIX_API_URL`, without a slash at the end.
-    pub wix_api_url: String,
-    /// `WIX_SITE_URL`, without a slash at the end.
-    pub wix_site_url: String,
-    /// `FINISH_CONFIGURATION`
-    pub finish_configuration: FinishConfiguration,
-    /// `AFTER_INSTALL_URL`
-    pub after_install_url: Option<String>,
-    /// `CLOCK_OFFSET_SECONDS`
-    pub clock_offset_seconds: i64,
+    pub(crate) instances: instances::Settings,
+    pub(crate) web: web::Settings,
 }
 
-/// When `APP_FINISHED_CONFIGURATION` is sent. Wix shows the setup badge for every instance of an app that has ever sent
-/// it, until it is sent for that instance: always or never, then (Wix's rules 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FinishConfiguration {
-    /// When the app's back end asks for it.
-    OnRequest,
-    /// As soon as an instance is installed.
-    OnInstall,
-    /// Not at all.
-    Never,
-}
-
-/// A value as the platform holds it.
+/// A value of the environment.
 pub enum Binding {
-    /// There is none.
+    /// It is not set.
     Missing,
     /// A text.
     Text(String),
-    /// Something else, such as a TOML number.
+    /// Another type, such as a TOML number.
     NotText,
 }
 
-/// A value that is missing or malformed, and what mends it. Holds no part of the value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// The name in the configuration.
-    pub name: &'static str,
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub fix: &'static str,
-}
-
-/// Where a var is set. A wrangler environment has vars and secrets of its own.
+/// Adds how a var is set. A wrangler environment has its own vars and secrets.
 macro_rules! var {
     ($text:literal) => {
         concat!(
@@ -105,7 +55,7 @@ macro_rules! var {
         )
     };
 }
-/// How a secret is put.
+/// Adds how a secret is set.
 macro_rules! secret {
     ($before:literal, $name:literal, $after:literal) => {
         concat!($before, " `npx wrangler secret put ", $name, "` (with `--env NAME` where you deploy with it)", $after)
@@ -137,27 +87,26 @@ const FIX_CLOCK: &str =
     "Remove CLOCK_OFFSET_SECONDS; it is for tests, and needs ENVIRONMENT = \"development\" and a whole number.";
 
 impl Config {
-    /// Reads all values and names every fault.
+    /// Parses all values. Returns all faults.
     pub fn parse(lookup: impl Fn(&str) -> Binding, kv_is_bound: bool) -> Result<Self, Vec<Fault>> {
         let mut read = Reader { lookup, faults: Vec::new() };
 
-        let app_id =
-            read.required("WIX_APP_ID", FIX_APP_ID, |text| AppId::parse(text).map_err(|error| error.to_string()));
+        let app_id = read.required("WIX_APP_ID", FIX_APP_ID, |text| AppId::parse(text).map_err(text_of));
         let public_keys =
-            read.required("WIX_PUBLIC_KEYS", FIX_PUBLIC_KEYS, |text| PublicKey::parse_all(text).map_err(str::to_owned));
+            read.required("WIX_PUBLIC_KEYS", FIX_PUBLIC_KEYS, |text| PublicKey::parse_all(text).map_err(text_of));
         let app_secret = read.required("WIX_APP_SECRET", FIX_APP_SECRET, parse_secret);
         let app_secret_previous = read.optional("WIX_APP_SECRET_PREVIOUS", FIX_SECRET_PREVIOUS, parse_secret);
         let sealing_keys =
             read.required_or("SEALING_KEYS", [FIX_SEALING_KEYS, FIX_SEALING_KEYS_DAMAGED], parse_sealing_keys);
         let api_keys = read.required("API_KEYS", FIX_API_KEYS, parse_api_keys);
         let public_url = read.optional("PUBLIC_URL", FIX_URL, parse_origin);
-        let wix_api_url = read.optional("WIX_API_URL", FIX_URL, parse_origin);
-        let wix_site_url = read.optional("WIX_SITE_URL", FIX_URL, parse_origin);
+        let api_url = read.with_default("WIX_API_URL", "https://www.wixapis.com", FIX_URL, parse_origin);
+        let site_url = read.with_default("WIX_SITE_URL", "https://www.wix.com", FIX_URL, parse_origin);
         let after_install_url = read.optional("AFTER_INSTALL_URL", FIX_URL, |text| parse_url(text).map(String::from));
-        let finish_configuration = read.optional("FINISH_CONFIGURATION", FIX_FINISH, |text| match text {
-            "on-request" => Ok(FinishConfiguration::OnRequest),
-            "on-install" => Ok(FinishConfiguration::OnInstall),
-            "never" => Ok(FinishConfiguration::Never),
+        let setup = read.optional("FINISH_CONFIGURATION", FIX_FINISH, |text| match text {
+            "on-request" => Ok(SetupPolicy::OnRequest),
+            "on-install" => Ok(SetupPolicy::OnInstall),
+            "never" => Ok(SetupPolicy::Never),
             _ => Err("it must be on-request, on-install or never".to_owned()),
         });
         let development = read.optional("ENVIRONMENT", FIX_ENVIRONMENT, |text| match text {
@@ -175,33 +124,26 @@ impl Config {
             read.fault("INSTANCES", "no KV namespace is bound".to_owned(), FIX_INSTANCES);
         }
 
-        let (Some(app_id), Some(public_keys), Some(app_secret), Some(sealing_keys), Some(api_keys), true) =
-            (app_id, public_keys, app_secret, sealing_keys, api_keys, read.faults.is_empty())
+        let keys = sealing_keys.and_then(Keys::new);
+        let (Some(app_id), Some(public_keys), Some(app_secret), Some(keys), Some(api_keys)) =
+            (app_id, public_keys, app_secret, keys, api_keys)
         else {
             return Err(read.faults);
         };
-        let Some(sealing_key) = sealing_keys.first().cloned() else { return Err(read.faults) };
+        let (Some(api_url), Some(site_url), true) = (api_url, site_url, read.faults.is_empty()) else {
+            return Err(read.faults);
+        };
+        let api_url = origin_of(&api_url);
+        let wix = wix::Settings { app_id, public_keys, app_secret, app_secret_previous, api_url, site_url };
         Ok(Self {
-            app_id,
-            public_keys,
-            app_secret,
-            app_secret_previous,
-            state_keys: sealing_keys.iter().map(StateKey::derive).collect(),
-            sealing_key,
-            sealing_keys,
-            api_keys,
-            public_url,
-            wix_api_url: wix_api_url.unwrap_or_else(|| "https://www.wixapis.com".to_owned()),
-            wix_site_url: wix_site_url.unwrap_or_else(|| "https://www.wix.com".to_owned()),
-            finish_configuration: finish_configuration.unwrap_or(FinishConfiguration::OnRequest),
-            after_install_url,
-            clock_offset_seconds: clock_offset_seconds.unwrap_or(0),
+            instances: instances::Settings {
+                wix,
+                keys,
+                setup: setup.unwrap_or(SetupPolicy::OnRequest),
+                clock_offset_seconds: clock_offset_seconds.unwrap_or(0),
+            },
+            web: web::Settings { public_url: public_url.map(|url| origin_of(&url)), after_install_url, api_keys },
         })
-    }
-
-    /// The app secret, and the one before it while rotating.
-    pub fn app_secrets(&self) -> impl Iterator<Item = &AppSecret> {
-        std::iter::once(&self.app_secret).chain(&self.app_secret_previous)
     }
 }
 
@@ -238,6 +180,19 @@ impl<F: Fn(&str) -> Binding> Reader<F> {
         }
     }
 
+    /// Parses the default if the value is missing.
+    fn with_default<T>(
+        &mut self,
+        name: &'static str,
+        default: &str,
+        fix: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let before = self.faults.len();
+        let value = self.optional(name, fix, &parse);
+        if value.is_none() && self.faults.len() == before { parse(default).ok() } else { value }
+    }
+
     fn required<T>(
         &mut self,
         name: &'static str,
@@ -247,7 +202,7 @@ impl<F: Fn(&str) -> Binding> Reader<F> {
         self.required_or(name, [fix, fix], parse)
     }
 
-    /// The first fix is for a value that is missing, the second for one that is malformed.
+    /// The first fix is for a missing value, the second for a malformed one.
     fn required_or<T>(
         &mut self,
         name: &'static str,
@@ -263,7 +218,7 @@ impl<F: Fn(&str) -> Binding> Reader<F> {
     }
 }
 
-/// A value without what cannot be seen around it: blanks, line breaks, a byte order mark, and the like.
+/// A value without the invisible characters around it: whitespace, a byte order mark, and similar ones.
 fn visible(text: &str) -> &str {
     const INVISIBLE: [char; 6] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{0}'];
     text.trim_matches(|char: char| char.is_whitespace() || INVISIBLE.contains(&char))
@@ -271,13 +226,13 @@ fn visible(text: &str) -> &str {
 
 fn parse_secret(text: &str) -> Result<AppSecret, String> {
     if text.len() < 8 {
-        return Err("it must have 8 characters or more".to_owned());
+        return Err("it must have at least 8 characters".to_owned());
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("it must be printable ASCII without blanks".to_owned());
+        return Err("it must be printable ASCII without spaces".to_owned());
     }
     if text.contains(['"', '\'', '`']) {
-        return Err("it must stand without quotes".to_owned());
+        return Err("it must not contain quotes".to_owned());
     }
     Ok(AppSecret::new(text))
 }
@@ -291,19 +246,19 @@ fn parse_sealing_keys(text: &str) -> Result<Vec<SealingKey>, String> {
     if is_repeated(&keys, is_same) { Err("two ids have the same key".to_owned()) } else { Ok(keys) }
 }
 
-/// Of one hash in two entries the wider scopes would count.
+/// Two entries with one hash are refused: it would be unclear whose scopes count.
 fn parse_api_keys(text: &str) -> Result<Vec<ApiKey>, String> {
     let keys = parse_list(text, ApiKey::parse)?;
     let is_same = |one: &ApiKey, other: &ApiKey| one.hash() == other.hash();
     if is_repeated(&keys, is_same) { Err("two entries have the same hash".to_owned()) } else { Ok(keys) }
 }
 
-/// Whether two entries of a short list are alike.
+/// Whether two entries of a short list are equal.
 fn is_repeated<T>(list: &[T], is_same: impl Fn(&T, &T) -> bool) -> bool {
     list.iter().enumerate().any(|(at, one)| list.iter().skip(at + 1).any(|other| is_same(one, other)))
 }
 
-fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Result<Vec<T>, String> {
+fn parse_list<T, E: Display>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Vec<T>, String> {
     let items: Vec<T> = text
         .split(',')
         .map(visible)
@@ -317,7 +272,7 @@ fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Result<T, &'static str>) ->
 fn parse_url(text: &str) -> Result<Url, String> {
     let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()).unwrap_or_default();
     if !authority.is_ascii() {
-        return Err("its host has characters beyond ASCII: write it in the form that begins with xn--".to_owned());
+        return Err("its host must be ASCII: write an international name in the form that begins with xn--".to_owned());
     }
     let url = Url::parse(text).map_err(|_| "it must be a URL".to_owned())?;
     let loopback = match url.host() {
@@ -327,23 +282,31 @@ fn parse_url(text: &str) -> Result<Url, String> {
         None => false,
     };
     if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
-        return Err("it must be https (plain http is taken on loopback only)".to_owned());
+        return Err("it must be https (http is accepted on loopback only)".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("it must not hold a user name or password".to_owned());
+        return Err("it must not contain a user name or password".to_owned());
+    }
+    Ok(url)
+}
+
+/// Parses scheme, host and port.
+fn parse_origin(text: &str) -> Result<Url, String> {
+    let url = parse_url(text)?;
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err("it must be scheme, host and port only".to_owned());
     }
     Ok(url)
 }
 
 /// Scheme, host and port, without a slash at the end.
-fn parse_origin(text: &str) -> Result<String, String> {
-    let url = parse_url(text)?;
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("it must be scheme, host and port only".to_owned());
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+fn origin_of(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn text_of(error: impl Display) -> String {
+    error.to_string()
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

@@ -15,7 +15,8 @@ pub use self::values::{api_keys, claims, config, jwt, public_keys, sealed, signe
 
 use futures::FutureExt as _;
 
-use crate::config::{Binding, Config, Fault};
+use crate::config::{Binding, Config};
+use crate::values::Fault;
 
 /// A target: its name, which is also the name of its folder of seeds, and the function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -71,5 +72,4 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[cfg(test)]
-#[path = "fuzz_tests.rs"]
 mod tests;

@@ -4,13 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::platform::{
-    Answer, BodyError, Exchange, Exchanged, HeldJws, JwsLimits, KvKey, KvOptions, KvPage, Level, Outbound, Payload,
-    Platform, PlatformError, SendError, Short,
-};
-use crate::public_key::PublicKey;
-use crate::seal::SealingKey;
-use crate::time::Timestamp;
+use crate::crypto::{Crypto, PublicKey, SealingKey};
+use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
+use crate::store::{KvKey, KvNamespace, KvOptions, KvPage};
+use crate::values::Timestamp;
+use crate::web::{BodyError, Requests};
+use crate::wix::{Body, Fetch, Forward, Forwarded, HeldJws, JwsLimits, Outbound, Response, SendError};
 
 /// The stub's time: 2026-01-01T00:00:00Z.
 pub const NOW: Timestamp = Timestamp(1_767_225_600);
@@ -104,11 +103,7 @@ pub fn claims(held: &[u8]) -> Vec<u8> {
     held.splitn(2, |byte| *byte == b'.').nth(1).unwrap_or_default().to_vec()
 }
 
-impl Platform for Stub {
-    type Inbound = Inbound;
-    type Stream = Vec<u8>;
-    type Held = Vec<u8>;
-
+impl Clock for Stub {
     fn now_millis(&self) -> u64 {
         NOW.0 * 1000 + self.0.passed.get()
     }
@@ -117,44 +112,56 @@ impl Platform for Stub {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.0.passed.set(self.0.passed.get().saturating_add(millis));
     }
+}
 
+impl Entropy for Stub {
     fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError> {
         bytes.fill(7);
         Ok(())
     }
+}
 
+impl Log for Stub {
     fn log(&self, _level: Level, line: &str) {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "a log line is no JSON");
         self.0.log.borrow_mut().push_str(line);
     }
+}
 
-    fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
-        let mut values = inbound.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
-        let first = values.next()?;
-        let separator = if name == "cookie" { "; " } else { ", " };
-        Some(values.fold(first, |all, value| format!("{all}{separator}{value}")))
-    }
+impl Crypto for Stub {
+    type Held = Vec<u8>;
 
-    async fn body(&self, inbound: Inbound, limit: usize) -> Result<Vec<u8>, BodyError> {
-        if inbound.body.len() > limit { Err(BodyError::TooLarge) } else { Ok(inbound.body) }
-    }
-
-    async fn short_body(&self, inbound: Inbound, limit: usize) -> Result<Short<Inbound>, BodyError> {
-        Ok(if inbound.body.len() > limit { Short::Longer(inbound) } else { Short::Whole(inbound.body) })
-    }
-
-    async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, BodyError> {
-        hold(&inbound.body, limits)
+    async fn verify_rs256(&self, key: &PublicKey, _held: &Vec<u8>, signature: &[u8]) -> Result<bool, PlatformError> {
+        assert_eq!(signature.len(), key.signature_len(), "a signature of another length is not worth the asking");
+        Ok(self.0.genuine)
     }
 
     fn held_claims(&self, held: &Vec<u8>) -> Vec<u8> {
         claims(held)
     }
 
-    async fn is_within_rate(&self, _client: &str) -> Result<bool, PlatformError> {
-        Ok(true)
+    async fn aes_gcm_seal(
+        &self,
+        _key: &SealingKey,
+        _nonce: [u8; 12],
+        _associated: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, PlatformError> {
+        Ok(plain.to_vec())
     }
 
+    async fn aes_gcm_open(
+        &self,
+        _key: &SealingKey,
+        _nonce: [u8; 12],
+        _associated: &[u8],
+        cipher: &[u8],
+    ) -> Result<Option<Vec<u8>>, PlatformError> {
+        Ok(self.0.genuine.then(|| cipher.to_vec()))
+    }
+}
+
+impl KvNamespace for Stub {
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
         assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
         Ok(self.0.value.clone())
@@ -182,50 +189,54 @@ impl Platform for Stub {
             .map(|(rest, metadata)| KvKey { name: format!("{prefix}{rest}"), metadata: Some(metadata.clone()) });
         Ok(KvPage { keys: keys.collect(), cursor: cursor.is_none().then(|| CURSOR.to_owned()) })
     }
+}
 
-    async fn send(&self, _request: Outbound<'_>, _timeout: Duration) -> Result<Answer, SendError> {
+impl Fetch for Stub {
+    type Inbound = Inbound;
+    type Stream = Vec<u8>;
+
+    async fn send(&self, _request: Outbound<'_>, _timeout: Duration) -> Result<Response, SendError> {
         let (status, body) = self.0.answer.clone();
-        Ok(Answer { status, wix_request_id: None, retry_after: None, body })
+        Ok(Response { status, wix_request_id: None, retry_after: None, body })
     }
 
-    /// Whatever is asked for, only Wix's API is asked.
-    async fn exchange(
+    async fn forward(
         &self,
-        request: Exchange<'_, Inbound>,
+        request: Forward<'_, Inbound>,
         _timeout: Duration,
-    ) -> Result<Exchanged<Self::Stream>, SendError> {
+    ) -> Result<Forwarded<Self::Stream>, SendError> {
         assert!(request.url.starts_with("https://www.wixapis.com/"), "a call goes somewhere else: {}", request.url);
-        assert!(request.headers.iter().all(|(name, _)| *name != "authorization"), "the caller's key is passed on");
-        if let Payload::Inbound(inbound) = request.body {
-            assert!(!inbound.body.is_empty(), "no body to hand on");
+        assert!(request.headers.iter().all(|(name, _)| *name != "authorization"), "the caller's key is forwarded");
+        if let Body::Streamed(inbound, _) = request.body {
+            assert!(!inbound.body.is_empty(), "no body to stream");
         }
         let (status, body) = self.0.answer.clone();
         let headers = request.wanted.iter().map(|name| (*name, "https://elsewhere.example/".to_owned())).collect();
-        Ok(Exchanged { status, headers, body })
+        Ok(Forwarded { status, headers, body })
+    }
+}
+
+impl Requests for Stub {
+    fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
+        let mut values = inbound.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let first = values.next()?;
+        let separator = if name == "cookie" { "; " } else { ", " };
+        Some(values.fold(first, |all, value| format!("{all}{separator}{value}")))
     }
 
-    async fn verify_rs256(&self, key: &PublicKey, _held: &Vec<u8>, signature: &[u8]) -> Result<bool, PlatformError> {
-        assert_eq!(signature.len(), key.signature_len(), "a signature of another length is not worth the asking");
-        Ok(self.0.genuine)
+    async fn body(&self, inbound: Inbound, limit: usize) -> Result<Vec<u8>, BodyError> {
+        if inbound.body.len() > limit { Err(BodyError::TooLarge) } else { Ok(inbound.body) }
     }
 
-    async fn aes_gcm_seal(
-        &self,
-        _key: &SealingKey,
-        _nonce: [u8; 12],
-        _associated: &[u8],
-        plain: &[u8],
-    ) -> Result<Vec<u8>, PlatformError> {
-        Ok(plain.to_vec())
+    async fn buffer(&self, inbound: Inbound, limit: usize) -> Result<Body<Inbound>, BodyError> {
+        Ok(if inbound.body.len() > limit { Body::Streamed(inbound, None) } else { Body::Buffered(inbound.body) })
     }
 
-    async fn aes_gcm_open(
-        &self,
-        _key: &SealingKey,
-        _nonce: [u8; 12],
-        _associated: &[u8],
-        cipher: &[u8],
-    ) -> Result<Option<Vec<u8>>, PlatformError> {
-        Ok(self.0.genuine.then(|| cipher.to_vec()))
+    async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, BodyError> {
+        hold(&inbound.body, limits)
+    }
+
+    async fn is_within_rate(&self, _client: &str) -> Result<bool, PlatformError> {
+        Ok(true)
     }
 }

@@ -8,21 +8,20 @@ use sha2::Sha256;
 
 use super::stub::{HERE, NOW, Stub, hold};
 use super::{APP_ID, APP_SECRET, INSTANCE, PUBLIC_KEY, SEALING_KEY, at_once, configured};
-use crate::api_key::ApiKey;
-use crate::id::{AppId, InstanceId};
-use crate::jwt::{self, Claims};
-use crate::public_key::PublicKey;
-use crate::seal::{self, Place, SealingKey};
-use crate::secret::AppSecret;
-use crate::signed_instance;
-use crate::state::{self, Purpose, StateKey};
-use crate::webhook::LIMIT;
+use crate::crypto::state::{self, Purpose};
+use crate::crypto::{self, Place, PublicKey, SealingKey, StateKey};
+use crate::values::{AppId, AppSecret, CLOCK_SKEW, InstanceId};
+use crate::web::{ApiKey, Scope};
+use crate::wix::event::BODY_LIMIT;
+use crate::wix::jws::{self, Claims};
+use crate::wix::signed_instance;
 
 /// The body of a webhook: nothing is accepted without a signature, and what is accepted with one is a JWS by RS256.
 pub fn jwt(data: &[u8]) {
     let keys = PublicKey::parse_all(PUBLIC_KEY).unwrap_or_default();
-    let verify =
-        |genuine| at_once(jwt::verify(&Stub::new(genuine), &keys, NOW, hold(data, jwt::limits(LIMIT)).ok().flatten()));
+    let verify = |genuine| {
+        at_once(jws::verify(&Stub::new(genuine), &keys, NOW, hold(data, jws::limits(BODY_LIMIT)).ok().flatten()))
+    };
     assert!(verify(false).is_err(), "accepted without a signature");
     if let Ok(claims) = verify(true) {
         assert!(is_what_was_signed(data, &claims), "another reader reads another message");
@@ -59,7 +58,7 @@ fn is_what_was_signed(body: &[u8], claims: &Claims) -> bool {
     header.get("alg").and_then(Value::as_str) == Some("RS256")
         && !(critical || late || early)
         && issued
-        && claims.issued_at.0 <= NOW.0 + jwt::SKEW
+        && claims.issued_at.0 <= NOW.0 + CLOCK_SKEW
         && all.get("data").and_then(Value::as_str) == Some(&claims.data)
 }
 
@@ -124,12 +123,14 @@ pub fn config(data: &[u8]) {
     let changes: Vec<(String, String)> = lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     match configured(&changes) {
         Ok(config) => {
-            assert!(!config.public_keys.is_empty() && !config.api_keys.is_empty());
-            assert_eq!(config.state_keys.len(), config.sealing_keys.len());
-            for url in [&config.wix_api_url, &config.wix_site_url] {
+            let (wix, keys) = (&config.instances.wix, &config.instances.keys);
+            assert!(!wix.public_keys.is_empty() && !config.web.api_keys.is_empty());
+            assert_eq!(keys.state().len(), keys.sealing().len());
+            for url in [&wix.api_url, wix.site_url.as_str()] {
                 assert!(url.starts_with("https://") || url.starts_with("http://"), "no URL: {url}");
-                assert!(!url.ends_with('/'), "a slash at the end: {url}");
             }
+            assert!(!wix.api_url.ends_with('/'), "a slash at the end");
+            assert_eq!(wix.site_url.path(), "/");
         }
         Err(faults) => {
             assert!(!faults.is_empty(), "refused without a fault");
@@ -148,7 +149,7 @@ pub fn api_keys(data: &[u8]) {
         assert_eq!(parts.next(), Some(key.client.as_str()));
         assert!((1..=64).contains(&key.client.len()) && key.client.is_ascii(), "a client of another form");
         assert_eq!(parts.next().map(str::len), Some(64), "a hash of another length");
-        assert!(parts.next().is_some() || !key.allows(crate::api_key::Scope::Admin), "admin without being named");
+        assert!(parts.next().is_some() || !key.allows(Scope::Admin), "admin without being named");
     }
 }
 
@@ -162,7 +163,7 @@ pub fn sealed(data: &[u8]) {
     };
     let place = Place { app: &app, instance: &id, field: "refresh_token" };
     let keys = [key];
-    let open = |genuine| at_once(seal::open(&Stub::new(genuine), &keys, place, envelope));
+    let open = |genuine| at_once(crypto::open(&Stub::new(genuine), &keys, place, envelope));
     assert!(open(false).is_err(), "opened against the cipher's word");
     if open(true).is_ok() {
         assert!(envelope.starts_with("s1.k1."), "opened with another key");

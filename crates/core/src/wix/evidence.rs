@@ -1,52 +1,51 @@
-//! What a response of Wix's proves, and about whom: the installation, the operator, the network, or nothing yet.
+//! Judges Wix's responses: is the installation at fault, the operator, the network, or is the error transient?
 //!
-//! Everything that asks Wix judges by this: tokens (those for proxied calls too), contested removals, redirects and BI
-//! events. A proxied response is the caller's, and only its status 401 is looked at. A firewall or
-//! a proxy on the way answers with the same statuses as Wix, so a refusal counts as Wix's only with Wix's JSON error.
+//! All calls of the Worker's own use it: tokens, contested removals, redirects and BI events. A proxied response is the
+//! caller's to judge; the Worker only looks for the status 401. A firewall or a proxy answers with the same statuses as
+//! Wix, so a refusal counts as Wix's only with Wix's JSON error.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::json;
-use crate::platform::Answer;
-use crate::time::Timestamp;
+use super::Response;
+use crate::values::{Timestamp, json};
 
 /// What a response proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Wix did what it was asked for.
+    /// Wix did what was requested.
     Success,
-    /// Wix refuses this for this installation: asking again in the same way changes nothing.
+    /// Wix refuses the request for this installation. The error is permanent.
     Installation,
-    /// Wix refuses the app's own credentials: the operator's fault.
+    /// Wix refuses the app's own credentials. The operator must correct them.
     Operator,
-    /// The status of a refusal without Wix's JSON error: something between Wix and this server answered.
+    /// The status of a refusal without Wix's JSON error: a firewall or a proxy answered.
     Network,
-    /// It may pass: ask again, after this many milliseconds where Wix says so.
+    /// The error is transient. `Retry-After` in milliseconds, or 0.
     Transient(u64),
-    /// A status that is not expected of Wix.
+    /// A status that Wix does not document.
     Unexpected,
 }
 
 /// Judges a response. `now` is the real time, for a `Retry-After` with a date.
 #[must_use]
-pub fn judge(answer: &Answer, now: Timestamp) -> Verdict {
-    match answer.status {
+pub fn judge(response: &Response, now: Timestamp) -> Verdict {
+    match response.status {
         200..=299 => Verdict::Success,
-        400 | 401 | 403 | 404 => match JsonError::read(&answer.body) {
+        400 | 401 | 403 | 404 => match JsonError::read(&response.body) {
             None => Verdict::Network,
             Some(error) if error.names_the_client() => Verdict::Operator,
             Some(_) => Verdict::Installation,
         },
         408 | 425 | 429 | 500..=599 => {
-            let wait = answer.retry_after.as_deref().and_then(|text| retry_after(text, now));
+            let wait = response.retry_after.as_deref().and_then(|text| retry_after(text, now));
             Verdict::Transient(wait.unwrap_or(0).saturating_mul(1000))
         }
         _ => Verdict::Unexpected,
     }
 }
 
-/// Wix's JSON error: an object with a text `error` or `message`. The content type does not matter.
+/// Wix's JSON error: an object with a string `error` or `message`, whatever the content type.
 #[derive(Deserialize)]
 struct JsonError {
     #[serde(default)]
@@ -61,19 +60,18 @@ impl JsonError {
         (read.error.is_string() || read.message.is_string()).then_some(read)
     }
 
-    /// RFC 6749, 5.2.
+    /// Whether the error is about the client (RFC 6749, 5.2).
     fn names_the_client(&self) -> bool {
         let texts = [&self.error, &self.message].into_iter().filter_map(Value::as_str);
         texts.into_iter().any(|text| matches!(text, "invalid_client" | "unauthorized_client"))
     }
 }
 
-/// `Retry-After` in seconds (RFC 9110, 10.2.3): a number, or a date in any of the forms of HTTP.
-#[must_use]
-pub fn retry_after(text: &str, now: Timestamp) -> Option<u64> {
+/// Parses `Retry-After` into seconds (RFC 9110, 10.2.3): a number, or a date in any of the three forms of HTTP.
+fn retry_after(text: &str, now: Timestamp) -> Option<u64> {
     let text = text.trim();
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // So many digits that they do not fit are as long as it gets.
+        // A number that does not fit counts as the longest.
         return (!text.is_empty()).then(|| text.parse().unwrap_or(u64::MAX));
     }
     let date = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
@@ -81,5 +79,4 @@ pub fn retry_after(text: &str, now: Timestamp) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "evidence_tests.rs"]
 mod tests;

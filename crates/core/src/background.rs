@@ -1,0 +1,7 @@
+//! Work without a caller: deferred tasks after a response, and the Cron Trigger's rechecks.
+
+mod cron;
+mod task;
+
+pub use cron::run_rechecks;
+pub use task::Task;

@@ -1,0 +1,88 @@
+//! The Cron Trigger: reconciles every instance whose recheck is due. By then KV shows all writes everywhere, so that stale
+//! rows are repaired. An `APP_FINISHED_CONFIGURATION` that failed is sent again, with backoff and an end.
+
+use std::collections::VecDeque;
+
+use crate::instances::{Context, InstanceError, Ports, finish_configuration, reconcile};
+use crate::runtime::Backoff;
+use crate::store::{Attempts, Recheck};
+use crate::values::InstanceId;
+
+/// How many rechecks one run lists. Each costs three KV operations, of which an invocation has 1,000. The next run continues
+/// where this one ended.
+const BATCH: u16 = 200;
+/// After how long a run begins no further recheck, in milliseconds. The next run begins after five minutes.
+const LONGEST_RUN_MILLIS: u64 = 240_000;
+/// The pauses between failed attempts, in seconds.
+const BACKOFF: Backoff = Backoff { first: 60, longest: 6 * 3_600 };
+/// After how long a recheck is given up, in seconds. Wix's own retries end after 47 hours.
+const GIVE_UP_AFTER: u64 = 48 * 3_600;
+
+/// Runs the rechecks that are due, with a log line for each instance. Several rechecks of one instance are done as one. A
+/// failed listing has a log line of its own.
+pub async fn run_rechecks<P: Ports>(cx: &Context<'_, P>) {
+    let end = cx.platform.now_millis() + LONGEST_RUN_MILLIS;
+    let mut rechecks = match cx.store().rechecks(cx.now(), BATCH).await {
+        Ok(rechecks) => VecDeque::from(rechecks),
+        Err(error) => {
+            cx.note::<()>(Err(error));
+            return cx.trace().write(cx.platform, None);
+        }
+    };
+    while let Some(recheck) = rechecks.pop_front() {
+        if cx.platform.now_millis() > end {
+            break;
+        }
+        let (others, rest): (VecDeque<_>, VecDeque<_>) =
+            rechecks.into_iter().partition(|other| other.instance == recheck.instance);
+        rechecks = rest;
+        let work = cx.work.sibling(cx.platform, "cron look-again", &recheck.instance);
+        let cx = cx.of(&work);
+        let result = check(&cx, &recheck.instance).await;
+        cx.note(finish(&cx, &recheck, &others, result).await);
+        cx.trace().write(cx.platform, None);
+    }
+}
+
+async fn check<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), InstanceError> {
+    // The recheck proves that a row was written, so that a missing row is a stale read.
+    let instance = reconcile(cx, id).await?.ok_or(InstanceError::Unknown)?;
+    if !instance.needs_setup_event(cx.settings.setup) {
+        return Ok(());
+    }
+    finish_configuration(cx, id).await?;
+    // The event was sent, but the fact may not be stored. Then the recheck is repeated.
+    match cx.store().instance(id).await? {
+        Some(instance) if instance.needs_setup_event(cx.settings.setup) => Err(InstanceError::SetupNotRecorded),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes the rechecks of one instance. After an error it stores one that is due later.
+async fn finish<P: Ports>(
+    cx: &Context<'_, P>,
+    recheck: &Recheck,
+    others: &VecDeque<Recheck>,
+    result: Result<(), InstanceError>,
+) -> Result<(), InstanceError> {
+    match result {
+        Ok(()) | Err(InstanceError::Removed) => {}
+        Err(error) => {
+            cx.note::<()>(Err(error));
+            // The youngest recheck decides when to give up.
+            let attempts = others.iter().map(|other| other.attempts).chain([recheck.attempts]);
+            let Attempts { since, failed } = attempts.max_by_key(|attempts| attempts.since).unwrap_or(recheck.attempts);
+            if cx.now().since(since) < GIVE_UP_AFTER {
+                let attempts = Attempts { since, failed: failed + 1 };
+                let due = cx.now().plus(BACKOFF.after(attempts.failed));
+                cx.store().put_recheck(&recheck.instance, due, attempts).await?;
+            } else {
+                cx.trace().outcome("given_up");
+            }
+        }
+    }
+    for done in std::iter::once(recheck).chain(others) {
+        cx.store().delete_recheck(done).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! The `state` of an install flow (RFC 6749, 10.12): signed, valid for ten minutes, bound to one browser and one flow.
+//!
+//! `state` is `base64url(version ‖ purpose ‖ issued at ‖ flow ‖ HMAC-SHA256)`. The flow's name is 12 random bytes and a
+//! tag of the origin where the flow began. Each flow has a cookie of its own, so that installations in two tabs do not
+//! interfere. The cookie's value is another HMAC over the same bytes: the `state` alone, which is in URLs, does not give
+//! it away. The server stores nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::SealingKey;
+use crate::runtime::{Entropy, PlatformError};
+use crate::values::{CLOCK_SKEW, Key32, Timestamp};
+
+/// How long a flow may take, in minutes.
+pub const LIFE_MINUTES: u64 = 10;
+/// The same in seconds.
+pub const LIFE: u64 = LIFE_MINUTES * 60;
+/// The longest state that is parsed. Issued ones have 78 characters.
+pub const LIMIT: usize = 512;
+
+const VERSION: u8 = 1;
+const PAYLOAD: usize = 1 + 1 + 8 + 16;
+const MAC: usize = 32;
+/// The last bytes of the flow's name: see [`origin_tag`]. The rest is random.
+const ORIGIN_TAG: usize = 4;
+
+/// The kind of flow. A state of one kind is refused by the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Custom authentication: `/install` to `/redirect`.
+    Install = 1,
+    /// External install: `/connect` to `/connected`.
+    Connect = 2,
+}
+
+/// A key that signs states. It is derived from a sealing key, and so rotates with it.
+#[derive(Clone)]
+pub struct StateKey(Key32);
+
+impl StateKey {
+    /// Derives the key by HKDF-SHA256 (RFC 5869).
+    ///
+    /// # Panics
+    /// Never: HKDF yields up to 255 times the hash's length. A panic is safer than a key of zeros.
+    #[must_use]
+    pub fn derive(key: &SealingKey) -> Self {
+        let mut bytes = [0; 32];
+        #[expect(
+            clippy::expect_used,
+            reason = "HKDF yields up to 255 times the hash's length; a panic is safer than a key of zeros"
+        )]
+        Hkdf::<Sha256>::new(None, key.key().expose())
+            .expand(b"wix-edge state v1", &mut bytes)
+            .expect("32 bytes of HKDF");
+        Self(Key32::new(bytes))
+    }
+
+    fn mac(&self, label: &[u8], payload: &[u8]) -> [u8; MAC] {
+        #[expect(
+            clippy::expect_used,
+            reason = "HMAC accepts keys of every length; a panic is safer than a MAC of zeros"
+        )]
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose()).expect("HMAC accepts any key");
+        mac.update(label);
+        mac.update(payload);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// A new state with its cookie.
+pub struct Issued {
+    /// The `state` parameter.
+    pub state: String,
+    /// The whole `Set-Cookie` value.
+    pub set_cookie: String,
+}
+
+/// The name of one flow.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Flow(String);
+
+impl Flow {
+    /// 22 characters of base64url.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a state is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// It was not issued here, was altered, or belongs to the other kind of flow.
+    #[error("not issued here")]
+    Invalid,
+    /// It was issued here and has expired.
+    #[error("expired")]
+    Expired,
+    /// It was issued to another browser, or the browser accepts no cookies.
+    #[error("issued to another browser")]
+    OtherBrowser,
+    /// It was issued at another origin of this Worker, to which the browser sends the cookie.
+    #[error("issued at another origin")]
+    OtherOrigin,
+}
+
+/// A state that was returned by the browser in which the flow began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returned {
+    /// The flow.
+    pub flow: Flow,
+    /// When it began.
+    pub began_at: Timestamp,
+}
+
+/// A tag of the origin at which a request arrived. A flow that begins at one origin of the Worker and ends at another has
+/// no cookie there. The tag allows a better response, and proves nothing.
+#[must_use]
+pub fn origin_tag(origin: &str) -> [u8; ORIGIN_TAG] {
+    let hash = Sha256::digest(origin);
+    std::array::from_fn(|at| hash.get(at).copied().unwrap_or_default())
+}
+
+/// Issues a state and its cookie.
+pub fn issue<P: Entropy>(
+    platform: &P,
+    keys: &[StateKey],
+    purpose: Purpose,
+    now: Timestamp,
+    origin: [u8; ORIGIN_TAG],
+) -> Result<Issued, PlatformError> {
+    let mut random = [0; 16 - ORIGIN_TAG];
+    platform.random(&mut random)?;
+    let flow = [&random[..], &origin].concat();
+    let key = keys.first().ok_or_else(|| PlatformError("there is no key to sign a state with".to_owned()))?;
+    let mut bytes = Vec::with_capacity(PAYLOAD + MAC);
+    bytes.push(VERSION);
+    bytes.push(purpose as u8);
+    bytes.extend_from_slice(&now.0.to_be_bytes());
+    bytes.extend_from_slice(&flow);
+    let set_cookie = format!(
+        "{}={}; Max-Age={LIFE}; Path=/; Secure; HttpOnly; SameSite=None; Partitioned",
+        cookie_name(&URL_SAFE_NO_PAD.encode(flow)),
+        URL_SAFE_NO_PAD.encode(key.mac(b"cookie", &bytes)),
+    );
+    let signature = key.mac(b"state", &bytes);
+    bytes.extend_from_slice(&signature);
+    Ok(Issued { state: URL_SAFE_NO_PAD.encode(bytes), set_cookie })
+}
+
+/// Verifies a state against the browser's `Cookie` header.
+pub fn check(
+    keys: &[StateKey],
+    purpose: Purpose,
+    now: Timestamp,
+    state: &str,
+    cookies: Option<&str>,
+    origin: [u8; ORIGIN_TAG],
+) -> Result<Returned, StateError> {
+    let bytes = URL_SAFE_NO_PAD.decode(state).map_err(|_| StateError::Invalid)?;
+    let (payload, signature) = bytes.split_at_checked(PAYLOAD).ok_or(StateError::Invalid)?;
+    let key =
+        keys.iter().find(|key| bool::from(key.mac(b"state", payload).ct_eq(signature))).ok_or(StateError::Invalid)?;
+    let [VERSION, signed_purpose, rest @ ..] = payload else { return Err(StateError::Invalid) };
+    if *signed_purpose != purpose as u8 {
+        return Err(StateError::Invalid);
+    }
+    let (issued, flow) = rest.split_first_chunk::<8>().ok_or(StateError::Invalid)?;
+    let began_at = Timestamp(u64::from_be_bytes(*issued));
+    if began_at.since(now) > CLOCK_SKEW {
+        return Err(StateError::Invalid);
+    }
+    if now.since(began_at) > LIFE {
+        return Err(StateError::Expired);
+    }
+    let absent = if flow.ends_with(&origin) { StateError::OtherBrowser } else { StateError::OtherOrigin };
+    let flow = URL_SAFE_NO_PAD.encode(flow);
+    let name = cookie_name(&flow);
+    let cookie = cookies.and_then(|cookies| cookie(cookies, &name)).ok_or(absent)?;
+    let expected = URL_SAFE_NO_PAD.encode(key.mac(b"cookie", payload));
+    if bool::from(expected.as_bytes().ct_eq(cookie.as_bytes())) {
+        Ok(Returned { flow: Flow(flow), began_at })
+    } else {
+        Err(StateError::OtherBrowser)
+    }
+}
+
+/// With the prefix `__Host-` (RFC 6265bis) the browser accepts the cookie only from this host, over https, for all paths.
+fn cookie_name(flow: &str) -> String {
+    format!("__Host-wix-edge-{flow}")
+}
+
+fn cookie<'a>(cookies: &'a str, name: &str) -> Option<&'a str> {
+    cookies.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+use super::*;
+use crate::fuzz::stub::HERE;
+use crate::testing::Fake;
+use crate::testing::clock::START;
+
+const NOW: Timestamp = Timestamp(START);
+
+fn key(fill: char) -> StateKey {
+    let text = format!("k:{}", base64::engine::general_purpose::STANDARD.encode(fill.to_string().repeat(32)));
+    StateKey::derive(&SealingKey::parse(&text).unwrap())
+}
+
+fn keys() -> Vec<StateKey> {
+    vec![key('a')]
+}
+
+/// State, and the cookie as the browser sends it back.
+fn begin(fake: &Fake, keys: &[StateKey]) -> (String, String) {
+    let issued = issue(fake, keys, Purpose::Install, NOW, HERE).unwrap();
+    let pair = issued.set_cookie.split(';').next().unwrap().to_owned();
+    (issued.state, pair)
+}
+
+fn come_back(keys: &[StateKey], now: u64, state: &str, cookie: &str) -> Result<(), StateError> {
+    check(keys, Purpose::Install, Timestamp(now), state, Some(cookie), HERE).map(|_| ())
+}
+
+#[test]
+fn a_state_comes_back_in_the_same_browser() {
+    let (state, cookie) = begin(&Fake::default(), &keys());
+    assert_eq!(come_back(&keys(), START, &state, &cookie), Ok(()));
+    assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')), "{state}");
+}
+
+#[test]
+fn a_state_is_good_for_600_seconds() {
+    let (state, cookie) = begin(&Fake::default(), &keys());
+    assert_eq!(come_back(&keys(), START + 600, &state, &cookie), Ok(()));
+    for now in [START + 601, START + 86_400, u64::MAX] {
+        assert_eq!(come_back(&keys(), now, &state, &cookie), Err(StateError::Expired), "{now}");
+    }
+}
+
+#[test]
+fn a_state_from_the_future_is_refused() {
+    let (state, cookie) = begin(&Fake::default(), &keys());
+    assert_eq!(come_back(&keys(), START - 60, &state, &cookie), Ok(()), "clocks differ a little");
+    for now in [START - 61, START - 601, 0] {
+        assert_eq!(come_back(&keys(), now, &state, &cookie), Err(StateError::Invalid), "{now}");
+    }
+}
+
+#[test]
+fn a_state_altered_in_any_byte_is_refused() {
+    let (state, cookie) = begin(&Fake::default(), &keys());
+    let bytes = URL_SAFE_NO_PAD.decode(&state).unwrap();
+    assert_eq!(bytes.len(), 58);
+    for at in 0..bytes.len() {
+        for bit in [0x01, 0x80] {
+            let mut altered = bytes.clone();
+            altered[at] ^= bit;
+            let altered = URL_SAFE_NO_PAD.encode(altered);
+            assert_eq!(come_back(&keys(), START, &altered, &cookie), Err(StateError::Invalid), "{bit} at {at}");
+        }
+    }
+    for at in 0..state.len() {
+        let mut altered = state.clone().into_bytes();
+        altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
+        let altered = String::from_utf8(altered).unwrap();
+        assert_eq!(come_back(&keys(), START, &altered, &cookie), Err(StateError::Invalid), "character {at}");
+    }
+}
+
+#[test]
+fn a_state_of_another_length_is_refused() {
+    let (state, cookie) = begin(&Fake::default(), &keys());
+    for length in 0..state.len() {
+        assert_eq!(come_back(&keys(), START, &state[..length], &cookie), Err(StateError::Invalid), "{length}");
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(&state).unwrap();
+    for text in [
+        format!("{state}A"),
+        format!("{state}="),
+        format!("{state}\n"),
+        format!(" {state}"),
+        state.repeat(2),
+        "A".repeat(1_000_000),
+        URL_SAFE_NO_PAD.encode([bytes.as_slice(), &[0]].concat()),
+        URL_SAFE_NO_PAD.encode(&bytes[..26]),
+        URL_SAFE_NO_PAD.encode([0; 58]),
+        "é".to_owned(),
+    ] {
+        assert_eq!(come_back(&keys(), START, &text, &cookie), Err(StateError::Invalid), "{}", text.len());
+    }
+}
+
+#[test]
+fn a_state_from_another_browser_is_refused() {
+    let fake = Fake::default();
+    let (state, cookie) = begin(&fake, &keys());
+    let (_, other_flow) = begin(&fake, &keys());
+    let (name, value) = cookie.split_once('=').unwrap();
+    let (other_name, other_value) = other_flow.split_once('=').unwrap();
+    for cookies in [
+        None,
+        Some(String::new()),
+        Some("theme=dark; x".to_owned()),
+        Some(other_flow.clone()),
+        Some(format!("{name}={other_value}")),
+        Some(format!("{other_name}={value}")),
+        Some(format!("{name}=")),
+        Some(name.to_owned()),
+        Some(format!("{name}={value}A")),
+        Some(format!("{name}={}", &value[..value.len() - 1])),
+        Some(format!("{name}=\"{value}\"")),
+        Some(format!("x{cookie}")),
+        Some(format!("{name}x={value}")),
+        Some(format!("{}={value}", name.to_lowercase())),
+        Some(format!("x={cookie}")),
+        Some(format!("{name}={state}")),
+    ] {
+        let result = check(&keys(), Purpose::Install, NOW, &state, cookies.as_deref(), HERE);
+        assert_eq!(result, Err(StateError::OtherBrowser), "{cookies:?}");
+    }
+}
+
+#[test]
+fn the_right_cookie_is_found_among_others() {
+    let fake = Fake::default();
+    let (first, one) = begin(&fake, &keys());
+    let (second, two) = begin(&fake, &keys());
+    for cookies in [
+        format!("{one}; {two}"),
+        format!("{two}; {one}"),
+        format!("{one};{two}"),
+        format!("  {two} ;  theme=dark; {one}  "),
+        format!(";;=;a=b=c; {one}; {two}; "),
+    ] {
+        assert_eq!(come_back(&keys(), START, &first, &cookies), Ok(()), "{cookies}");
+        assert_eq!(come_back(&keys(), START, &second, &cookies), Ok(()), "{cookies}");
+    }
+}
+
+#[test]
+fn the_cookie_cannot_be_made_from_the_state() {
+    let (state, cookie) = begin(&Fake::default(), &keys());
+    let value = URL_SAFE_NO_PAD.decode(cookie.split_once('=').unwrap().1).unwrap();
+    let state = URL_SAFE_NO_PAD.decode(state).unwrap();
+    assert_eq!(value.len(), 32);
+    assert_ne!(value, state[26..], "the signature of the state is public");
+}
+
+#[test]
+fn after_a_key_rotation_the_old_states_come_back() {
+    let (old, new) = (key('a'), key('b'));
+    let (state, cookie) = begin(&Fake::default(), std::slice::from_ref(&old));
+    assert_eq!(come_back(&[new.clone(), old], START, &state, &cookie), Ok(()));
+    assert_eq!(come_back(std::slice::from_ref(&new), START, &state, &cookie), Err(StateError::Invalid));
+    assert_eq!(come_back(&[], START, &state, &cookie), Err(StateError::Invalid));
+}
+
+#[test]
+fn a_new_state_is_signed_by_the_first_key() {
+    let (first, second) = (key('a'), key('b'));
+    let (state, cookie) = begin(&Fake::default(), &[first.clone(), second.clone()]);
+    assert_eq!(come_back(&[first], START, &state, &cookie), Ok(()));
+    assert_eq!(come_back(&[second], START, &state, &cookie), Err(StateError::Invalid));
+}
+
+#[test]
+fn the_cookie_has_exactly_the_attributes_of_a_safe_one() {
+    let issued = issue(&Fake::default(), &keys(), Purpose::Install, NOW, HERE).unwrap();
+    let mut parts = issued.set_cookie.split("; ");
+    let (name, value) = parts.next().unwrap().split_once('=').unwrap();
+    assert!(name.starts_with("__Host-"), "{name}");
+    assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')), "{value}");
+    let mut attributes: Vec<&str> = parts.collect();
+    attributes.sort_unstable();
+    assert_eq!(attributes, ["HttpOnly", "Max-Age=600", "Partitioned", "Path=/", "SameSite=None", "Secure"]);
+}
+
+#[test]
+fn without_randomness_or_key_there_is_no_state() {
+    let fake = Fake::default();
+    assert!(issue(&fake, &[], Purpose::Install, NOW, HERE).is_err());
+    fake.break_random();
+    assert!(issue(&fake, &keys(), Purpose::Install, NOW, HERE).is_err());
+}
+
+#[test]
+fn the_signing_key_is_not_the_sealing_key() {
+    let sealing = SealingKey::parse("k:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap();
+    assert_ne!(StateKey::derive(&sealing).0.expose(), sealing.key().expose());
+    assert_ne!(key('a').0.expose(), key('b').0.expose());
+}

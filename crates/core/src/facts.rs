@@ -1,0 +1,22 @@
+//! The record of an instance: immutable facts, and the pure function that folds them into its current state. No I/O.
+//!
+//! A fact is written once and never changed, so two writers cannot overwrite each other. Only the latest fact of each
+//! kind counts, by the fact's own time. The fold is therefore a join: neither the order nor the number of deliveries
+//! changes its result, and superseded facts can be deleted.
+//!
+//! A row is the projection that listings and token requests read: the folded instance together with the facts it was
+//! folded from. A row may be stale. Joining it with any other set of facts loses none.
+
+mod contested;
+mod fact;
+mod fold;
+mod instance;
+mod row;
+
+pub use contested::is_contested;
+pub use fact::{Fact, Kind, Name};
+#[cfg(test)]
+pub use fold::{fold, latest_of};
+pub use fold::{join, latest, outdated};
+pub use instance::{Auth, Instance, LastToken, SetupPolicy, Status, TokenOutcome};
+pub use row::Row;

@@ -1,0 +1,21 @@
+//! Contested removals: Wix sent or issued something for the instance well after its removal.
+//!
+//! The removal may be an old message that Wix signed anew when it resent it (docs/wix.md, 4.6), so Wix is asked before
+//! any token is erased. Until Wix has answered, the removal counts and the tokens stay.
+
+use super::fold::latest_of;
+use super::{Fact, Name};
+use crate::values::CLOCK_SKEW;
+
+/// Whether the app is removed by these facts, and a later fact contradicts the removal about which Wix was not asked
+/// since. Events in flight arrive up to [`CLOCK_SKEW`] later, so that they contradict nothing.
+#[must_use]
+pub fn is_contested(facts: &[Fact]) -> bool {
+    use Name::{Accepted, Configured, Connected, Healed, Installed, Joined, Plan, Present, Refused, Removed, Seen};
+    let latest = |names: &[Name]| latest_of(facts, names);
+    let (Some(removed), Some(seen)) = (latest(&[Removed]), latest(&[Seen, Plan, Configured, Healed, Accepted])) else {
+        return false;
+    };
+    let undone = latest(&[Installed, Connected, Joined]) >= Some(removed);
+    !undone && seen.since(removed) > CLOCK_SKEW && latest(&[Refused, Present]) < Some(seen)
+}

@@ -1,0 +1,201 @@
+//! Facts, and how this version reads facts of a newer one.
+
+use std::collections::BTreeMap;
+
+use serde::ser::{Error as _, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::values::{InstanceId, SiteId, Timestamp, json};
+
+/// Something that happened to an instance, with the time at which it happened.
+///
+/// A newer version of this Worker may write kinds and fields that this one does not know. They are preserved unchanged,
+/// since isolates of both versions run side by side during every deployment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fact {
+    /// The time: Wix's `iat` for webhooks, `signDate` for signed instances, this Worker's clock for its own actions.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: Kind,
+    /// The fields that this version does not know, as a JSON object; empty if there are none.
+    extra: String,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    /// Wix sent `AppInstalled`.
+    Installed {
+        /// The instance of the site that this site was cloned from.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        origin: Option<InstanceId>,
+    },
+    /// Wix sent `AppRemoved`. A tombstone: it stays when the tokens are erased.
+    Removed,
+    /// The redirect flow ended with a token that token info attributes to this instance.
+    Connected {
+        /// The site, from token info.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        site: Option<SiteId>,
+    },
+    /// The external install flow ended with a signed instance of this instance.
+    Joined {
+        /// The site, from the signed instance.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        site: Option<SiteId>,
+    },
+    /// Wix sent another event for the instance.
+    Seen,
+    /// A plan was bought or changed.
+    Plan {
+        /// `vendorProductId`
+        plan: String,
+    },
+    /// Wix accepted `APP_FINISHED_CONFIGURATION`.
+    Configured,
+    /// Wix issued a token for client credentials after the refresh token had failed.
+    Healed,
+    /// Wix permanently refused to issue tokens.
+    Refused,
+    /// Wix issued a token after a refusal, or after a removal.
+    Accepted,
+    /// Wix denied a contested removal: it issued a token and returned the app instance.
+    Present,
+    /// A fact of a kind that a newer version wrote, as its original JSON. The fold ignores it.
+    #[serde(skip)]
+    Foreign(String),
+}
+
+/// The name of a kind. The order of the variants is the alphabetical order in which a row lists its facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// [`Kind::Accepted`]
+    Accepted,
+    /// [`Kind::Configured`]
+    Configured,
+    /// [`Kind::Connected`]
+    Connected,
+    /// [`Kind::Healed`]
+    Healed,
+    /// [`Kind::Installed`]
+    Installed,
+    /// [`Kind::Joined`]
+    Joined,
+    /// [`Kind::Plan`]
+    Plan,
+    /// [`Kind::Present`]
+    Present,
+    /// [`Kind::Refused`]
+    Refused,
+    /// [`Kind::Removed`]
+    Removed,
+    /// [`Kind::Seen`]
+    Seen,
+    /// [`Kind::Foreign`]
+    Foreign,
+}
+
+impl Name {
+    /// The text in keys and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Configured => "configured",
+            Self::Connected => "connected",
+            Self::Healed => "healed",
+            Self::Installed => "installed",
+            Self::Joined => "joined",
+            Self::Plan => "plan",
+            Self::Present => "present",
+            Self::Refused => "refused",
+            Self::Removed => "removed",
+            Self::Seen => "seen",
+            Self::Foreign => "foreign",
+        }
+    }
+}
+
+impl Kind {
+    /// The name of this kind.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        match self {
+            Self::Installed { .. } => Name::Installed,
+            Self::Removed => Name::Removed,
+            Self::Connected { .. } => Name::Connected,
+            Self::Joined { .. } => Name::Joined,
+            Self::Seen => Name::Seen,
+            Self::Plan { .. } => Name::Plan,
+            Self::Configured => Name::Configured,
+            Self::Healed => Name::Healed,
+            Self::Refused => Name::Refused,
+            Self::Accepted => Name::Accepted,
+            Self::Present => Name::Present,
+            Self::Foreign(_) => Name::Foreign,
+        }
+    }
+}
+
+impl Fact {
+    /// Creates a fact.
+    #[must_use]
+    pub fn new(at: Timestamp, kind: Kind) -> Self {
+        Self { at, kind, extra: String::new() }
+    }
+
+    /// Reads a fact, and preserves the parts that this version does not know.
+    #[must_use]
+    pub fn from_json(text: &str) -> Self {
+        let fields: Fields = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
+        let at = fields.get("at").and_then(|at| at.get().parse().ok()).map(Timestamp);
+        let (Some(at), Ok(kind)) = (at, serde_json::from_slice::<Kind>(text.as_bytes())) else {
+            return Self::new(at.unwrap_or(Timestamp(0)), Kind::Foreign(text.to_owned()));
+        };
+        let known = fields_of(&kind);
+        let mut extra = fields;
+        extra.retain(|name, _| name != "at" && !known.contains_key(name));
+        let extra = if extra.is_empty() { String::new() } else { serde_json::to_string(&extra).unwrap_or_default() };
+        Self { at, kind, extra }
+    }
+
+    /// Whether a newer version wrote the fact, or fields of it.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.kind, Kind::Foreign(_)) || !self.extra.is_empty()
+    }
+}
+
+impl Serialize for Fact {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Stored<'a> {
+            at: Timestamp,
+            #[serde(flatten)]
+            kind: &'a Kind,
+            #[serde(flatten)]
+            extra: Fields,
+        }
+        if let Kind::Foreign(text) = &self.kind {
+            return RawValue::from_string(text.clone()).map_err(S::Error::custom)?.serialize(serializer);
+        }
+        let extra =
+            if self.extra.is_empty() { Ok(Fields::new()) } else { serde_json::from_slice(self.extra.as_bytes()) };
+        Stored { at: self.at, kind: &self.kind, extra: extra.map_err(S::Error::custom)? }.serialize(serializer)
+    }
+}
+
+/// The fields of a JSON object, each with its original text.
+pub(super) type Fields = BTreeMap<String, Box<RawValue>>;
+
+pub(super) fn fields_of(value: &impl Serialize) -> Fields {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    serde_json::from_slice(text.as_bytes()).unwrap_or_default()
+}
+
+/// The original text of a field.
+pub(super) fn text_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    fields.get(name).map(|value| value.get())
+}

@@ -1,0 +1,65 @@
+//! The seeds of the fuzzer, each run through its target; what a fuzzer found once is a seed from then on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::stub::{HERE, NOW, Stub};
+use super::*;
+use crate::crypto::state::{self, Purpose};
+use crate::crypto::{SealingKey, StateKey};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
+}
+
+/// The seeds of a target, in order.
+fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(folder().join("seeds").join(target)).expect("a folder of seeds");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths.into_iter().map(|path| (path.clone(), fs::read(path).expect("a seed"))).collect()
+}
+
+#[test]
+fn every_seed_passes_its_target() {
+    for (name, target) in TARGETS {
+        let seeds = seeds(name);
+        assert!(!seeds.is_empty(), "{name} has no seed");
+        for (path, seed) in seeds {
+            println!("{}", path.display());
+            target(&seed);
+        }
+    }
+}
+
+#[test]
+fn seeds_are_few_and_small() {
+    let all: Vec<usize> = TARGETS.iter().flat_map(|(name, _)| seeds(name)).map(|(_, seed)| seed.len()).collect();
+    assert!(all.len() <= 50, "{} seeds", all.len());
+    assert!(all.iter().all(|size| *size <= 1024), "{all:?}");
+}
+
+#[test]
+fn every_target_is_a_program_of_the_fuzz_crate() {
+    let manifest = fs::read_to_string(folder().join("Cargo.toml")).expect("fuzz/Cargo.toml");
+    for (name, _) in TARGETS {
+        assert!(manifest.contains(&format!("name = \"{name}\"\n")), "no program for {name}");
+        let source = fs::read_to_string(folder().join(format!("targets/{name}.rs"))).expect("a target's source");
+        assert!(source.contains(&format!("fuzz::{name}(data)")), "{name}.rs calls another target");
+    }
+}
+
+/// A fuzzer makes no signatures: what lies behind them is reached from seeds that have them.
+#[test]
+fn the_seeds_that_are_signed_are_as_this_version_signs() {
+    let key = SealingKey::parse(SEALING_KEY).unwrap();
+    let issued = state::issue(&Stub::new(false), &[StateKey::derive(&key)], Purpose::Install, NOW, HERE).unwrap();
+    let cookie = issued.set_cookie.split(';').next().unwrap();
+    let state = format!("{}\nother=1; {cookie}", issued.state);
+    assert_eq!(seeds("state")[0].1, state.as_bytes(), "seeds/state must begin with: {state}");
+    let path = format!("GET /redirect?code=c&state={}&instanceId={INSTANCE}\ncookie: {cookie}", issued.state);
+    assert!(
+        seeds("request").iter().any(|(_, seed)| seed.starts_with(path.as_bytes())),
+        "seeds/request must hold: {path}"
+    );
+}

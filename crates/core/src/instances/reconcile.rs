@@ -1,0 +1,51 @@
+//! Reconciliation of one instance: makes the row agree with the facts, and asks Wix about a contested removal (docs/wix.md,
+//! 4.6 and 7).
+//!
+//! A permanent refusal of Wix's confirms the removal. A token and the app instance deny it ([`Kind::Present`]). Both are
+//! recorded as facts, so that all isolates agree.
+
+use super::grant::{CONFIRM_AFTER_MILLIS, request_token};
+use super::{Context, InstanceError, Ports};
+use crate::facts::{Fact, Instance, Kind};
+use crate::store::BETWEEN_WRITES;
+use crate::values::InstanceId;
+use crate::wix::WixError;
+
+/// Reconciles an instance. Returns it, if there are facts of it.
+pub async fn reconcile<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Instance>, InstanceError> {
+    let Some(recorded) = cx.store().reconcile(id).await? else { return Ok(None) };
+    if !recorded.contested {
+        return Ok(Some(recorded.instance));
+    }
+    let kind = if is_present(cx, id).await? { Kind::Present } else { Kind::Refused };
+    cx.trace().outcome(if kind == Kind::Present { "removal_taken_back" } else { "removal_confirmed" });
+    cx.platform.sleep(BETWEEN_WRITES).await;
+    cx.store().record(id, Fact::new(cx.now(), kind), cx.now()).await?;
+    Ok(cx.store().reconcile(id).await?.map(|recorded| recorded.instance))
+}
+
+/// Whether the app is still installed, as Wix says.
+async fn is_present<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<bool, InstanceError> {
+    let wix = cx.wix();
+    let token = match request_token(cx, &wix, id, true).await {
+        Ok(granted) => granted.grant.token.access_token,
+        Err(InstanceError::NeedsReconnect) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let described = match wix.app_instance(&token).await {
+        // A refusal is confirmed by a second request.
+        Err(WixError::Refused(status)) if status != 403 => {
+            wix.pause(CONFIRM_AFTER_MILLIS).await?;
+            wix.app_instance(&token).await
+        }
+        described => described,
+    };
+    match described {
+        Ok(described) if described == *id => Ok(true),
+        Ok(_) => Err(WixError::Failed("Wix describes another instance than was asked for".to_owned()).into()),
+        // The app may lack the permission to read its instance. The token alone then counts.
+        Err(WixError::Refused(403)) => Ok(true),
+        Err(WixError::Refused(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,137 @@
+//! A fresh access token of an instance: from the isolate's memory, from KV, or from Wix, in one flight per isolate.
+//!
+//! A refresh token that is missing or revoked is replaced by client credentials with the instance id.
+
+use super::grant::{COOL_DOWN, Granted, Refresh, request_token};
+use super::registry::{CHECK_INTERVAL, record};
+use super::{Context, InstanceError, Ports, installed, reconcile};
+use crate::facts::{Auth, Fact, Instance, Kind, Status};
+use crate::store::RECHECK_AFTER;
+use crate::values::{InstanceId, Timestamp};
+use crate::wix::Token;
+
+/// A token with more life than its margin. With `force`, Wix issues a new one.
+pub async fn fresh_token<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> Result<Token, InstanceError> {
+    if !force && let Some(token) = from_memory(cx, id).await? {
+        return Ok(token);
+    }
+    cx.cache.tokens.share(cx.platform, id, cx.turn(force), fetch(cx, id, force)).await
+}
+
+async fn from_memory<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Token>, InstanceError> {
+    let tokens = &cx.cache.tokens;
+    let Some(mut token) = tokens.value(id).filter(|token| token.is_fresh(cx.now())) else { return Ok(None) };
+    if cx.now().since(token.checked_at) >= CHECK_INTERVAL {
+        match installed(cx, id).await {
+            // Another isolate saw a refusal: an older token is revoked, and a newer one shows that the refusal has ended.
+            Ok(instance) if instance.status == Status::NeedsReconnect => {
+                if !is_newer(&token, &instance) {
+                    cx.cache.forget(id);
+                    return Ok(None);
+                }
+                cx.note(record(cx, id, Fact::new(token.issued_at(), Kind::Accepted)).await);
+                token.checked_at = cx.now();
+                tokens.keep(id, token.clone());
+            }
+            Ok(_) => {
+                token.checked_at = cx.now();
+                tokens.keep(id, token.clone());
+            }
+            Err(error @ (InstanceError::Removed | InstanceError::Unknown)) => {
+                cx.cache.forget(id);
+                return Err(error);
+            }
+            // A failure of KV does not invalidate the token.
+            Err(error) => cx.note::<()>(Err(error)),
+        }
+    }
+    Ok(Some(token))
+}
+
+/// Whether Wix issued the token no earlier than its latest answer to a token request for the instance.
+fn is_newer(token: &Token, instance: &Instance) -> bool {
+    instance.last_token.is_none_or(|last| token.issued_at() >= last.at)
+}
+
+async fn fetch<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> Result<Token, InstanceError> {
+    let instance = installed(cx, id).await?;
+    if cx.cache.cool_downs.contains(id, cx.now()) || is_cooling_down(&instance, cx.now()) {
+        return Err(InstanceError::NeedsReconnect);
+    }
+    if !force
+        && instance.auth != Auth::Custom
+        && instance.status != Status::NeedsReconnect
+        && let Some(token) = cx.store().access_token(id, cx.now()).await?
+        && token.is_fresh(cx.now())
+        && is_newer(&token, &instance)
+    {
+        return Ok(token);
+    }
+    from_wix(cx, &instance).await
+}
+
+/// Whether the cool-down of a refusal lasts that another isolate recorded.
+fn is_cooling_down(instance: &Instance, now: Timestamp) -> bool {
+    instance.status == Status::NeedsReconnect
+        && instance.last_token.is_some_and(|last| last.at <= now && now.since(last.at) < COOL_DOWN)
+}
+
+async fn from_wix<P: Ports>(cx: &Context<'_, P>, instance: &Instance) -> Result<Token, InstanceError> {
+    let id = &instance.instance_id;
+    let Granted { grant, refresh } = match request_token(cx, &cx.wix(), id, instance.auth == Auth::Custom).await {
+        Ok(granted) => granted,
+        Err(InstanceError::NeedsReconnect) => {
+            refused(cx, instance).await;
+            return Err(InstanceError::NeedsReconnect);
+        }
+        Err(error) => return Err(error),
+    };
+    let had_refused = cx.cache.cool_downs.clear(id) || instance.status == Status::NeedsReconnect;
+
+    let token = grant.token;
+    // Just after a redirect KV may not show its refresh token yet: this is no sign that the token is missing.
+    let is_new = instance.last_token.is_some_and(|last| cx.now().since(last.at) < RECHECK_AFTER);
+    let news = match refresh {
+        Refresh::Revoked => Some(Kind::Healed),
+        Refresh::NotFound if instance.auth == Auth::Custom && !is_new => Some(Kind::Healed),
+        _ => had_refused.then_some(Kind::Accepted),
+    };
+    let has_news = news.is_some();
+    // The token is valid even if the fact cannot be stored. It is then not cached in KV, so that another isolate records
+    // the fact.
+    let recorded = match news {
+        Some(kind) => record(cx, id, Fact::new(cx.now(), kind)).await,
+        None => Ok(()),
+    };
+    // Nothing reads a cached access token of an instance that has a refresh token.
+    let is_read = refresh != Refresh::Unreadable;
+    if recorded.is_ok() && token.is_long_lived() && is_read {
+        cx.note(cx.store().put_access_token(id, &token, cx.now()).await);
+    }
+    cx.note(recorded);
+    // The row is read again after tokens were written, since the app may have been removed meanwhile.
+    match installed(cx, id).await {
+        Err(InstanceError::Removed) => {
+            reconcile(cx, id).await?;
+            return Err(InstanceError::Removed);
+        }
+        // The first read was stale and did not show the refusal.
+        Ok(now) if now.status == Status::NeedsReconnect && !has_news && is_newer(&token, &now) => {
+            cx.note(record(cx, id, Fact::new(cx.now(), Kind::Accepted)).await);
+        }
+        _ => {}
+    }
+    Ok(token)
+}
+
+/// Records a permanent refusal, begins the cool-down, and erases the cached token, so that no older one is returned.
+async fn refused<P: Ports>(cx: &Context<'_, P>, instance: &Instance) {
+    let id = &instance.instance_id;
+    // The present time: the refusal came seconds after the request began.
+    let now = cx.clock();
+    cx.cache.cool_downs.set(id.clone(), now.plus(COOL_DOWN));
+    if instance.status != Status::NeedsReconnect {
+        cx.note(record(cx, id, Fact::new(now, Kind::Refused)).await);
+        cx.note(cx.store().erase_access_token(id).await);
+    }
+}

@@ -1,0 +1,16 @@
+//! The addresses: a file for each. A handler parses the request, calls a use case, and builds the response.
+
+mod api;
+mod connect;
+mod health;
+mod install;
+pub mod openapi;
+mod proxy;
+mod redirect;
+mod table;
+mod webhook;
+
+pub use table::Found;
+
+#[cfg(test)]
+pub use table::Route;

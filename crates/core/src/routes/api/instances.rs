@@ -1,0 +1,64 @@
+//! `GET /v1/instances` and `GET /v1/instances/{id}`: the installations.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::facts::{Instance, Status};
+use crate::instances::InstanceError;
+use crate::web::{Call, Error, Outcome, Platform, Reply};
+
+/// The longest cursor, in bytes.
+pub const CURSOR_LIMIT: usize = 1024;
+/// How many instances a page may hold.
+pub const PAGE_LIMIT: std::ops::RangeInclusive<u16> = 1..=1000;
+/// How many instances a page holds by default.
+pub const PAGE_DEFAULT: u16 = 100;
+
+/// A page of installations. With a filter by status, a page may hold fewer instances than its limit, or none, without being
+/// the last.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "InstancePage"))]
+pub struct InstancePage {
+    /// The instances of this page.
+    instances: Vec<Instance>,
+    /// The cursor of the next page. Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// `GET /v1/instances?status=&cursor=&limit=`
+pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    let request = &call.request;
+    let limit = match request.parameter("limit")? {
+        None => PAGE_DEFAULT,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+            .filter(|limit| PAGE_LIMIT.contains(limit))
+            .ok_or(Error::BadRequest("limit", "it must be a whole number from 1 to 1000"))?,
+    };
+    let status: Option<Status> =
+        match request.parameter("status")? {
+            None => None,
+            Some(text) => Some(serde_json::from_value(text.into()).map_err(|_| {
+                Error::BadRequest("status", "it must be installed, pending, needs_reconnect or removed")
+            })?),
+        };
+    let cursor = request.parameter("cursor")?;
+    if cursor.as_ref().is_some_and(|cursor| {
+        cursor.is_empty() || cursor.len() > CURSOR_LIMIT || !cursor.bytes().all(|byte| byte.is_ascii_graphic())
+    }) {
+        return Err(Error::BadRequest("cursor", "it must be the next_cursor of an earlier page"));
+    }
+    let (mut instances, next_cursor) = call.cx.store().list(cursor.as_deref(), limit).await?;
+    instances.retain(|instance| status.is_none_or(|status| instance.status == status));
+    Ok(Reply::json(StatusCode::OK, &InstancePage { instances, next_cursor }).into())
+}
+
+/// `GET /v1/instances/{id}`
+pub async fn get<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    let id = call.instance_id()?;
+    let instance = call.cx.store().instance(&id).await?.ok_or(InstanceError::Unknown)?;
+    Ok(Reply::json(StatusCode::OK, &instance).into())
+}

@@ -1,0 +1,70 @@
+//! `GET /connect` and `GET /connected`: the external install flow, from the app's own site to Wix and back (docs/wix.md,
+//! 3.2).
+//!
+//! Wix returns neither a code nor a state of its own. The state is in the callback's query, and the signed instance that
+//! Wix adds proves the instance. Without one nothing is stored.
+
+use http::{Method, StatusCode};
+
+use crate::background::Task;
+use crate::crypto::state::{Purpose, StateError};
+use crate::instances::{InstanceError, finish_external, prove_external};
+use crate::values::{AppId, Timestamp};
+use crate::web::{Call, Error, Outcome, Platform, Reply, begin, begin_again, installed, origin, returned};
+use crate::wix::{SignedInstance, links};
+
+/// The path of [`done`].
+const DONE: &str = "/connected/done";
+
+/// `GET /connect`, with `shareUrlId` for an app that is not listed. Responds with the redirect to Wix and the flow's cookie.
+pub async fn connect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    let share = call.request.guid("shareUrlId")?;
+    let issued = begin(&call, Purpose::Connect).await?;
+    let callback = format!("{}/connected?state={}", origin(call.settings, &call.request), issued.state);
+    let installer = links::installer(&call.cx.settings.wix, &callback, share.as_ref());
+    Ok(Reply::redirect(installer).with_header("set-cookie", issued.set_cookie).into())
+}
+
+/// `GET /connected`. Stores the installation, and redirects the browser to `AFTER_INSTALL_URL` or to [`done`], so that the
+/// signed instance does not stay in its address bar.
+pub async fn connected<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    let returned = match returned(&call, Purpose::Connect) {
+        Err(Error::State(StateError::OtherOrigin)) => return Ok(begin_again(&call, "/connect")),
+        returned => returned?,
+    };
+    if call.request.method == Method::HEAD {
+        return Err(Error::Prefetch);
+    }
+    let signed = prove(&call, returned.began_at)?;
+    let (cx, id) = (call.cx, signed.instance.clone());
+    cx.trace().instance(&id);
+
+    let own_page = || format!("{}{DONE}", origin(call.settings, &call.request));
+    let reply = Reply::redirect(call.settings.after_install_url.clone().unwrap_or_else(own_page));
+    if !finish_external(&cx, returned.flow, signed).await? {
+        cx.trace().outcome("known");
+        return Ok(reply.into());
+    }
+    Ok(Outcome { reply, task: Some(Task::after_install(cx.settings.setup, id)) })
+}
+
+/// `GET /connected/done`: the page at the end of the flow.
+pub fn done<S>() -> Reply<S> {
+    Reply::page(StatusCode::OK, installed())
+}
+
+fn prove<P: Platform>(call: &Call<'_, P>, began_at: Timestamp) -> Result<SignedInstance, Error> {
+    let request = &call.request;
+    let named = request.guid("instanceId")?;
+    let named = named.ok_or(Error::BadRequest("instanceId", "it is missing: the app was not installed at Wix"))?;
+    let value = request.parameter("signedInstance")?;
+    let value = value.ok_or(InstanceError::NotProven("the browser brought no signed instance"))?;
+    let signed = prove_external(&call.cx, &value, &named, began_at)?;
+    let app = &call.cx.settings.wix.app_id;
+    if request.parameter("appId")?.is_some_and(|id| AppId::parse(&id).as_ref() != Ok(app)) {
+        return Err(InstanceError::NotProven("the browser came back from another app's installation").into());
+    }
+    // The site or account that installed the app. It proves nothing: the site comes from the signed instance.
+    request.guid("tenantId")?;
+    Ok(signed)
+}

@@ -1,0 +1,70 @@
+//! Monitoring: `/healthz`, `/readyz`, and the home page.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::values::{Fault, Timestamp};
+use crate::web::{Call, Error, Outcome, Platform, Reply, home};
+
+const FIX_KV: &str = "Wait a moment, and check whether Cloudflare reports a KV incident. Nothing is lost: Wix resends.";
+const FIX_CREDENTIALS: &str = "Compare WIX_APP_ID and WIX_APP_SECRET with the Wix app dashboard (Develop, OAuth), and put the right secret with `npx wrangler secret put WIX_APP_SECRET`.";
+
+/// `/healthz`: the Worker runs, whatever its configuration.
+#[must_use]
+pub fn healthz<S>() -> Reply<S> {
+    #[derive(Serialize)]
+    struct Health {
+        status: &'static str,
+        version: &'static str,
+    }
+    Reply::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+#[derive(Serialize)]
+struct Readiness<'a> {
+    status: &'static str,
+    /// The faults that keep the Worker from serving.
+    problems: &'a [Fault],
+    /// Warnings.
+    notes: &'a [Fault],
+    /// The request id of the log line with the cause of a problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+/// `/readyz`: the configuration is complete and KV answers. Refused app credentials, as far as this isolate knows, are a note.
+pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    let cx = call.cx;
+    let mut problems = Vec::new();
+    if let Err(error) = cx.store().probe().await {
+        problems.push(Fault { name: "INSTANCES", problem: "KV does not answer".to_owned(), fix: FIX_KV });
+        cx.note::<()>(Err(error));
+    }
+    let mut notes = Vec::new();
+    if let Some(at) = cx.cache.credentials_refused.get() {
+        let ago = Timestamp::from_millis(cx.platform.now_millis()).since(at);
+        let problem = format!("Wix refused the app's own credentials {ago} s ago");
+        notes.push(Fault { name: "WIX_APP_SECRET", problem, fix: FIX_CREDENTIALS });
+    }
+    let request_id = (!problems.is_empty()).then(|| cx.trace().request_id.as_str());
+    Ok(readiness(&problems, &notes, request_id).into())
+}
+
+/// `/readyz` of a configuration with faults.
+#[must_use]
+pub fn not_ready<S>(faults: &[Fault]) -> Reply<S> {
+    readiness(faults, &[], None)
+}
+
+fn readiness<S>(problems: &[Fault], notes: &[Fault], request_id: Option<&str>) -> Reply<S> {
+    let (code, status) =
+        if problems.is_empty() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    Reply::json(code, &Readiness { status, problems, notes, request_id })
+}
+
+/// `/`: the home page.
+#[must_use]
+pub fn home_page<S>(faults: &[Fault]) -> Reply<S> {
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Reply::page(status, home(faults))
+}

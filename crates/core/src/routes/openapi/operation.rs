@@ -1,0 +1,206 @@
+//! Tests only. The request and the responses of each route of the app API, beyond what the route table says.
+
+use serde_json::{Value, json};
+
+use super::document::Row;
+use super::schema::{self, Schemas};
+use crate::facts::{Instance, Status};
+use crate::instances::{Identity, InstanceError};
+use crate::routes::api::bi_events::BiEventSent;
+use crate::routes::api::instances::{CURSOR_LIMIT, InstancePage, PAGE_DEFAULT, PAGE_LIMIT};
+use crate::routes::api::setup::FinishedConfiguration;
+use crate::routes::api::token::{TokenRequest, TokenResponse};
+use crate::store::StoreError;
+use crate::web::{Audience, Error};
+use crate::wix::WixError;
+
+/// One method of one route.
+pub struct Operation {
+    pub id: String,
+    pub summary: &'static str,
+    pub description: &'static str,
+    pub parameters: Vec<Value>,
+    /// The request body.
+    pub body: Option<Body>,
+    pub answer: Answer,
+    /// One example of each error that the handler can return.
+    pub errors: Vec<Error>,
+}
+
+/// A request body.
+pub enum Body {
+    /// Required JSON.
+    Json(Value),
+    /// Optional JSON.
+    OptionalJson(Value),
+    /// Any content.
+    Any,
+}
+
+/// The successful response.
+pub enum Answer {
+    /// 200 with JSON: its description and schema.
+    Json(&'static str, Value),
+    /// Wix's response.
+    Wix,
+}
+
+const BAD: Error = Error::BadRequest("", "");
+const TOO_LARGE: Error = Error::TooLarge(0);
+
+fn failed(error: impl Into<InstanceError>) -> Error {
+    Error::Instance(error.into())
+}
+
+#[expect(clippy::too_many_lines, reason = "a table: one row for each operation")]
+/// The operation of a route and a method. `None` for routes outside the app API.
+pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Operation> {
+    if route.audience != Audience::Api {
+        return None;
+    }
+    let store = || failed(StoreError::Failed(String::new()));
+    let unknown = || failed(InstanceError::Unknown);
+    let disabled = || failed(InstanceError::SetupDisabled);
+    let wix_fails = || vec![failed(WixError::Failed(String::new())), failed(WixError::Deadline)];
+    let no_token = || {
+        let gone = vec![unknown(), failed(InstanceError::Removed), failed(InstanceError::NeedsReconnect), store()];
+        [gone, vec![failed(WixError::CredentialsRefused(401))], wix_fails()].concat()
+    };
+    Some(match route.pattern {
+        "/v1/instances" => Operation {
+            id: "listInstances".to_owned(),
+            summary: "Lists installations, page by page",
+            description: "",
+            parameters: list_parameters(schemas),
+            body: None,
+            answer: Answer::Json("A page.", schemas.answer::<InstancePage>()),
+            errors: vec![BAD, store()],
+        },
+        "/v1/instances/{id}" => Operation {
+            id: "getInstance".to_owned(),
+            summary: "Returns one installation",
+            description: "",
+            parameters: vec![id_parameter()],
+            body: None,
+            answer: Answer::Json("The installation.", schemas.answer::<Instance>()),
+            errors: vec![BAD, unknown(), store()],
+        },
+        "/v1/instances/{id}/token" => Operation {
+            id: "getToken".to_owned(),
+            summary: "Returns a fresh access token",
+            description: "Concurrent calls share one request to Wix.",
+            parameters: vec![id_parameter()],
+            body: Some(Body::OptionalJson(schemas.request::<TokenRequest>())),
+            answer: Answer::Json("The token.", schemas.answer::<TokenResponse<'_>>()),
+            errors: [vec![BAD, TOO_LARGE], no_token()].concat(),
+        },
+        "/v1/instances/{id}/finish-configuration" => Operation {
+            id: "finishConfiguration".to_owned(),
+            summary: "Tells Wix that the app is set up",
+            description: "Sends `APP_FINISHED_CONFIGURATION` once for an installation. Repeated calls return the same response.",
+            parameters: vec![id_parameter()],
+            body: None,
+            answer: Answer::Json("The event was sent.", schemas.answer::<FinishedConfiguration<'_>>()),
+            errors: [vec![BAD, disabled()], no_token()].concat(),
+        },
+        "/v1/instances/{id}/bi-events" => Operation {
+            id: "sendBiEvent".to_owned(),
+            summary: "Sends a BI event",
+            description: "The event is validated before it is sent. `APP_FINISHED_CONFIGURATION` is sent once for an \
+                          installation, any other event with each call. An event whose response was lost is sent again, so \
+                          that Wix may count it twice.",
+            parameters: vec![id_parameter()],
+            body: Some(Body::Json({
+                let schema = schema::bi_event_request(schemas);
+                schemas.own("BiEventRequest", schema)
+            })),
+            answer: Answer::Json("The event was sent.", schemas.answer::<BiEventSent<'_>>()),
+            errors: [
+                vec![
+                    BAD,
+                    TOO_LARGE,
+                    disabled(),
+                    failed(InstanceError::EventRefused),
+                    failed(InstanceError::EventNotPermitted),
+                ],
+                no_token(),
+            ]
+            .concat(),
+        },
+        "/v1/identity" => Operation {
+            id: "identify".to_owned(),
+            summary: "Identifies the sender of a value that a front end passed on",
+            description: "The Worker verifies a signed `instance`, and has Wix introspect an access token. It caches the result of an \
+                          introspection for a minute.",
+            parameters: Vec::new(),
+            body: Some(Body::Json(schemas.own("IdentityRequest", schema::identity_request()))),
+            answer: Answer::Json(
+                "The identity, with the fields that the value contains.",
+                schemas.answer::<Identity>(),
+            ),
+            errors: [vec![BAD, TOO_LARGE, failed(InstanceError::NotGenuine(""))], wix_fails()].concat(),
+        },
+        "/v1/instances/{id}/wix/…" => Operation {
+            id: format!("wix{}{}", &method[..1], method[1..].to_lowercase()),
+            summary: "Calls Wix's API with the installation's token",
+            description: "The path, of one or more segments, and the query are Wix's. Bodies of any size are streamed.",
+            parameters: vec![id_parameter(), wix_path_parameter()],
+            body: (!matches!(method, "GET" | "HEAD")).then_some(Body::Any),
+            answer: Answer::Wix,
+            errors: [vec![BAD, TOO_LARGE, disabled()], no_token()].concat(),
+        },
+        "/v1/openapi.json" => Operation {
+            id: "getDescription".to_owned(),
+            summary: "Returns this description",
+            description: "",
+            parameters: Vec::new(),
+            body: None,
+            answer: Answer::Json("OpenAPI 3.1.", json!({ "type": "object", "required": ["openapi", "info", "paths"] })),
+            errors: Vec::new(),
+        },
+        pattern => panic!("{pattern} is not described"),
+    })
+}
+
+fn id_parameter() -> Value {
+    json!({
+        "name": "id",
+        "in": "path",
+        "required": true,
+        "description": "The instance id, in upper or lower case.",
+        "schema": { "type": "string", "format": "uuid", "not": { "const": "00000000-0000-0000-0000-000000000000" } },
+    })
+}
+
+fn wix_path_parameter() -> Value {
+    json!({
+        "name": "path",
+        "in": "path",
+        "required": true,
+        "description": "The path at Wix's API. Its slashes are not encoded.",
+        "schema": { "type": "string", "minLength": 1 },
+        "example": "apps/v1/instance",
+    })
+}
+
+fn list_parameters(schemas: &mut Schemas) -> Vec<Value> {
+    let query = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "query", "description": description, "schema": schema });
+    vec![
+        query("status", "Returns only the installations with this status.", schemas.answer::<Status>()),
+        query(
+            "cursor",
+            "The `next_cursor` of the previous page.",
+            json!({ "type": "string", "pattern": format!("^[!-~]{{1,{CURSOR_LIMIT}}}$") }),
+        ),
+        query(
+            "limit",
+            "The largest number of installations in the page.",
+            json!({
+                "type": "integer",
+                "minimum": PAGE_LIMIT.start(),
+                "maximum": PAGE_LIMIT.end(),
+                "default": PAGE_DEFAULT,
+            }),
+        ),
+    ]
+}

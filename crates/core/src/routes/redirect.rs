@@ -1,0 +1,48 @@
+//! `GET /redirect`: Wix's Redirect URL, the end of the redirect flow (docs/wix.md, 3.3, 4 to 6).
+
+use http::Method;
+
+use crate::background::Task;
+use crate::crypto::state::{Purpose, StateError};
+use crate::instances::exchange;
+use crate::values::{AuthorizationCode, InstanceId};
+use crate::web::{Call, Error, Outcome, Platform, Reply, begin_again, returned};
+use crate::wix::links;
+
+/// The longest code that is accepted. Wix does not document its form.
+const CODE_LIMIT: usize = 8192;
+
+/// Exchanges the code, stores the result, and redirects the browser to `AFTER_INSTALL_URL` or to Wix's page that closes the
+/// window.
+pub async fn redirect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    // The state is verified first, so that a forged request learns nothing about the other parameters.
+    let flow = match returned(&call, Purpose::Install) {
+        Err(Error::State(StateError::OtherOrigin)) => return Ok(begin_again(&call, "/install")),
+        returned => returned?.flow,
+    };
+    let (code, id) = parse(&call)?;
+    let cx = call.cx;
+    cx.trace().instance(&id);
+
+    let (token, is_news) = exchange(&cx, &flow, &code, &id).await?;
+    let close_window = || links::close_window(&cx.settings.wix, &token);
+    let next = call.settings.after_install_url.clone().unwrap_or_else(close_window);
+    let reply = Reply::redirect(next);
+    if !is_news {
+        cx.trace().outcome("known");
+        return Ok(reply.into());
+    }
+    Ok(Outcome { reply, task: Some(Task::after_install(cx.settings.setup, id)) })
+}
+
+fn parse<P: Platform>(call: &Call<'_, P>) -> Result<(AuthorizationCode, InstanceId), Error> {
+    // A prefetching browser must not use up the code.
+    let purpose = call.header("sec-purpose");
+    if call.request.method == Method::HEAD || purpose.is_some_and(|purpose| purpose.contains("prefetch")) {
+        return Err(Error::Prefetch);
+    }
+    let code = call.request.parameter("code")?.filter(|code| !code.is_empty() && code.len() <= CODE_LIMIT);
+    let code = code.ok_or(Error::BadRequest("code", "it is missing: the installation was not finished at Wix"))?;
+    let id = call.request.guid("instanceId")?.ok_or(Error::BadRequest("instanceId", "it is missing"))?;
+    Ok((AuthorizationCode::new(code), id))
+}

@@ -1,0 +1,192 @@
+//! The route table. A new route is a row here and a handler in a file of its own.
+
+use std::future::ready;
+
+use futures::future::LocalBoxFuture;
+use http::Method;
+
+use super::api::{bi_events, identity, instances, setup, token};
+use super::{connect, health, install, openapi, proxy, redirect, webhook};
+use crate::values::Fault;
+use crate::web::{Audience, Call, Error, Outcome, Platform, Reply, Request, Scope, authorize};
+use crate::wix::Fetch;
+
+const READ: &[Method] = &[Method::GET, Method::HEAD];
+const POST: &[Method] = &[Method::POST];
+const ANY: &[Method] = &[Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+type Stream<P> = <P as Fetch>::Stream;
+type Misconfigured<P> = fn(&[Fault]) -> Reply<Stream<P>>;
+type Response<'a, P> = LocalBoxFuture<'a, Result<Outcome<Stream<P>>, Error>>;
+
+/// A row of the table.
+pub struct Route<P: Platform> {
+    /// The path: `{id}` stands for one segment, `…` for one or more. It is also the name in the log, which never shows the
+    /// path itself.
+    pub pattern: &'static str,
+    /// The accepted methods.
+    pub methods: &'static [Method],
+    /// Who reads the responses.
+    pub audience: Audience,
+    /// The scope that the caller's API key must have. `None` if no key is required.
+    pub scope: Option<Scope>,
+    handler: for<'a> fn(Call<'a, P>) -> Response<'a, P>,
+    /// The response of a route that also works with a faulty configuration.
+    misconfigured: Option<Misconfigured<P>>,
+}
+
+impl<P: Platform> Route<P> {
+    /// All routes. The busiest come first, since they are searched in order.
+    #[rustfmt::skip]
+    pub const ALL: &'static [Self] = &[
+        Self::machine("/webhook", POST, |call| Box::pin(webhook::webhook(call))),
+        Self::api("/v1/instances/{id}/token", POST, Some(Scope::Token), |call| Box::pin(token::token(call))),
+        Self::api("/v1/instances/{id}/wix/…", ANY, Some(Scope::Proxy), |call| Box::pin(proxy::proxy(call))),
+        Self::api("/v1/instances", READ, Some(Scope::Instances), |call| Box::pin(instances::list(call))),
+        Self::api("/v1/instances/{id}", READ, Some(Scope::Instances), |call| Box::pin(instances::get(call))),
+        Self::api("/v1/instances/{id}/finish-configuration", POST, Some(Scope::Events), |call| Box::pin(setup::finish(call))),
+        Self::api("/v1/instances/{id}/bi-events", POST, Some(Scope::Events), |call| Box::pin(bi_events::send(call))),
+        Self::api("/v1/identity", POST, Some(Scope::Instances), |call| Box::pin(identity::identify(call))),
+        Self::api("/v1/openapi.json", READ, None, |_| now::<P>(openapi::openapi())),
+        Self::browser("/install", |call| Box::pin(install::install(call))),
+        Self::browser("/redirect", |call| Box::pin(redirect::redirect(call))),
+        Self::browser("/connect", |call| Box::pin(connect::connect(call))),
+        Self::browser("/connected", |call| Box::pin(connect::connected(call))),
+        Self::browser("/connected/done", |_| now::<P>(connect::done())),
+        Self::machine("/healthz", READ, |_| now::<P>(health::healthz())).or_misconfigured(|_| health::healthz()),
+        Self::machine("/readyz", READ, |call| Box::pin(health::readyz(call))).or_misconfigured(health::not_ready),
+        Self::browser("/", |_| now::<P>(health::home_page(&[]))).or_misconfigured(health::home_page),
+    ];
+
+    /// A route for Wix or for monitoring.
+    const fn machine(
+        pattern: &'static str,
+        methods: &'static [Method],
+        handler: for<'a> fn(Call<'a, P>) -> Response<'a, P>,
+    ) -> Self {
+        Self { pattern, methods, audience: Audience::Machine, scope: None, handler, misconfigured: None }
+    }
+
+    /// A route for a person's browser.
+    const fn browser(pattern: &'static str, handler: for<'a> fn(Call<'a, P>) -> Response<'a, P>) -> Self {
+        Self { pattern, methods: READ, audience: Audience::Browser, scope: None, handler, misconfigured: None }
+    }
+
+    /// A route of the app API.
+    const fn api(
+        pattern: &'static str,
+        methods: &'static [Method],
+        scope: Option<Scope>,
+        handler: for<'a> fn(Call<'a, P>) -> Response<'a, P>,
+    ) -> Self {
+        Self { pattern, methods, audience: Audience::Api, scope, handler, misconfigured: None }
+    }
+
+    const fn or_misconfigured(self, reply: Misconfigured<P>) -> Self {
+        Self { misconfigured: Some(reply), ..self }
+    }
+
+    fn matches(&self, segments: &[&str]) -> bool {
+        let mut segments = segments.iter();
+        let path = self.pattern.strip_prefix('/').unwrap_or(self.pattern);
+        for part in path.split('/') {
+            match (part, segments.next()) {
+                ("…", Some(_)) => return true,
+                ("{id}", Some(_)) => {}
+                (part, Some(segment)) if part == *segment => {}
+                _ => return false,
+            }
+        }
+        segments.next().is_none()
+    }
+}
+
+fn now<'a, P: Platform>(reply: Reply<Stream<P>>) -> Response<'a, P> {
+    Box::pin(ready(Ok(reply.into())))
+}
+
+/// The result of a search by path.
+pub enum Found<P: Platform> {
+    /// A route.
+    Route(&'static Route<P>),
+    /// A path below `/v1` that no route has.
+    UnknownApi,
+    /// Another path that no route has.
+    Unknown,
+}
+
+impl<P: Platform> Found<P> {
+    /// Searches the table.
+    #[must_use]
+    pub fn of(segments: &[&str]) -> Self {
+        match Route::ALL.iter().find(|route| route.matches(segments)) {
+            Some(route) => Self::Route(route),
+            None if segments.first() == Some(&"v1") => Self::UnknownApi,
+            None => Self::Unknown,
+        }
+    }
+
+    /// The name in the log.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Route(route) => route.pattern,
+            Self::UnknownApi => "/v1/…",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Who reads the response to a request. The response to an unknown path is a person's, unless the request looks like one
+    /// of a program: another method, an API key, an `Accept` of JSON only, or `/v1` with extra slashes or in capitals.
+    pub fn audience(&self, platform: &P, request: &Request<P::Inbound>) -> Audience {
+        let header = |name| platform.header(&request.inbound, name);
+        let is_program = || {
+            let first = request.path.split('/').find(|segment| !segment.is_empty());
+            !matches!(request.method, Method::GET | Method::HEAD)
+                || first.is_some_and(|segment| segment.eq_ignore_ascii_case("v1"))
+                || header("authorization").is_some()
+                || header("accept").is_some_and(|accepts| accepts.contains("json") && !accepts.contains("html"))
+        };
+        match self {
+            Self::Route(route) => route.audience,
+            Self::UnknownApi => Audience::Api,
+            Self::Unknown if is_program() => Audience::Api,
+            Self::Unknown => Audience::Browser,
+        }
+    }
+
+    /// The route, if it accepts the method.
+    fn accepting(&self, method: &Method) -> Result<&'static Route<P>, Error> {
+        match self {
+            Self::Route(route) if route.methods.contains(method) => Ok(route),
+            Self::Route(route) => Err(Error::MethodNotAllowed(route.methods)),
+            Self::UnknownApi | Self::Unknown => Err(Error::NotFound),
+        }
+    }
+
+    /// Whether the route answers without random bytes for a request id: it only says that the Worker runs.
+    #[must_use]
+    pub fn is_liveness(&self) -> bool {
+        self.name() == "/healthz"
+    }
+
+    /// The response of a Worker whose configuration has faults.
+    pub fn misconfigured(&self, method: &Method, faults: &[Fault]) -> Result<Reply<Stream<P>>, Error> {
+        match self.accepting(method)?.misconfigured {
+            Some(reply) => Ok(reply(faults)),
+            None => Err(Error::Misconfigured(faults.to_vec())),
+        }
+    }
+
+    /// Checks method, transport and API key, and calls the handler.
+    pub async fn handle(&self, call: Call<'_, P>) -> Result<Outcome<Stream<P>>, Error> {
+        let route = self.accepting(&call.request.method)?;
+        if route.audience == Audience::Api && call.request.is_plain_text() {
+            return Err(Error::HttpsRequired);
+        }
+        if let Some(scope) = route.scope {
+            authorize(&call, scope)?;
+        }
+        (route.handler)(call).await
+    }
+}

@@ -1,0 +1,14 @@
+//! Clock, randomness and log as ports, and the mechanisms that need nothing else: trace, single flight, bounded maps and
+//! backoff.
+
+mod backoff;
+mod bounded;
+mod ports;
+mod single_flight;
+mod trace;
+
+pub use backoff::{Backoff, retry};
+pub use bounded::{BoundedMap, Until};
+pub use ports::{Clock, Entropy, Level, Log, PlatformError};
+pub use single_flight::{SingleFlight, TimedOut, Turn};
+pub use trace::Trace;

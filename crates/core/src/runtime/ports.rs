@@ -1,0 +1,41 @@
+//! The ports that every platform has.
+
+use std::time::Duration;
+
+/// The clock and its timer.
+#[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
+pub trait Clock {
+    /// Unix time in milliseconds.
+    fn now_millis(&self) -> u64;
+    /// Waits.
+    async fn sleep(&self, time: Duration);
+}
+
+/// Cryptographic randomness.
+pub trait Entropy {
+    /// Fills `bytes` from a cryptographic generator.
+    fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError>;
+}
+
+/// The log.
+pub trait Log {
+    /// Writes one line of JSON.
+    fn log(&self, level: Level, line: &str);
+}
+
+/// The level of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Normal operation.
+    Info,
+    /// The client made an error.
+    Warn,
+    /// The operator may have to act.
+    Error,
+}
+
+/// The platform failed. The text is for the log and contains no argument of the failed call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PlatformError(pub String);

@@ -1,0 +1,146 @@
+//! The log line: one line of JSON for each request, deferred task and recheck, with ids and outcomes and no content.
+
+use std::cell::RefCell;
+
+use serde::Serialize;
+
+use super::{Clock, Level, Log};
+use crate::values::{InstanceId, RequestId};
+
+/// Collects the fields of a log line, which is written once, at the end of the work.
+pub struct Trace {
+    /// Identifies the request.
+    pub request_id: RequestId,
+    /// The route as in the route table, or the name of the task.
+    pub route: &'static str,
+    /// When the work began, in milliseconds of Unix time.
+    pub started_millis: u64,
+    notes: RefCell<Notes>,
+}
+
+/// The optional fields of the line.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct Notes {
+    /// The installation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<InstanceId>,
+    /// The name of the API key that authorized the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// `x-wix-request-id` of Wix's latest response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wix_request_id: Option<String>,
+    /// What was done, where the status does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
+    /// The error that the request ended with, or else the first secondary error.
+    #[serde(flatten)]
+    pub error: Option<Noted>,
+    /// Further errors, in the order in which they happened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_errors: Vec<Noted>,
+}
+
+/// An error in the log line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Noted {
+    /// Its code.
+    pub error: &'static str,
+    /// More about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    level: Level,
+    route: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    duration_ms: u64,
+    request_id: &'a str,
+    #[serde(flatten)]
+    notes: Notes,
+}
+
+impl Trace {
+    /// Starts a trace.
+    #[must_use]
+    pub fn new(request_id: RequestId, route: &'static str, started_millis: u64) -> Self {
+        Self { request_id, route, started_millis, notes: RefCell::default() }
+    }
+
+    /// Notes the instance.
+    pub fn instance(&self, id: &InstanceId) {
+        self.notes.borrow_mut().instance_id = Some(id.clone());
+    }
+
+    /// Notes the client.
+    pub fn client(&self, name: &str) {
+        self.notes.borrow_mut().client = Some(name.to_owned());
+    }
+
+    /// Notes Wix's request id, if it is printable ASCII of at most 128 characters.
+    pub fn wix_request_id(&self, id: &str) {
+        if id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.notes.borrow_mut().wix_request_id = Some(id.to_owned());
+        }
+    }
+
+    /// Notes what was done.
+    pub fn outcome(&self, outcome: &'static str) {
+        self.notes.borrow_mut().outcome = Some(outcome);
+    }
+
+    /// Notes the error that the request ends with.
+    pub fn error(&self, error: &'static str, cause: Option<String>) {
+        let mut notes = self.notes.borrow_mut();
+        let before = notes.error.replace(Noted { error, cause });
+        notes.further_errors.splice(0..0, before);
+    }
+
+    /// Notes a secondary error: one that did not decide the result.
+    pub fn secondary(&self, error: &'static str, cause: impl Into<Option<String>>) {
+        let mut notes = self.notes.borrow_mut();
+        let failure = Noted { error, cause: cause.into() };
+        match &notes.error {
+            None => notes.error = Some(failure),
+            Some(first) if *first == failure || notes.further_errors.contains(&failure) => {}
+            Some(_) => notes.further_errors.push(failure),
+        }
+    }
+
+    /// Writes the line: of a request with its method and status, or of work without a request.
+    pub fn write<P: Clock + Log>(&self, platform: &P, request: Option<(&str, u16)>) {
+        let level = match request {
+            Some((_, 500..)) => Level::Error,
+            Some((_, 400..)) => Level::Warn,
+            _ if self.has_error() => Level::Error,
+            _ => Level::Info,
+        };
+        let duration = platform.now_millis().saturating_sub(self.started_millis);
+        platform.log(level, &self.line(level, request, duration));
+    }
+
+    fn has_error(&self) -> bool {
+        self.notes.borrow().error.is_some()
+    }
+
+    fn line(&self, level: Level, request: Option<(&str, u16)>, duration_ms: u64) -> String {
+        let line = Line {
+            level,
+            route: self.route,
+            method: request.map(|(method, _)| method),
+            status: request.map(|(_, status)| status),
+            duration_ms,
+            request_id: self.request_id.as_str(),
+            notes: self.notes.borrow().clone(),
+        };
+        serde_json::to_string(&line).unwrap_or_else(|_| {
+            // No field can fail to serialise. If one did, the request id would still be logged.
+            format!(r#"{{"level":"error","request_id":"{}","error":"log_line"}}"#, self.request_id.as_str())
+        })
+    }
+}

@@ -1,0 +1,21 @@
+//! The records in KV: their keys, their sealed forms, and the deadlines of KV operations. It decides nothing.
+//!
+//! KV is eventually consistent, allows one write per second and key, and has no compare-and-set. It is not used as a lock,
+//! and nothing depends on reading back a value that was just written.
+
+mod error;
+mod exchange;
+mod facts;
+pub mod keys;
+mod kv;
+mod port;
+mod recheck;
+mod tokens;
+
+pub use error::StoreError;
+pub use exchange::Exchange;
+pub use facts::BETWEEN_WRITES;
+pub use kv::{Kept, Store, TIMEOUT_MILLIS};
+pub use port::{KvKey, KvNamespace, KvOptions, KvPage};
+pub use recheck::{Attempts, PendingRecheck, RECHECK_AFTER, Recheck};
+pub use tokens::RETRY_PAUSES;

@@ -1,0 +1,279 @@
+//! Facts and rows in KV: how a fact is recorded, and how a stale row is repaired (`facts.rs` defines both).
+
+use std::time::Duration;
+
+use futures::future::{try_join, try_join_all};
+
+use super::kv::{Write, to_json};
+use super::recheck::recheck_write;
+use super::{Attempts, KvNamespace, KvPage, RECHECK_AFTER, Store, StoreError, keys};
+use crate::crypto::Crypto;
+use crate::facts::{Fact, Instance, Kind, Name, Row, Status, is_contested, join, latest, outdated};
+use crate::runtime::{Clock, Entropy};
+use crate::values::{CLOCK_SKEW, InstanceId, Timestamp};
+use crate::wix::Token;
+
+/// The pause before a second write to the same key. KV allows one write per second and key.
+pub const BETWEEN_WRITES: Duration = Duration::from_millis(1_100);
+/// How often one reconciliation repairs a row before it leaves the rest to the next recheck.
+const REPAIR_ATTEMPTS: u32 = 3;
+/// How many facts one listing returns. An instance has far fewer, since superseded facts are deleted.
+const FACTS: u16 = 1000;
+/// How many rows of a page are read because their metadata cannot be parsed. An invocation may use 1,000 operations.
+const ROWS_READ: usize = 100;
+
+/// What is known of an instance after a fact was recorded.
+pub struct Recorded {
+    /// The instance.
+    pub instance: Instance,
+    /// Whether a fact or the row changed.
+    pub changed: bool,
+    /// Whether the removal is contested: Wix must be asked before tokens are erased.
+    pub contested: bool,
+    /// The latest removal, even if an installation followed it.
+    pub removed: Option<Timestamp>,
+}
+
+impl Recorded {
+    /// Whether the tokens must be erased.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.instance.status == Status::Removed && !self.contested
+    }
+}
+
+/// One batch of facts and tokens.
+struct News<'a> {
+    facts: Vec<Fact>,
+    /// Sealed tokens, which are not written if the app is removed.
+    tokens: Vec<Write>,
+    now: Timestamp,
+    /// Whether the recheck is stored before everything else, so that a known fact proves that there is one.
+    recheck_first: bool,
+    id: &'a InstanceId,
+}
+
+/// Listed facts with their keys.
+type Listed = Vec<(String, Fact)>;
+
+impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
+    /// The instance, from its row. A row that cannot be read is folded again from the facts.
+    pub async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
+        let Some(text) = self.get(&keys::row(id)).await? else { return Ok(None) };
+        match Row::read(id, &text) {
+            Some(row) => Ok(Some(row.instance)),
+            None => self.folded(id).await,
+        }
+    }
+
+    async fn row(&self, id: &InstanceId) -> Result<Option<Row>, StoreError> {
+        let Some(text) = self.get(&keys::row(id)).await? else { return Ok(None) };
+        let row = Row::read(id, &text);
+        if row.is_none() {
+            self.note_unreadable();
+        }
+        Ok(row)
+    }
+
+    /// The instance, folded from its facts. It costs a listing, so that only rows that may be stale are read this way.
+    pub async fn folded(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
+        let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
+        let facts = joined(row.as_ref(), &listed);
+        Ok(next_row(id, row, facts).map(|row| row.instance))
+    }
+
+    async fn facts(&self, id: &InstanceId) -> Result<Listed, StoreError> {
+        let prefix = keys::facts(id);
+        let page = self.within(self.platform.kv_list(&prefix, None, FACTS)).await?;
+        let facts = page.keys.into_iter().filter_map(|key| Some((key.name, Fact::from_json(&key.metadata?))));
+        Ok(facts.collect())
+    }
+
+    /// Whether a fact is stored and its row includes it. Costs two reads and no listing.
+    pub async fn knows(&self, id: &InstanceId, fact: &Fact) -> Result<bool, StoreError> {
+        let key = keys::fact(id, fact)?;
+        let (stored, row) = try_join(self.get(&key), self.row(id)).await?;
+        let known = row.and_then(|row| latest(&row.facts, fact.kind.name()).cloned());
+        // A later fact of the kind supersedes this one, which is then deleted.
+        Ok(known.as_ref() > Some(fact) || (stored.is_some() && known.as_ref() == Some(fact)))
+    }
+
+    /// Records a fact. A known or superseded fact is not written again, so that a repeated message costs no write.
+    ///
+    /// The same batch stores a recheck: another writer may change the row at the same time, and KV may return stale reads.
+    /// See [`Self::reconcile`].
+    pub async fn record(&self, id: &InstanceId, fact: Fact, now: Timestamp) -> Result<Recorded, StoreError> {
+        self.record_all(News { facts: vec![fact], tokens: Vec::new(), now, recheck_first: false, id }).await
+    }
+
+    /// Records the fact that ends a flow, with its sealed tokens. The recheck is stored first: a browser may open the end of a
+    /// flow repeatedly, and a known fact then needs no write.
+    pub(super) async fn record_flow(
+        &self,
+        id: &InstanceId,
+        fact: Fact,
+        now: Timestamp,
+        tokens: Vec<Write>,
+    ) -> Result<Recorded, StoreError> {
+        self.record_all(News { facts: vec![fact], tokens, now, recheck_first: true, id }).await
+    }
+
+    /// Records the fact that ends an external install flow, which has no tokens.
+    pub async fn record_external_flow(
+        &self,
+        id: &InstanceId,
+        fact: Fact,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        self.record_flow(id, fact, now, Vec::new()).await
+    }
+
+    async fn record_all(&self, news: News<'_>) -> Result<Recorded, StoreError> {
+        let News { facts: new_facts, tokens, now, recheck_first, id } = news;
+        let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
+        let mut facts = joined(row.as_ref(), &listed);
+        let mut writes = Vec::new();
+        for fact in new_facts {
+            if !listed.iter().any(|(_, known)| known.kind.name() == fact.kind.name() && *known >= fact) {
+                let text = to_json(&fact)?;
+                let key = keys::fact(id, &fact)?;
+                writes.push(Write { metadata: Some(text.clone()), ..Write::new(key, text) });
+                join(&mut facts, fact);
+            }
+        }
+        let (changed, contested) = (!writes.is_empty(), is_contested(&facts));
+        let time = |name| latest(&facts, name).map(|fact| fact.at);
+        let (removed, connected) = (time(Name::Removed), time(Name::Connected));
+        let is_stale = row.as_ref().is_none_or(|row| row.facts != facts);
+        let row = next_row(id, row, facts).ok_or(StoreError::NoFacts)?;
+        // Tokens of an earlier installation must not replace those of the present one.
+        let is_present = removed.max(connected).is_none_or(|since| since <= now);
+        if row.instance.status != Status::Removed && is_present {
+            writes.extend(tokens);
+        }
+        if is_stale {
+            writes.push(row_write(id, &row)?);
+        }
+        let instance = row.instance;
+        // Deferred work is persisted before the response, even if nothing else is left to write.
+        let needs_recheck = !writes.is_empty() || contested || instance.needs_setup_event(self.setup);
+        let due = now.plus(RECHECK_AFTER);
+        if needs_recheck && !self.pending.is_some_and(|pending| pending.serves(id, now)) {
+            let recheck = recheck_write(id, due, Attempts { since: now, failed: 0 })?;
+            if recheck_first {
+                self.write(&[recheck]).await?;
+            } else {
+                writes.push(recheck);
+            }
+        }
+        self.write(&writes).await?;
+        if let Some(pending) = self.pending.filter(|pending| needs_recheck && !pending.serves(id, now)) {
+            pending.set(id, due);
+        }
+        Ok(Recorded { instance, changed, contested, removed })
+    }
+
+    /// Records a removal. A token that Wix issued long after it is a fact as well, which contests the removal.
+    pub async fn record_removal(
+        &self,
+        id: &InstanceId,
+        at: Timestamp,
+        token: Option<Token>,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        let token = match token {
+            Some(token) => Some(token),
+            None => self.access_token(id, now).await?,
+        };
+        let issued = token.map(|token| Fact::new(token.issued_at(), Kind::Accepted));
+        let contradiction = issued.filter(|fact| fact.at.since(at) > CLOCK_SKEW);
+        let mut facts = vec![Fact::new(at, Kind::Removed)];
+        facts.extend(contradiction);
+        self.record_all(News { facts, tokens: Vec::new(), now, recheck_first: false, id }).await
+    }
+
+    /// Reconciles: joins the row with the listed facts, repairs a stale row, erases the tokens of a removed instance, and
+    /// deletes superseded facts. The row's own facts are part of the join, so that it never loses one. Every writer
+    /// reconciles after its last write, and a recheck does so once more when KV shows all writes everywhere.
+    pub async fn reconcile(&self, id: &InstanceId) -> Result<Option<Recorded>, StoreError> {
+        let (mut known, mut result) = (Vec::new(), None);
+        for _ in 0..REPAIR_ATTEMPTS {
+            let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
+            let facts = joined(row.as_ref(), &listed);
+            known = listed;
+            let (contested, removed) = (is_contested(&facts), latest(&facts, Name::Removed).map(|fact| fact.at));
+            let changed = row.as_ref().is_none_or(|row| row.facts != facts);
+            let Some(row) = next_row(id, row, facts) else { break };
+            let recorded = Recorded { instance: row.instance.clone(), changed, contested, removed };
+            if recorded.is_gone() {
+                self.erase_tokens(id).await?;
+            }
+            result = Some(recorded);
+            if !changed {
+                break;
+            }
+            self.platform.sleep(BETWEEN_WRITES).await;
+            self.write(&[row_write(id, &row)?]).await?;
+        }
+        let facts: Vec<Fact> = known.iter().map(|(_, fact)| fact.clone()).collect();
+        let outdated = outdated(&facts);
+        let keys = known.iter().filter(|(_, fact)| outdated.contains(&fact)).map(|(key, _)| key);
+        self.within(try_join_all(keys.map(|key| self.platform.kv_delete(key)))).await?;
+        Ok(result)
+    }
+
+    /// One page of instances, from the rows' metadata. A row whose metadata cannot be parsed is read; if it cannot be read
+    /// either, it is left out.
+    pub async fn list(&self, cursor: Option<&str>, limit: u16) -> Result<(Vec<Instance>, Option<String>), StoreError> {
+        let KvPage { keys: listed, cursor } = self.within(self.platform.kv_list(keys::ROWS, cursor, limit)).await?;
+        let mut rows: Vec<Option<Instance>> =
+            listed.iter().map(|key| parse_metadata(key.metadata.as_deref()?)).collect();
+        let unread = listed.iter().zip(&mut rows).filter(|(_, row)| row.is_none()).take(ROWS_READ);
+        let ids = unread.filter_map(|(key, row)| {
+            let id = key.name.strip_prefix(keys::ROWS)?;
+            Some((InstanceId::parse(id).ok()?, row))
+        });
+        let reads = ids.map(|(id, row)| async move {
+            *row = self.instance(&id).await?;
+            Ok::<_, StoreError>(())
+        });
+        try_join_all(reads).await?;
+        if rows.iter().any(Option::is_none) {
+            self.note_unreadable();
+        }
+        Ok((rows.into_iter().flatten().collect(), cursor))
+    }
+
+    fn note_unreadable(&self) {
+        if let Some(trace) = self.trace {
+            let cause = "a row cannot be read: it is left out of the listing, or folded anew from its facts";
+            trace.secondary("row_unreadable", cause.to_owned());
+        }
+    }
+}
+
+fn parse_metadata(text: &str) -> Option<Instance> {
+    serde_json::from_slice(text.as_bytes()).ok()
+}
+
+fn row_write(id: &InstanceId, row: &Row) -> Result<Write, StoreError> {
+    let metadata = Some(row.metadata()?);
+    Ok(Write { metadata, ..Write::new(keys::row(id), to_json(row)?) })
+}
+
+/// The row with these facts. Fields that a newer version wrote into the present row are preserved.
+fn next_row(id: &InstanceId, row: Option<Row>, facts: Vec<Fact>) -> Option<Row> {
+    match row {
+        Some(row) => row.with(id, facts),
+        None => Row::fold(id, facts),
+    }
+}
+
+/// Joins the row's facts with the listed ones: the latest of each kind.
+fn joined(row: Option<&Row>, listed: &Listed) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    for fact in row.iter().flat_map(|row| &row.facts).chain(listed.iter().map(|(_, fact)| fact)) {
+        join(&mut facts, fact.clone());
+    }
+    facts
+}

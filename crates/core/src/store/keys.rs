@@ -1,0 +1,61 @@
+//! The keys of all records, and with them the version of the schema.
+//!
+//! | Key | Value | Metadata | Life |
+//! |---|---|---|---|
+//! | `v1:fact:{instance}:{kind}:{time}:{hash}` | a fact | the fact | until it is superseded |
+//! | `v1:instance:{instance}` | a row | the folded instance | for good |
+//! | `v1:refresh:{instance}` | the refresh token, sealed | | until removal |
+//! | `v1:access:{instance}` | an access token of hours with its end, sealed | | as long as the token |
+//! | `v1:flow:{flow}` | the result of a code exchange, sealed | | as long as the flow's state |
+//! | `v1:todo:{due}:{instance}` | the attempts of a recheck | the same | until it is done |
+
+use sha2::{Digest as _, Sha256};
+
+use super::StoreError;
+use crate::crypto::state::Flow;
+use crate::facts::Fact;
+use crate::values::{InstanceId, Timestamp, hex};
+
+/// The prefix of all rows.
+pub const ROWS: &str = "v1:instance:";
+/// The prefix of all rechecks.
+pub const RECHECKS: &str = "v1:todo:";
+/// A key without a value: reading it shows whether KV answers.
+pub const PROBE: &str = "v1:probe";
+
+/// The key of a fact. Equal facts have equal keys. The hash is that of the kind with its fields.
+pub fn fact(id: &InstanceId, fact: &Fact) -> Result<String, StoreError> {
+    let kind = serde_json::to_vec(&fact.kind)?;
+    let hash: String = hex(&Sha256::digest(kind)).chars().take(8).collect();
+    Ok(format!("{}{}:{:012}:{hash}", facts(id), fact.kind.name().as_str(), fact.at.0))
+}
+
+/// The prefix of the facts of an instance.
+pub fn facts(id: &InstanceId) -> String {
+    format!("v1:fact:{id}:")
+}
+
+/// The key of a row.
+pub fn row(id: &InstanceId) -> String {
+    format!("{ROWS}{id}")
+}
+
+/// The key of a refresh token.
+pub fn refresh_token(id: &InstanceId) -> String {
+    format!("v1:refresh:{id}")
+}
+
+/// The key of a cached access token.
+pub fn access_token(id: &InstanceId) -> String {
+    format!("v1:access:{id}")
+}
+
+/// The key of a flow's result.
+pub fn flow(flow: &Flow) -> String {
+    format!("v1:flow:{}", flow.as_str())
+}
+
+/// The key of a recheck. Keys sort by due time, so that a listing begins with the most overdue one.
+pub fn recheck(due: Timestamp, id: &InstanceId) -> String {
+    format!("{RECHECKS}{:012}:{id}", due.0)
+}

@@ -1,0 +1,92 @@
+//! Refresh tokens and cached access tokens, sealed.
+
+use std::time::Duration;
+
+use futures::future::join;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::kv::{Write, parse, to_json};
+use super::{Kept, KvNamespace, Store, StoreError, keys};
+use crate::crypto::Crypto;
+use crate::runtime::{Clock, Entropy, retry};
+use crate::values::{AccessToken, InstanceId, RefreshToken, Timestamp};
+use crate::wix::Token;
+
+/// The pauses between attempts to store a value that cannot be obtained again. KV allows one write per second and key.
+pub const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1_100)];
+/// KV's shortest TTL, in seconds.
+const SHORTEST_TTL: u64 = 60;
+
+/// The field of a sealed refresh token.
+pub(super) const REFRESH: &str = "refresh_token";
+const ACCESS: &str = "access_token";
+
+/// The plaintext of a sealed access token.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredToken {
+    access_token: Zeroizing<String>,
+    expires_at: Timestamp,
+    life: u64,
+}
+
+impl From<&Token> for StoredToken {
+    fn from(token: &Token) -> Self {
+        let access_token = Zeroizing::new(token.access_token.expose().to_owned());
+        Self { access_token, expires_at: token.expires_at, life: token.life }
+    }
+}
+
+impl StoredToken {
+    pub(super) fn checked_at(self, checked_at: Timestamp) -> Token {
+        let access_token = AccessToken::new(self.access_token.as_str());
+        Token { access_token, expires_at: self.expires_at, life: self.life, checked_at }
+    }
+}
+
+impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
+    /// The refresh token.
+    pub async fn refresh_token(&self, id: &InstanceId) -> Result<Kept<RefreshToken>, StoreError> {
+        Ok(match self.open(id, REFRESH, &keys::refresh_token(id)).await? {
+            Kept::Absent => Kept::Absent,
+            Kept::Unreadable => Kept::Unreadable,
+            Kept::Value(text) => Kept::Value(RefreshToken::new(text)),
+        })
+    }
+
+    /// Stores a refresh token that Wix replaced. It retries, since the previous token no longer works.
+    pub async fn put_refresh_token(&self, id: &InstanceId, token: &RefreshToken) -> Result<(), StoreError> {
+        let sealed = self.seal(id, REFRESH, token.expose()).await?;
+        let write = [Write::new(keys::refresh_token(id), sealed)];
+        retry(self.platform, &RETRY_PAUSES, async || self.write(&write).await).await
+    }
+
+    /// The cached access token, if there is a readable one.
+    pub async fn access_token(&self, id: &InstanceId, now: Timestamp) -> Result<Option<Token>, StoreError> {
+        let Kept::Value(text) = self.open(id, ACCESS, &keys::access_token(id)).await? else { return Ok(None) };
+        Ok(parse::<StoredToken>(&text).map(|stored| stored.checked_at(now)))
+    }
+
+    /// Caches an access token until it expires.
+    pub async fn put_access_token(&self, id: &InstanceId, token: &Token, now: Timestamp) -> Result<(), StoreError> {
+        let plain = Zeroizing::new(to_json(&StoredToken::from(token))?);
+        let sealed = self.seal(id, ACCESS, &plain).await?;
+        let ttl = token.expires_at.since(now).max(SHORTEST_TTL);
+        self.write(&[Write { ttl: Some(ttl), ..Write::new(keys::access_token(id), sealed) }]).await
+    }
+
+    /// Erases the refresh token and the cached access token.
+    pub async fn erase_tokens(&self, id: &InstanceId) -> Result<(), StoreError> {
+        let (refresh, access) = (keys::refresh_token(id), keys::access_token(id));
+        self.within(async {
+            let (refresh, access) = join(self.platform.kv_delete(&refresh), self.platform.kv_delete(&access)).await;
+            refresh.and(access)
+        })
+        .await
+    }
+
+    /// Erases the cached access token.
+    pub async fn erase_access_token(&self, id: &InstanceId) -> Result<(), StoreError> {
+        self.delete(&keys::access_token(id)).await
+    }
+}

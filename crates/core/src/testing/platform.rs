@@ -1,0 +1,284 @@
+//! The platform of the tests: everything in memory, and time that passes only when everybody waits for it.
+//!
+//! Hundreds of requests run side by side in one thread, in the same order each time; an hour of back-off takes no
+//! time. What the app did to the outside (KV, Wix, log) is recorded for the tests to look at.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use sha2::{Digest as _, Sha256};
+
+use super::clock::Clock as FakeClock;
+use super::jws;
+use super::kv::{Op, Store};
+use super::wix::{CannedAnswer, Sent, WixScript};
+use crate::crypto::{Crypto, PublicKey, SealingKey};
+use crate::fuzz::stub;
+use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
+use crate::store::{KvNamespace, KvOptions, KvPage};
+use crate::web::{BodyError, Requests};
+use crate::wix::{Body, Fetch, Forward, Forwarded, HeldJws, JwsLimits, Outbound, Response, SendError};
+
+const REQUEST_ID: &str = "1767225601.1234567890";
+
+/// A platform; clones are the same one.
+#[derive(Clone, Default)]
+pub struct Fake(Rc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    clock: FakeClock,
+    kv: Store,
+    wix: WixScript,
+    log: RefCell<Vec<(Level, String)>>,
+    random: Cell<u64>,
+    no_random: Cell<bool>,
+    busy: Cell<bool>,
+    rate_limit: Cell<Option<u32>>,
+    begun: RefCell<HashMap<String, u32>>,
+}
+
+/// An inbound request's headers and body.
+#[derive(Clone, Default)]
+pub struct Inbound {
+    /// In order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// The connection breaks while the body is read.
+    pub broken: bool,
+    /// The body comes without a length.
+    pub chunked: bool,
+    /// The body was handed on.
+    pub handed_on: Rc<Cell<bool>>,
+}
+
+impl Fake {
+    /// The clock.
+    pub fn clock(&self) -> &FakeClock {
+        &self.0.clock
+    }
+
+    /// The key-value store.
+    pub fn kv(&self) -> &Store {
+        &self.0.kv
+    }
+
+    /// What Wix answers, and what it was asked.
+    pub fn wix(&self) -> &WixScript {
+        &self.0.wix
+    }
+
+    /// Every line of the log so far.
+    pub fn log_lines(&self) -> Vec<(Level, String)> {
+        self.0.log.borrow().clone()
+    }
+
+    /// The last line of the log.
+    pub fn last_log(&self) -> serde_json::Value {
+        let log = self.0.log.borrow();
+        serde_json::from_str(&log.last().expect("something was logged").1).expect("a log line is JSON")
+    }
+
+    /// From now on there are no random bytes.
+    pub fn break_random(&self) {
+        self.0.no_random.set(true);
+    }
+
+    /// From now on there is no room for another held body.
+    pub fn fill_up(&self) {
+        self.0.busy.set(true);
+    }
+
+    /// From now on a client may begin so many flows; with 0 the limiter itself fails.
+    pub fn limit_rate(&self, flows: u32) {
+        self.0.rate_limit.set(Some(flows));
+    }
+
+    async fn kv_turn(&self, op: Op, key: &str) -> Result<(), PlatformError> {
+        let (delay, broken) = self.0.kv.begin(op, key);
+        if delay > 0 {
+            self.0.clock.sleep(delay).await;
+        }
+        if broken { Err(PlatformError("KV: scripted failure".to_owned())) } else { Ok(()) }
+    }
+
+    async fn answer(&self, sent: Sent, timeout: Duration) -> Result<CannedAnswer, SendError> {
+        let canned = self.0.wix.ask(sent);
+        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        if canned.delay >= timeout {
+            self.0.clock.sleep(timeout).await;
+            return Err(SendError::Timeout);
+        }
+        if canned.delay > 0 {
+            self.0.clock.sleep(canned.delay).await;
+        }
+        canned.result
+    }
+}
+
+impl Clock for Fake {
+    fn now_millis(&self) -> u64 {
+        self.0.clock.now()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.0.clock.sleep(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).await;
+    }
+}
+
+impl Entropy for Fake {
+    fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError> {
+        if self.0.no_random.get() {
+            return Err(PlatformError("scripted: no random bytes".to_owned()));
+        }
+        for chunk in bytes.chunks_mut(32) {
+            self.0.random.set(self.0.random.get() + 1);
+            let block = Sha256::digest(self.0.random.get().to_be_bytes());
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+impl Log for Fake {
+    fn log(&self, level: Level, line: &str) {
+        self.0.log.borrow_mut().push((level, line.to_owned()));
+    }
+}
+
+impl Crypto for Fake {
+    type Held = Vec<u8>;
+
+    async fn verify_rs256(&self, key: &PublicKey, held: &Vec<u8>, signature: &[u8]) -> Result<bool, PlatformError> {
+        jws::verify(key.der(), held, signature).map_err(|problem| PlatformError(problem.to_owned()))
+    }
+
+    fn held_claims(&self, held: &Vec<u8>) -> Vec<u8> {
+        stub::claims(held)
+    }
+
+    async fn aes_gcm_seal(
+        &self,
+        key: &SealingKey,
+        nonce: [u8; 12],
+        associated: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, PlatformError> {
+        let payload = Payload { msg: plain, aad: associated };
+        cipher(key).encrypt(&Nonce::from(nonce), payload).map_err(|_| PlatformError("AES-GCM".to_owned()))
+    }
+
+    async fn aes_gcm_open(
+        &self,
+        key: &SealingKey,
+        nonce: [u8; 12],
+        associated: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, PlatformError> {
+        Ok(cipher(key).decrypt(&Nonce::from(nonce), Payload { msg: sealed, aad: associated }).ok())
+    }
+}
+
+impl KvNamespace for Fake {
+    async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        self.kv_turn(Op::Get, key).await?;
+        Ok(self.0.kv.get(key, self.now_millis()))
+    }
+
+    async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
+        self.kv_turn(Op::Put, key).await?;
+        self.0.kv.put(key, value, options, self.now_millis());
+        Ok(())
+    }
+
+    async fn kv_delete(&self, key: &str) -> Result<(), PlatformError> {
+        self.kv_turn(Op::Delete, key).await?;
+        self.0.kv.delete(key, self.now_millis());
+        Ok(())
+    }
+
+    async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
+        self.kv_turn(Op::List, prefix).await?;
+        self.0.kv.list(prefix, cursor, limit, self.now_millis())
+    }
+}
+
+impl Fetch for Fake {
+    type Inbound = Inbound;
+    type Stream = Vec<u8>;
+
+    async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Response, SendError> {
+        let answer = self.answer(Sent::new(&request, self.now_millis()), timeout).await?;
+        Ok(Response {
+            status: answer.status,
+            wix_request_id: Some(REQUEST_ID.to_owned()),
+            retry_after: answer.retry_after,
+            body: answer.body.into_bytes(),
+        })
+    }
+
+    async fn forward(&self, request: Forward<'_, Inbound>, timeout: Duration) -> Result<Forwarded<Vec<u8>>, SendError> {
+        let answer = self.answer(Sent::forwarded(&request, self.now_millis()), timeout).await?;
+        let retry_after = answer.retry_after.map(|wait| ("retry-after".to_owned(), wait));
+        let id = ("x-wix-request-id".to_owned(), REQUEST_ID.to_owned());
+        let sent: Vec<_> = answer.headers.into_iter().chain(retry_after).chain([id]).collect();
+        let wanted = |name: &&'static str| Some((*name, sent.iter().find(|(known, _)| known == name)?.1.clone()));
+        let headers = request.wanted.iter().filter_map(wanted).collect();
+        Ok(Forwarded { status: answer.status, headers, body: answer.body.into_bytes() })
+    }
+}
+
+impl Requests for Fake {
+    fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
+        let values: Vec<&str> =
+            inbound.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
+        if name == "content-length" && values.is_empty() && !inbound.body.is_empty() && !inbound.chunked {
+            return Some(inbound.body.len().to_string());
+        }
+        let separator = if name == "cookie" { "; " } else { ", " };
+        if values.is_empty() { None } else { Some(values.join(separator)) }
+    }
+
+    async fn body(&self, inbound: Inbound, limit: usize) -> Result<Vec<u8>, BodyError> {
+        match inbound {
+            Inbound { broken: true, .. } => Err(BodyError::Broken),
+            Inbound { body, .. } if body.len() > limit => Err(BodyError::TooLarge),
+            Inbound { body, .. } => Ok(body),
+        }
+    }
+
+    async fn buffer(&self, inbound: Inbound, limit: usize) -> Result<Body<Inbound>, BodyError> {
+        match inbound {
+            Inbound { broken: true, .. } => Err(BodyError::Broken),
+            inbound if inbound.body.len() > limit => Ok(Body::Streamed(inbound, None)),
+            Inbound { body, .. } => Ok(Body::Buffered(body)),
+        }
+    }
+
+    async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, BodyError> {
+        match inbound {
+            Inbound { broken: true, .. } => Err(BodyError::Broken),
+            _ if self.0.busy.get() => Err(BodyError::Busy),
+            Inbound { body, .. } => stub::hold(&body, limits),
+        }
+    }
+
+    async fn is_within_rate(&self, client: &str) -> Result<bool, PlatformError> {
+        let mut begun = self.0.begun.borrow_mut();
+        let count = begun.entry(client.to_owned()).or_default();
+        *count += 1;
+        match self.0.rate_limit.get() {
+            Some(0) => Err(PlatformError("scripted: no rate limiter".to_owned())),
+            limit => Ok(limit.is_none_or(|limit| *count <= limit)),
+        }
+    }
+}
+
+fn cipher(key: &SealingKey) -> Aes256Gcm {
+    Aes256Gcm::new(&(*key.key().expose()).into())
+}

@@ -1,0 +1,20 @@
+//! Whole requests on the fake platform, by route and by subject.
+
+mod api;
+mod bi_event;
+mod connect;
+mod contested;
+mod cron;
+mod finish_configuration;
+mod flow;
+mod identity;
+mod install;
+mod kv_cost;
+mod log;
+mod proxy;
+mod record;
+mod redirect;
+mod reply;
+mod route;
+mod token;
+mod webhook;

@@ -1,0 +1,268 @@
+//! The external install flow.
+
+use http::Method;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::testing::clock::START;
+use crate::testing::jws;
+use crate::testing::kv::Op;
+use crate::testing::wix::Canned;
+use crate::testing::world::{APP_ID, APP_SECRET, Answer, INSTANCE, SITE, VICTIM, World};
+use crate::wix::signed_instance::tests::sign;
+
+/// Begins: the callback that Wix is given, and the cookie.
+fn begin(world: &World) -> (Url, String) {
+    let answer = world.get("/connect").answer();
+    assert_eq!(answer.status, 302, "{}", answer.body);
+    let wix = Url::parse(answer.header("location")).unwrap();
+    assert_eq!((wix.host_str(), wix.path()), (Some("www.wix.com"), "/app-installer"));
+    let query: Vec<(String, String)> = wix.query_pairs().into_owned().collect();
+    assert_eq!(query[0], ("appId".to_owned(), APP_ID.to_owned()));
+    assert_eq!((query.len(), query[1].0.as_str()), (2, "postInstallationUrl"));
+    let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    (Url::parse(&query[1].1).unwrap(), cookie)
+}
+
+fn signed(instance: &str) -> String {
+    signed_with(&json!({"instanceId": instance}))
+}
+
+/// A signed value with some fields changed; null takes one away.
+fn signed_with(changes: &Value) -> String {
+    let mut fields = json!({"instanceId": INSTANCE, "appDefId": APP_ID, "metaSiteId": SITE,
+        "signDate": "2026-01-01T00:00:00.000Z", "expirationDate": "2099-01-01T00:00:00.000Z"});
+    let all = fields.as_object_mut().unwrap();
+    all.extend(changes.as_object().unwrap().clone());
+    all.retain(|_, value| !value.is_null());
+    sign(APP_SECRET, &fields)
+}
+
+/// A date as Wix writes it.
+fn date(seconds: u64) -> String {
+    chrono::DateTime::from_timestamp(i64::try_from(seconds).unwrap(), 0).unwrap().to_rfc3339()
+}
+
+/// Comes back with what Wix appends; `changes` replace parameters, null takes one away.
+fn come_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> Answer {
+    let mut url = callback.clone();
+    let usual = json!({"appId": APP_ID, "tenantId": SITE, "instanceId": INSTANCE, "signedInstance": signed(INSTANCE)});
+    for (name, value) in usual.as_object().unwrap() {
+        if let Some(value) = changes.get(name).unwrap_or(value).as_str() {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    let path = format!("{}?{}", url.path(), url.query().unwrap());
+    world.get(&path).header("cookie", cookie).answer()
+}
+
+#[test]
+fn an_external_install_is_stored_and_says_that_it_is_done() {
+    let world = World::new();
+    world.fake.clock().set(START);
+    let (callback, cookie) = begin(&world);
+    assert_eq!(callback.path(), "/connected");
+    let answer = come_back(&world, &callback, &cookie, &json!({}));
+    assert_eq!((answer.status, answer.header("location")), (302, "https://app.example/connected/done"));
+    let done = world.get("/connected/done").answer();
+    assert_eq!((done.status, done.body.contains("The app is installed")), (200, true));
+    let instance = world.instance(INSTANCE);
+    assert_eq!((&instance["status"], &instance["auth"]), (&json!("installed"), &json!("oauth")));
+    assert_eq!(instance["site_id"], SITE);
+    assert_eq!(world.token(INSTANCE).status, 200);
+}
+
+#[test]
+fn afterwards_the_browser_goes_where_the_operator_wants() {
+    let world = World::with(&[("AFTER_INSTALL_URL", "https://app.example/welcome")]);
+    let (callback, cookie) = begin(&world);
+    let answer = come_back(&world, &callback, &cookie, &json!({}));
+    assert_eq!((answer.status, answer.header("location")), (302, "https://app.example/welcome"));
+}
+
+#[test]
+fn the_event_is_sent_with_the_installation_where_so_configured() {
+    let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
+    let (callback, cookie) = begin(&world);
+    come_back(&world, &callback, &cookie, &json!({}));
+    assert!(world.instance(INSTANCE).get("configured_at").is_some());
+}
+
+#[test]
+fn what_is_not_proven_is_not_stored() {
+    let world = World::new();
+    for (changes, status) in [
+        (json!({"signedInstance": null}), 403),
+        (json!({"signedInstance": "a.b"}), 403),
+        (json!({"signedInstance": signed(VICTIM)}), 403),
+        (json!({"instanceId": VICTIM}), 403),
+        (json!({"instanceId": null}), 400),
+        (json!({"instanceId": "x"}), 400),
+        (json!({"appId": VICTIM}), 403),
+        (json!({"tenantId": "garbage"}), 400),
+        (json!({"tenantId": ""}), 400),
+        (json!({"signedInstance": signed_with(&json!({"demoMode": true}))}), 403),
+        (json!({"signedInstance": signed_with(&json!({"demoMode": "true"}))}), 403),
+    ] {
+        let (callback, cookie) = begin(&world);
+        assert_eq!(come_back(&world, &callback, &cookie, &changes).status, status, "{changes}");
+    }
+    assert!(world.fake.kv().entries().is_empty());
+}
+
+#[test]
+fn the_state_is_of_this_flow_and_this_browser() {
+    let world = World::new();
+    let (callback, cookie) = begin(&world);
+    let (other, _) = begin(&world);
+    assert_eq!(come_back(&world, &callback, "", &json!({})).status, 403);
+    assert_eq!(come_back(&world, &other, &cookie, &json!({})).status, 403);
+    let (install, install_cookie) = world.begin_install();
+    let of_the_other_route = Url::parse(&format!("https://app.example/connected?state={install}")).unwrap();
+    assert_eq!(come_back(&world, &of_the_other_route, &install_cookie, &json!({})).status, 403);
+    let (_, state) = callback.query_pairs().next().unwrap();
+    assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 403);
+    world.fake.clock().pass(601);
+    assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 403);
+    assert!(world.fake.kv().entries().is_empty());
+}
+
+#[test]
+fn an_unlisted_apps_share_is_passed_on() {
+    let world = World::new();
+    let answer = world.get(&format!("/connect?shareUrlId={SITE}")).answer();
+    assert!(answer.header("location").ends_with(&format!("&shareUrlId={SITE}")));
+    assert_eq!(world.get("/connect?shareUrlId=https://evil.example").answer().status, 400);
+}
+
+/// Signed so many seconds before `now`.
+fn aged(world: &World, seconds: u64) -> Value {
+    let at = world.now() - seconds;
+    json!({"signedInstance": signed_with(&json!({"signDate": date(at), "expirationDate": date(at + 14_400)}))})
+}
+
+#[test]
+fn a_value_that_was_signed_before_the_flow_began_is_refused() {
+    let world = World::new();
+    for (age, status) in [(0, 302), (60, 302), (61, 403), (2_000, 403)] {
+        let value = aged(&world, age);
+        let (callback, cookie) = begin(&world);
+        assert_eq!(come_back(&world, &callback, &cookie, &value).status, status, "{age} s");
+    }
+    // However long the person takes at Wix.
+    let (callback, cookie) = begin(&world);
+    world.fake.clock().pass(500);
+    assert_eq!(come_back(&world, &callback, &cookie, &aged(&world, 0)).status, 302);
+    assert_eq!(come_back(&world, &callback, &cookie, &aged(&world, 570)).status, 403);
+}
+
+#[test]
+fn an_old_value_does_not_bring_a_removed_installation_back() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START - 3_000));
+    let value = aged(&world, 2_000);
+    world.webhook(jws::removed(INSTANCE, START - 600));
+    let (callback, cookie) = begin(&world);
+    assert_eq!(come_back(&world, &callback, &cookie, &value).status, 403);
+    assert_eq!(world.instance(INSTANCE)["status"], "removed");
+}
+
+#[test]
+fn the_fact_is_dated_by_the_value_and_by_no_clock_of_ours() {
+    for (value, dated) in [
+        (json!({"signDate": date(START + 20)}), START + 20),
+        (json!({"signDate": null, "expirationDate": date(START + 14_430)}), START + 30),
+    ] {
+        let world = World::new();
+        let (callback, cookie) = begin(&world);
+        world.fake.clock().pass(90);
+        let answer = come_back(&world, &callback, &cookie, &json!({"signedInstance": signed_with(&value)}));
+        assert_eq!(answer.status, 302, "{}", answer.body);
+        assert_eq!(world.instance(INSTANCE)["installed_at"], dated);
+    }
+    let world = World::new();
+    for dateless in [
+        json!({"signDate": null, "expirationDate": null}),
+        json!({"signDate": null, "expirationDate": date(START + 80_000)}),
+        json!({"signDate": date(START + 3_600)}),
+        json!({"signDate": "yesterday"}),
+    ] {
+        let (callback, cookie) = begin(&world);
+        let changes = json!({"signedInstance": signed_with(&dateless)});
+        assert_eq!(come_back(&world, &callback, &cookie, &changes).status, 403, "{dateless}");
+    }
+    assert!(world.fake.kv().entries().is_empty());
+}
+
+#[test]
+fn a_callback_that_is_opened_again_writes_nothing_and_changes_nothing() {
+    for mode in ["on-request", "on-install"] {
+        let world = World::with(&[("FINISH_CONFIGURATION", mode)]);
+        let (callback, cookie) = begin(&world);
+        // The BI event does not get through, so that something is left to be done.
+        world.fake.wix().always("/apps/v1/bi-event", Canned::status(500));
+        come_back(&world, &callback, &cookie, &json!({}));
+        let record = world.instance(INSTANCE);
+        world.fake.clock().pass(30);
+        world.fake.kv().take_counts();
+        for _ in 0..20 {
+            let again = come_back(&world, &callback, &cookie, &json!({}));
+            assert_eq!((again.status, again.follow_up), (302, false));
+        }
+        assert_eq!(world.fake.kv().take_counts(), [0; 4], "{mode}: in the same isolate");
+        for _ in 0..20 {
+            come_back(&world.isolate(&[("FINISH_CONFIGURATION", mode)]), &callback, &cookie, &json!({}));
+        }
+        assert_eq!(world.fake.kv().take_counts(), [40, 0, 0, 0], "{mode}: two reads in any other");
+        assert_eq!(world.instance(INSTANCE), record);
+        assert_eq!(world.fake.kv().keys("v1:todo:").len(), 1, "{mode}: one recheck");
+    }
+}
+
+#[test]
+fn a_callback_that_is_opened_again_after_a_removal_leaves_it_removed() {
+    let world = World::new();
+    let (callback, cookie) = begin(&world);
+    come_back(&world, &callback, &cookie, &json!({}));
+    world.fake.clock().pass(30);
+    world.webhook(jws::removed(INSTANCE, world.now()));
+    for isolate in [world.isolate(&[]), world] {
+        assert_eq!(come_back(&isolate, &callback, &cookie, &json!({})).status, 302);
+        assert_eq!(isolate.instance(INSTANCE)["status"], "removed");
+    }
+}
+
+#[test]
+fn who_installed_the_app_is_never_compared_with_the_site() {
+    let world = World::new();
+    let (callback, cookie) = begin(&world);
+    assert_eq!(come_back(&world, &callback, &cookie, &json!({"tenantId": VICTIM})).status, 302);
+    assert_eq!(world.instance(INSTANCE)["site_id"], SITE, "the site of the signed value");
+}
+
+#[test]
+fn a_head_request_stores_nothing() {
+    let world = World::new();
+    let (callback, cookie) = begin(&world);
+    let path = format!(
+        "{}?{}&instanceId={INSTANCE}&signedInstance={}",
+        callback.path(),
+        callback.query().unwrap(),
+        signed(INSTANCE)
+    );
+    let answer = world.call(Method::HEAD, &path).header("cookie", &cookie).answer();
+    assert_eq!((answer.status, answer.body.as_str()), (503, ""));
+    assert!(world.fake.kv().entries().is_empty());
+}
+
+#[test]
+fn where_the_recheck_could_not_be_stored_nothing_else_is_and_the_callback_can_be_opened_again() {
+    let world = World::new();
+    let (callback, cookie) = begin(&world);
+    world.fake.kv().break_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
+    assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 503);
+    assert!(world.fake.kv().entries().is_empty());
+    world.fake.kv().mend();
+    assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 302);
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
+}

@@ -1,0 +1,254 @@
+//! `APP_FINISHED_CONFIGURATION`: asked for by the back end, or sent with the installation.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::testing::clock::START;
+use crate::testing::jws;
+use crate::testing::kv::Op;
+use crate::testing::wix::{Canned, token_info};
+use crate::testing::world::{API_KEY, Answer, Ask, INSTANCE, World};
+
+const EVENT: &str = "/apps/v1/bi-event";
+const MINT: &str = "/oauth2/token";
+const ON_INSTALL: [(&str, &str); 1] = [("FINISH_CONFIGURATION", "on-install")];
+
+fn ask(world: &World) -> Ask<'_> {
+    world.post(&format!("/v1/instances/{INSTANCE}/finish-configuration")).key(API_KEY)
+}
+
+fn finish(world: &World) -> Answer {
+    ask(world).answer()
+}
+
+fn installed() -> World {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START - 10));
+    world
+}
+
+fn events(world: &World) -> usize {
+    world.fake.wix().sent().iter().filter(|sent| sent.path() == EVENT).count()
+}
+
+#[test]
+fn the_event_is_sent_with_the_raw_token_and_nothing_but_its_name() {
+    let world = installed();
+    let answer = finish(&world);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json(), json!({"instance_id": INSTANCE, "configured_at": START}));
+    let sent = world.fake.wix().sent();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[1].url, "https://www.wixapis.com/apps/v1/bi-event");
+    assert_eq!(sent[1].method, http::Method::POST);
+    assert_eq!(sent[1].authorization.as_deref(), Some("OauthNG.JWS.planted-token.1"));
+    assert_eq!(sent[1].json, json!({"eventName": "APP_FINISHED_CONFIGURATION"}));
+    assert_eq!(world.instance(INSTANCE)["configured_at"], START);
+}
+
+#[test]
+fn asked_again_it_answers_the_same_and_sends_nothing() {
+    let world = installed();
+    let first = finish(&world).json();
+    world.fake.wix().take_paths();
+    world.fake.clock().pass(1000);
+    assert_eq!(finish(&world).json(), first);
+    assert_eq!(
+        world.isolate(&[]).post(&format!("/v1/instances/{INSTANCE}/finish-configuration")).key(API_KEY).answer().json(),
+        first
+    );
+    assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new());
+}
+
+#[test]
+fn a_store_that_has_not_caught_up_does_not_send_it_twice() {
+    let world = installed();
+    let before = world.fake.kv().entries();
+    let first = finish(&world).json();
+    for (key, entry) in before {
+        world.fake.kv().plant(&key, &entry.value, entry.metadata.as_deref());
+    }
+    world.fake.clock().pass(5);
+    assert_eq!(finish(&world).json(), first);
+    assert_eq!(events(&world), 1);
+}
+
+#[test]
+fn each_installation_has_its_own_event() {
+    let world = installed();
+    finish(&world);
+    world.fake.clock().pass(100);
+    world.webhook(jws::removed(INSTANCE, world.now() - 20));
+    assert_eq!(finish(&world).problem(), (410, "removed_instance".to_owned()));
+    world.webhook(jws::installed(INSTANCE, world.now() - 10));
+    assert_eq!(world.instance(INSTANCE).get("configured_at"), None);
+    assert_eq!(finish(&world).json()["configured_at"], START + 100);
+    assert_eq!(events(&world), 2);
+}
+
+#[test]
+fn many_at_once_send_it_once() {
+    let world = installed();
+    world.fake.wix().next(EVENT, [Canned::ok(&json!({})).after(300)]);
+    let answers = world.all((0..20).map(|_| ask(&world)));
+    let bodies: BTreeSet<&str> = answers.iter().map(|answer| answer.body.as_str()).collect();
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(events(&world), 1);
+}
+
+#[test]
+fn who_waits_for_another_does_not_wear_the_store_out() {
+    let world = installed();
+    world.token(INSTANCE);
+    let reads = std::rc::Rc::new(std::cell::Cell::new(0));
+    let count = std::rc::Rc::clone(&reads);
+    world.fake.kv().delay_where(move |_, _| {
+        count.set(count.get() + 1);
+        1
+    });
+    world.fake.wix().next(EVENT, [Canned::ok(&json!({})).after(5_900)]);
+    world.all([ask(&world), ask(&world)]);
+    assert!(reads.get() < 100, "{} operations; the platform allows 1000 a request", reads.get());
+}
+
+#[test]
+fn a_token_that_wix_no_longer_takes_is_replaced_once() {
+    let world = installed();
+    world.token(INSTANCE);
+    world.fake.wix().take_paths();
+    world.fake.wix().next(EVENT, [Canned::status(401)]);
+    assert_eq!(finish(&world).status, 200);
+    let sent = world.fake.wix().sent();
+    assert_eq!(sent.iter().map(crate::testing::wix::Sent::path).collect::<Vec<_>>(), [EVENT, MINT, EVENT]);
+    assert_ne!(sent[0].authorization, sent[2].authorization);
+
+    let world = installed();
+    world.fake.wix().always(EVENT, Canned::status(401));
+    assert_eq!(finish(&world).problem(), (502, "wix_failed".to_owned()));
+    assert_eq!(events(&world), 2);
+    assert_eq!(world.instance(INSTANCE).get("configured_at"), None);
+}
+
+#[test]
+fn a_failure_of_wix_in_passing_is_overcome_and_a_lasting_one_told() {
+    let world = installed();
+    world.fake.wix().next(EVENT, [Canned::status(500), Canned::status(429)]);
+    assert_eq!(finish(&world).status, 200);
+
+    for status in [400, 403, 404, 500] {
+        let world = installed();
+        world.fake.wix().always(EVENT, Canned::status(status));
+        assert_eq!(finish(&world).problem(), (502, "wix_failed".to_owned()), "{status}");
+        assert_eq!(world.instance(INSTANCE).get("configured_at"), None);
+        world.fake.wix().mend();
+        assert_eq!(finish(&world).status, 200, "and may be asked for again");
+    }
+}
+
+#[test]
+fn all_of_it_takes_15_seconds_at_most() {
+    let world = installed();
+    world.fake.wix().always(MINT, Canned::ok(&json!({"access_token": "t"})).after(5_900));
+    world.fake.wix().always(EVENT, Canned::hang());
+    let answer = finish(&world);
+    assert_eq!(answer.problem(), (504, "wix_timeout".to_owned()));
+    assert!(answer.took <= 15_000, "{} ms", answer.took);
+}
+
+#[test]
+fn never_is_never() {
+    let world = World::with(&[("FINISH_CONFIGURATION", "never")]);
+    assert!(!world.webhook(jws::installed(INSTANCE, START)).body.is_empty());
+    world.connect();
+    assert_eq!(finish(&world).problem(), (409, "finish_configuration_disabled".to_owned()));
+    assert_eq!(events(&world), 0);
+}
+
+#[test]
+fn on_request_sends_nothing_with_the_installation() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    world.connect();
+    assert_eq!(events(&world), 0);
+}
+
+#[test]
+fn an_unknown_instance_is_a_404() {
+    let world = World::new();
+    assert_eq!(finish(&world).problem(), (404, "unknown_instance".to_owned()));
+    assert!(world.fake.wix().sent().is_empty());
+}
+
+#[test]
+fn on_install_the_event_follows_the_webhook() {
+    let world = World::with(&ON_INSTALL);
+    let message = jws::installed(INSTANCE, START);
+    assert_eq!(world.webhook(message.clone()).status, 200);
+    assert_eq!(world.fake.wix().take_paths(), [MINT, EVENT]);
+    assert_eq!(world.instance(INSTANCE)["configured_at"], START);
+    world.webhook(message);
+    world.webhook(jws::installed(INSTANCE, START + 1));
+    assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new(), "once is enough");
+}
+
+#[test]
+fn on_install_the_event_follows_the_redirect() {
+    let world = World::with(&ON_INSTALL);
+    assert_eq!(world.connect().status, 302);
+    let sent = world.fake.wix().sent();
+    assert_eq!(sent.len(), 3);
+    assert_eq!(sent[2].path(), EVENT);
+    assert_eq!(sent[2].authorization.as_deref(), Some("OAUTH2.planted-token.1"), "with the token of the install");
+}
+
+#[test]
+fn webhook_and_redirect_at_once_send_one_event() {
+    for (kv, wix) in [(0, 0), (0, 50), (10, 0), (10, 50), (60, 10)] {
+        let world = World::with(&ON_INSTALL);
+        let (state, cookie) = world.begin_install();
+        world.fake.kv().delay_where(move |_, _| kv);
+        world.fake.wix().always("/oauth2/token-info", Canned::ok(&token_info()).after(wix));
+        world.fake.wix().always(EVENT, Canned::ok(&json!({})).after(wix));
+        let message = jws::installed(INSTANCE, START);
+        let answers = world.all([world.post("/webhook").body(message), world.callback(&state, &cookie, INSTANCE)]);
+        assert_eq!((answers[0].status, answers[1].status), (200, 302));
+        assert_eq!(events(&world), 1, "KV {kv} ms, Wix {wix} ms");
+        assert!(world.instance(INSTANCE).get("configured_at").is_some());
+    }
+}
+
+#[test]
+fn a_removal_sends_nothing() {
+    let world = World::with(&ON_INSTALL);
+    world.webhook(jws::removed(INSTANCE, START));
+    world.webhook(jws::installed(INSTANCE, START - 10));
+    assert!(world.fake.wix().sent().is_empty());
+}
+
+#[test]
+fn an_event_that_fails_does_not_undo_the_installation() {
+    let world = World::with(&ON_INSTALL);
+    world.fake.wix().always(EVENT, Canned::status(500));
+    assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
+    assert_eq!(world.fake.last_log()["error"], "wix_failed");
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
+
+    let world = World::with(&ON_INSTALL);
+    world.fake.wix().always(EVENT, Canned::status(403));
+    assert_eq!(world.connect().status, 302);
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
+}
+
+#[test]
+fn an_event_that_was_sent_counts_though_the_store_failed() {
+    let world = installed();
+    world.token(INSTANCE);
+    world.fake.kv().break_where(|op, _| op == Op::Put);
+    let answer = finish(&world);
+    world.fake.kv().mend();
+    assert!(matches!(answer.status, 200 | 503), "{}", answer.body);
+    assert_eq!(finish(&world).status, 200);
+    assert_eq!(events(&world), 1);
+}

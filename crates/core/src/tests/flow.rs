@@ -1,0 +1,41 @@
+//! How clients are told apart for the rate limiter.
+
+use serde_json::json;
+
+use crate::testing::world::World;
+use crate::web::network;
+
+#[test]
+fn a_client_is_its_address_or_its_ipv6_network() {
+    for (address, name) in [
+        ("203.0.113.7", "203.0.113.7"),
+        (" 203.0.113.7 ", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2::9", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.7", "::ffff:203.0.113.7"),
+        ("odd", "odd"),
+    ] {
+        assert_eq!(network(address), name);
+    }
+}
+
+#[test]
+fn one_address_begins_so_many_flows() {
+    for path in ["/install", "/connect"] {
+        let world = World::new();
+        world.fake.limit_rate(3);
+        let ask = |address: &str| world.get(path).header("cf-connecting-ip", address).answer();
+        for end in 1..=3 {
+            assert_eq!(ask(&format!("2001:db8::{end}")).status, 302);
+        }
+        let refused = ask("2001:db8::ffff");
+        assert_eq!((refused.status, refused.header("retry-after")), (429, "60"));
+        assert!(refused.body.contains("start the installation again"), "{}", refused.body);
+        assert_eq!(ask("2001:db9::1").status, 302, "another network");
+        assert_eq!(world.get(path).answer().status, 302, "without an address nobody is limited");
+        // A limiter that fails stops no installation, and is told in the log.
+        world.fake.limit_rate(0);
+        assert_eq!(ask("203.0.113.9").status, 302);
+        assert_eq!(world.fake.last_log()["error"], json!("internal"));
+    }
+}

@@ -1,0 +1,299 @@
+//! Whose a value is: a signed instance, or an access token that Wix is asked about.
+
+use serde_json::{Value, json};
+
+use crate::testing::clock::START;
+use crate::testing::wix::{Canned, token_info};
+use crate::testing::world::{API_KEY, APP_ID, APP_SECRET, Answer, Ask, INSTANCE, SITE, VICTIM, World};
+use crate::wix::signed_instance::tests::sign;
+
+const INFO: &str = "/oauth2/token-info";
+const PREVIOUS: &str = "planted-former-secret";
+const USER: &str = "66666666-7777-4888-8999-000000000000";
+
+fn ask<'a>(world: &'a World, body: &Value) -> Ask<'a> {
+    world.post("/v1/identity").key(API_KEY).body(body.to_string())
+}
+
+fn of_token(world: &World, token: &str) -> Answer {
+    ask(world, &json!({"access_token": token})).answer()
+}
+
+fn of_instance(world: &World, value: &str) -> Answer {
+    ask(world, &json!({"instance": value})).answer()
+}
+
+fn not_genuine() -> (u16, String) {
+    (422, "not_genuine".to_owned())
+}
+
+fn fields() -> Value {
+    json!({
+        "instanceId": INSTANCE, "appDefId": APP_ID, "metaSiteId": SITE, "signDate": "2026-01-01T00:00:00.000Z",
+        "uid": USER, "permissions": "OWNER", "demoMode": false, "vendorProductId": "pro_plan",
+        "originInstanceId": VICTIM, "expirationDate": "2026-01-01T04:00:00.000Z",
+    })
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut fields = fields();
+    fields[name] = value;
+    fields
+}
+
+#[test]
+fn a_signed_instance_says_whose_it_is() {
+    let world = World::new();
+    let answer = of_instance(&world, &sign(APP_SECRET, &fields()));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let wanted = json!({
+        "instance_id": INSTANCE, "site_id": SITE, "user": USER, "permissions": "OWNER", "demo_mode": false,
+        "vendor_product_id": "pro_plan", "origin_instance_id": VICTIM, "expires_at": START + 14_400,
+    });
+    assert_eq!(answer.json(), wanted);
+    assert_eq!(world.fake.last_log()["instance_id"], INSTANCE);
+    assert!(world.fake.wix().sent().is_empty(), "Wix is not asked");
+}
+
+#[test]
+fn what_a_signed_instance_does_not_say_is_absent() {
+    let world = World::new();
+    let sparse = json!({"instanceId": INSTANCE, "signDate": "2026-01-01T00:00:00Z", "uid": "u", "permissions": "",
+        "vendorProductId": null, "originInstanceId": "", "demoMode": true});
+    let answer = of_instance(&world, &sign(APP_SECRET, &sparse));
+    assert_eq!(
+        answer.json(),
+        json!({"instance_id": INSTANCE, "user": "u", "demo_mode": true, "expires_at": START + 14_400})
+    );
+    let odd = json!({"instanceId": INSTANCE, "signDate": "2026-01-01T00:00:00Z", "uid": 5, "permissions": ["OWNER"],
+        "vendorProductId": "a b", "originInstanceId": {}, "demoMode": "true"});
+    let answer = of_instance(&world, &sign(APP_SECRET, &odd));
+    assert_eq!(answer.json(), json!({"instance_id": INSTANCE, "demo_mode": true, "expires_at": START + 14_400}));
+}
+
+#[test]
+fn a_value_of_nobody_who_is_logged_in_is_not_genuine() {
+    let world = World::new();
+    for changes in [
+        json!({"uid": null}),
+        json!({"uid": ""}),
+        json!({"aid": "an-anonymous-id"}),
+        json!({"aid": 7}),
+        json!({"uid": null, "aid": "x"}),
+    ] {
+        let mut fields = fields();
+        fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        assert_eq!(of_instance(&world, &sign(APP_SECRET, &fields)).problem().0, 422, "{changes}");
+    }
+    let mut absent = fields();
+    absent.as_object_mut().unwrap().remove("uid");
+    assert_eq!(of_instance(&world, &sign(APP_SECRET, &absent)).problem().0, 422);
+    // What nobody asks for in another form turns nobody away.
+    for changes in [json!({"metaSiteId": 5}), json!({"aid": null}), json!({"aid": ""})] {
+        let mut fields = fields();
+        fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        assert_eq!(of_instance(&world, &sign(APP_SECRET, &fields)).status, 200, "{changes}");
+    }
+}
+
+#[test]
+fn while_rotating_either_secret_signs() {
+    let world = World::with(&[("WIX_APP_SECRET_PREVIOUS", PREVIOUS)]);
+    for secret in [APP_SECRET, PREVIOUS] {
+        assert_eq!(of_instance(&world, &sign(secret, &fields())).status, 200);
+    }
+    assert_eq!(of_instance(&World::new(), &sign(PREVIOUS, &fields())).problem(), not_genuine());
+}
+
+#[test]
+fn a_signed_instance_that_is_forged_stale_or_anothers_is_refused() {
+    let world = World::new();
+    let genuine = sign(APP_SECRET, &fields());
+    let (signature, data) = genuine.split_once('.').unwrap();
+    for value in [
+        sign("planted-other-secret", &fields()),
+        sign(APP_SECRET, &with("appDefId", json!(VICTIM))),
+        sign(APP_SECRET, &with("aid", json!(USER))),
+        sign(APP_SECRET, &with("expirationDate", json!("2025-12-31T23:59:59Z"))),
+        sign(APP_SECRET, &with("signDate", json!("2026-01-01T01:00:00Z"))),
+        sign(APP_SECRET, &with("instanceId", json!(""))),
+        format!("{signature}.{data}x"),
+        format!("{signature}."),
+        data.to_owned(),
+        String::new(),
+        "OauthNG.JWS.planted.planted.planted".to_owned(),
+    ] {
+        let answer = of_instance(&world, &value);
+        assert_eq!(answer.problem(), not_genuine(), "{value}");
+        assert!(!answer.body.contains(APP_SECRET) && !answer.body.contains(signature), "{}", answer.body);
+    }
+    world.fake.clock().pass(14_400);
+    assert_eq!(of_instance(&world, &genuine).problem(), not_genuine());
+}
+
+#[test]
+fn an_access_token_is_whose_wix_says() {
+    for (kind, shown, user) in [
+        ("APP", "app", None),
+        ("USER", "user", Some(USER)),
+        ("MEMBER", "member", None),
+        ("VISITOR", "visitor", None),
+        ("UNKNOWN", "unknown", None),
+        ("NEW", "unknown", None),
+    ] {
+        let world = World::new();
+        let mut info = token_info();
+        info["subjectType"] = json!(kind);
+        info["subjectId"] = json!(USER);
+        world.fake.wix().always(INFO, Canned::ok(&info));
+        let mut wanted = json!({
+            "instance_id": INSTANCE, "site_id": SITE, "subject": {"type": shown, "id": USER},
+            "expires_at": START + 14_400,
+        });
+        if let Some(user) = user {
+            wanted["user"] = json!(user);
+        }
+        let answer = of_token(&world, "planted-token");
+        assert_eq!((answer.status, answer.json()), (200, wanted));
+        let sent = world.fake.wix().sent();
+        assert_eq!(sent.len(), 1);
+        assert_eq!((&sent[0].json, &sent[0].authorization), (&json!({"token": "planted-token"}), &None));
+    }
+}
+
+#[test]
+fn token_info_counts_in_either_spelling() {
+    let world = World::new();
+    let mut info = token_info();
+    info["active"] = json!("true");
+    info["exp"] = json!((START + 60).to_string());
+    info.as_object_mut().unwrap().remove("subjectId");
+    world.fake.wix().always(INFO, Canned::ok(&info));
+    let answer = of_token(&world, "t").json();
+    assert_eq!((&answer["expires_at"], &answer["subject"]), (&json!(START + 60), &json!({"type": "app"})));
+}
+
+#[test]
+fn a_token_that_wix_does_not_vouch_for_is_refused() {
+    for (field, value) in [
+        ("active", json!(false)),
+        ("active", json!("false")),
+        ("active", json!(null)),
+        ("clientId", json!(VICTIM)),
+        ("clientId", json!(null)),
+        ("instanceId", json!("")),
+        ("instanceId", json!(null)),
+        ("exp", json!(START)),
+        ("exp", json!("1")),
+    ] {
+        let world = World::new();
+        let mut info = token_info();
+        info[field] = value.clone();
+        if value.is_null() {
+            info.as_object_mut().unwrap().remove(field);
+        }
+        world.fake.wix().always(INFO, Canned::ok(&info));
+        assert_eq!(of_token(&world, "planted-token").problem(), not_genuine(), "{field} {value}");
+    }
+    for status in [400, 401, 403, 404] {
+        let world = World::new();
+        world.fake.wix().always(INFO, Canned::status(status));
+        assert_eq!(of_token(&world, "planted-token").problem(), not_genuine(), "{status}");
+    }
+}
+
+#[test]
+fn what_is_no_token_is_refused_without_asking_wix() {
+    let world = World::new();
+    let visitor = sign(APP_SECRET, &with("aid", json!(USER)));
+    for token in ["", "a b", "a\n", "é", &"t".repeat(32 * 1024 + 1), &visitor, &sign(APP_SECRET, &fields())] {
+        assert_eq!(of_token(&world, token).problem(), not_genuine(), "{token}");
+    }
+    assert!(world.fake.wix().sent().is_empty());
+}
+
+#[test]
+fn a_failure_of_wixs_is_not_the_tokens() {
+    let world = World::new();
+    world.fake.wix().always(INFO, Canned::status(500));
+    assert_eq!(of_token(&world, "t").problem(), (502, "wix_failed".to_owned()));
+    world.fake.wix().always(INFO, Canned::hang());
+    assert_eq!(of_token(&world, "t").problem(), (504, "wix_timeout".to_owned()));
+    world.fake.wix().mend();
+    assert_eq!(of_token(&world, "t").status, 200, "and is not remembered");
+}
+
+#[test]
+fn wixs_word_is_remembered_for_a_minute_and_no_longer_than_the_token_lives() {
+    let world = World::new();
+    let mut info = token_info();
+    info["exp"] = json!(START + 100);
+    world.fake.wix().always(INFO, Canned::ok(&info));
+    let asked = |world: &World, token: &str| {
+        let answer = of_token(world, token);
+        (answer.status, world.fake.wix().take_paths().len())
+    };
+    assert_eq!(asked(&world, "one"), (200, 1));
+    assert_eq!(asked(&world, "one"), (200, 0));
+    assert_eq!(asked(&world, "another"), (200, 1), "each token for itself");
+    assert_eq!(asked(&world.isolate(&[]), "one"), (200, 1), "and each isolate");
+    world.fake.clock().pass(59);
+    assert_eq!(asked(&world, "one"), (200, 0));
+    world.fake.clock().pass(1);
+    assert_eq!(asked(&world, "one"), (200, 1));
+    world.fake.clock().pass(40);
+    assert_eq!(asked(&world, "one"), (422, 1), "it ended meanwhile");
+}
+
+#[test]
+fn a_refusal_is_not_remembered() {
+    let world = World::new();
+    world.fake.wix().next(INFO, [Canned::ok(&json!({"active": false}))]);
+    assert_eq!(of_token(&world, "t").problem(), not_genuine());
+    assert_eq!(of_token(&world, "t").status, 200);
+}
+
+#[test]
+fn many_at_once_ask_wix_once() {
+    let world = World::new();
+    world.fake.wix().next(INFO, [Canned::ok(&token_info()).after(200)]);
+    let answers = world.all((0..50).map(|_| ask(&world, &json!({"access_token": "t"}))));
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_eq!(world.fake.wix().sent().len(), 1);
+}
+
+#[test]
+fn both_or_neither_is_a_400() {
+    let world = World::new();
+    let signed = sign(APP_SECRET, &fields());
+    for body in [
+        json!({}),
+        json!({"instance": null}),
+        json!({"instance": signed, "access_token": "t"}),
+        json!({"instance": signed, "other": 1}),
+        json!({"instance": [signed]}),
+        json!({"access_token": 5}),
+        json!([signed, null]),
+        json!("t"),
+    ] {
+        assert_eq!(ask(&world, &body).answer().problem(), (400, "bad_request".to_owned()), "{body}");
+    }
+    let long = ask(&world, &json!({"instance": "i".repeat(50_000)})).answer();
+    assert_eq!(long.problem(), (413, "too_large".to_owned()));
+    assert!(world.fake.wix().sent().is_empty());
+}
+
+#[test]
+fn nothing_of_a_value_stands_in_the_log() {
+    let world = World::new();
+    let signed = sign(APP_SECRET, &fields());
+    let parts: Vec<&str> = signed.split('.').collect();
+    of_instance(&world, &signed);
+    of_instance(&world, &format!("{}.{}", parts[1], parts[0]));
+    of_token(&world, &signed);
+    of_token(&world, "planted-token");
+    for (_, line) in world.fake.log_lines() {
+        assert!(!line.contains(parts[0]) && !line.contains(parts[1]) && !line.contains("planted"), "{line}");
+    }
+    assert_eq!(world.fake.log_lines().len(), 4);
+}

@@ -1,0 +1,271 @@
+//! No secret leaves by the log, by an error, or into the store in plain text: every route, well and failing.
+
+use serde_json::{Value, json};
+
+use crate::runtime::Level;
+use crate::runtime::Trace;
+use crate::testing::clock::START;
+use crate::testing::jws::{self, HEADER, Key};
+use crate::testing::kv::Op;
+use crate::testing::wix::{Canned, token_info};
+use crate::testing::world::{API_KEY, APP_SECRET, Answer, INSTANCE, SEALING_KEY, VICTIM, World};
+use crate::values::RequestId;
+use crate::wix::signed_instance::tests::sign;
+
+const PREVIOUS: &str = "planted-former-secret";
+/// Every secret of the tests but these has this word in it.
+const MARK: &str = "planted";
+const PLANTED_EVENT: &str =
+    r#"{"event_name":"CUSTOM","custom_event_name":"planted-name","event_data":{"planted":"planted"}}"#;
+
+fn world() -> World {
+    World::with(&[("WIX_APP_SECRET_PREVIOUS", PREVIOUS)])
+}
+
+fn assert_clean(what: &str, text: &str, more: &[String]) {
+    let fixed = [MARK, APP_SECRET, SEALING_KEY, PREVIOUS].map(str::to_owned);
+    for secret in fixed.iter().chain(more) {
+        assert!(!text.contains(secret.as_str()), "{what} shows {secret}: {text}");
+    }
+}
+
+/// Every way in, each with secrets in every place that has room for one.
+fn ask_everything(world: &World) -> (Vec<Answer>, Vec<String>) {
+    let (state, cookie) = world.begin_install();
+    let (other_state, other_cookie) = world.begin_install();
+    let value = |cookie: &str| cookie.split_once('=').unwrap().1.to_owned();
+    let secrets = vec![state.clone(), other_state.clone(), value(&cookie), value(&other_cookie)];
+    let own = |path: &str| format!("/v1/instances/{INSTANCE}{path}");
+    let signed = sign(APP_SECRET, &json!({"instanceId": "planted", "signDate": "planted", "uid": "planted"}));
+    let answers = vec![
+        world.callback(&state, &cookie, INSTANCE).answer(),
+        world.callback(&state, &other_cookie, INSTANCE).answer(),
+        world.callback(&other_state, &other_cookie, VICTIM).answer(),
+        world.get(&format!("/redirect?state={state}&error=planted-error")).header("cookie", &cookie).answer(),
+        world
+            .get(&format!("/redirect?code=planted-code&code=planted&state={state}"))
+            .header("cookie", &cookie)
+            .answer(),
+        world
+            .get(&format!("/redirect?code=planted&state={state}&instanceId=planted"))
+            .header("cookie", &cookie)
+            .answer(),
+        world.get("/redirect?code=planted-code&state=planted-state").header("cookie", "planted=planted").answer(),
+        world.get("/install?token=planted&token=planted").answer(),
+        world.get(&format!("/install?token={}", MARK.repeat(1000))).answer(),
+        world.get("/connect?shareUrlId=planted").answer(),
+        world.get("/connected?state=planted&signedInstance=planted.planted").answer(),
+        world.get("/planted/planted?planted=planted").answer(),
+        world.call("PLANTED".parse().unwrap(), "/?planted").header("x-planted", MARK).answer(),
+        world.call("PLANTED".parse().unwrap(), &own("/token?planted")).key(API_KEY).answer(),
+        world.webhook("planted.planted.planted"),
+        world.webhook(jws::sign(Key::Wix, HEADER, r#"{"data":"planted","iat":1767225600}"#)),
+        world.webhook(jws::sign(Key::Wix, r#"{"alg":"planted"}"#, MARK)),
+        world.webhook(jws::sign(Key::Other, HEADER, MARK)),
+        world.webhook(jws::event("planted", "planted", &json!({"planted": MARK}), START)),
+        world.webhook(jws::event("AppInstalled", INSTANCE, &json!("planted"), START)),
+        world.webhook(jws::event("PaidPlanPurchased", INSTANCE, &json!({"vendorProductId": "planted\n"}), START)),
+        world.webhook(jws::event("AppInstalled", INSTANCE, &json!({"appId": "planted"}), START)),
+        world.webhook(jws::installed(INSTANCE, START + 1)),
+        world.post("/webhook").body(MARK).broken().answer(),
+        world.webhook(MARK.repeat(100_000)),
+        world.post(&own("/token")).answer(),
+        world.post(&own("/token")).key("planted-wrong-key").answer(),
+        world.post(&own("/token")).header("authorization", "planted planted").answer(),
+        world.post(&own("/token")).key(API_KEY).body(r#"{"planted":true}"#).answer(),
+        world.post(&own("/token")).key(API_KEY).body(r#"{"force":true}"#).answer(),
+        world.post("/v1/instances/planted/token").key(API_KEY).answer(),
+        world.post(&own("/finish-configuration")).key(API_KEY).body(MARK).answer(),
+        world.post(&own("/bi-events")).key(API_KEY).body(MARK).answer(),
+        world.post(&own("/bi-events")).key(API_KEY).body(r#"{"event_name":"planted"}"#).answer(),
+        world.post(&own("/bi-events")).key(API_KEY).body(PLANTED_EVENT).answer(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":"planted-token"}"#).answer(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":"planted token"}"#).answer(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":["planted"]}"#).answer(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"instance":"planted.planted"}"#).answer(),
+        world.post("/v1/identity").key(API_KEY).body(json!({"instance": signed}).to_string()).answer(),
+        world.get(&own("/wix/planted/planted?planted=planted")).key(API_KEY).header("accept", MARK).answer(),
+        world.get(&own("/wix/planted/../planted")).key(API_KEY).answer(),
+        world.get(&own("/wix//planted.example/")).key(API_KEY).answer(),
+        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).answer(),
+        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).broken().answer(),
+        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).chunked().answer(),
+        world.get(&own("/wix/planted")).key("planted-wrong-key").answer(),
+        world.get(&own("?planted")).key(API_KEY).answer(),
+        world.get("/v1/instances?cursor=planted%20&status=planted").key(API_KEY).answer(),
+        world.get("/v1/instances?status=planted").key(API_KEY).answer(),
+        world.get("/v1/instances?limit=planted").key(API_KEY).answer(),
+        world.get("/v1/instances?cursor=planted").key(API_KEY).answer(),
+        world.get("/v1/planted?planted").key(API_KEY).answer(),
+        world.get("/readyz?planted").answer(),
+        world.get("/healthz?planted").answer(),
+        world.isolate(&[]).token(INSTANCE),
+        world.webhook(jws::removed(INSTANCE, START + 2)),
+        world.token(INSTANCE),
+    ];
+    (answers, secrets)
+}
+
+fn check(name: &str, world: &World) {
+    let (answers, secrets) = ask_everything(world);
+    for answer in &answers {
+        if answer.status >= 400 {
+            assert_clean(name, &answer.body, &secrets);
+            assert_clean(name, &format!("{:?}", answer.headers), &secrets);
+        }
+    }
+    let log = world.fake.log_lines();
+    assert!(log.len() >= answers.len(), "every request leaves a line");
+    for (_, line) in log {
+        assert_clean(name, &line, &secrets);
+        let _: Value = serde_json::from_str(&line).unwrap();
+    }
+    for (key, entry) in world.fake.kv().entries() {
+        assert_clean(name, &format!("{key} {} {:?}", entry.value, entry.metadata), &secrets);
+    }
+}
+
+#[test]
+fn where_all_goes_well_no_secret_is_shown() {
+    check("well", &world());
+}
+
+#[test]
+fn where_wix_fails_and_repeats_what_it_was_told_no_secret_is_shown() {
+    let echo = format!("planted {APP_SECRET} {PREVIOUS}");
+    for status in [200, 302, 400, 401, 404, 418, 429, 500] {
+        for path in ["/oauth/access", "/oauth2/token", "/oauth2/token-info", "/apps/v1/bi-event"] {
+            for body in [echo.clone(), json!({"error": echo, "access_token": [echo], "active": echo}).to_string()] {
+                let world = world();
+                world.fake.wix().always(path, Canned::text(status, &body));
+                check(&format!("{path} {status}"), &world);
+            }
+        }
+    }
+}
+
+#[test]
+fn where_wix_is_away_no_secret_is_shown() {
+    for path in ["/oauth/access", "/oauth2/token", "/oauth2/token-info"] {
+        for away in [Canned::hang(), Canned::unreachable()] {
+            let world = world();
+            world.fake.wix().always(path, away);
+            check(path, &world);
+        }
+    }
+}
+
+#[test]
+fn where_wix_vouches_for_something_else_no_secret_is_shown() {
+    for (field, value) in
+        [("clientId", "planted"), ("instanceId", VICTIM), ("active", "planted"), ("siteId", "planted")]
+    {
+        let mut info = token_info();
+        info[field] = json!(value);
+        let world = world();
+        world.fake.wix().always("/oauth2/token-info", Canned::ok(&info));
+        check(field, &world);
+    }
+}
+
+#[test]
+fn where_the_store_fails_no_secret_is_shown() {
+    for failing in [Op::Get, Op::Put, Op::Delete, Op::List] {
+        let world = world();
+        world.fake.kv().break_where(move |op, _| op == failing);
+        check("store", &world);
+    }
+}
+
+#[test]
+fn where_the_configuration_has_faults_no_secret_is_shown() {
+    for (name, value) in [
+        ("WIX_APP_SECRET", "planted planted"),
+        ("SEALING_KEYS", "k1:planted"),
+        ("API_KEYS", "planted:planted"),
+        ("WIX_PUBLIC_KEYS", "planted"),
+        ("PUBLIC_URL", "http://planted:planted@planted"),
+    ] {
+        let world = World::with(&[(name, value)]);
+        let answers = ["/", "/readyz", "/install", "/redirect?code=planted", "/v1/instances?planted"]
+            .map(|path| world.get(path).key(API_KEY).answer());
+        for answer in &answers {
+            assert_eq!(answer.status, 503);
+            assert_clean(name, &answer.body, &[]);
+        }
+        for (_, line) in world.fake.log_lines() {
+            assert_clean(name, &line, &[]);
+        }
+    }
+}
+
+#[test]
+fn a_line_tells_what_happened_and_to_whom() {
+    let world = world();
+    world.connect();
+    world.token(INSTANCE);
+    let line = world.fake.last_log();
+    assert_eq!(line["level"], "info");
+    assert_eq!(line["route"], "/v1/instances/{id}/token");
+    assert_eq!(line["method"], "POST");
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["instance_id"], INSTANCE);
+    assert_eq!(line["client"], "full");
+    assert_eq!(line["duration_ms"], 0);
+    assert_eq!(line["request_id"].as_str().unwrap().len(), 32);
+
+    world.fake.clock().pass(300);
+    world.token(INSTANCE);
+    assert_eq!(world.fake.last_log()["wix_request_id"], "1767225601.1234567890");
+}
+
+#[test]
+fn a_line_is_as_loud_as_what_it_tells() {
+    let world = world();
+    let level = |ask: &dyn Fn(&World)| {
+        ask(&world);
+        world.fake.log_lines().last().unwrap().0
+    };
+    assert_eq!(level(&|world| drop(world.get("/healthz").answer())), Level::Info);
+    assert_eq!(level(&|world| drop(world.get("/nothing").answer())), Level::Warn);
+    assert_eq!(level(&|world| drop(world.webhook("x"))), Level::Warn);
+    assert_eq!(
+        level(&|world| {
+            world.fake.kv().break_where(|_, _| true);
+            world.get("/readyz").answer();
+        }),
+        Level::Error
+    );
+}
+
+#[test]
+fn work_after_the_answer_has_a_line_of_its_own() {
+    let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
+    world.webhook(jws::installed(INSTANCE, START));
+    let lines: Vec<Value> =
+        world.fake.log_lines().iter().map(|(_, line)| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["route"], "/webhook");
+    assert_eq!(lines[1]["route"], "task finish-configuration");
+    assert_eq!(lines[0]["request_id"], lines[1]["request_id"]);
+    assert_eq!((lines[1].get("status"), &lines[1]["instance_id"]), (None, &json!(INSTANCE)));
+}
+
+#[test]
+fn every_error_of_a_request_reaches_the_log_and_the_last_word_comes_first() {
+    let trace = Trace::new(RequestId::new([1; 16]), "/x", START * 1000);
+    trace.secondary("first", Some("one".to_owned()));
+    trace.secondary("second", None);
+    trace.secondary("first", Some("one".to_owned()));
+    let fake = crate::testing::Fake::default();
+    let line = |trace: &Trace| -> Value {
+        trace.write(&fake, None);
+        fake.last_log()
+    };
+    assert_eq!((&line(&trace)["error"], &line(&trace)["cause"]), (&"first".into(), &"one".into()));
+    assert_eq!(line(&trace)["further_errors"], serde_json::json!([{"error": "second"}]));
+    trace.error("answered", None);
+    let end = line(&trace);
+    assert_eq!((&end["error"], end.get("cause")), (&"answered".into(), None));
+    assert_eq!(end["further_errors"], serde_json::json!([{"error": "first", "cause": "one"}, {"error": "second"}]));
+}

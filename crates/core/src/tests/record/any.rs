@@ -1,0 +1,67 @@
+//! What holds for any facts at all.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::facts::{Name, latest_of};
+
+fn any_fact() -> impl Strategy<Value = Fact> {
+    let kind = prop_oneof![
+        Just(Kind::Installed { origin: None }),
+        Just(Kind::Installed { origin: Some(InstanceId::parse(VICTIM).unwrap()) }),
+        Just(Kind::Removed),
+        Just(Kind::Connected { site: None }),
+        Just(Kind::Connected { site: Some(SiteId::parse(SITE).unwrap()) }),
+        Just(Kind::Joined { site: None }),
+        Just(Kind::Joined { site: Some(SiteId::parse(SITE).unwrap()) }),
+        Just(Kind::Seen),
+        "[a-c]".prop_map(|plan| Kind::Plan { plan }),
+        Just(Kind::Configured),
+        Just(Kind::Healed),
+        Just(Kind::Refused),
+        Just(Kind::Accepted),
+        Just(Kind::Present),
+    ];
+    (0_u64..8, kind).prop_map(|(seconds, kind)| at(seconds, kind))
+}
+
+proptest! {
+    #[test]
+    fn neither_order_nor_repetition_changes_an_instance(
+        (facts, shuffled) in prop::collection::vec(any_fact(), 1..12)
+            .prop_flat_map(|facts| (Just(facts.clone()), Just([facts.clone(), facts].concat()).prop_shuffle()))
+    ) {
+        prop_assert_eq!(fold(&id(), &facts), fold(&id(), &shuffled));
+    }
+
+    #[test]
+    fn dropping_what_is_outdated_changes_nothing_then_or_later(
+        facts in prop::collection::vec(any_fact(), 1..12),
+        later in prop::collection::vec(any_fact(), 0..6),
+    ) {
+        let dropped: Vec<Fact> = outdated(&facts).into_iter().cloned().collect();
+        let kept: Vec<Fact> = facts.iter().filter(|fact| !dropped.contains(fact)).cloned().collect();
+        prop_assert_eq!(fold(&id(), &kept), fold(&id(), &facts));
+        prop_assert_eq!(fold(&id(), &[kept, later.clone()].concat()), fold(&id(), &[facts, later].concat()));
+    }
+
+    #[test]
+    fn every_record_can_be_read_again(facts in prop::collection::vec(any_fact(), 1..12)) {
+        let instance = folded(&facts);
+        let text = serde_json::to_string(&instance).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Instance>(&text).unwrap(), instance);
+        for fact in facts {
+            let text = serde_json::to_string(&fact).unwrap();
+            prop_assert_eq!(Fact::from_json(&text), fact);
+        }
+    }
+
+    #[test]
+    fn an_instance_is_removed_exactly_if_nothing_present_is_as_late(facts in prop::collection::vec(any_fact(), 1..12)) {
+        use Name::{Connected, Installed, Joined, Present, Removed};
+        let gone = latest_of(&facts, &[Removed]) > latest_of(&facts, &[Installed, Connected, Joined, Present]);
+        let instance = folded(&facts);
+        prop_assert_eq!(instance.status == Status::Removed, gone);
+        prop_assert_eq!(instance.removed_at.is_some(), gone);
+    }
+}

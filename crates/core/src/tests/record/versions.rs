@@ -1,0 +1,190 @@
+//! Isolates of a newer version run beside this one during every deployment. What they wrote and this one does not know
+//! survives being read and rewritten here.
+
+use serde_json::{Map, json};
+
+use super::*;
+use crate::testing::clock::START;
+use crate::testing::kv::Op;
+use crate::testing::world::API_KEY;
+
+const ROW: &str = "v1:instance:aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+
+/// A newer version: it knows a kind `suspended`, a status of that name, a plan's cycle, and what the site is called.
+struct Newer<'a>(&'a World);
+
+impl Newer<'_> {
+    fn suspended() -> Value {
+        json!({"at": START - 50, "kind": "suspended", "by": {"who": "wix", "why": ["a", 1.5, null]}})
+    }
+
+    fn plan() -> Value {
+        json!({"at": START - 40, "kind": "plan", "plan": "pro", "cycle": "YEARLY", "expires_on": null})
+    }
+
+    fn installed() -> Value {
+        json!({"at": START - 60, "kind": "installed", "origin": {"site": "x"}, "app_version": 7})
+    }
+
+    fn facts() -> [Value; 3] {
+        [Self::installed(), Self::plan(), Self::suspended()]
+    }
+
+    /// Facts, and the row that it folds them into.
+    fn write(&self) {
+        for fact in Self::facts() {
+            let (kind, at) = (fact["kind"].as_str().unwrap(), fact["at"].as_u64().unwrap());
+            let key = format!("{}{kind}:{at:012}:ffffffff", keys::facts(&id()));
+            self.0.fake.kv().plant(&key, &fact.to_string(), Some(&fact.to_string()));
+        }
+        let listed = json!({"instance_id": INSTANCE, "status": "suspended", "auth": "oauth2",
+            "installed_at": START - 60, "plan": "pro", "is_free": false, "last_event_at": START - 40});
+        let mut row = listed.clone();
+        row["site"] = json!({"name": "A shop", "url": null});
+        row["facts"] = json!(Self::facts());
+        self.0.fake.kv().plant(ROW, &row.to_string(), Some(&listed.to_string()));
+    }
+
+    fn row(&self) -> Map<String, Value> {
+        let entry = &self.0.fake.kv().entries()[ROW];
+        serde_json::from_str::<Value>(&entry.value).unwrap().as_object().unwrap().clone()
+    }
+
+    fn listed(&self) -> Value {
+        serde_json::from_str(self.0.fake.kv().entries()[ROW].metadata.as_deref().unwrap()).unwrap()
+    }
+
+    /// Whether a row still has all that it does not know here.
+    fn still_has(&self, facts: &[Value]) {
+        let row = self.row();
+        let kept = row["facts"].as_array().unwrap();
+        for fact in facts {
+            assert!(kept.contains(fact), "{fact} of {kept:?}");
+        }
+        assert_eq!(row["site"], json!({"name": "A shop", "url": null}));
+        assert_eq!((&row["is_free"], &self.listed()["is_free"]), (&json!(false), &json!(false)));
+    }
+}
+
+fn list(world: &World) -> Value {
+    world.get("/v1/instances").key(API_KEY).answer().json()["instances"].clone()
+}
+
+#[test]
+fn what_a_newer_version_wrote_survives_being_read_and_rewritten() {
+    let world = World::new();
+    let newer = Newer(&world);
+    newer.write();
+    // Read: what is known here is shown, in the words of here.
+    for shown in [world.instance(INSTANCE), list(&world)[0].clone()] {
+        assert_eq!((&shown["status"], &shown["auth"]), (&json!("installed"), &json!("oauth")), "{shown}");
+        assert_eq!((&shown["plan"], shown.get("site")), (&json!("pro"), None));
+    }
+    assert_eq!(world.token(INSTANCE).status, 200);
+    // Modified: an event, a recheck, a token after a refusal.
+    assert_eq!(world.webhook(jws::event("AppInstalled", INSTANCE, &json!({}), START - 70)).status, 200);
+    world.fake.clock().pass(300);
+    world.cron();
+    newer.still_has(&Newer::facts());
+    let message = jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "max"}), START + 10);
+    assert_eq!(world.webhook(message).status, 200);
+    world.fake.clock().pass(300);
+    world.cron();
+    newer.still_has(&[Newer::installed(), Newer::suspended()]);
+    let row = newer.row();
+    assert_eq!((&row["plan"], &row["status"], &row["auth"]), (&json!("max"), &json!("suspended"), &json!("oauth2")));
+    assert_eq!((&newer.listed()["plan"], &newer.listed()["status"]), (&json!("max"), &json!("suspended")));
+    // Its fact stays under its own key: nothing here may call it outdated.
+    let keys = world.fake.kv().keys(&keys::facts(&id()));
+    assert!(keys.iter().any(|key| key.contains(":suspended:")), "{keys:?}");
+}
+
+#[test]
+fn a_removal_counts_whatever_a_newer_version_says_of_the_status() {
+    let world = World::new();
+    let newer = Newer(&world);
+    newer.write();
+    assert_eq!(world.webhook(jws::removed(INSTANCE, START)).status, 200);
+    assert_eq!(world.instance(INSTANCE)["status"], "removed");
+    assert_eq!(list(&world)[0]["status"], "removed");
+    assert_eq!((&newer.row()["status"], &newer.row()["removed_at"]), (&json!("removed"), &json!(START)));
+    newer.still_has(&Newer::facts());
+    assert_eq!(world.isolate(&[]).token(INSTANCE).status, 410);
+    assert_eq!(world.webhook(jws::installed(INSTANCE, START + 1)).status, 200);
+    assert_eq!(newer.row()["status"], "installed");
+    newer.still_has(&[Newer::suspended()]);
+}
+
+#[test]
+fn a_row_with_nothing_but_what_is_unknown_is_an_instance() {
+    let world = World::new();
+    let row = json!({"instance_id": INSTANCE, "status": "imported", "auth": "oauth",
+        "facts": [{"at": START, "kind": "imported"}, "not even an object", {"kind": 7}]});
+    world.fake.kv().plant(ROW, &row.to_string(), Some(r#"{"status":"imported"}"#));
+    assert_eq!(world.instance(INSTANCE)["status"], "pending");
+    assert_eq!(list(&world)[0]["status"], "pending");
+    assert_eq!(world.token(INSTANCE).status, 200);
+    assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
+    let kept = Newer(&world).row()["facts"].clone();
+    for fact in row["facts"].as_array().unwrap() {
+        assert!(kept.as_array().unwrap().contains(fact), "{fact} of {kept}");
+    }
+    // A status of here that a fact unknown here explains is kept as well.
+    let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth",
+        "facts": [{"at": START, "kind": "imported"}]});
+    let world = World::new();
+    world.fake.kv().plant(ROW, &row.to_string(), Some(&row.to_string()));
+    world.webhook(jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "max"}), START));
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
+}
+
+#[test]
+fn metadata_never_exceeds_what_kv_takes() {
+    let world = World::new();
+    let mut row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth", "later": "short",
+        "facts": [{"at": START - 9, "kind": "installed"}]});
+    row["ref"] = json!("r".repeat(600));
+    row["notes"] = json!("n".repeat(600));
+    row["site"] = json!({"name": "x"});
+    world.fake.kv().plant(ROW, &row.to_string(), Some("{}"));
+    let message = jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "p".repeat(100)}), START);
+    assert_eq!(world.webhook(message).status, 200);
+    let newer = Newer(&world);
+    let text = world.fake.kv().entries()[ROW].metadata.clone().unwrap();
+    assert!(text.len() <= 1024, "{}", text.len());
+    assert_eq!((&newer.listed()["later"], newer.listed().get("site")), (&json!("short"), None));
+    for name in ["ref", "notes", "site"] {
+        assert_eq!(newer.row()[name], row[name], "the row has room for all");
+    }
+}
+
+#[test]
+fn a_page_of_a_listing_is_there_whatever_one_row_of_it_is() {
+    let world = World::new();
+    world.webhook(jws::installed(VICTIM, START));
+    for (metadata, value) in [
+        (Some("{"), "not JSON"),
+        (None, "[]"),
+        (Some(r#"{"status":"new"}"#), r#"{"status":"new"}"#),
+        (Some(r#""text""#), ""),
+    ] {
+        world.fake.kv().plant(ROW, value, metadata);
+        let listed = list(&world);
+        assert_eq!(listed.as_array().unwrap().len(), 1, "{value}: left out");
+        assert_eq!(listed[0]["instance_id"], VICTIM);
+        assert_eq!(world.fake.last_log()["error"], "row_unreadable", "{value}: and told");
+    }
+    world.fake.kv().take_counts();
+    world.fake.kv().break_where(|op, _| op == Op::Get);
+    assert_eq!(world.get("/v1/instances").key(API_KEY).answer().status, 503, "a store that fails is another thing");
+}
+
+#[test]
+fn sealed_records_of_a_newer_version_cost_no_request() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    for planted in ["s9.k1.AAAA.AAAA", "", "{}"] {
+        world.fake.kv().plant(&format!("v1:access:{INSTANCE}"), planted, None);
+        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200, "{planted}");
+    }
+}

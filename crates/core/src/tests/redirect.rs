@@ -1,0 +1,251 @@
+//! `/redirect`, and `/install` before it, against the scripted Wix.
+
+mod again;
+mod failure;
+
+use serde_json::json;
+use url::Url;
+
+use crate::testing::kv::Op;
+use crate::testing::wix::{Canned, REFRESH_TOKEN, token_info};
+use crate::testing::world::{APP_ID, APP_SECRET, INSTANCE, SITE, VICTIM, World};
+use crate::testing::{clock::START, jws};
+
+const EXCHANGE: &str = "/oauth/access";
+const INFO: &str = "/oauth2/token-info";
+
+fn code(answer: &crate::testing::world::Answer) -> u16 {
+    assert!(answer.body.contains("Request id: "), "{}", answer.body);
+    answer.status
+}
+
+#[test]
+fn a_finished_install_asks_wix_exactly_twice_and_sends_the_browser_on() {
+    let world = World::new();
+    let answer = world.connect();
+    assert_eq!(answer.status, 302);
+    assert_eq!(
+        answer.header("location"),
+        "https://www.wix.com/installer/close-window?access_token=OAUTH2.planted-token.1"
+    );
+
+    let sent = world.fake.wix().sent();
+    assert_eq!(sent.len(), 2);
+    assert_eq!(sent[0].url, "https://www.wixapis.com/oauth/access");
+    assert_eq!(sent[0].method, http::Method::POST);
+    assert_eq!(sent[0].authorization, None);
+    assert_eq!(
+        sent[0].json,
+        json!({
+            "grant_type": "authorization_code",
+            "client_id": APP_ID,
+            "client_secret": APP_SECRET,
+            "code": "planted-code",
+        })
+    );
+    assert_eq!(sent[1].url, "https://www.wixapis.com/oauth2/token-info");
+    assert_eq!(sent[1].authorization, None);
+    assert_eq!(sent[1].json, json!({"token": "OAUTH2.planted-token.1"}));
+}
+
+#[test]
+fn a_finished_install_is_kept() {
+    let world = World::new();
+    world.connect();
+    assert_eq!(
+        world.instance(INSTANCE),
+        json!({
+            "instance_id": INSTANCE,
+            "status": "installed",
+            "auth": "custom",
+            "installed_at": START,
+            "site_id": SITE,
+            "last_token": {"at": START, "outcome": "ok"},
+        })
+    );
+    let entries = world.fake.kv().entries();
+    let refresh = &entries[&format!("v1:refresh:{INSTANCE}")];
+    assert!(refresh.value.starts_with("s1.k1."), "{}", refresh.value);
+    assert_eq!(refresh.expires, None);
+    assert!(entries.values().all(|entry| !entry.value.contains(REFRESH_TOKEN)));
+}
+
+#[test]
+fn the_token_of_the_install_serves_the_first_token_request() {
+    let world = World::new();
+    world.connect();
+    let asked = world.fake.wix().sent().len();
+    assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.planted-token.1");
+    assert_eq!(world.fake.wix().sent().len(), asked);
+}
+
+#[test]
+fn token_info_may_put_its_values_in_quotes() {
+    let world = World::new();
+    let mut info = token_info();
+    info["active"] = json!("true");
+    info["exp"] = json!("1767240000");
+    info["iat"] = json!("1767225600");
+    world.fake.wix().next(INFO, [Canned::ok(&info)]);
+    assert_eq!(world.connect().status, 302);
+}
+
+#[test]
+fn token_info_may_spell_ids_in_upper_case_and_leave_the_site_out() {
+    let world = World::new();
+    let mut info = token_info();
+    info["clientId"] = json!(APP_ID.to_uppercase());
+    info["instanceId"] = json!(INSTANCE.to_uppercase());
+    info.as_object_mut().unwrap().remove("siteId");
+    world.fake.wix().next(INFO, [Canned::ok(&info)]);
+    assert_eq!(world.connect().status, 302);
+    assert_eq!(world.instance(INSTANCE).get("site_id"), None);
+}
+
+#[test]
+fn the_browser_goes_to_after_install_url_without_a_token_where_one_is_set() {
+    let world = World::with(&[("AFTER_INSTALL_URL", "https://app.example/done?from=wix")]);
+    assert_eq!(world.connect().header("location"), "https://app.example/done?from=wix");
+}
+
+#[test]
+fn a_callback_that_is_not_complete_asks_wix_nothing() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    let long = "c".repeat(8193);
+    for query in [
+        format!("state={state}&instanceId={INSTANCE}"),
+        format!("state={state}&instanceId={INSTANCE}&code="),
+        format!("state={state}&instanceId={INSTANCE}&code={long}"),
+        format!("state={state}&instanceId={INSTANCE}&code=a&code=b"),
+        format!("state={state}&code=a"),
+        format!("state={state}&code=a&instanceId="),
+        format!("state={state}&code=a&instanceId=1234"),
+        format!("state={state}&code=a&instanceId={INSTANCE}&instanceId={VICTIM}"),
+        format!("state={state}&code=a&instanceId=00000000-0000-0000-0000-000000000000"),
+        format!("state={state}&state={state}&code=a&instanceId={INSTANCE}"),
+    ] {
+        let answer = world.get(&format!("/redirect?{query}")).header("cookie", &cookie).answer();
+        assert_eq!(code(&answer), 400, "{query}");
+    }
+    assert!(world.fake.wix().sent().is_empty());
+    assert!(world.fake.kv().entries().is_empty());
+}
+
+#[test]
+fn the_state_is_judged_before_anything_else() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    let (_, other_cookie) = world.begin_install();
+    let altered = state.replacen("AQE", "AQI", 1);
+    let long = "s".repeat(513);
+    for (query, cookie, title) in [
+        (String::new(), cookie.as_str(), "not started here"),
+        ("state=".to_owned(), &cookie, "not started here"),
+        (format!("state={long}"), &cookie, "not started here"),
+        (format!("state={altered}"), &cookie, "not started here"),
+        (format!("state={state}"), "", "in another browser"),
+        (format!("state={state}"), &other_cookie, "in another browser"),
+    ] {
+        let answer = world.get(&format!("/redirect?{query}")).header("cookie", cookie).answer();
+        assert_eq!(code(&answer), 403, "{query}");
+        assert!(answer.body.contains(title), "{query}: {}", answer.body);
+    }
+    let bare = world.get(&format!("/redirect?state={state}&code=a&instanceId={INSTANCE}")).answer();
+    assert_eq!(bare.status, 403);
+    assert!(world.fake.wix().sent().is_empty());
+}
+
+#[test]
+fn a_state_is_good_for_ten_minutes() {
+    for (seconds, status) in [(600, 302), (601, 403)] {
+        let world = World::new();
+        let (state, cookie) = world.begin_install();
+        world.fake.clock().pass(seconds);
+        let answer = world.callback(&state, &cookie, INSTANCE).answer();
+        assert_eq!(answer.status, status, "{seconds}");
+        assert_eq!(answer.body.contains("within 10 minutes"), status == 403);
+    }
+}
+
+#[test]
+fn two_installs_in_two_tabs_do_not_disturb_each_other() {
+    let world = World::new();
+    let (first, one) = world.begin_install();
+    let (second, two) = world.begin_install();
+    let cookies = format!("theme=dark; {one}; {two}");
+    assert_eq!(world.callback(&second, &cookies, INSTANCE).answer().status, 302);
+    assert_eq!(world.callback(&first, &cookies, INSTANCE).answer().status, 302);
+}
+
+#[test]
+fn the_callback_may_end_in_another_isolate() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    let elsewhere = world.isolate(&[]);
+    assert_eq!(elsewhere.callback(&state, &cookie, INSTANCE).answer().status, 302);
+}
+
+#[test]
+fn unknown_parameters_and_a_code_of_any_characters_are_taken() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    let query: String = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("instanceId", INSTANCE)
+        .append_pair("new", "parameter")
+        .append_pair("code", "a+b/c=d&e ü")
+        .append_pair("state", &state)
+        .finish();
+    let answer = world.get(&format!("/redirect?{query}")).header("cookie", &cookie).answer();
+    assert_eq!(answer.status, 302);
+    assert_eq!(world.fake.wix().sent()[0].json["code"], "a+b/c=d&e ü");
+}
+
+#[test]
+fn the_access_token_survives_the_way_into_the_url() {
+    let world = World::new();
+    let token = "OAUTH2.a+b/c=d&e%20#f";
+    world.fake.wix().next(EXCHANGE, [Canned::ok(&json!({"access_token": token}))]);
+    let location = Url::parse(world.connect().header("location")).unwrap();
+    let pairs: Vec<_> = location.query_pairs().into_owned().collect();
+    assert_eq!(pairs, [("access_token".to_owned(), token.to_owned())]);
+}
+
+#[test]
+fn consenting_again_replaces_the_refresh_token() {
+    let world = World::new();
+    world.connect();
+    world.fake.clock().pass(1000);
+    let fresh = json!({"access_token": "OAUTH2.second", "refresh_token": "OAUTH2.second-refresh"});
+    world.fake.wix().next(EXCHANGE, [Canned::ok(&fresh)]);
+    assert_eq!(world.connect().status, 302);
+    world.fake.clock().pass(1000);
+    world.token(INSTANCE);
+    assert_eq!(world.fake.wix().sent().last().unwrap().json["refresh_token"], "OAUTH2.second-refresh");
+}
+
+#[test]
+fn webhook_and_redirect_at_the_same_moment_lose_nothing() {
+    for (webhook, redirect) in [(0, 0), (0, 5), (5, 0)] {
+        let world = World::new();
+        let (state, cookie) = world.begin_install();
+        // Both read before either has written.
+        world.fake.kv().delay_where(|op, _| if op == Op::Put { 30 } else { 20 });
+        world.fake.wix().always(INFO, Canned::ok(&token_info()).after(redirect));
+        let cloned = jws::event("AppInstalled", INSTANCE, &json!({"appId": APP_ID, "originInstanceId": VICTIM}), START);
+        let install = world.callback(&state, &cookie, INSTANCE);
+        let webhook = async {
+            world.fake.clock().sleep(webhook).await;
+            world.post("/webhook").body(cloned).send().await
+        };
+        let (webhook, install) = world.fake.clock().run(futures::future::join(webhook, install.send()));
+        assert_eq!((webhook.status, install.status), (200, 302));
+
+        world.fake.kv().mend();
+        let instance = world.instance(INSTANCE);
+        assert_eq!(instance["status"], "installed");
+        assert_eq!(instance["auth"], "custom", "the redirect is kept: {instance}");
+        assert_eq!(instance["site_id"], SITE, "the redirect is kept: {instance}");
+        assert_eq!(instance["origin_instance_id"], VICTIM, "the webhook is kept: {instance}");
+    }
+}

@@ -1,0 +1,246 @@
+//! `POST /v1/instances/{id}/token` against the scripted Wix: what is asked, what is kept, how long it is used.
+
+mod failure;
+mod healing;
+mod single_flight;
+
+use serde_json::json;
+
+use crate::testing::clock::START;
+use crate::testing::jws;
+use crate::testing::kv::Op;
+use crate::testing::wix::{Canned, REFRESH_TOKEN};
+use crate::testing::world::{API_KEY, APP_ID, APP_SECRET, INSTANCE, VICTIM, World};
+
+pub const EXCHANGE: &str = "/oauth/access";
+pub const MINT: &str = "/oauth2/token";
+
+/// A world in which the instance came by webhook alone.
+pub fn installed() -> World {
+    installed_with(&[])
+}
+
+pub fn installed_with(changes: &[(&str, &str)]) -> World {
+    let world = World::with(changes);
+    assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
+    world
+}
+
+/// A world in which it came by the redirect flow, six minutes ago.
+pub fn connected() -> World {
+    let world = World::new();
+    assert_eq!(world.connect().status, 302);
+    world.fake.clock().set(START + 360);
+    world.fake.wix().take_paths();
+    world
+}
+
+fn body_of(world: &World, body: &str) -> crate::testing::world::Answer {
+    world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).body(body).answer()
+}
+
+#[test]
+fn client_credentials_are_asked_for_with_the_instance_and_nothing_else() {
+    let world = installed();
+    let answer = world.token(INSTANCE);
+    assert_eq!(
+        answer.json(),
+        json!({
+            "access_token": "OauthNG.JWS.planted-token.1",
+            "token_type": "Bearer",
+            "expires_at": START + 14_400,
+        })
+    );
+    let sent = world.fake.wix().sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].url, "https://www.wixapis.com/oauth2/token");
+    assert_eq!(sent[0].authorization, None);
+    assert_eq!(
+        sent[0].json,
+        json!({
+            "grant_type": "client_credentials",
+            "client_id": APP_ID,
+            "client_secret": APP_SECRET,
+            "instance_id": INSTANCE,
+        })
+    );
+}
+
+#[test]
+fn a_refresh_token_is_used_where_there_is_one() {
+    let world = connected();
+    let answer = world.token(INSTANCE);
+    assert_eq!(answer.access_token(), "OAUTH2.planted-token.2");
+    assert_eq!(answer.json()["expires_at"], START + 360 + 300);
+    let sent = world.fake.wix().sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].url, "https://www.wixapis.com/oauth/access");
+    assert_eq!(sent[0].authorization, None);
+    assert_eq!(
+        sent[0].json,
+        json!({
+            "grant_type": "refresh_token",
+            "client_id": APP_ID,
+            "client_secret": APP_SECRET,
+            "refresh_token": REFRESH_TOKEN,
+        })
+    );
+}
+
+#[test]
+fn a_token_of_hours_is_not_used_within_its_last_24_minutes() {
+    let world = installed();
+    let first = world.token(INSTANCE).access_token();
+    world.fake.clock().set(START + 14_400 - 1_441);
+    assert_eq!(world.token(INSTANCE).access_token(), first);
+    world.fake.clock().set(START + 14_400 - 1_440);
+    assert_ne!(world.token(INSTANCE).access_token(), first);
+}
+
+#[test]
+fn a_token_of_minutes_is_not_used_within_its_last_60_seconds() {
+    let world = connected();
+    let first = world.token(INSTANCE).access_token();
+    world.fake.clock().pass(239);
+    assert_eq!(world.token(INSTANCE).access_token(), first);
+    world.fake.clock().pass(1);
+    assert_ne!(world.token(INSTANCE).access_token(), first);
+}
+
+#[test]
+fn the_margin_holds_for_a_token_from_kv_too() {
+    let world = installed();
+    let first = world.token(INSTANCE).access_token();
+    world.fake.clock().set(START + 14_400 - 1_441);
+    assert_eq!(world.isolate(&[]).token(INSTANCE).access_token(), first);
+    world.fake.clock().set(START + 14_400 - 1_440);
+    assert_ne!(world.isolate(&[]).token(INSTANCE).access_token(), first);
+}
+
+#[test]
+fn another_isolate_takes_a_token_of_hours_from_kv() {
+    let world = installed();
+    let first = world.token(INSTANCE);
+    let second = world.isolate(&[]).token(INSTANCE);
+    assert_eq!(first.json(), second.json());
+    assert_eq!(world.fake.wix().take_paths(), [MINT]);
+
+    let kept = &world.fake.kv().entries()[&format!("v1:access:{INSTANCE}")];
+    assert_eq!(kept.expires, Some((START + 14_400) * 1000));
+    assert_eq!(kept.metadata, None);
+    assert!(kept.value.starts_with("s1.k1.") && !kept.value.contains("planted"), "{}", kept.value);
+}
+
+#[test]
+fn another_isolate_does_not_use_what_was_put_under_another_instance() {
+    let world = installed();
+    world.webhook(jws::installed(VICTIM, START));
+    let token = world.token(VICTIM).access_token();
+    let stolen = world.fake.kv().entries()[&format!("v1:access:{VICTIM}")].value.clone();
+    world.fake.kv().plant(&format!("v1:access:{INSTANCE}"), &stolen, None);
+    assert_ne!(world.isolate(&[]).token(INSTANCE).access_token(), token);
+}
+
+#[test]
+fn a_token_of_minutes_stays_out_of_kv() {
+    let world = connected();
+    world.token(INSTANCE);
+    assert!(world.fake.kv().keys("v1:access:").is_empty());
+    assert_ne!(world.isolate(&[]).token(INSTANCE).access_token(), "OAUTH2.planted-token.2");
+}
+
+#[test]
+fn force_mints_anew_and_replaces_what_is_remembered() {
+    let world = installed();
+    let first = world.token(INSTANCE).access_token();
+    for not_forced in ["", " \n", "{}", r#"{"force":false}"#, r#"{"force":null}"#] {
+        let answer = body_of(&world, not_forced);
+        assert_eq!(answer.access_token(), first, "{not_forced:?}");
+    }
+    let forced = body_of(&world, r#"{"force":true}"#).access_token();
+    assert_ne!(forced, first);
+    assert_eq!(world.token(INSTANCE).access_token(), forced);
+    assert_eq!(world.isolate(&[]).token(INSTANCE).access_token(), forced);
+}
+
+#[test]
+fn a_body_that_says_something_else_is_refused() {
+    let world = installed();
+    for body in ["force", "true", "null", "{", "{}{}", r#"{"force":"yes"}"#, r#"{"force":1}"#, r#"{"Force":true}"#] {
+        assert_eq!(body_of(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
+    }
+    let long = " ".repeat(16 * 1024);
+    assert_eq!(body_of(&world, &long).status, 200);
+    assert_eq!(body_of(&world, &format!("{long} ")).problem(), (413, "too_large".to_owned()));
+    let broken = world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).broken().answer();
+    assert_eq!(broken.problem(), (400, "bad_request".to_owned()));
+}
+
+#[test]
+fn a_body_that_is_a_list_is_refused() {
+    let world = installed();
+    for body in ["[]", "[true]"] {
+        assert_eq!(body_of(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
+    }
+}
+
+#[test]
+fn an_instance_that_is_not_known_is_a_404_and_wix_is_not_asked() {
+    let world = World::new();
+    assert_eq!(world.token(INSTANCE).problem(), (404, "unknown_instance".to_owned()));
+    assert!(world.fake.wix().sent().is_empty());
+}
+
+#[test]
+fn an_id_that_is_no_guid_is_a_400() {
+    let world = World::new();
+    for id in ["1234", "", "00000000-0000-0000-0000-000000000000", "..%2f..", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeeg"] {
+        assert_eq!(world.token(id).problem(), (400, "bad_request".to_owned()), "{id}");
+    }
+}
+
+#[test]
+fn an_id_in_upper_case_is_the_same_instance() {
+    let world = installed();
+    assert_eq!(world.token(&INSTANCE.to_uppercase()).access_token(), world.token(INSTANCE).access_token());
+}
+
+#[test]
+fn a_life_that_wix_does_not_state_is_four_hours() {
+    for (answer, life) in [
+        (json!({"access_token": "OauthNG.t", "token_type": "Bearer"}), 14_400),
+        (json!({"access_token": "OauthNG.t", "expires_in": null}), 14_400),
+        (json!({"access_token": "OauthNG.t", "expires_in": 7200}), 7200),
+        (json!({"access_token": "OauthNG.t", "expires_in": "7200"}), 7200),
+    ] {
+        let world = installed();
+        world.fake.wix().next(MINT, [Canned::ok(&answer)]);
+        assert_eq!(world.token(INSTANCE).json()["expires_at"], START + life, "{answer}");
+    }
+}
+
+#[test]
+fn a_store_that_fails_does_not_take_a_good_token_away() {
+    let world = installed();
+    world.fake.kv().break_where(|op, _| op == Op::Put);
+    assert_eq!(world.token(INSTANCE).status, 200);
+    assert_eq!(world.fake.last_log()["error"], "store_failed");
+    world.fake.kv().break_where(|_, _| true);
+    assert_eq!(world.token(INSTANCE).status, 200, "memory needs no store");
+    assert_eq!(world.isolate(&[]).token(INSTANCE).problem(), (503, "store_failed".to_owned()));
+}
+
+#[test]
+fn memory_holds_a_thousand_instances_and_the_thousand_and_first_pushes_one_out() {
+    let world = installed();
+    let first = world.token(INSTANCE).access_token();
+    let row = world.fake.kv().entries()[&format!("v1:instance:{INSTANCE}")].value.clone();
+    for number in 1..=1000 {
+        let id = format!("cccccccc-bbbb-4ccc-8ddd-{number:012}");
+        world.fake.kv().plant(&format!("v1:instance:{id}"), &row.replace(INSTANCE, &id), None);
+        assert_eq!(world.token(&id).status, 200);
+    }
+    world.fake.kv().break_where(|_, _| true);
+    assert_eq!(world.token("cccccccc-bbbb-4ccc-8ddd-000000001000").status, 200);
+    assert_eq!(world.token(INSTANCE).status, 503, "{first} was the one used least recently");
+}

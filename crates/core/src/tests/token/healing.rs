@@ -1,0 +1,203 @@
+//! Refresh tokens that change, die, or cannot be opened; and instances that go and come back.
+
+use std::cell::Cell;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::{EXCHANGE, MINT, connected, installed};
+use crate::testing::clock::START;
+use crate::testing::jws;
+use crate::testing::kv::Op;
+use crate::testing::wix::{Canned, REFRESH_TOKEN};
+use crate::testing::world::{INSTANCE, World};
+
+#[test]
+fn a_removed_instance_gives_no_token_and_its_secrets_are_gone() {
+    for world in [installed(), connected()] {
+        world.token(INSTANCE);
+        world.fake.clock().pass(10);
+        assert_eq!(world.webhook(jws::removed(INSTANCE, world.now())).status, 200);
+        assert_eq!(world.token(INSTANCE).problem(), (410, "removed_instance".to_owned()));
+        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 410);
+        assert!(world.fake.kv().keys("v1:refresh:").is_empty());
+        assert!(world.fake.kv().keys("v1:access:").is_empty());
+        assert_eq!(world.instance(INSTANCE)["status"], "removed");
+    }
+}
+
+#[test]
+fn an_instance_that_is_installed_again_gives_tokens_again() {
+    let world = connected();
+    world.webhook(jws::removed(INSTANCE, START + 360));
+    world.fake.clock().pass(60);
+    world.webhook(jws::installed(INSTANCE, world.now()));
+    assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.2");
+    assert_eq!(world.instance(INSTANCE)["auth"], "oauth", "the refresh token is gone with the former installation");
+}
+
+#[test]
+fn a_row_that_lags_behind_a_new_installation_turns_nobody_away() {
+    let world = installed();
+    world.webhook(jws::removed(INSTANCE, START + 10));
+    let lagging = world.fake.kv().entries()[&format!("v1:instance:{INSTANCE}")].clone();
+    world.webhook(jws::installed(INSTANCE, START + 20));
+    world.fake.kv().plant(&format!("v1:instance:{INSTANCE}"), &lagging.value, lagging.metadata.as_deref());
+    assert_eq!(world.token(INSTANCE).status, 200);
+}
+
+#[test]
+fn a_refresh_token_that_wix_changed_is_kept() {
+    let world = connected();
+    let changed = json!({"access_token": "OAUTH2.x", "refresh_token": "OAUTH2.changed"});
+    world.fake.wix().next(EXCHANGE, [Canned::ok(&changed)]);
+    world.token(INSTANCE);
+    let elsewhere = world.isolate(&[]);
+    elsewhere.token(INSTANCE);
+    assert_eq!(world.fake.wix().sent()[1].json["refresh_token"], "OAUTH2.changed");
+}
+
+#[test]
+fn a_refresh_token_that_did_not_change_is_not_written_again() {
+    let world = connected();
+    world.fake.kv().take_changes();
+    world.token(INSTANCE);
+    assert_eq!(world.fake.kv().take_changes(), []);
+
+    world.fake.clock().pass(300);
+    world.fake.wix().next(EXCHANGE, [Canned::ok(&json!({"access_token": "OAUTH2.x"}))]);
+    world.token(INSTANCE);
+    assert_eq!(world.fake.kv().take_changes(), []);
+    world.fake.clock().pass(300);
+    assert_eq!(world.token(INSTANCE).status, 200);
+    assert_eq!(world.fake.wix().sent().last().unwrap().json["refresh_token"], REFRESH_TOKEN);
+}
+
+#[test]
+fn a_dead_refresh_token_heals_by_client_credentials() {
+    for status in [400, 401, 403, 404] {
+        let world = connected();
+        world.fake.wix().always(EXCHANGE, Canned::status(status));
+        assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.2", "{status}");
+        assert_eq!(world.fake.wix().take_paths(), [EXCHANGE, EXCHANGE, MINT], "one refusal alone is not believed");
+
+        let instance = world.instance(INSTANCE);
+        assert_eq!(instance["auth"], "custom_healed");
+        assert_eq!(instance["status"], "installed");
+        assert_eq!(instance["last_token"], json!({"at": START + 360, "outcome": "healed"}));
+
+        // From then on the refresh token is left alone, and the token of hours is shared.
+        world.isolate(&[]).token(INSTANCE);
+        assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new());
+        world.fake.clock().pass(14_400);
+        world.token(INSTANCE);
+        assert_eq!(world.fake.wix().take_paths(), [MINT]);
+    }
+}
+
+#[test]
+fn one_refusal_of_the_refresh_token_alone_changes_nothing() {
+    let world = connected();
+    world.fake.wix().next(EXCHANGE, [Canned::status(401)]);
+    assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.planted-token.2");
+    assert_eq!(world.instance(INSTANCE)["auth"], "custom");
+}
+
+#[test]
+fn consenting_again_ends_the_healing() {
+    let world = connected();
+    world.fake.wix().always(EXCHANGE, Canned::status(400));
+    world.token(INSTANCE);
+    world.fake.wix().mend();
+    world.fake.clock().pass(60);
+    world.connect();
+    world.fake.clock().pass(300);
+    world.fake.wix().take_paths();
+    assert_eq!(world.instance(INSTANCE)["auth"], "custom");
+    world.token(INSTANCE);
+    assert_eq!(world.fake.wix().take_paths(), [EXCHANGE]);
+}
+
+#[test]
+fn a_refresh_token_that_cannot_be_opened_is_replaced_for_the_call_and_nothing_is_recorded() {
+    let world = connected();
+    let key = format!("v1:refresh:{INSTANCE}");
+    for planted in ["", "nonsense", "s1.k9.AAAAAAAAAAAAAAAA.AAAA", "s2.k1.AAAAAAAAAAAAAAAA.AAAA"] {
+        world.fake.kv().plant(&key, planted, None);
+        let isolate = world.isolate(&[]);
+        assert_eq!(isolate.token(INSTANCE).status, 200, "{planted}");
+    }
+    assert_eq!(world.fake.last_log()["error"], "refresh_token_unreadable");
+    assert_eq!(world.instance(INSTANCE)["auth"], "custom");
+}
+
+#[test]
+fn a_key_that_an_isolate_does_not_know_yet_costs_nothing_once_it_does() {
+    // A deployment puts the new key first, and an isolate of the old configuration still serves.
+    let keys = |list: &[&str]| {
+        let bytes = |id: &str| STANDARD.encode(Sha256::digest(id));
+        list.iter().map(|id| format!("{id}:{}", bytes(id))).collect::<Vec<_>>().join(",")
+    };
+    let new = World::with(&[("SEALING_KEYS", &keys(&["new", "old"]))]);
+    new.connect();
+    new.fake.clock().pass(400);
+    let old = new.isolate(&[("SEALING_KEYS", &keys(&["old"]))]);
+    assert_eq!(old.token(INSTANCE).status, 200);
+    assert_eq!(new.instance(INSTANCE)["auth"], "custom");
+    new.fake.wix().take_paths();
+    new.fake.clock().pass(400);
+    assert_eq!(new.isolate(&[("SEALING_KEYS", &keys(&["new", "old"]))]).token(INSTANCE).status, 200);
+    assert_eq!(new.fake.wix().take_paths(), [EXCHANGE], "the refresh token is used again");
+}
+
+#[test]
+fn a_changed_refresh_token_is_stored_patiently_and_the_token_beside_it_given_out_whatever_comes_of_that() {
+    for (failures, kept) in [(2_u32, true), (3, false)] {
+        let world = connected();
+        let changed = json!({"access_token": "OAUTH2.x", "refresh_token": "OAUTH2.changed"});
+        world.fake.wix().next(EXCHANGE, [Canned::ok(&changed)]);
+        let left = Cell::new(failures);
+        world.fake.kv().break_where(move |op, key| {
+            op == Op::Put && key.starts_with("v1:refresh:") && left.replace(left.get().saturating_sub(1)) > 0
+        });
+        assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.x", "{failures}");
+        world.isolate(&[]).token(INSTANCE);
+        let sent = world.fake.wix().sent()[1].json["refresh_token"].clone();
+        assert_eq!(sent == "OAUTH2.changed", kept, "{failures}: {sent}");
+    }
+}
+
+#[test]
+fn a_refresh_token_that_kv_does_not_show_yet_is_not_called_dead() {
+    let world = World::new();
+    assert_eq!(world.connect().status, 302);
+    let key = format!("v1:refresh:{INSTANCE}");
+    let kept = world.fake.kv().entries()[&key].clone();
+    world.fake.kv().forget(&key);
+    world.fake.clock().pass(30);
+    let elsewhere = world.isolate(&[]);
+    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    assert_eq!(world.instance(INSTANCE)["auth"], "custom");
+    world.fake.kv().plant(&key, &kept.value, None);
+    world.fake.clock().pass(300);
+    world.fake.wix().take_paths();
+    assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
+    assert_eq!(world.fake.wix().take_paths(), [EXCHANGE]);
+}
+
+#[test]
+fn a_refresh_token_that_wix_refuses_is_dead_however_new_it_is_and_one_that_nobody_can_open_is_not() {
+    let refused = World::new();
+    refused.connect();
+    refused.fake.wix().always(EXCHANGE, Canned::status(400));
+    let shut = World::new();
+    shut.connect();
+    shut.fake.kv().plant(&format!("v1:refresh:{INSTANCE}"), "s1.gone.AAAAAAAAAAAAAAAA.AAAA", None);
+    for (world, auth) in [(refused, "custom_healed"), (shut, "custom")] {
+        world.fake.clock().pass(5);
+        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
+        assert_eq!(world.instance(INSTANCE)["auth"], auth);
+    }
+}

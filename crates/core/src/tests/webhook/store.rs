@@ -1,0 +1,130 @@
+//! What the store does to a webhook: repetition, failure, slowness, and others at the same moment.
+
+use serde_json::json;
+
+use super::plan;
+use crate::testing::clock::START;
+use crate::testing::jws::{event, installed, removed};
+use crate::testing::kv::Op;
+use crate::testing::world::{INSTANCE, World};
+
+#[test]
+fn what_can_be_stored_beside_what_fails_is_stored() {
+    let world = World::new();
+    world.fake.kv().delay_where(|op, key| if op == Op::Put && !key.starts_with("v1:fact:") { 50 } else { 0 });
+    world.fake.kv().break_where(|op, key| op == Op::Put && key.starts_with("v1:fact:"));
+    assert_eq!(world.webhook(installed(INSTANCE, START)).status, 503);
+    assert_eq!(world.fake.kv().keys("v1:").len(), 2, "row and todo");
+
+    let world = World::new();
+    world.connect();
+    world.fake.kv().delay_where(|op, key| if op == Op::Delete && key.starts_with("v1:refresh:") { 50 } else { 0 });
+    world.fake.kv().break_where(|op, key| op == Op::Delete && key.starts_with("v1:access:"));
+    world.fake.clock().pass(5);
+    assert_eq!(world.webhook(removed(INSTANCE, world.now())).status, 503);
+    assert!(world.fake.kv().keys("v1:refresh:").is_empty());
+}
+
+#[test]
+fn a_message_that_comes_twice_writes_nothing_the_second_time() {
+    for message in [
+        installed(INSTANCE, START),
+        removed(INSTANCE, START),
+        plan("PaidPlanPurchased", "pro", START),
+        event("Whatever", INSTANCE, &json!({}), START),
+    ] {
+        let world = World::new();
+        assert_eq!(world.webhook(message.clone()).status, 200);
+        let kept = world.fake.kv().entries();
+        world.fake.kv().take_changes();
+        world.fake.clock().pass(60);
+        for _ in 0..3 {
+            let answer = world.webhook(message.clone());
+            assert_eq!((answer.status, answer.follow_up), (200, false));
+        }
+        assert!(world.fake.kv().take_changes().iter().all(|(op, _)| *op != Op::Put));
+        assert_eq!(world.fake.kv().entries(), kept);
+    }
+}
+
+#[test]
+fn facts_do_not_pile_up() {
+    let world = World::new();
+    for at in 0..20 {
+        world.webhook(installed(INSTANCE, START - 100 + at));
+        world.webhook(removed(INSTANCE, START - 100 + at));
+        world.webhook(plan("PaidPlanChanged", &format!("plan-{at}"), START - 100 + at));
+    }
+    assert_eq!(world.fake.kv().keys("v1:fact:").len(), 3, "{:?}", world.fake.kv().keys("v1:fact:"));
+}
+
+#[test]
+fn a_store_that_fails_is_a_503_so_that_wix_sends_again() {
+    for failing in [Op::Get, Op::Put, Op::List, Op::Delete] {
+        for (message, touches) in [
+            (installed(INSTANCE, START), failing != Op::Delete),
+            (removed(INSTANCE, START), true),
+            (plan("PaidPlanPurchased", "pro", START), failing != Op::Delete),
+        ] {
+            let world = World::new();
+            world.fake.kv().break_where(move |op, _| op == failing);
+            let answer = world.post("/webhook").body(message.clone()).alone().answer();
+            if touches {
+                assert_eq!(answer.problem(), (503, "store_failed".to_owned()), "{failing:?}");
+                world.fake.kv().mend();
+                assert_eq!(world.webhook(message).status, 200);
+            } else {
+                assert_eq!(answer.status, 200, "{failing:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slow_store_is_a_503_within_a_second() {
+    for delay in [260, 350, 600, 999, 1_500, 60_000] {
+        let world = World::new();
+        world.fake.kv().delay_where(move |_, _| delay);
+        for message in [installed(INSTANCE, START), removed(INSTANCE, START), event("X", INSTANCE, &json!({}), START)] {
+            let answer = world.post("/webhook").body(message).alone().answer();
+            assert!(answer.took <= 1000, "{delay} ms an operation: {} ms", answer.took);
+            assert!(answer.status == 503 || answer.took >= delay, "{delay}: {}", answer.status);
+            if delay > 999 {
+                assert_eq!(answer.problem(), (503, "store_failed".to_owned()), "{delay}");
+            }
+        }
+    }
+}
+
+#[test]
+fn wix_is_asked_nothing_before_the_answer() {
+    let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
+    let answer = world.post("/webhook").body(installed(INSTANCE, START)).alone().answer();
+    assert_eq!((answer.status, answer.follow_up), (200, true));
+    assert!(world.fake.wix().sent().is_empty());
+}
+
+#[test]
+fn events_at_the_same_moment_end_in_the_status_of_the_latest() {
+    for order in [[0, 1], [1, 0]] {
+        let world = World::new();
+        world.fake.kv().delay_where(|op, _| if op == Op::Put { 40 } else { 10 });
+        let messages = [installed(INSTANCE, START - 20), removed(INSTANCE, START - 10)];
+        let answers = world.all(order.map(|at| world.post("/webhook").body(messages[at].clone())));
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        world.fake.kv().mend();
+        assert_eq!(world.instance(INSTANCE)["status"], "removed", "{order:?}");
+    }
+}
+
+#[test]
+fn a_late_removal_leaves_the_tokens_of_a_newer_installation_alone() {
+    let world = World::new();
+    world.fake.clock().pass(100);
+    world.connect();
+    let kept = world.fake.kv().keys("v1:refresh:");
+    assert_eq!(world.webhook(removed(INSTANCE, START + 50)).status, 200);
+    assert_eq!(world.fake.kv().keys("v1:refresh:"), kept);
+    assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.planted-token.1");
+    assert_eq!(world.instance(INSTANCE)["status"], "installed");
+}

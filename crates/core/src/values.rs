@@ -1,0 +1,12 @@
+//! Values without behaviour of their own: ids, times, secrets, and the forms that JSON may take. Uses no other module.
+
+mod fault;
+mod id;
+pub mod json;
+mod secret;
+mod time;
+
+pub use fault::Fault;
+pub use id::{AppId, InstanceId, RequestId, SiteId, hex};
+pub use secret::{AccessToken, AppSecret, AuthorizationCode, Key32, RefreshToken, SignedValue};
+pub use time::{CLOCK_SKEW, Timestamp};

@@ -1,0 +1,107 @@
+//! The pages that people see: plain words, no script, no external resource.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+
+use super::Notice;
+use crate::values::{Fault, RequestId};
+
+/// A page and its Content-Security-Policy.
+pub struct Page {
+    /// The whole document.
+    pub html: String,
+    /// The policy, which allows the page's own style only.
+    pub policy: String,
+}
+
+/// The policy of a response without a page. It has no `frame-ancestors`, since Wix may show pages in a frame.
+pub const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'";
+
+const STYLE: &str = include_str!("page.css");
+
+fn page(title: &str, content: &Markup) -> Page {
+    let html = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { main { (content) } }
+        }
+    };
+    let policy = format!("{NOTHING}; style-src 'sha256-{}'", STANDARD.encode(Sha256::digest(STYLE)));
+    Page { html: html.into_string(), policy }
+}
+
+/// An error: what happened, what to do next, and the request id for the operator.
+#[must_use]
+pub fn error(notice: &Notice, request_id: &RequestId) -> Page {
+    page(
+        notice.title,
+        &html! {
+            p.mark.bad aria-hidden="true" { "!" }
+            h1 { (notice.title) }
+            p { (notice.detail) }
+            p.small { "Request id: " code { (request_id.as_str()) } }
+        },
+    )
+}
+
+/// The end of the external install flow.
+#[must_use]
+pub fn installed() -> Page {
+    page(
+        "The app is installed",
+        &html! {
+            p.mark.good aria-hidden="true" { "✓" }
+            h1 { "The app is installed" }
+            p { "You can close this window." }
+        },
+    )
+}
+
+/// Formats the parts of a text between backticks as code.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (piece) } } @else { (piece) }
+        }
+    }
+}
+
+/// The home page: what this server is, and whether it is ready.
+#[must_use]
+pub fn home(faults: &[Fault]) -> Page {
+    page(
+        "wix-edge",
+        &html! {
+            @if faults.is_empty() {
+                p.mark.good aria-hidden="true" { "✓" }
+                h1 { "This server is ready" }
+            } @else {
+                p.mark.bad aria-hidden="true" { "!" }
+                h1 { "This server is not set up yet" }
+            }
+            p {
+                "This is the server of a Wix app. It takes part in the app's installation, receives webhooks from "
+                "Wix and stores the app's access to the sites that installed it. Visitors need to do nothing here."
+            }
+            @if !faults.is_empty() {
+                h2 { "What is missing" }
+                dl {
+                    @for fault in faults {
+                        dt { code { (fault.name) } ": " (fault.problem) }
+                        dd { (prose(fault.fix)) }
+                    }
+                }
+            }
+            p.small { "Version " (env!("CARGO_PKG_VERSION")) }
+        },
+    )
+}

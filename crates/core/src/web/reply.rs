@@ -1,0 +1,181 @@
+//! Responses: the one place where results and errors become responses for a browser, for Wix, or for a program.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde::Serialize;
+
+use super::error::list;
+use super::{Error, Notice, page};
+use crate::background::Task;
+use crate::instances::{COOL_DOWN, InstanceError};
+use crate::values::RequestId;
+
+/// A response. Its body may contain a token, so it has no `Debug`.
+pub struct Reply<S> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers. A borrowed value is the same in every response of its kind, so that the platform may cache it.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// The body.
+    pub body: Body<S>,
+}
+
+/// The body of a response.
+pub enum Body<S> {
+    /// No body.
+    Empty,
+    /// A text.
+    Text(String),
+    /// A body of Wix's that is forwarded unread.
+    Stream(S),
+}
+
+/// The result of a handler.
+pub struct Outcome<S> {
+    /// The response.
+    pub reply: Reply<S>,
+    /// The deferred task.
+    pub task: Option<Task>,
+}
+
+impl<S> From<Reply<S>> for Outcome<S> {
+    fn from(reply: Reply<S>) -> Self {
+        Self { reply, task: None }
+    }
+}
+
+/// Who reads a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// A person with a browser.
+    Browser,
+    /// Wix or a health check: short JSON.
+    Machine,
+    /// The app's back end: JSON, with errors in the form of RFC 9457.
+    Api,
+}
+
+const JSON: &str = "application/json";
+
+impl<S> Reply<S> {
+    /// JSON.
+    #[must_use]
+    pub fn json(status: StatusCode, value: &impl Serialize) -> Self {
+        match serde_json::to_string(value) {
+            Ok(body) => Self::with_body(status, JSON, body),
+            // An empty 200 would look like a success.
+            Err(_) => Self::with_body(StatusCode::INTERNAL_SERVER_ERROR, JSON, r#"{"code":"internal"}"#.to_owned()),
+        }
+    }
+
+    /// Serialised JSON.
+    #[must_use]
+    pub fn serialised_json(text: &str) -> Self {
+        Self::with_body(StatusCode::OK, JSON, text.to_owned())
+    }
+
+    /// A page, with its Content-Security-Policy.
+    #[must_use]
+    pub fn page(status: StatusCode, page: page::Page) -> Self {
+        let mut reply = Self::with_body(status, "text/html; charset=utf-8", page.html);
+        reply.headers.push(("content-security-policy", page.policy.into()));
+        reply
+    }
+
+    /// A redirect of the browser.
+    #[must_use]
+    pub fn redirect(location: String) -> Self {
+        let mut reply =
+            Self { status: StatusCode::FOUND, headers: vec![("location", location.into())], body: Body::Empty };
+        reply.headers.push(("content-security-policy", page::NOTHING.into()));
+        reply
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn with_body(status: StatusCode, content_type: &'static str, body: String) -> Self {
+        Self { status, headers: vec![("content-type", content_type.into())], body: Body::Text(body) }
+    }
+
+    /// An error, in the form for its reader.
+    #[must_use]
+    pub fn error(error: &Error, audience: Audience, request_id: &RequestId) -> Self {
+        let notice = error.notice();
+        let mut reply = match audience {
+            Audience::Browser => Self::page(notice.status, page::error(&notice, request_id)),
+            Audience::Machine => Self::json(notice.status, &Problem::new(&notice, request_id)),
+            Audience::Api => Self {
+                headers: vec![("content-type", "application/problem+json".into())],
+                ..Self::json(notice.status, &Problem::new(&notice, request_id))
+            },
+        };
+        match error {
+            Error::MethodNotAllowed(allowed) => reply.headers.push(("allow", list(allowed).into())),
+            Error::Unauthorized => reply.headers.push(("www-authenticate", "Bearer".into())),
+            Error::Instance(InstanceError::NeedsReconnect) => {
+                reply.headers.push(("retry-after", COOL_DOWN.to_string().into()));
+            }
+            Error::TooManyFlows => reply.headers.push(("retry-after", "60".into())),
+            Error::Busy => reply.headers.push(("retry-after", "2".into())),
+            _ => {}
+        }
+        reply
+    }
+
+    /// Adds the headers of every response to this kind of reader.
+    #[must_use]
+    pub fn finish(mut self, audience: Audience, request_id: &RequestId) -> Self {
+        let mut add = |name, value: &'static str| self.headers.push((name, value.into()));
+        add("cache-control", "no-store");
+        add("x-content-type-options", "nosniff");
+        // Browsers ignore it over http (RFC 6797, 8.1).
+        add("strict-transport-security", "max-age=31536000");
+        if audience == Audience::Browser {
+            // Wix closes the window that it opened. It can do so only while both are in one browsing context group, which
+            // each redirect may leave.
+            add("cross-origin-opener-policy", "unsafe-none");
+            // URLs contain the code and the token.
+            add("referrer-policy", "no-referrer");
+        }
+        self.headers.push(("x-request-id", request_id.as_str().to_owned().into()));
+        self
+    }
+}
+
+/// An error (RFC 9457), with a code for programs.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Problem<'a> {
+    /// `urn:wix-edge:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What happened, for people.
+    title: &'a str,
+    /// The status of the response.
+    status: u16,
+    /// Details, and what to do next. It quotes nothing of the request.
+    detail: &'a str,
+    /// What happened, for programs. It never changes.
+    code: &'a str,
+    /// The id of the request in the Worker's log, also in the header `x-request-id`.
+    request_id: &'a str,
+}
+
+impl<'a> Problem<'a> {
+    fn new(notice: &'a Notice, request_id: &'a RequestId) -> Self {
+        Self {
+            kind: format!("urn:wix-edge:problem:{}", notice.code),
+            title: notice.title,
+            status: notice.status.as_u16(),
+            detail: &notice.detail,
+            code: notice.code,
+            request_id: request_id.as_str(),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A request: method and URL are parsed; headers and body stay in the platform's memory.
+
+use http::Method;
+use url::{Host, ParseError, Url};
+
+use super::Error;
+use crate::values::InstanceId;
+
+/// A request.
+pub struct Request<I> {
+    /// The method.
+    pub method: Method,
+    /// The whole URL.
+    pub url: Url,
+    /// The path as the client sent it. In the path of `url`, dot segments are resolved.
+    pub path: String,
+    /// Headers and body, which the platform reads.
+    pub inbound: I,
+}
+
+impl<I> Request<I> {
+    /// Parses the URL that the platform received.
+    pub fn new(method: Method, url: &str, inbound: I) -> Result<Self, ParseError> {
+        Ok(Self { method, url: Url::parse(url)?, path: written_path(url).to_owned(), inbound })
+    }
+
+    /// A query parameter. A repeated one is refused, since it is ambiguous.
+    pub fn parameter(&self, name: &'static str) -> Result<Option<String>, Error> {
+        let mut values = self.url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let value = values.next();
+        if values.next().is_some() { Err(Error::BadRequest(name, "it must be given once")) } else { Ok(value) }
+    }
+
+    /// An optional query parameter that must be a GUID.
+    pub fn guid(&self, name: &'static str) -> Result<Option<InstanceId>, Error> {
+        let text = self.parameter(name)?;
+        let id = text.map(|text| InstanceId::parse(&text)).transpose();
+        id.map_err(|_| Error::BadRequest(name, "it must be a GUID"))
+    }
+
+    /// The segments of the path, as sent. A trailing slash is ignored, except where an id or a path of Wix's API may follow.
+    #[must_use]
+    pub fn segments(&self) -> Vec<&str> {
+        let path = self.path.strip_prefix('/').unwrap_or(&self.path);
+        let mut segments: Vec<&str> = path.split('/').collect();
+        match segments[..] {
+            [_, .., ""] if !matches!(segments[..], ["v1", "instances", ""] | ["v1", "instances", _, "wix", ..]) => {
+                segments.pop();
+            }
+            _ => {}
+        }
+        segments
+    }
+
+    /// The origin to which the request was sent.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// Whether the request was sent in plain text over a public network. Requests from this machine were not, nor those by a
+    /// service binding, whose host has one label.
+    #[must_use]
+    pub fn is_plain_text(&self) -> bool {
+        self.url.scheme() == "http"
+            && match self.url.host() {
+                Some(Host::Domain(name)) => name.trim_end_matches('.').contains('.') && !is_localhost(name),
+                Some(Host::Ipv4(address)) => !address.is_loopback(),
+                Some(Host::Ipv6(address)) => !address.is_loopback(),
+                None => true,
+            }
+    }
+}
+
+/// Whether a host name is a loopback name (RFC 6761, 6.3).
+#[must_use]
+pub fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
+}
+
+/// The part of a URL between host and query.
+fn written_path(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find(['/', '\\', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or_default();
+    path.split(['?', '#']).next().unwrap_or_default()
+}
