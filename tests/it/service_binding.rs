@@ -1,5 +1,5 @@
-//! Another Worker in the account calls the app API by a service binding, with the npm package: the same routes, and no way
-//! over the network, for it is never told an address.
+//! Another Worker of the account calls the app API through a service binding, with the npm package. It gets no address of
+//! wix-edge, so its calls cannot take the network.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,19 +11,40 @@ use workerd::{Counts, Entry, Setup, Worker};
 
 use crate::harness::{API_KEY, Answer, Direct, NOW, guid, path_with_node};
 
-/// `env.WIX_EDGE` is the Worker.
-static STAND: LazyLock<Direct> = LazyLock::new(|| Direct::beside(|values| values, with_caller));
+/// With the callers beside it.
+static STAND: LazyLock<Direct> =
+    LazyLock::new(|| Direct::beside(|values| values, |setup| with_example(with_caller(setup))));
 
+/// A Worker that makes one call of the package for each path.
 fn with_caller(setup: Setup) -> Setup {
-    let caller = Worker::script("2026-10-20", &caller()).service("WIX_EDGE", NOW.0).text("WIX_EDGE_KEY", API_KEY);
-    setup.worker("caller", caller)
+    let caller = Worker::script("2026-10-20", &bundled("clients/js/test/caller.mjs"));
+    setup.worker("caller", caller.service("WIX_EDGE", NOW.0).text("WIX_EDGE_KEY", API_KEY))
 }
 
-/// The caller and the package in one module.
-fn caller() -> String {
+/// `examples/worker-binding` as its `wrangler.toml` configures it; and again with a key that is not in `API_KEYS`.
+fn with_example(setup: Setup) -> Setup {
+    let example = read_toml("examples/worker-binding/wrangler.toml");
+    let text = |value: &toml::Value, name: &str| value[name].as_str().expect("a text").to_owned();
+    let script = bundled(&format!("examples/worker-binding/{}", text(&example, "main")));
+    let [service] = example["services"].as_array().expect("services").as_slice() else { panic!("one service") };
+    assert_eq!(text(service, "service"), text(&read_toml("wrangler.toml"), "name"));
+    let worker = Worker::script(&text(&example, "compatibility_date"), &script);
+    let worker = worker.service(&text(service, "binding"), NOW.0);
+    let with_wrong_key = worker.clone().text("WIX_EDGE_KEY", "wrong");
+    setup.worker("example", worker.text("WIX_EDGE_KEY", API_KEY)).worker("example with a wrong key", with_wrong_key)
+}
+
+fn read_toml(path: &str) -> toml::Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let text = std::fs::read_to_string(path).expect("the file is there");
+    text.parse::<toml::Table>().expect("TOML").into()
+}
+
+/// A Worker and the package in one module.
+fn bundled(entry: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut esbuild = Command::new(root.join("node_modules/.bin/esbuild"));
-    esbuild.args(["clients/js/test/caller.mjs", "--bundle", "--format=esm", "--log-level=warning"]);
+    esbuild.args([entry, "--bundle", "--format=esm", "--log-level=warning"]);
     let output = esbuild.current_dir(root).env("PATH", path_with_node(root)).output().expect("esbuild can be started");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}: `cargo xtask test` builds clients/js first");
@@ -35,7 +56,7 @@ fn ask(stand: &Direct, path: &str) -> Answer {
 }
 
 #[test]
-fn a_token_is_had_by_the_binding() {
+fn the_binding_gives_a_token() {
     let id = STAND.wix.installed();
     let token = ask(&STAND, &format!("/token/{id}")).expect(200).json();
     assert_eq!(token, STAND.token(NOW, &id).expect(200).json());
@@ -45,7 +66,7 @@ fn a_token_is_had_by_the_binding() {
 }
 
 #[test]
-fn wixs_api_is_called_by_the_binding_in_both_directions() {
+fn the_binding_carries_bodies_to_wix_and_back() {
     let id = STAND.wix.installed();
     let answer = ask(&STAND, &format!("/wix/{id}")).expect(200);
     assert_eq!(answer.json()["instance"]["instanceId"], json!(id));
@@ -55,9 +76,58 @@ fn wixs_api_is_called_by_the_binding_in_both_directions() {
 }
 
 #[test]
-fn the_workers_no_is_the_callers_error() {
+fn an_error_of_the_worker_is_an_error_of_the_caller() {
     let answer = ask(&STAND, &format!("/token/{}", guid())).expect(500).json();
     assert_eq!((&answer["status"], &answer["code"]), (&json!(404), &json!("unknown_instance")));
+}
+
+/// A call of the example's one route, with a signed instance.
+fn site(worker: &str, instance: &str) -> Answer {
+    STAND.ask_other(worker, "GET", "/api/site").header("x-wix-instance", instance).send()
+}
+
+fn signed(id: &str, overrides: &Value) -> String {
+    let body = json!({ "instance_id": id, "overrides": overrides });
+    STAND.wix.post("/_sim/signed-instance", &body)["instance"].as_str().expect("a value").to_owned()
+}
+
+#[test]
+fn the_example_answers_the_owner_alone() {
+    let id = STAND.wix.installed();
+    let owner = signed(&id, &json!({}));
+    let answer = site("example", &owner).expect(200).json();
+    assert!(answer["name"].as_str().is_some_and(|name| !name.is_empty()), "{answer}");
+    assert_eq!(answer["free"], json!(true));
+
+    STAND.ask_other("example", "GET", "/api/site").send().expect(401);
+    site("example", &format!("{owner}x")).expect(401);
+    site("example", &signed(&id, &json!({ "uid": null }))).expect(401);
+    site("example", &signed(&id, &json!({ "permissions": "" }))).expect(403);
+    STAND.ask_other("example", "GET", "/").send().expect(404);
+}
+
+#[test]
+fn the_example_answers_each_failure() {
+    let id = STAND.wix.installed();
+    let owner = signed(&id, &json!({}));
+    let answer = site("example with a wrong key", &owner).expect(500).json();
+    assert_eq!(answer["error"], "The service is misconfigured.");
+    site("example", &signed(&guid(), &json!({ "uid": guid() }))).expect(410);
+
+    STAND.wix.fails(&id, "oauth2_token", 1000, 503);
+    let answer = site("example", &owner).expect(503);
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    STAND.wix.take_back_faults(&id);
+
+    STAND.wix.refuses(&id, "app_instance", 1, 403);
+    site("example", &owner).expect(502);
+
+    let refused = STAND.wix.installed();
+    STAND.wix.refuses(&refused, "oauth2_token", 2, 404);
+    site("example", &signed(&refused, &json!({}))).expect(409);
+
+    STAND.wix.remove(&id);
+    site("example", &owner).expect(410);
 }
 
 /// A stand of its own, since every instance of it is counted.
