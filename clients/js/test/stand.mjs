@@ -50,6 +50,11 @@ export async function removed(id) {
   await wix("GET", `deliveries?instance_id=${id}&wait_ms=20000`);
 }
 
+/** A signed instance, as Wix puts it into the address of a dashboard page. */
+export async function signed(id, overrides = {}) {
+  return (await wix("POST", "signed-instance", { instance_id: id, overrides })).instance;
+}
+
 /** The endpoints that were called at Wix for an installation. */
 export async function called(id) {
   const { calls } = await wix("GET", `calls?instance_id=${id}`);

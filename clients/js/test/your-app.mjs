@@ -1,14 +1,14 @@
 // The examples of docs/your-app.md, as they stand there. `client.test.mjs` runs this too.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { dirname, join } from "node:path";
-import { after, test } from "node:test";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
-import { installed, key, removed, unknown, url, wix } from "./stand.mjs";
+import { run, serve, until } from "./program.mjs";
+import { installed, key, removed, signed, unknown, url } from "./stand.mjs";
 
 const text = readFileSync(new URL("../../../docs/your-app.md", import.meta.url), "utf8");
 // Within this package, where what the examples import is found; it is not in git.
@@ -19,37 +19,9 @@ for (const [name, content] of files) {
   writeFileSync(join(folder, name), content);
 }
 
-const started = [];
-after(() => started.forEach((program) => program.kill()));
-
-/** Runs an example in its folder, as a reader would. */
-function run(name, env) {
-  const program = spawn(process.execPath, [name], { cwd: folder, env: { ...process.env, NODE_TEST_CONTEXT: "", ...env } });
-  started.push(program);
-  const output = { text: "", code: undefined };
-  for (const stream of [program.stdout, program.stderr]) stream.on("data", (data) => (output.text += data));
-  program.on("exit", (code) => (output.code = code));
-  return output;
-}
-
-async function until(what, look) {
-  for (let times = 0; times < 900; times++) {
-    const found = look();
-    if (found !== undefined && found !== null) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`${what} did not come`);
-}
-
-/** Starts server.mjs, and gives its address and what it prints. */
-async function server(edge = url) {
-  const output = run("server.mjs", { WIX_EDGE_URL: edge, WIX_EDGE_KEY: key, WIX_API_URL: process.env.WIX_URL, PORT: "0" });
-  const [base] = await until("the address", () => /http:\/\/localhost:\d+/.exec(output.text) ?? (output.code && assert.fail(output.text)));
-  return { base, output };
-}
-
-async function signed(id, overrides = {}) {
-  return (await wix("POST", "signed-instance", { instance_id: id, overrides })).instance;
+/** Starts server.mjs with the Worker at `edge`. */
+function server(edge = url) {
+  return serve(folder, { WIX_EDGE_URL: edge, WIX_EDGE_KEY: key, WIX_API_URL: process.env.WIX_URL });
 }
 
 async function site(base, headers) {
@@ -58,7 +30,7 @@ async function site(base, headers) {
 }
 
 test("the documentation has all its examples", () => {
-  const names = ["server.mjs", "job.mjs", "public/index.html", "wrangler.toml", "src/index.js", ".dev.vars"];
+  const names = ["server.mjs", "job.mjs", "public/index.html", ".dev.vars"];
   assert.deepEqual([...files.keys()].sort(), names.sort());
 });
 
@@ -125,18 +97,8 @@ test("the example back end knows every failure that the documentation lists", as
 
 test("the example job lists this week's installations", async () => {
   const id = await installed();
-  const output = run("job.mjs", { WIX_EDGE_URL: url, WIX_EDGE_KEY: key });
+  const output = run(folder, "job.mjs", { WIX_EDGE_URL: url, WIX_EDGE_KEY: key });
   await until("its end", () => output.code);
   assert.equal(output.code, 0, output.text);
   assert.match(output.text, new RegExp(`^${id} installed 20..-..-..T.*, token until \\d+$`, "m"));
-});
-
-test("the example Worker calls by its binding", async () => {
-  const { default: worker } = await import(pathToFileURL(join(folder, "src/index.js")).href);
-  const id = await installed();
-  const WIX_EDGE = { fetch: (input, init) => fetch(url + new URL(input).pathname + new URL(input).search, init) };
-  const listed = await (await worker.fetch(new Request("http://localhost/"), { WIX_EDGE, WIX_EDGE_KEY: key })).json();
-  assert.ok(listed.length > 0 && listed.every(({ status }) => status === "installed"), id);
-  const refused = await worker.fetch(new Request("http://localhost/"), { WIX_EDGE, WIX_EDGE_KEY: "wrong" });
-  assert.deepEqual([refused.status, (await refused.json()).error], [502, "unauthorized"]);
 });
