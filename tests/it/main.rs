@@ -44,6 +44,7 @@ mod state;
 mod token;
 mod trap;
 mod uncached;
+mod versions;
 mod webhook;
 mod webhook_refusals;
 mod workerd_alone;
