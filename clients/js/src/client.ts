@@ -17,36 +17,38 @@ import type {
 /** Like the global `fetch`. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-/** Where the Worker is, and who asks. */
+/** The Worker's address, and the key. */
 export interface Options {
-  /** The Worker's origin, such as `https://wix-edge.example.workers.dev`. Left out with a service binding. */
+  /** The Worker's origin, such as `https://wix-edge.example.workers.dev`. Not needed with a service binding. */
   url?: string | URL;
-  /** One of the Worker's API keys. Blanks and line breaks around it are taken off. */
+  /** One of the Worker's API keys. Blanks and line breaks around it are removed. */
   key: string;
-  /** In place of the global `fetch`: a function, or a service binding such as `env.WIX_EDGE`. */
+  /** Used instead of the global `fetch`: a function, or a service binding such as `env.WIX_EDGE`. */
   fetch?: Fetch | { fetch: Fetch };
 }
 
-/** Which installations, and how many of them at a time. */
+/** Filter and page size of a listing. */
 export interface ListOptions {
   status?: Status;
-  /** 1 to 1000; 100 if left out. */
+  /** 1 to 1000; the default is 100. */
   limit?: number;
 }
 
-/** The same, from where the last page ended. */
+/** The same, with the start of the page. */
 export interface PageOptions extends ListOptions {
+  /** `next_cursor` of the previous page. */
   cursor?: string;
 }
 
-/** The Worker itself gives up on Wix after 15 s. */
+/** The Worker's own deadline for Wix is 15 s. */
 const TIMEOUT_MILLIS = 30_000;
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
- * A wix-edge Worker. Every method fails with a {@link WixEdgeError} where the Worker says no.
+ * A client of a wix-edge Worker. Every method throws a {@link WixEdgeError} if the Worker answers with an error.
  *
- * Make one for the whole program; in a Cloudflare Worker one a request, since requests cannot wait for each other there.
+ * Create one for the whole program. In a Cloudflare Worker, create one for each request, because a request cannot wait
+ * for another request's work there.
  */
 export class WixEdge {
   readonly #origin: string;
@@ -55,27 +57,27 @@ export class WixEdge {
   readonly #tokens = new Tokens((id, force) => this.token(id, { force }));
 
   constructor({ url, key, fetch }: Options) {
-    if (url === undefined && !fetch) throw new TypeError("url must be given, or a service binding as fetch");
+    if (url === undefined && !fetch) throw new TypeError("url must be set, or fetch must be a service binding");
     this.#origin = originOf(url ?? "https://wix-edge");
     this.#key = checked(key);
-    // Neither the global function nor a binding's may be called as a method of something else.
+    // The global `fetch` and a binding's must not be called with another `this`.
     this.#fetch =
       typeof fetch === "object"
         ? (input, init) => fetch.fetch(input, init)
         : (input, init) => (fetch ?? globalThis.fetch)(input, init);
   }
 
-  /** A token with life left, as the Worker has it; `force` makes a new one. Not kept here: {@link sdk} does that. */
+  /** An access token from the Worker; `force` requests a new one from Wix. Only {@link sdk} caches tokens. */
   token(id: string, { force = false }: { force?: boolean } = {}): Promise<Token> {
     return this.#call("POST", `${instance(id)}/token`, { force });
   }
 
-  /** One installation. */
+  /** Returns one installation. */
   getInstance(id: string): Promise<Instance> {
     return this.#call("GET", instance(id));
   }
 
-  /** All installations, asked for page by page as they are needed. */
+  /** Iterates over all installations. Each page is requested when it is needed. */
   async *listInstances(options: ListOptions = {}): AsyncGenerator<Instance, void, undefined> {
     let page: InstancePage | undefined;
     do {
@@ -85,14 +87,14 @@ export class WixEdge {
     } while (page.next_cursor !== undefined);
   }
 
-  /** One page of them. With a status it may hold few or none and not be the last: `next_cursor` says so. */
+  /** Returns one page. With a status, a page may be empty and not be the last: check `next_cursor`. */
   listPage(options: PageOptions = {}): Promise<InstancePage> {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
     return this.#call("GET", `/v1/instances${query.size > 0 ? `?${query}` : ""}`);
   }
 
-  /** Whose a signed instance or an access token is that a front end sent. */
+  /** Identifies the sender of a signed instance or an access token. */
   identity(value: IdentityRequest): Promise<Identity> {
     return this.#call("POST", "/v1/identity", value);
   }
@@ -108,29 +110,30 @@ export class WixEdge {
   }
 
   /**
-   * Wix's API for one installation, through the Worker: `wix(id).fetch("/stores/v1/products/query", { method: "POST", … })`.
-   * The answer is Wix's, whatever its status; where the Worker itself says no, it is a {@link WixEdgeError}.
+   * Calls Wix's API for one installation through the Worker:
+   * `wix(id).fetch("/stores/v1/products/query", { method: "POST", … })`. Returns Wix's answer with any status.
+   * Throws a {@link WixEdgeError} if the Worker itself answers with an error.
    */
   wix(id: string): { fetch(path: string, init?: RequestInit): Promise<Response> } {
     const below = `${instance(id)}/wix/`;
     return {
       fetch: async (path, init) => {
         const url = new URL(`${this.#origin}${below}${path.replace(/^\//, "")}`);
-        // Dot segments would lead to another route, or another installation.
-        if (!url.pathname.startsWith(below)) throw new TypeError("the path leads out of Wix's API");
+        // Dot segments would change the route or the installation.
+        if (!url.pathname.startsWith(below)) throw new TypeError("path must not contain dot segments");
         const headers = new Headers(init?.headers);
         headers.set("authorization", `Bearer ${this.#key}`);
         const response = await this.#fetch(url.href, { ...init, headers });
-        const told = isProblem(response) ? await problem(response.clone()) : undefined;
-        if (told) throw new WixEdgeError(response, told);
+        const details = isProblem(response) ? await problem(response.clone()) : undefined;
+        if (details) throw new WixEdgeError(response, details);
         return response;
       },
     };
   }
 
   /**
-   * What `createClient` of `@wix/sdk` is given for one installation: `createClient({ ...edge.sdk(id), modules })`.
-   * Tokens come from the Worker and are kept until half a minute before they end.
+   * Options for `createClient` of `@wix/sdk` for one installation: `createClient({ ...edge.sdk(id), modules })`.
+   * Tokens come from the Worker and are cached until half a minute before they expire.
    */
   sdk(id: string, options: SdkOptions = {}): SdkParts {
     instance(id);
@@ -152,22 +155,22 @@ export class WixEdge {
   }
 }
 
-/** The Worker's origin. With a path nothing would be where it is looked for. */
+/** The Worker's origin. A path is an error, because the routes begin at the root. */
 function originOf(url: string | URL): string {
   const parts = parsed(String(url));
-  const mayHaveKey = parts?.protocol === "https:" || (parts?.protocol === "http:" && isLoopback(parts.hostname));
-  if (!parts || !mayHaveKey || !isOrigin(parts)) {
-    const what = "the Worker's origin, such as https://wix-edge.example.workers.dev, without a path";
-    throw new TypeError(`url must be ${what}; over http only to this machine`);
+  const isSafe = parts?.protocol === "https:" || (parts?.protocol === "http:" && isLoopback(parts.hostname));
+  if (!parts || !isSafe || !isOrigin(parts)) {
+    const origin = "the Worker's origin, such as https://wix-edge.example.workers.dev, without a path";
+    throw new TypeError(`url must be ${origin}; http is allowed only for localhost, 127.0.0.1 and [::1]`);
   }
   return parts.origin;
 }
 
-/** A key without what a file or a form put around it. The error does not repeat it. */
+/** Removes the whitespace that a file or a form adds. The error must not contain the key. */
 function checked(key: string): string {
   const bare = typeof key === "string" ? key.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, "") : "";
-  if (bare === "") throw new TypeError("key must be one of the Worker's API keys, and is missing or empty");
-  if (!/^[\x21-\x7e]+$/.test(bare)) throw new TypeError("key must be printable ASCII without blanks, and without Bearer before it");
+  if (bare === "") throw new TypeError("key must be one of the Worker's API keys; it must not be missing or empty");
+  if (!/^[\x21-\x7e]+$/.test(bare)) throw new TypeError("key must be printable ASCII without blanks and without Bearer");
   return bare;
 }
 
@@ -179,8 +182,8 @@ function parsedJson(text: string): unknown {
   }
 }
 
-/** The path of an installation. What is no id is not sent: it could lead to another route. */
+/** The path of an installation. Another text than an id could lead to another route. */
 function instance(id: string): string {
-  if (!GUID.test(id)) throw new TypeError("an instance id is a GUID");
+  if (!GUID.test(id)) throw new TypeError("the instance id must be a GUID");
   return `/v1/instances/${id}`;
 }

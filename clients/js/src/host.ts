@@ -1,14 +1,14 @@
-/** Whether a host, as `URL` gives it, is this machine under whatever resolver: what is sent there needs no https. */
+/** Whether a host, as `URL` writes it, is this machine with every resolver. Requests to it need no https. */
 export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }
 
-/** What a text is as a URL, if it is one. */
+/** Parses a URL; undefined if the text is not one. */
 export function parsed(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
 
-/** Whether a URL is scheme, host and port alone. */
+/** Whether a URL has only scheme, host and port. */
 export function isOrigin({ username, password, pathname, search, hash }: URL): boolean {
   return username + password + search + hash === "" && pathname === "/";
 }

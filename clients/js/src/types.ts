@@ -1,29 +1,28 @@
-// The shapes of the app API, by the names that this package gives them. They are the Worker's own: openapi.ts is made of
-// its description.
+// The types of the app API under the names of this package. openapi.ts is generated from the Worker's description.
 
 import type { components } from "./openapi.js";
 
 type Schemas = components["schemas"];
 
-/** An installation. Times are Unix seconds; what is not known is absent. */
+/** An installation. Times are Unix seconds. A field whose value is unknown is absent. */
 export type Instance = Schemas["Instance"];
 /** A page of installations. */
 export type InstancePage = Schemas["InstancePage"];
-/** Where an installation stands. */
+/** The status of an installation. */
 export type Status = Schemas["Status"];
-/** An access token, and when it ends. */
+/** An access token and its expiry. */
 export type Token = Schemas["Token"];
-/** Whose a value is. */
+/** The sender of a signed instance or an access token. */
 export type Identity = Schemas["Identity"];
 /** A signed instance or an access token that a front end sent. */
 export type IdentityRequest = Schemas["IdentityRequest"];
 /** One of Wix's BI events. */
 export type BiEvent = Schemas["BiEventRequest"];
-/** A BI event was sent. */
+/** The answer after a BI event was sent. */
 export type BiEventSent = Schemas["BiEventSent"];
-/** The app is set up, and Wix knows. */
+/** The answer after Wix was told that the app is set up. */
 export type FinishedConfiguration = Schemas["FinishedConfiguration"];
-/** What went wrong (RFC 9457). */
+/** An error of the Worker (RFC 9457). */
 export type Problem = Schemas["Problem"];
-/** What went wrong, for programs. */
+/** The code of an error, for programs. */
 export type Code = Problem["code"];

@@ -1,13 +1,13 @@
-// Another Worker in the account, which is bound to the first one: started in workerd by `tests/it/service_binding.rs`.
+// A Worker with a service binding to wix-edge. `tests/it/service_binding.rs` starts it in workerd.
 
 import { WixEdge } from "wix-edge-client";
 
 export default {
   async fetch(request, env) {
     const edge = new WixEdge({ key: env.WIX_EDGE_KEY, fetch: env.WIX_EDGE });
-    const [, what, id] = new URL(request.url).pathname.split("/");
+    const [, call, id] = new URL(request.url).pathname.split("/");
     try {
-      switch (what) {
+      switch (call) {
         case "token":
           return Response.json(await edge.token(id));
         case "all": {

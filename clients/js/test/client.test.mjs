@@ -1,4 +1,4 @@
-// Every route of the app API, called through the package on a real Worker.
+// Calls every route of the app API on a real Worker with the package.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -12,7 +12,7 @@ import { called, counting, installed, key, unknown, url, wix } from "./stand.mjs
 
 const edge = new WixEdge({ url, key });
 
-test("a token, the same again, and a new one by force", async () => {
+test("token returns the same token again, and a new one with force", async () => {
   const id = await installed();
   const token = await edge.token(id);
   assert.equal(token.token_type, "Bearer");
@@ -21,7 +21,7 @@ test("a token, the same again, and a new one by force", async () => {
   assert.notEqual((await edge.token(id, { force: true })).access_token, token.access_token);
 });
 
-test("an installation, and all of them, page by page", async () => {
+test("getInstance returns one installation, and listInstances requests page by page", async () => {
   const ids = new Set([await installed(), await installed(), await installed()]);
   const [one] = ids;
   const instance = await edge.getInstance(one);
@@ -34,18 +34,18 @@ test("an installation, and all of them, page by page", async () => {
   for await (const instance of counted.listInstances({ limit: 1 })) found.push(instance.instance_id);
   assert.ok([...ids].every((id) => found.includes(id)));
   assert.equal(new Set(found).size, found.length);
-  assert.equal(calls.length, found.length, "a page for each");
+  assert.equal(calls.length, found.length, "one page for each installation");
 
   calls.length = 0;
   for await (const _ of counted.listInstances({ limit: 1 })) break;
-  assert.equal(calls.length, 1, "no page is asked for before it is needed");
+  assert.equal(calls.length, 1, "a page is requested only when it is needed");
 
   const removed = await counted.listPage({ status: "removed", limit: 1000, cursor: undefined });
   assert.ok(removed.instances.every((instance) => instance.status === "removed"));
   assert.equal(removed.next_cursor, undefined);
 });
 
-test("whose a signed instance and an access token are", async () => {
+test("identity accepts a signed instance and an access token", async () => {
   const id = await installed();
   const { instance } = await wix("POST", "signed-instance", { instance_id: id });
   assert.equal((await edge.identity({ instance })).instance_id, id);
@@ -54,7 +54,7 @@ test("whose a signed instance and an access token are", async () => {
   await assert.rejects(edge.identity({ instance: `${instance}x` }), { status: 422, code: "not_genuine" });
 });
 
-test("a BI event, and the end of the configuration, once", async () => {
+test("biEvent sends an event, and finishConfiguration sends its event once", async () => {
   const id = await installed();
   const event = { event_name: "CHARGE", event_data: { sum: "5.99" } };
   assert.deepEqual(await edge.biEvent(id, event), { instance_id: id, event_name: "CHARGE" });
@@ -63,7 +63,7 @@ test("a BI event, and the end of the configuration, once", async () => {
   assert.equal((await called(id)).filter((endpoint) => endpoint === "bi_event").length, 2);
 });
 
-test("Wix's API through the Worker", async () => {
+test("wix calls Wix's API through the Worker", async () => {
   const id = await installed();
   for (const path of ["/apps/v1/instance", "apps/v1/instance"]) {
     const response = await edge.wix(id).fetch(path);
@@ -72,15 +72,15 @@ test("Wix's API through the Worker", async () => {
   }
   const sent = await edge.wix(id).fetch("/apps/v1/bi-event", {
     method: "POST",
-    headers: { "content-type": "application/json", authorization: "of somebody else" },
+    headers: { "content-type": "application/json", authorization: "another token" },
     body: JSON.stringify({ eventName: "APP_UPGRADED" }),
   });
   assert.equal(sent.status, 200);
-  assert.equal((await edge.wix(id).fetch("/nowhere")).status, 404, "Wix's own no is an answer");
+  assert.equal((await edge.wix(id).fetch("/nowhere")).status, 404, "an error of Wix is returned as an answer");
   await assert.rejects(edge.wix(unknown).fetch("/apps/v1/instance"), { status: 404, code: "unknown_instance" });
 });
 
-test("no path leads to another route or another installation", async () => {
+test("a path cannot reach another route or another installation", async () => {
   const { calls, fetch } = counting();
   const watched = new WixEdge({ url, key, fetch });
   for (const path of ["../token", "/../token", "a/../../token", "%2e%2e/token", "..", "\\..\\..\\token", "a/..\\../../x"]) {
@@ -104,20 +104,20 @@ test("an error has status, code and request id", async () => {
   await assert.rejects(new WixEdge({ url, key: "wrong" }).getInstance(unknown), { status: 401, code: "unauthorized" });
 });
 
-test("what is not the Worker's own is an error without a code", async () => {
+test("an answer that is not the Worker's is an error without a code", async () => {
   const fetch = async () => new Response("<h1>no</h1>", { status: 530, headers: { "retry-after": "7" } });
   const error = await new WixEdge({ url, key, fetch }).token(unknown).catch((error) => error);
   assert.deepEqual([error.status, error.code, error.requestId, error.retryAfter], [530, undefined, undefined, 7]);
 });
 
-test("when to come back is told", async () => {
+test("an error has the seconds of Retry-After", async () => {
   const id = await installed();
   const faults = { kind: "refused", status: 404, error: "invalid_request", endpoint: "oauth2_token", times: 2, instance_id: id };
   await wix("POST", "faults", faults);
   await assert.rejects(edge.token(id), { status: 409, code: "needs_reconnect", retryAfter: 30 });
 });
 
-test("the key does not go over plain http, but on this machine", () => {
+test("plain http is refused, except to this machine", () => {
   assert.throws(() => new WixEdge({ url: "http://wix-edge.example", key }), TypeError);
   assert.throws(() => new WixEdge({ key }), TypeError);
   new WixEdge({ url: "http://127.0.0.1:8787", key });

@@ -1,4 +1,4 @@
-// `examples/express`, run as it is. `client.test.mjs` runs this too.
+// Runs `examples/express`. `client.test.mjs` imports this file.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -21,7 +21,7 @@ async function site(base, id, overrides) {
   return ask(base, "/api/site", { "x-wix-instance": await signed(id, overrides) });
 }
 
-test("the Express example answers the owner alone", async () => {
+test("the Express example answers the owner only", async () => {
   const { base } = await serve(folder, settings);
   const id = await installed();
   const answer = await site(base, id);
@@ -34,7 +34,7 @@ test("the Express example answers the owner alone", async () => {
   assert.equal((await site(base, id, { permissions: "" })).status, 403);
 });
 
-test("the Express example lists installations to its operator alone", async () => {
+test("the Express example lists installations for its operator only", async () => {
   const { base } = await serve(folder, settings);
   const ids = [await installed(), await installed()];
   const authorization = `Bearer ${ADMIN_TOKEN}`;
@@ -89,7 +89,7 @@ test("the Express example answers each failure, and logs no secret", async () =>
 test("the Express example does not start without its settings", async () => {
   for (const name of ["WIX_EDGE_URL", "WIX_EDGE_KEY", "ADMIN_TOKEN"]) {
     const output = run(folder, "server.mjs", { ...settings, [name]: "" });
-    await until("its end", () => output.code);
+    await until("the end of the program", () => output.code);
     assert.equal(output.code, 1, output.text);
   }
 });

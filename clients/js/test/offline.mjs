@@ -1,4 +1,4 @@
-// What needs no Worker. `client.test.mjs` runs this too.
+// Tests without a Worker. `client.test.mjs` imports this file.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +11,7 @@ import { unknown } from "./stand.mjs";
 const url = "https://wix-edge.example";
 const key = "key";
 
-/** What a call that is answered so ends in. */
+/** The error of a call with this answer. */
 async function refusal(status, headers = {}, body = "") {
   const fetch = async () => new Response(body, { status, headers });
   const error = await new WixEdge({ url, key, fetch }).getInstance(unknown).catch((error) => error);
@@ -33,20 +33,20 @@ test("Retry-After may be seconds or an HTTP date", async (t) => {
   const after = async (value) => (await refusal(503, { "retry-after": value })).retryAfter;
   assert.equal(await after("30"), 30);
   assert.equal(await after("0"), 0);
-  // The three forms of RFC 9110, and one second begun is a second to wait.
+  // The three forms of RFC 9110. A fraction of a second is rounded up.
   assert.equal(await after("Wed, 25 Nov 2026 18:01:30 GMT"), 90);
   assert.equal(await after("Wednesday, 25-Nov-26 18:01:30 GMT"), 90);
   assert.equal(await after("Wed Nov 25 18:01:30 2026"), 90);
   assert.equal(await after("Sun Nov 29 18:00:00 2026"), 4 * 86_400);
   assert.equal(await after("Tue Dec  1 18:00:00 2026"), 6 * 86_400);
   assert.equal(await after("Wed, 25 Nov 2026 17:00:00 GMT"), 0, "never negative");
-  for (const nothing of ["", "soon", "-5", "7 apples", "1.5", "2026-11-25", "Wed, 99 Nov 2026 18:00:00 GMT", "9".repeat(400)]) {
-    assert.equal(await after(nothing), undefined, nothing);
+  for (const invalid of ["", "soon", "-5", "7 apples", "1.5", "2026-11-25", "Wed, 99 Nov 2026 18:00:00 GMT", "9".repeat(400)]) {
+    assert.equal(await after(invalid), undefined, invalid);
   }
   assert.equal((await refusal(503)).retryAfter, undefined);
 });
 
-test("the Worker's errors are known by their media type, with parameters or in capitals too", async () => {
+test("the Worker's errors are recognised by media type, with parameters or in capitals too", async () => {
   for (const type of [
     "application/problem+json",
     "application/problem+json; charset=utf-8",
@@ -65,7 +65,7 @@ test("the Worker's errors are known by their media type, with parameters or in c
   assert.deepEqual([broken.status, broken.code], [410, undefined]);
 });
 
-test("an answer of 200 that is not the Worker's is an error of this package's", async () => {
+test("a 200 that is not the Worker's is an error", async () => {
   for (const body of ["<h1>Sign in</h1>", "", "null", "7", "[]"]) {
     const error = await refusal(200, { "content-type": "text/html" }, body);
     assert.deepEqual([error.status, error.code], [200, undefined]);
@@ -73,7 +73,7 @@ test("an answer of 200 that is not the Worker's is an error of this package's", 
   }
 });
 
-test("blanks around a key are taken off: a file ends with a line break", async () => {
+test("whitespace around a key is removed", async () => {
   const keys = [];
   const fetch = async (_, init) => {
     keys.push(new Headers(init.headers).get("authorization"));
@@ -86,7 +86,7 @@ test("blanks around a key are taken off: a file ends with a line break", async (
   assert.deepEqual([...new Set(keys)], ["Bearer secret"]);
 });
 
-test("a key that cannot be one is refused at once, and not repeated", () => {
+test("an invalid key is a TypeError whose message does not contain it", () => {
   const bad = ["", " ", "\n", "\u00a0", "schl\u00fcssel", "se\u200bcret", "\ufeffsecret", "sec\nret", "sec\u0000ret", "sec ret", "Bearer secret"];
   for (const key of [...bad, undefined, null, 7]) {
     assert.throws(
@@ -97,7 +97,7 @@ test("a key that cannot be one is refused at once, and not repeated", () => {
   }
 });
 
-test("the Worker's address is an origin", async () => {
+test("url must be an origin", async () => {
   const asked = [];
   const fetch = async (input) => {
     asked.push(input);
@@ -130,7 +130,7 @@ test("the Worker's address is an origin", async () => {
   assert.throws(() => new WixEdge({ key }), { name: "TypeError", message: /url must/ });
 });
 
-/** Tokens that are numbered, each good for so long; `asked` counts by installation. */
+/** A cache with numbered tokens of a given lifetime; `asked` counts the requests of each installation. */
 function numbered(seconds = 14_400) {
   const asked = new Map();
   let number = 0;
@@ -142,43 +142,43 @@ function numbered(seconds = 14_400) {
   return { tokens, asked };
 }
 
-test("the tokens of 10,000 installations are kept, and those used last", async () => {
+test("the cache has the 10,000 installations that were used most recently", async () => {
   const { tokens, asked } = numbered();
   for (let id = 0; id < 10_000; id++) await tokens.get(`i${id}`);
   await tokens.get("i0");
-  assert.equal(asked.get("i0"), 1, "still there, and used last");
-  await tokens.get("one more");
+  assert.equal(asked.get("i0"), 1, "it is in the cache, and now the most recently used");
+  await tokens.get("another");
   await tokens.get("i0");
   assert.equal(asked.get("i0"), 1);
   await tokens.get("i1");
-  assert.equal(asked.get("i1"), 2, "was used longest ago");
+  assert.equal(asked.get("i1"), 2, "it was the least recently used");
   assert.equal(tokens.size, 10_000);
   for (let id = 0; id < 25_000; id++) await tokens.get(`j${id}`);
   assert.equal(tokens.size, 10_000);
 });
 
-test("expired tokens are dropped as new ones are added", async (t) => {
+test("adding a token drops expired tokens", async (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
   const { tokens } = numbered(300);
   for (let id = 0; id < 100; id++) await tokens.get(`i${id}`);
   t.mock.timers.tick(301_000);
-  assert.equal(tokens.kept("i0"), "t1", "good or not, while nothing else comes");
+  assert.equal(tokens.cached("i0"), "t1", "an expired token stays until another one is added");
   await tokens.get("another");
   assert.equal(tokens.size, 1);
 });
 
-test("that a refresh did not help is remembered for a minute, and then forgotten", async (t) => {
+test("after a refresh that did not help, no token is requested for a minute", async (t) => {
   t.mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
   const { tokens, asked } = numbered();
   const refused = await tokens.get("a");
-  assert.equal(await tokens.insteadOf("a", refused), "t2");
-  assert.ok(tokens.isOf("a", refused) && tokens.isOf("a", "t2"), "calls may be under way with the former one");
+  assert.equal(await tokens.replacementFor("a", refused), "t2");
+  assert.ok(tokens.isOf("a", refused) && tokens.isOf("a", "t2"), "a call may still be using the previous token");
   tokens.refreshDidNotHelp("a");
-  assert.equal(await tokens.insteadOf("a", "t2"), undefined);
-  assert.equal(await tokens.get("a"), "t2", "the token itself stays");
+  assert.equal(await tokens.replacementFor("a", "t2"), undefined);
+  assert.equal(await tokens.get("a"), "t2", "the token stays in the cache");
   t.mock.timers.tick(60_000);
-  assert.equal(await tokens.insteadOf("a", "t2"), "t3");
+  assert.equal(await tokens.replacementFor("a", "t2"), "t3");
   assert.equal(asked.get("a"), 3);
   tokens.refreshDidNotHelp("never seen");
-  assert.equal(await tokens.insteadOf("never seen", "x"), undefined);
+  assert.equal(await tokens.replacementFor("never seen", "x"), undefined);
 });

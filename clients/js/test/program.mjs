@@ -1,4 +1,4 @@
-// Starts programs as a reader of the documentation would.
+// Starts example programs.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -19,19 +19,19 @@ export function run(folder, name, env) {
 }
 
 /** Waits until `look` returns a value. */
-export async function until(what, look) {
+export async function until(event, look) {
   for (let times = 0; times < 900; times++) {
     const found = look();
     if (found !== undefined && found !== null) return found;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  assert.fail(`${what} did not come`);
+  assert.fail(`${event} did not come within 45 s`);
 }
 
 /** Starts a server, and returns its address and its output. */
 export async function serve(folder, env) {
   const output = run(folder, "server.mjs", { ...env, PORT: "0" });
   const ended = () => output.code !== undefined && assert.fail(output.text);
-  const [base] = await until("the address", () => /http:\/\/localhost:\d+/.exec(output.text) ?? (ended() || undefined));
+  const [base] = await until("the address of the server", () => /http:\/\/localhost:\d+/.exec(output.text) ?? (ended() || undefined));
   return { base, output };
 }

@@ -1,4 +1,4 @@
-// Wix's own SDK, unmodified, with tokens from a real Worker.
+// Wix's own SDK, unmodified, gets tokens from a real Worker.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ import { called, counting, installed, key, removed, toWix, unknown, url, wix } f
 
 const INSTANCE = "https://www.wixapis.com/apps/v1/instance";
 
-/** Something like the modules that Wix publishes: one call through the SDK's own client. */
+/** A module like those that Wix publishes: one call with the SDK's own client. */
 const instances = { get: (client) => () => client.fetchWithAuth(INSTANCE).then((response) => response.json()) };
 
 function stand(id) {
@@ -23,7 +23,7 @@ function stand(id) {
   return { client, edge, worker: toWorker.calls, wix: toPlatform.calls };
 }
 
-test("a program moves over by one line", async () => {
+test("a program with the SDK changes one line", async () => {
   const id = await installed();
   const before = createClient({ auth: AppStrategy({ appId: unknown, appSecret: "s", instanceId: id }), modules: { instances } });
   const { client } = stand(id);
@@ -31,16 +31,16 @@ test("a program moves over by one line", async () => {
   assert.equal((await client.instances.get()).instance.instanceId, id);
 });
 
-test("the strategy alone works too", async () => {
+test("the strategy works without fetch", async () => {
   const id = await installed();
   const client = createClient({ auth: new WixEdge({ url, key }).sdk(id).auth, fetch: toWix });
   assert.equal((await client.fetchWithAuth(INSTANCE)).status, 200);
   const { headers } = await client.auth.getAuthHeaders();
-  assert.match(headers.Authorization, /^OauthNG\.JWS\./, "as it is, without Bearer");
+  assert.match(headers.Authorization, /^OauthNG\.JWS\./, "the token without Bearer");
   assert.equal(client.auth.getActiveToken(), headers.Authorization);
 });
 
-test("a program that still reads webhooks itself keeps the SDK's own way", async () => {
+test("a program can still process webhooks with the SDK", async () => {
   const id = await installed();
   const { app_id: appId, public_key_pem: publicKey } = await wix("GET", "app");
   const parts = new WixEdge({ url, key }).sdk(id);
@@ -51,7 +51,7 @@ test("a program that still reads webhooks itself keeps the SDK's own way", async
   assert.equal((await client.fetchWithAuth(INSTANCE)).status, 200);
 });
 
-test("100 callers at once make one request to the Worker and one to Wix", async () => {
+test("100 concurrent callers cause one request to the Worker and one to Wix", async () => {
   const id = await installed();
   const { client, worker } = stand(id);
   const answers = await Promise.all(Array.from({ length: 100 }, () => client.instances.get()));
@@ -60,19 +60,19 @@ test("100 callers at once make one request to the Worker and one to Wix", async 
   assert.equal((await called(id)).filter((endpoint) => endpoint === "oauth2_token").length, 1);
 });
 
-test("100 callers share a failure too, and the next one asks again", async () => {
+test("100 concurrent callers share a failure, and the next caller sends a new request", async () => {
   const id = await installed();
   const { client, worker } = stand(id);
   await wix("POST", "faults", { kind: "refused", status: 404, error: "invalid_request", endpoint: "oauth2_token", times: 2, instance_id: id });
   const answers = await Promise.allSettled(Array.from({ length: 100 }, () => client.instances.get()));
   assert.ok(answers.every((answer) => answer.reason?.code === "needs_reconnect"));
   assert.equal(worker.length, 1);
-  assert.equal((await called(id)).length, 2, "one refusal alone is not believed");
+  assert.equal((await called(id)).length, 2, "the Worker confirms a refusal with a second request");
   await assert.rejects(client.instances.get());
   assert.equal(worker.length, 2);
 });
 
-test("a token is asked for again when it is about to end", async (t) => {
+test("a new token is requested shortly before the old one expires", async (t) => {
   const id = await installed();
   const { client, worker } = stand(id);
   await client.instances.get();
@@ -85,18 +85,18 @@ test("a token is asked for again when it is about to end", async (t) => {
   assert.equal(worker.length, 2);
 });
 
-test("where Wix no longer takes the token the call is made again with a new one", async () => {
+test("after Wix's 401 the call is repeated with a new token", async () => {
   const id = await installed();
   const { client, worker, wix: calls } = stand(id);
   await client.instances.get();
   await wix("POST", "tokens/expire", { instance_id: id, access: true });
   const answers = await Promise.all(Array.from({ length: 20 }, () => client.instances.get()));
   assert.ok(answers.every((answer) => answer.instance.instanceId === id));
-  assert.equal(worker.length, 2, "all of them by one new token");
+  assert.equal(worker.length, 2, "all calls share one new token");
   assert.equal(calls.length, 41);
 });
 
-test("a body that is a stream is sent once, and the next call has the new token", async () => {
+test("a stream is sent once, and the next call has the new token", async () => {
   const id = await installed();
   const { client, worker, wix: calls } = stand(id);
   await client.instances.get();
@@ -111,15 +111,15 @@ test("a body that is a stream is sent once, and the next call has the new token"
   assert.equal(worker.length, 2);
 });
 
-test("a token of somebody else's is not replaced", async () => {
+test("a token from elsewhere is not replaced", async () => {
   const id = await installed();
   const toWorker = counting();
   const { fetch } = new WixEdge({ url, key, fetch: toWorker.fetch }).sdk(id, { fetch: toWix });
-  assert.equal((await fetch(INSTANCE, { headers: { authorization: "of somebody else" } })).status, 401);
+  assert.equal((await fetch(INSTANCE, { headers: { authorization: "another token" } })).status, 401);
   assert.equal(toWorker.calls.length, 0);
 });
 
-test("where a new token changes nothing it stays at one", async () => {
+test("a 401 that persists causes one new token only", async () => {
   const id = await installed();
   const { client, worker, wix: calls } = stand(id);
   await wix("POST", "faults", { kind: "status", status: 401, endpoint: "app_instance", times: 100, instance_id: id });
@@ -128,7 +128,7 @@ test("where a new token changes nothing it stays at one", async () => {
   assert.equal(calls.length, 4);
 });
 
-test("the token goes to Wix's own hosts alone", async () => {
+test("the token is sent only to Wix's hosts", async () => {
   const id = await installed();
   const { client, wix: calls } = stand(id);
   for (const elsewhere of [
@@ -147,7 +147,7 @@ test("the token goes to Wix's own hosts alone", async () => {
   }
 });
 
-/** The error of a call through a module that Wix publishes, and that of the same call by `fetchWithAuth`. */
+/** The error of a call with a published module, which must equal that of the same call with `fetchWithAuth`. */
 async function refused(parts) {
   const client = createClient({ ...parts, modules: { appInstances } });
   const direct = await client.fetchWithAuth(INSTANCE).catch((error) => error);
@@ -155,17 +155,17 @@ async function refused(parts) {
   const before = fields(direct);
   const error = await client.appInstances.getAppInstance().catch((error) => error);
   assert.deepEqual(fields(error), before);
-  assert.deepEqual(fields(await client.appInstances.getAppInstance().catch((error) => error)), before, "a second time too");
+  assert.deepEqual(fields(await client.appInstances.getAppInstance().catch((error) => error)), before, "the second error is the same");
   return error;
 }
 
-test("a module that Wix publishes has its tokens from the Worker", async () => {
+test("a published module uses the Worker's token", async () => {
   const id = await installed();
   const client = createClient({ ...new WixEdge({ url, key }).sdk(id, { fetch: toWix }), modules: { appInstances } });
   assert.equal((await client.appInstances.getAppInstance()).instance.instanceId, id);
 });
 
-test("the Worker's error comes through a published module as it is", async () => {
+test("a published module does not change the Worker's error", async () => {
   const edge = new WixEdge({ url, key });
   const gone = await installed();
   await removed(gone);
@@ -187,7 +187,7 @@ test("the Worker's error comes through a published module as it is", async () =>
   assert.deepEqual([other.status, other.code, other.retryAfter, other.requestId], [503, undefined, 7, "r"]);
 });
 
-test("where there is no new token for one that Wix takes no longer, the Worker says why, and not Wix's 401", async () => {
+test("after Wix's 401, the error is the Worker's if it has no new token", async () => {
   const edge = new WixEdge({ url, key });
   const gone = await installed();
   const parts = edge.sdk(gone, { fetch: toWix });
@@ -208,7 +208,7 @@ test("where there is no new token for one that Wix takes no longer, the Worker s
   assert.deepEqual([failed.status, failed.retryAfter], [503, 7]);
 });
 
-test("an error that passed a published module can be logged", async () => {
+test("an error from a published module can be logged", async () => {
   const error = await refused(new WixEdge({ url, key }).sdk(unknown));
   const { requestId } = error;
   const plain = { name: "WixEdgeError", message: error.message, status: 404, code: "unknown_instance", requestId };
@@ -219,7 +219,7 @@ test("an error that passed a published module can be logged", async () => {
   assert.ok(error.stack.includes(error.message));
 });
 
-test("where the Worker cannot be reached a published module says so", async () => {
+test("a published module throws the error of fetch if the Worker cannot be reached", async () => {
   const unreachable = async () => {
     throw new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") });
   };
@@ -227,7 +227,7 @@ test("where the Worker cannot be reached a published module says so", async () =
   assert.equal(error.message, "fetch failed");
   assert.equal(error.cause.message, "ECONNREFUSED");
 
-  // As `AbortSignal.timeout` gives it: its fields can only be read.
+  // The error of `AbortSignal.timeout` has read-only fields.
   const late = async () => {
     throw new DOMException("The operation was aborted due to timeout", "TimeoutError");
   };
@@ -235,10 +235,10 @@ test("where the Worker cannot be reached a published module says so", async () =
   assert.deepEqual([timeout.name, timeout.message], ["TimeoutError", "The operation was aborted due to timeout"]);
 });
 
-test("the token goes to hosts of the caller's over https alone, or to this machine", async () => {
+test("the token is sent to the caller's hosts over https, or to this machine", async () => {
   const id = await installed();
   const edge = new WixEdge({ url, key });
-  const goes = async (target, hosts) => {
+  const isSent = async (target, hosts) => {
     const { calls, fetch } = counting(async () => new Response());
     await createClient({ ...edge.sdk(id, { hosts, fetch }) }).fetchWithAuth(target);
     return calls[0].authorization !== null;
@@ -258,7 +258,7 @@ test("the token goes to hosts of the caller's over https alone, or to this machi
     "https://localhost:8790/x",
     "http://localhost/x",
   ]) {
-    assert.equal(await goes(target, listed), true, target);
+    assert.equal(await isSent(target, listed), true, target);
   }
   for (const target of [
     "http://api.example.com/x",
@@ -273,10 +273,10 @@ test("the token goes to hosts of the caller's over https alone, or to this machi
     "http://localhost.example.com:8790/x",
     "ws://localhost:8790/x",
   ]) {
-    assert.equal(await goes(target, listed), false, target);
+    assert.equal(await isSent(target, listed), false, target);
   }
   for (const target of ["http://127.0.0.1.example.com:8790/x", "http://10.0.0.1:8790/x", "http://[::ffff:10.0.0.1]:8790/x", "http://0.0.0.0:8790/x"]) {
-    assert.equal(await goes(target, [new URL(target).host]), false, target);
+    assert.equal(await isSent(target, [new URL(target).host]), false, target);
   }
   for (const host of ["https://api.example.com", "api.example.com/v1", "", " ", "user@api.example.com", "api.example.com?x", "a b", "a\\b", "*.example.com", undefined, 8790]) {
     assert.throws(() => edge.sdk(id, { hosts: [host] }), /hosts must/, String(host));

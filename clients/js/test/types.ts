@@ -1,4 +1,4 @@
-// Compiled and not run: the package's types are what callers rely on, and fit into those of @wix/sdk.
+// Compiled and not run: callers rely on these types, which must match those of @wix/sdk.
 
 import { createClient } from "@wix/sdk";
 import { type Code, type Instance, WixEdge, WixEdgeError } from "wix-edge-client";
@@ -13,10 +13,10 @@ export async function all(): Promise<void> {
   for await (const instance of edge.listInstances({ status: "installed" })) {
     instance satisfies Instance;
     instance.plan satisfies string | undefined;
-    // @ts-expect-error: what is not known is absent, and never null.
+    // @ts-expect-error: an unknown value is absent, never null.
     instance.plan satisfies string | null;
   }
-  // @ts-expect-error: no such status.
+  // @ts-expect-error: there is no such status.
   edge.listInstances({ status: "gone" });
   await edge.biEvent("id", { event_name: "APP_UPGRADED" });
   // @ts-expect-error: CUSTOM needs a name.

@@ -1,4 +1,4 @@
-// The examples of docs/your-app.md, as they stand there. `client.test.mjs` runs this too.
+// Runs the examples of docs/your-app.md unchanged. `client.test.mjs` imports this file.
 
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { run, serve, until } from "./program.mjs";
 import { installed, key, removed, signed, unknown, url } from "./stand.mjs";
 
 const text = readFileSync(new URL("../../../docs/your-app.md", import.meta.url), "utf8");
-// Within this package, where what the examples import is found; it is not in git.
+// A folder of this package that git ignores. Node finds the imports of the examples from here.
 const folder = fileURLToPath(new URL("../dist/your-app/", import.meta.url));
 const files = new Map([...text.matchAll(/^```\w+ (\S+)\n(.*?)^```$/gms)].map(([, name, content]) => [name, content]));
 for (const [name, content] of files) {
@@ -29,12 +29,12 @@ async function site(base, headers) {
   return { status: response.status, body: await response.json(), retryAfter: response.headers.get("retry-after") };
 }
 
-test("the documentation has all its examples", () => {
+test("the document has these examples", () => {
   const names = ["server.mjs", "job.mjs", "public/index.html", ".dev.vars"];
   assert.deepEqual([...files.keys()].sort(), names.sort());
 });
 
-test("the example back end tells an owner about the site, and nobody else", async () => {
+test("the example back end answers the owner only", async () => {
   const { base, output } = await server();
   const id = await installed();
   const instance = await signed(id);
@@ -44,15 +44,15 @@ test("the example back end tells an owner about the site, and nobody else", asyn
 
   assert.equal((await site(base, {})).status, 401);
   assert.equal((await site(base, { "x-wix-instance": `${instance}x` })).status, 401);
-  assert.equal((await site(base, { authorization: "of nobody" })).status, 401);
+  assert.equal((await site(base, { authorization: "no token" })).status, 401);
   assert.ok([401, 403].includes((await site(base, { "x-wix-instance": await signed(id, { uid: null }) })).status));
-  // A token of the app itself is genuine, and of no user.
+  // A token of the app itself is genuine, but has no user.
   const token = await fetch(`${url}/v1/instances/${id}/token`, { method: "POST", headers: { authorization: `Bearer ${key}` } });
   assert.equal((await site(base, { authorization: (await token.json()).access_token })).status, 403);
 
   const page = /<script type="module">(.*?)<\/script>/s.exec(await (await fetch(base)).text())[1];
   const shown = {};
-  const browser = { querySelector: (what) => (what === "#site" ? shown : null) };
+  const browser = { querySelector: (selector) => (selector === "#site" ? shown : null) };
   const AsyncFunction = (async () => {}).constructor;
   const open = (search) => new AsyncFunction("location", "document", "fetch", page)({ search }, browser, (path, init) => fetch(base + path, init));
   await open(`?instance=${instance}`);
@@ -65,14 +65,14 @@ test("the example back end tells an owner about the site, and nobody else", asyn
   assert.match(output.text, /wix-edge: .*\(410, removed_instance\), request [0-9a-f]{32}/);
 });
 
-test("the example back end knows every failure that the documentation lists", async (t) => {
+test("the example back end handles every failure in the document's table", async (t) => {
   let failure;
   const stub = createServer((request, response) => {
-    const ends = (status, body, headers) => response.writeHead(status, headers).end(JSON.stringify(body));
-    if (request.url === "/v1/identity") return ends(200, { instance_id: unknown, user: "u" });
+    const answer = (status, body, headers) => response.writeHead(status, headers).end(JSON.stringify(body));
+    if (request.url === "/v1/identity") return answer(200, { instance_id: unknown, user: "u" });
     const [status, code, headers] = failure;
     const problem = { type: `urn:wix-edge:problem:${code}`, title: "No", status, detail: "No.", code, request_id: "r" };
-    return ends(status, problem, { "content-type": "application/problem+json", ...headers });
+    return answer(status, problem, { "content-type": "application/problem+json", ...headers });
   });
   await new Promise((resolve) => stub.listen(0, "127.0.0.1", resolve));
   t.after(() => stub.close());
@@ -91,14 +91,14 @@ test("the example back end knows every failure that the documentation lists", as
     failure = given;
     const answer = await site(base, { "x-wix-instance": "x" });
     assert.deepEqual([answer.status, answer.retryAfter, typeof answer.body.error], [status, retryAfter, "string"], given[1]);
-    assert.ok(text.includes(`${given[0]} \`${given[1]}\``) || /not_configured|unauthorized/.test(given[1]), `${given[1]} is in the table`);
+    assert.ok(text.includes(`${given[0]} \`${given[1]}\``) || /not_configured|unauthorized/.test(given[1]), `${given[1]} must be in the table`);
   }
 });
 
-test("the example job lists this week's installations", async () => {
+test("the example job lists the installations of this week", async () => {
   const id = await installed();
   const output = run(folder, "job.mjs", { WIX_EDGE_URL: url, WIX_EDGE_KEY: key });
-  await until("its end", () => output.code);
+  await until("the end of the job", () => output.code);
   assert.equal(output.code, 0, output.text);
   assert.match(output.text, new RegExp(`^${id} installed 20..-..-..T.*, token until \\d+$`, "m"));
 });
