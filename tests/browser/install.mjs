@@ -1,16 +1,16 @@
-// An owner installs the app, in a real browser. `tests/it/browser.rs` starts everything and runs one scenario:
+// An owner installs the app in a real browser. `tests/it/browser.rs` starts everything and runs one scenario:
 //
 //   CHROME=… WIX_URL=… node tests/browser/install.mjs <scenario>
 //
-// Ends with 0 and, on standard output, what was seen as JSON; anything else is a failure that says what was there.
-// SCREENSHOTS names a folder for pictures.
+// On success, it exits with 0 and prints its observations as JSON. On failure, the error has the simulator's state.
+// SCREENSHOTS names a folder for screenshots.
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
 const { CHROME, WIX_URL, APP_URL, SCREENSHOTS } = process.env;
 const PATIENCE = 15_000;
-// How long a window that is to stay open is watched. The page that closes it does so within milliseconds.
+// The time to wait before a window counts as left open. A page that closes its window does so within milliseconds.
 const WATCHED = 2_500;
 
 const FLAGS = [
@@ -18,7 +18,7 @@ const FLAGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
-async function picture(page, name) {
+async function screenshot(page, name) {
   if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
 }
 
@@ -28,22 +28,22 @@ async function state() {
   return answer.json();
 }
 
-// Waits until `look` gives something; fails with what was last there.
-async function until(what, look) {
+// Waits until `look` returns a value. On failure, the error has the simulator's state.
+async function until(event, look) {
   const end = Date.now() + PATIENCE;
   for (;;) {
-    const seen = await look();
-    if (seen) return seen;
+    const found = await look();
+    if (found) return found;
     if (Date.now() > end) {
       const { close_window_visits, deliveries, bi_events, calls, findings } = await state();
-      const there = JSON.stringify({ close_window_visits, deliveries, bi_events, calls, findings }, null, 1);
-      throw new Error(`${what} did not come about; the simulator knows:\n${there.slice(0, 8000)}`);
+      const json = JSON.stringify({ close_window_visits, deliveries, bi_events, calls, findings }, null, 1);
+      throw new Error(`${event} did not happen; the simulator's state:\n${json.slice(0, 8000)}`);
     }
     await new Promise((next) => setTimeout(next, 50));
   }
 }
 
-// Opens the simulator's page and clicks "Install app": the popup, at Wix's consent page.
+// Opens the simulator's page and clicks "Install app". Returns the page and the popup, which shows Wix's consent page.
 async function popup(context) {
   const page = await context.newPage();
   await page.goto(`${WIX_URL}/`);
@@ -62,7 +62,7 @@ async function agree(window) {
   await window.getByRole("button", { name: /agree/i }).click();
 }
 
-// The instance that the window's callback names, once it comes by.
+// Waits for the window's request to the callback.
 function callback(window) {
   return window.waitForRequest((request) => new URL(request.url()).pathname === "/redirect");
 }
@@ -72,7 +72,7 @@ async function closed(window) {
 }
 
 function visitOf(instance) {
-  return until("a visit of close-window with its report", async () => {
+  return until("a visit of the close-window page with its report", async () => {
     const { close_window_visits: visits } = await state();
     return visits.find((visit) => visit.instance_id === instance && visit.opener_reachable !== null);
   });
@@ -82,7 +82,7 @@ function instanceOf(request) {
   return new URL(request.url()).searchParams.get("instanceId");
 }
 
-async function isWellInstalled(instance) {
+async function assertInstalled(instance) {
   const visit = await visitOf(instance);
   assert.deepEqual(
     { live: visit.token_live, browser: visit.by_browser, opener: visit.opener_reachable },
@@ -94,20 +94,20 @@ async function isWellInstalled(instance) {
     return accepted && events.some((event) => event.instance_id === instance);
   });
   const { findings } = await state();
-  assert.deepEqual(findings, [], "the simulator found breaches of Wix's rules");
+  assert.deepEqual(findings, [], "the Worker must not break Wix's rules");
 }
 
 const scenarios = {
-  // The whole way: click, consent, and the window is gone; then the page shows what happened.
+  // The whole flow: the owner clicks and agrees, the window closes, and the simulator's page shows the installation.
   async install(context) {
     const { page, window } = await popup(context);
-    await picture(page, "1-simulator");
-    await picture(window, "2-consent");
+    await screenshot(page, "1-simulator");
+    await screenshot(window, "2-consent");
     const back = callback(window);
     await agree(window);
     const instance = instanceOf(await back);
     await closed(window);
-    await isWellInstalled(instance);
+    await assertInstalled(instance);
     await page.bringToFront();
     const rows = page.getByRole("row").filter({ hasText: instance.slice(0, 8) });
     for (const texts of [
@@ -119,11 +119,11 @@ const scenarios = {
       const row = texts.reduce((found, text) => found.filter({ hasText: text }), rows);
       await row.first().waitFor({ timeout: PATIENCE });
     }
-    await picture(page, "3-installed");
+    await screenshot(page, "3-installed");
     return { instance };
   },
 
-  // Two tabs of one browser, one flow begun before the other ends.
+  // Two tabs of one browser: the second flow begins before the first one ends.
   async "two-tabs"(context) {
     const first = await popup(context);
     const second = await popup(context);
@@ -135,22 +135,22 @@ const scenarios = {
       await closed(window);
     }
     assert.notEqual(instances[0], instances[1]);
-    for (const instance of instances) await isWellInstalled(instance);
+    for (const instance of instances) await assertInstalled(instance);
     return { instances };
   },
 
-  // The owner says no: nothing is installed, and the window says so.
+  // The owner cancels: nothing is installed, and the window shows that.
   async cancel(context) {
     const before = (await state()).instances.length;
     const { window } = await popup(context);
     await window.getByRole("button", { name: /cancel/i }).click();
     await window.getByText("Nothing was installed").waitFor();
-    await picture(window, "4-cancelled");
+    await screenshot(window, "4-cancelled");
     assert.equal((await state()).instances.length, before);
     return {};
   },
 
-  // Wix sends a cancelled consent back without a code: the app's own page says what to do.
+  // Wix redirects without a code after a cancelled consent: the Worker's page tells the owner what to do.
   async "cancel-with-redirect"(context) {
     const { window } = await popup(context);
     await window.getByRole("button", { name: /cancel/i }).click();
@@ -158,23 +158,23 @@ const scenarios = {
     return readable(window, "5-cancelled-with-redirect");
   },
 
-  // The last address once more, after the end: the same page, and nothing breaks.
+  // The owner opens the callback's address again after the end: the answer is the same page.
   async reload(context) {
     const { window } = await popup(context);
     const back = callback(window);
     await agree(window);
     const request = await back;
     await closed(window);
-    await isWellInstalled(instanceOf(request));
+    await assertInstalled(instanceOf(request));
     const again = await context.newPage();
     const answer = await again.goto(request.url());
     assert.equal(new URL(answer.url()).pathname, "/installer/close-window");
     await again.getByRole("heading", { name: "The app was added" }).waitFor();
-    await picture(again, "6-reload");
+    await screenshot(again, "6-reload");
     return {};
   },
 
-  // One browser begins, another one is led to its consent page: without the cookie, no entry.
+  // One browser begins the flow and another one continues it: without the cookie, the Worker refuses.
   async "other-browser"(context) {
     const { window } = await popup(context);
     const other = await context.browser().newContext();
@@ -186,7 +186,7 @@ const scenarios = {
     return readable(page, "7-other-browser");
   },
 
-  // The App URL from the environment, which answers with another Cross-Origin-Opener-Policy: the window stays.
+  // APP_URL answers with another Cross-Origin-Opener-Policy, so the page cannot close the window.
   async "kept-open"(context) {
     const page = await context.newPage();
     await page.goto(`${WIX_URL}/`);
@@ -202,13 +202,13 @@ const scenarios = {
       closed(window).then(() => "closed"),
       new Promise((done) => setTimeout(() => done("open"), WATCHED)),
     ]);
-    if (end === "open") await picture(window, "8-kept-open");
+    if (end === "open") await screenshot(window, "8-kept-open");
     return { opener_reachable: visit.opener_reachable, end };
   },
 };
 
-// The page at the address from the environment has the app in a frame, as Wix's dashboard has: a whole flow in there. The
-// browser keeps no third-party cookies.
+// The page at APP_URL has the app in a frame, as Wix's dashboard does. The whole flow runs in the frame.
+// The browser blocks third-party cookies.
 scenarios.framed = async (context) => {
   const page = await context.newPage();
   const back = page.waitForResponse((response) => ["/redirect", "/connected"].includes(new URL(response.url()).pathname));
@@ -216,48 +216,48 @@ scenarios.framed = async (context) => {
   await page.frameLocator("iframe").getByRole("button", { name: /agree/i }).click();
   const answer = await back;
   const { searchParams } = new URL(answer.url());
-  // The page that the flow ends on, wherever it leads.
+  // The last page of the flow.
   const heading = page.frameLocator("iframe").getByRole("heading", { level: 1 });
   await heading.waitFor();
   await until("another page than Wix's consent", async () => !/agree/i.test(await heading.textContent()));
-  await picture(page, `9-framed${new URL(answer.url()).pathname.replace("/", "-")}`);
+  await screenshot(page, `9-framed${new URL(answer.url()).pathname.replace("/", "-")}`);
   return { instance: searchParams.get("instanceId"), status: answer.status() };
 };
 
-// An error page as a person sees it.
+// Waits for an error page and returns its visible text.
 async function readable(page, name) {
   await page.getByRole("heading", { level: 1 }).waitFor();
-  await picture(page, name);
+  await screenshot(page, name);
   const seen = await page.evaluate(() => ({
     heading: document.querySelector("h1").textContent,
     text: document.body.innerText,
     styled: getComputedStyle(document.querySelector("main")).borderTopStyle,
   }));
-  assert.equal(seen.styled, "solid", "the page's own style was not applied");
+  assert.equal(seen.styled, "solid", "the browser must apply the page's own style");
   return seen;
 }
 
 const scenario = scenarios[process.argv[2]];
-assert.ok(scenario, `no scenario ${process.argv[2]}; there are: ${Object.keys(scenarios).join(", ")}`);
-// As browsers are on the way to be, and as those who block third-party cookies have them.
+assert.ok(scenario, `the scenario must be one of these: ${Object.keys(scenarios).join(", ")}`);
+// Some browsers block third-party cookies.
 const BLOCKED = process.argv[2] === "framed" ? ["--test-third-party-cookie-phaseout"] : [];
 const browser = await chromium.launch({ executablePath: CHROME, args: [...FLAGS, ...BLOCKED] });
 try {
   const context = await browser.newContext();
   context.setDefaultTimeout(PATIENCE);
-  // Nothing may be asked of anybody but this machine, and the pages' own policies must not be broken.
-  const strangers = [];
-  const complaints = [];
+  // The pages must send requests to this machine only, and must not violate their own Content Security Policy.
+  const otherHosts = [];
+  const violations = [];
   context.on("request", (request) => {
     const { hostname, protocol } = new URL(request.url());
-    if (protocol.startsWith("http") && !["127.0.0.1", "localhost"].includes(hostname)) strangers.push(request.url());
+    if (protocol.startsWith("http") && !["127.0.0.1", "localhost"].includes(hostname)) otherHosts.push(request.url());
   });
   context.on("console", (message) => {
-    if (message.text().includes("Content Security Policy")) complaints.push(message.text());
+    if (message.text().includes("Content Security Policy")) violations.push(message.text());
   });
   const seen = await scenario(context);
-  assert.deepEqual(strangers, []);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(otherHosts, []);
+  assert.deepEqual(violations, []);
   console.log(JSON.stringify(seen));
 } finally {
   await browser.close();

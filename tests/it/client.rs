@@ -1,5 +1,5 @@
-//! The npm package `clients/js`, built by `cargo xtask test`: Wix's own SDK and this package call a real Worker, and the SDK
-//! a simulated Wix. The tests are in `clients/js/test`.
+//! The npm package `clients/js`, which `cargo xtask test` builds. The package, Wix's own SDK with it, and `examples/express`
+//! call a real Worker and a simulated Wix. The tests are in `clients/js/test`.
 
 use std::path::Path;
 use std::process::Command;
@@ -34,7 +34,7 @@ fn run(file: &str) {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     let passed = text.lines().find_map(|line| line.strip_prefix("# pass ")?.parse::<u32>().ok());
-    assert!(passed >= Some(8), "{file} ran hardly a test\n{text}");
+    assert!(passed >= Some(8), "{file} must run 8 tests or more\n{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-// Wix's own SDK, unmodified, takes webhooks that the simulator delivers.
+// Wix's own SDK, unmodified, processes webhooks from the simulator.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -8,13 +8,13 @@ import { AppStrategy, createClient } from "@wix/sdk";
 
 import { app, control } from "./platform.mjs";
 
-let facts;
+let config;
 let server;
 const bodies = [];
 let arrived = () => {};
 
 before(async () => {
-  facts = await app();
+  config = await app();
   server = createServer((request, response) => {
     let body = "";
     request.setEncoding("utf8");
@@ -34,42 +34,42 @@ after(async () => {
   server.close();
 });
 
-/** The body that the next delivery brings. */
-async function next(cause) {
+/** Runs `action`, and returns its answer and the body of the next delivery. */
+async function next(action) {
   bodies.length = 0;
-  const came = new Promise((resolve) => { arrived = resolve; });
-  const answer = await cause();
-  await came;
+  const arrival = new Promise((resolve) => { arrived = resolve; });
+  const answer = await action();
+  await arrival;
   return { body: bodies[0], answer };
 }
 
-function client(publicKey = facts.publicKey) {
-  return createClient({ auth: AppStrategy({ appId: facts.appId, appSecret: facts.appSecret, publicKey }), modules: {} });
+function client(publicKey = config.publicKey) {
+  return createClient({ auth: AppStrategy({ appId: config.appId, appSecret: config.appSecret, publicKey }), modules: {} });
 }
 
-test("an install is verified and taken apart", async () => {
+test("the SDK verifies and parses an installation", async () => {
   const { body, answer } = await next(() => control("POST", "installs", {}));
   const event = await client().webhooks.process(body);
   assert.equal(event.eventType, "AppInstalled");
   assert.equal(event.instanceId, answer.instance.instance_id);
-  assert.deepEqual(event.payload, { appId: facts.appId, originInstanceId: "" });
+  assert.deepEqual(event.payload, { appId: config.appId, originInstanceId: "" });
   assert.deepEqual(event.identity, { identityType: "WIX_USER", wixUserId: answer.site.owner_id });
 });
 
-test("a request with the delivery as its body is taken too", async () => {
+test("the SDK processes a Request with the delivery as its body", async () => {
   const { body } = await next(() => control("POST", "installs", {}));
   const request = new Request("http://127.0.0.1/webhook", { method: "POST", body });
   const event = await client().webhooks.processRequest(request, { expectedEvents: [{ type: "AppInstalled" }] });
   assert.equal(event.eventType, "AppInstalled");
 });
 
-test("the public key may be given as base64 of its PEM", async () => {
+test("the public key may be the base64 of its PEM", async () => {
   const { body } = await next(() => control("POST", "installs", {}));
-  const encoded = Buffer.from(facts.publicKey).toString("base64");
+  const encoded = Buffer.from(config.publicKey).toString("base64");
   assert.equal((await client(encoded).webhooks.process(body)).eventType, "AppInstalled");
 });
 
-test("every event of the catalogue is read, with account facts where the switch says so", async () => {
+test("the SDK parses every event type, and account info if the simulator's switch is on", async () => {
   const { answer } = await next(() => control("POST", "installs", {}));
   const id = answer.instance.instance_id;
   const types = [
@@ -87,28 +87,28 @@ test("every event of the catalogue is read, with account facts where the switch 
   await control("PATCH", "switches", { webhook_account_info: false });
 });
 
-test("a removal is not what a handler of installs expects", async () => {
+test("a handler for installations refuses a removal", async () => {
   const { answer } = await next(() => control("POST", "installs", {}));
   const { body } = await next(() => control("POST", `instances/${answer.instance.instance_id}/remove`, {}));
   const wanted = { expectedEvents: [{ type: "AppInstalled" }] };
   await assert.rejects(client().webhooks.process(body, wanted), /Unexpected event type: AppRemoved/);
 });
 
-test("the dashboard's test message is read although it is pretty-printed", async () => {
+test("the SDK parses the pretty-printed test message of the dashboard", async () => {
   const { body } = await next(() => control("POST", "test-webhook", {}));
   const event = await client().webhooks.process(body);
   assert.equal(event.eventType, "AppInstalled");
   assert.equal(event.identity, undefined);
 });
 
-test("a message signed by another key is refused by the app's key and accepted by its own", async () => {
+test("a message with another key's signature fails with the app's key and passes with its own", async () => {
   const { body } = await next(() => control("POST", "webhooks", { key: "other" }));
   await assert.rejects(client().webhooks.process(body), /signature verification failed/);
-  assert.equal((await client(facts.otherPublicKey).webhooks.process(body)).eventType, "AppInstalled");
+  assert.equal((await client(config.otherPublicKey).webhooks.process(body)).eventType, "AppInstalled");
 });
 
-test("a touched signature, alg none, an ended message and an object for data are refused", async () => {
-  for (const [raw, told] of [
+test("the SDK refuses a changed signature, alg none, an expired message and an object as data", async () => {
+  for (const [raw, message] of [
     [{ corrupt_signature: true }, /signature verification failed/],
     [{ alg: "none" }, /./],
     [{ alg: "HS256" }, /./],
@@ -118,6 +118,6 @@ test("a touched signature, alg none, an ended message and an object for data are
     [{ data_text: "no json" }, /JSON/],
   ]) {
     const { jwt } = await control("POST", "webhooks", { ...raw, send: false });
-    await assert.rejects(client().webhooks.process(jwt), told, JSON.stringify(raw));
+    await assert.rejects(client().webhooks.process(jwt), message, JSON.stringify(raw));
   }
 });
