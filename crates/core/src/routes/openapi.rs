@@ -12,6 +12,8 @@ mod document;
 #[cfg(test)]
 mod operation;
 #[cfg(test)]
+mod row;
+#[cfg(test)]
 mod schema;
 
 const DOCUMENT: &str = include_str!("../../openapi.json");

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::DOCUMENT;
-use super::document::{Row, described, path};
+use super::row::{Row, described, path};
 use crate::web::Audience;
 
 static KEPT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(DOCUMENT).expect("the document is JSON"));

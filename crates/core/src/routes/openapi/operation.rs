@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::document::Row;
+use super::row::Row;
 use super::schema::{self, Schemas};
 use crate::facts::{Instance, Status};
 use crate::instances::{Identity, InstanceError};

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::document::{Row, described, document, path};
+use super::document::document;
+use super::row::{Row, described, path};
 use crate::testing::world::World;
 use crate::web::Audience;
 
