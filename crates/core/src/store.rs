@@ -15,7 +15,7 @@ mod tokens;
 pub use error::StoreError;
 pub use exchange::Exchange;
 pub use facts::BETWEEN_WRITES;
-pub use kv::{Kept, Store, TIMEOUT_MILLIS};
+pub use kv::{Store, Stored, TIMEOUT_MILLIS};
 pub use port::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use recheck::{Attempts, PendingRecheck, RECHECK_AFTER, Recheck};
 pub use tokens::RETRY_PAUSES;

@@ -2,7 +2,7 @@
 //! id. It uses no cache and records no fact.
 
 use super::{Context, InstanceError, Ports};
-use crate::store::Kept;
+use crate::store::Stored;
 use crate::values::{InstanceId, RefreshToken};
 use crate::wix::{Grant, Wix, WixError};
 
@@ -39,15 +39,15 @@ pub async fn request_token<P: Ports>(
     id: &InstanceId,
     is_custom: bool,
 ) -> Result<Granted, InstanceError> {
-    let kept = if is_custom { cx.store().refresh_token(id).await? } else { Kept::Absent };
-    let refresh = match kept {
-        Kept::Absent => Refresh::NotFound,
-        Kept::Unreadable => {
+    let stored = if is_custom { cx.store().refresh_token(id).await? } else { Stored::Absent };
+    let refresh = match stored {
+        Stored::Absent => Refresh::NotFound,
+        Stored::Unreadable => {
             let cause = "no key of SEALING_KEYS opens it; client credentials take its place for this call";
             cx.trace().secondary("refresh_token_unreadable", cause.to_owned());
             Refresh::Unreadable
         }
-        Kept::Value(kept) => match by_refresh_token(cx, wix, id, kept).await? {
+        Stored::Value(token) => match by_refresh_token(cx, wix, id, token).await? {
             Some(grant) => return Ok(Granted { grant, refresh: Refresh::Used }),
             None => Refresh::Revoked,
         },
@@ -74,17 +74,17 @@ async fn by_refresh_token<P: Ports>(
     cx: &Context<'_, P>,
     wix: &Wix<'_, P>,
     id: &InstanceId,
-    kept: RefreshToken,
+    stored: RefreshToken,
 ) -> Result<Option<Grant>, InstanceError> {
-    match wix.refresh_token(&kept).await {
+    match wix.refresh_token(&stored).await {
         Ok(mut grant) => {
             // Wix documents that the refresh token never changes. A changed one is stored all the same.
-            let new = grant.refresh_token.take().filter(|new| !new.same_as(&kept));
+            let new = grant.refresh_token.take().filter(|new| !new.same_as(&stored));
             if let Some(new) = &new {
                 // The access token is valid even if the refresh token cannot be stored. Client credentials then replace it.
                 cx.note(cx.store().put_refresh_token(id, new).await);
             }
-            grant.refresh_token = Some(new.unwrap_or(kept));
+            grant.refresh_token = Some(new.unwrap_or(stored));
             Ok(Some(grant))
         }
         Err(WixError::Refused(_)) => Ok(None),

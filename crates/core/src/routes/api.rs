@@ -5,3 +5,6 @@ pub mod identity;
 pub mod instances;
 pub mod setup;
 pub mod token;
+
+/// The largest JSON body, in bytes. The body of `/v1/identity`, which contains a token, may be larger.
+const BODY_LIMIT: usize = 16 * 1024;

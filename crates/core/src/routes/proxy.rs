@@ -16,7 +16,7 @@ use crate::web::{self, Call, Error, Outcome, Platform, Reply, Request};
 use crate::wix::{Body, Forwarded, WixError};
 
 /// The longest body that is buffered, and so can be replayed, in bytes. `entry.js` reads bodies up to this length early.
-pub const REPLAY_LIMIT: usize = 64 * 1024;
+const REPLAY_LIMIT: usize = 64 * 1024;
 
 /// The request headers that are forwarded to Wix.
 const TO_WIX: [&str; 12] = [
@@ -130,3 +130,6 @@ fn reply<S>(target: &Target, id: &InstanceId, response: Forwarded<S>) -> Result<
     });
     Ok(Reply { status, headers: headers.collect(), body: web::Body::Stream(response.body) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::facts::Recorded;
 use super::kv::{Write, parse, to_json};
 use super::tokens::{REFRESH, StoredToken};
-use super::{Kept, KvNamespace, Store, StoreError, keys};
+use super::{KvNamespace, Store, StoreError, Stored, keys};
 use crate::crypto::Crypto;
 use crate::crypto::state::{self, Flow};
 use crate::facts::Fact;
@@ -63,7 +63,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     /// The stored result of a flow. `id` is the instance that the browser names: the result of another instance cannot be
     /// opened.
     pub async fn exchange(&self, flow: &Flow, id: &InstanceId) -> Result<Option<Exchange>, StoreError> {
-        let Kept::Value(text) = self.open(id, FLOW, &keys::flow(flow)).await? else { return Ok(None) };
+        let Stored::Value(text) = self.open(id, FLOW, &keys::flow(flow)).await? else { return Ok(None) };
         let Some(stored) = parse::<StoredExchange>(&text) else { return Ok(None) };
         let token = stored.token.checked_at(stored.at);
         let (instance, site, at) = (stored.instance, stored.site, stored.at);

@@ -28,7 +28,7 @@ pub struct Store<'a, P> {
 }
 
 /// A sealed value.
-pub enum Kept<T> {
+pub enum Stored<T> {
     /// KV returns none.
     Absent,
     /// It cannot be opened: its key is unknown, or it is damaged.
@@ -128,12 +128,12 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         id: &InstanceId,
         field: &'static str,
         key: &str,
-    ) -> Result<Kept<String>, StoreError> {
-        let Some(envelope) = self.get(key).await? else { return Ok(Kept::Absent) };
+    ) -> Result<Stored<String>, StoreError> {
+        let Some(envelope) = self.get(key).await? else { return Ok(Stored::Absent) };
         match crypto::open(self.platform, self.keys.sealing(), self.place(id, field), &envelope).await {
-            Ok(plain) => Ok(Kept::Value(plain)),
+            Ok(plain) => Ok(Stored::Value(plain)),
             Err(OpenError::Platform(error)) => Err(error.into()),
-            Err(OpenError::UnknownKey | OpenError::NotSealed | OpenError::Refused) => Ok(Kept::Unreadable),
+            Err(OpenError::UnknownKey | OpenError::NotSealed | OpenError::Refused) => Ok(Stored::Unreadable),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::kv::{Write, parse, to_json};
-use super::{Kept, KvNamespace, Store, StoreError, keys};
+use super::{KvNamespace, Store, StoreError, Stored, keys};
 use crate::crypto::Crypto;
 use crate::runtime::{Clock, Entropy, retry};
 use crate::values::{AccessToken, InstanceId, RefreshToken, Timestamp};
@@ -46,11 +46,11 @@ impl StoredToken {
 
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     /// The refresh token.
-    pub async fn refresh_token(&self, id: &InstanceId) -> Result<Kept<RefreshToken>, StoreError> {
+    pub async fn refresh_token(&self, id: &InstanceId) -> Result<Stored<RefreshToken>, StoreError> {
         Ok(match self.open(id, REFRESH, &keys::refresh_token(id)).await? {
-            Kept::Absent => Kept::Absent,
-            Kept::Unreadable => Kept::Unreadable,
-            Kept::Value(text) => Kept::Value(RefreshToken::new(text)),
+            Stored::Absent => Stored::Absent,
+            Stored::Unreadable => Stored::Unreadable,
+            Stored::Value(text) => Stored::Value(RefreshToken::new(text)),
         })
     }
 
@@ -63,7 +63,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
 
     /// The cached access token, if there is a readable one.
     pub async fn access_token(&self, id: &InstanceId, now: Timestamp) -> Result<Option<Token>, StoreError> {
-        let Kept::Value(text) = self.open(id, ACCESS, &keys::access_token(id)).await? else { return Ok(None) };
+        let Stored::Value(text) = self.open(id, ACCESS, &keys::access_token(id)).await? else { return Ok(None) };
         Ok(parse::<StoredToken>(&text).map(|stored| stored.checked_at(now)))
     }
 

@@ -52,7 +52,7 @@ secret_text! {
     AuthorizationCode
 }
 secret_text! {
-    /// A signed `instance` value. Its bearer is taken for the user that it names.
+    /// A signed `instance` value. Its bearer acts as the user that it names.
     SignedValue
 }
 

@@ -3,13 +3,11 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use super::BODY_LIMIT;
 use crate::instances::{InstanceError, finish_configuration, send_event};
 use crate::values::InstanceId;
 use crate::web::{Call, Error, Outcome, Platform, Reply};
 use crate::wix::{BiEvent, EventName, WixError};
-
-/// The largest body, in bytes.
-const BODY_LIMIT: usize = 16 * 1024;
 
 /// The event was sent.
 #[derive(Serialize)]

@@ -3,12 +3,11 @@
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::BODY_LIMIT;
 use crate::instances::fresh_token;
 use crate::values::{Timestamp, json};
 use crate::web::{Call, Error, Outcome, Platform, Reply};
 
-/// The largest body, in bytes.
-const BODY_LIMIT: usize = 16 * 1024;
 const BODY: Error = Error::BadRequest("body", "it must be empty, or JSON of the form {\"force\":true}");
 
 /// The body of the request.

@@ -20,11 +20,11 @@ pub fn check(route: &Row, method: &Method, status: u16, headers: &[(&'static str
     if route.audience != Audience::Api || !is_allowed {
         return;
     }
-    let asked = format!("{method} {}", path(route));
+    let name = format!("{method} {}", path(route));
     let operation = &KEPT["paths"][path(route)][method.as_str().to_lowercase()];
-    let responses = operation["responses"].as_object().unwrap_or_else(|| panic!("{asked} is not described"));
+    let responses = operation["responses"].as_object().unwrap_or_else(|| panic!("{name} is not described"));
     let response = responses.get(&status.to_string()).or_else(|| responses.get("default"));
-    let response = response.unwrap_or_else(|| panic!("{asked}: {status} is not described: {body}"));
+    let response = response.unwrap_or_else(|| panic!("{name}: {status} is not described: {body}"));
     let reference = response["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     let response = reference.map_or(response, |place| KEPT.pointer(place).expect("what is referred to is there"));
 
@@ -33,11 +33,11 @@ pub fn check(route: &Row, method: &Method, status: u16, headers: &[(&'static str
     let content = &response["content"];
     let of_type = content.get(content_type);
     let described = of_type.or_else(|| content.get("*/*"));
-    assert!(described.is_some(), "{asked}: {status} with {content_type} is not described: {body}");
+    assert!(described.is_some(), "{name}: {status} with {content_type} is not described: {body}");
     if content_type == "application/problem+json" && method != Method::HEAD {
         let problem: Value = serde_json::from_str(body).expect("a problem is JSON");
         let codes = of_type.and_then(|content| content.pointer("/schema/allOf/1/properties/code/enum"));
         let known = codes.and_then(Value::as_array).is_some_and(|codes| codes.contains(&problem["code"]));
-        assert!(known, "{asked}: {status} with this code is not described: {body}");
+        assert!(known, "{name}: {status} with this code is not described: {body}");
     }
 }

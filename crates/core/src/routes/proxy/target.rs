@@ -33,8 +33,8 @@ impl Target {
         let url = Url::parse(&format!("{api_url}/{path}{query}")).map_err(|_| REFUSED)?;
         // The parsed URL must still have the same origin and path.
         let origin = url.origin().ascii_serialization();
-        let kept = origin == api_url && url.path().strip_prefix('/') == Some(path);
-        if kept { Ok(Self(url)) } else { Err(REFUSED) }
+        let is_unchanged = origin == api_url && url.path().strip_prefix('/') == Some(path);
+        if is_unchanged { Ok(Self(url)) } else { Err(REFUSED) }
     }
 
     /// The whole URL.
