@@ -1,42 +1,42 @@
-//! What can go wrong with a command on a leash, with its last words.
+//! The errors of starting and watching a command. They carry the last lines of its output.
 
 use std::error::Error as StdError;
 use std::process::ExitStatus;
 use std::time::Duration;
 use std::{fmt, io};
 
-/// Why a command is of no use. Shown, it names the command and gives the last lines of its output.
+/// Why a command failed. The message names the command and quotes the last lines of its output.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The command could not be started.
     Spawn {
-        /// What messages call the command.
+        /// The command's name in messages.
         name: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The system would not say whether the command runs.
+    /// The command's status could not be read.
     Wait {
-        /// What messages call the command.
+        /// The command's name in messages.
         name: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The command has ended.
     Exited {
-        /// What messages call the command.
+        /// The command's name in messages.
         name: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
         /// The last lines of its output.
         tail: String,
     },
-    /// The awaited line did not come in time.
+    /// The command did not write the awaited line before the deadline.
     Deadline {
-        /// What messages call the command.
+        /// The command's name in messages.
         name: String,
-        /// How long it was waited for.
+        /// The deadline.
         waited: Duration,
         /// The last lines of its output.
         tail: String,
@@ -47,7 +47,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Spawn { name, .. } => write!(f, "{name} could not be started"),
-            Self::Wait { name, .. } => write!(f, "{name} could not be watched"),
+            Self::Wait { name, .. } => write!(f, "the status of {name} could not be read"),
             Self::Exited { name, status, tail } => {
                 write!(f, "{name} ended ({status}){}", Quoted(tail))
             }
@@ -67,13 +67,13 @@ impl StdError for Error {
     }
 }
 
-/// The last lines, set off from the sentence before them.
+/// The last lines of output, each on an indented line of its own.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return f.write_str(" without a word");
+            return f.write_str(" without output");
         }
         f.write_str("; its last lines:")?;
         self.0.lines().try_for_each(|line| write!(f, "\n  | {line}"))

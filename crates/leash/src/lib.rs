@@ -1,12 +1,12 @@
-//! A child process with all its descendants, which ends when its holder does.
+//! A child process in a process group of its own. The group ends when the parent process ends.
 //!
-//! `wrangler dev` starts workerd, and workerd outlives a killed wrangler: what has to be ended is the process *group*.
-//! And the holder itself may be killed with `SIGKILL`, when no destructor runs: so a watcher inside the group waits for
-//! the end of a pipe that only the holder keeps open, and ends the group when it comes.
+//! `wrangler dev` starts workerd, and workerd survives when wrangler is killed. So the leash signals the whole process
+//! *group*. A parent that is killed with `SIGKILL` runs no destructor. So a watcher process inside the group reads from
+//! a pipe that only the parent holds open, and ends the group at end of file.
 //!
-//! - [`Leash::spawn`] starts a command in a group of its own and hands every line of its output to a callback.
-//! - [`Leash::wait_for_line`] waits, with a deadline, until it says that it is ready.
-//! - [`Leash::end`], or dropping the leash, ends the group: `TERM`, and `KILL` after a few seconds.
+//! - [`Leash::spawn`] starts a command in its own group and passes each line of its output to a callback.
+//! - [`Leash::wait_for_line`] waits, with a deadline, for a line such as "ready".
+//! - [`Leash::end`], or dropping the leash, sends `TERM` to the group, and `KILL` after three seconds.
 //!
 //! Unix only, blocking, no runtime.
 
@@ -26,16 +26,16 @@ use output::Output;
 pub use port::{free_port, is_free};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How long the group has after `TERM`, before `KILL`. The watcher's script says the same.
+/// The time between `TERM` and `KILL`. [`SCRIPT`] has the same value.
 const GRACE: Duration = Duration::from_secs(3);
-/// How often a state that cannot be waited for is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The pause between polls of a state that offers no notification.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Runs as the leader of the new group. It leaves a watcher behind and becomes the command.
+/// Runs as the leader of the new group: starts the watcher in the background, then `exec`s the command.
 ///
-/// The watcher is deaf to `TERM`, holds none of the command's output open, and sees the end of its input when the
-/// holder closes the pipe or is no more. `$$` is the leader's id, and therefore the group's, also in a subshell.
-/// (`kill -s TERM --`: Debian's `sh` refuses `kill -TERM --`.)
+/// The watcher ignores `TERM`, does not hold the command's output open, and reads end of file when the parent closes
+/// the pipe or exits. `$$` is the leader's process id, and so the group's id, in a subshell too.
+/// Debian's `sh` rejects `kill -TERM --`, hence `kill -s TERM --`.
 const SCRIPT: &str = r#"
 exec 3<&0 </dev/null
 (
@@ -49,7 +49,7 @@ exec 3<&-
 exec "$@"
 "#;
 
-/// A running command. It and everything it started end when this is dropped, or when this process ends.
+/// A running command. Its process group ends when this value is dropped, or when this process ends.
 #[derive(Debug)]
 pub struct Leash {
     name: String,
@@ -60,11 +60,11 @@ pub struct Leash {
 }
 
 impl Leash {
-    /// Starts `command` in a process group of its own, without input.
+    /// Starts `command` in its own process group, with empty standard input.
     ///
-    /// `on_line` is called with each line of its output and its errors, as they come, from two threads.
-    /// Of `command`, the program, arguments, folder and changes to the environment count; its redirections do not, and
-    /// a cleared environment is not cleared. `name` is what messages call it.
+    /// Two threads call `on_line` with each line of standard output and standard error. `spawn` uses the program,
+    /// arguments, directory and environment changes of `command`, and ignores its redirections and `env_clear`.
+    /// `name` is the command's name in messages.
     pub fn spawn(name: &str, command: &Command, on_line: impl Fn(&str) + Send + Sync + 'static) -> Result<Self, Error> {
         let mut shell = Command::new("sh");
         shell.args(["-c", SCRIPT, name]).arg(command.get_program()).args(command.get_args());
@@ -91,18 +91,18 @@ impl Leash {
         Ok(Self { name: name.to_owned(), child, group, output, ended: false })
     }
 
-    /// Waits until a line for which `wanted` is true has been written, and gives that line.
+    /// Waits for a line for which `wanted` is true, and returns that line.
     ///
-    /// Lines written before the call count, as far as they are still kept. Fails with the last lines of output when the
-    /// command ends first or when `deadline` has passed.
+    /// Lines from before the call count too, as far as the buffer still has them. Fails with the last lines of output
+    /// when the command exits first or `deadline` passes.
     pub fn wait_for_line(&mut self, deadline: Duration, wanted: impl Fn(&str) -> bool) -> Result<String, Error> {
         let until = Instant::now() + deadline;
         let mut from = 0;
         loop {
-            // Asked before the lines are read: what was written before the end is then seen.
+            // The status comes first, so that the search below covers every line written before the exit.
             let status = self.exit_status()?;
             if status.is_some() {
-                self.output.wait_for_the_end(LOOK_AGAIN);
+                self.output.wait_for_end(POLL_INTERVAL);
             }
             if let Some(line) = self.output.find(&mut from, &wanted) {
                 return Ok(line);
@@ -113,11 +113,11 @@ impl Leash {
             if Instant::now() >= until {
                 return Err(Error::Deadline { name: self.name.clone(), waited: deadline, tail: self.tail() });
             }
-            self.output.wait_for_more(from, LOOK_AGAIN);
+            self.output.wait_for_more(from, POLL_INTERVAL);
         }
     }
 
-    /// How the command ended, or nothing while it runs.
+    /// The command's exit status; `None` while it runs.
     pub fn exit_status(&mut self) -> Result<Option<ExitStatus>, Error> {
         self.child.try_wait().map_err(|source| Error::Wait { name: self.name.clone(), source })
     }
@@ -127,46 +127,46 @@ impl Leash {
         match self.exit_status()? {
             None => Ok(()),
             Some(status) => {
-                self.output.wait_for_the_end(LOOK_AGAIN);
+                self.output.wait_for_end(POLL_INTERVAL);
                 Err(Error::Exited { name: self.name.clone(), status, tail: self.tail() })
             }
         }
     }
 
-    /// The last lines of output and errors, at most 40, in the order in which they came.
+    /// The last 40 lines of standard output and standard error, in the order of arrival.
     #[must_use]
     pub fn tail(&self) -> String {
         self.output.tail()
     }
 
-    /// The name given at the start.
+    /// The command's name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The ids of those of its processes whose names begin so, on Linux; none where there is no `/proc`.
+    /// The ids of the group's processes whose names begin with `prefix`. Empty on a system without `/proc`.
     #[must_use]
-    pub fn processes(&self, name: &str) -> Vec<u32> {
-        let of_group = |entry: fs::DirEntry| {
+    pub fn processes(&self, prefix: &str) -> Vec<u32> {
+        let matching_pid = |entry: fs::DirEntry| {
             let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
             // `pid (name) state parent group …`
             let (pid, rest) = stat.split_once(" (")?;
-            let (known, rest) = rest.rsplit_once(')')?;
+            let (name, rest) = rest.rsplit_once(')')?;
             let group: u32 = rest.split_whitespace().nth(2)?.parse().ok()?;
-            (known.starts_with(name) && group == self.id()).then_some(pid.parse().ok()?)
+            (name.starts_with(prefix) && group == self.id()).then_some(pid.parse().ok()?)
         };
-        fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(of_group).collect()
+        fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(matching_pid).collect()
     }
 
-    /// The command's process id, which is also its group's.
+    /// The command's process id, which is also the group's id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Ends the command and everything it started: `TERM`, and `KILL` for what is left after three seconds.
-    /// Returns when they are gone. Dropping does the same.
+    /// Ends the process group: sends `TERM`, and `KILL` to the rest after three seconds. Returns when the group has
+    /// ended. Dropping the leash does the same.
     pub fn end(mut self) {
         self.end_group();
     }
@@ -176,20 +176,20 @@ impl Leash {
             return;
         }
         self.ended = true;
-        // An empty group cannot be told from one that may not be signalled; either way there is nothing more to do.
+        // The error does not distinguish an empty group from a missing permission. Neither leaves anything to do.
         let _ = kill_process_group(self.group, Signal::TERM);
         let until = Instant::now() + GRACE;
-        while Instant::now() < until && !self.is_gone() {
-            thread::sleep(LOOK_AGAIN);
+        while Instant::now() < until && !self.has_ended() {
+            thread::sleep(POLL_INTERVAL);
         }
-        // The watcher is still in the group, so the group's number cannot have been given to another one.
+        // The watcher is still in the group, so the system cannot have reused the group's id.
         let _ = kill_process_group(self.group, Signal::KILL);
         let _: io::Result<ExitStatus> = self.child.wait();
     }
 
-    /// The leader has ended, and nobody is left who could write to its output.
-    fn is_gone(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(Some(_))) && self.output.is_at_its_end()
+    /// Whether the leader has exited and no process holds its output open.
+    fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_))) && self.output.is_closed()
     }
 }
 

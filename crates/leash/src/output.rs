@@ -1,4 +1,4 @@
-//! What a command writes: read by threads, handed on line by line, and its end kept for messages.
+//! The output of a command: threads read it, pass it on line by line, and keep the last lines for messages.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,12 +7,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How many lines are kept, in which a line may be looked for.
-const KEPT: usize = 400;
-/// How many of them go into a message.
+/// The number of lines that the buffer holds, and that `find` searches.
+const BUFFERED: usize = 400;
+/// The number of lines that a message quotes.
 const TAIL: usize = 40;
 
-/// The output and the errors of one command, merged.
+/// Standard output and standard error of one command, merged.
 pub(crate) struct Output {
     state: Mutex<State>,
     changed: Condvar,
@@ -22,15 +22,15 @@ pub(crate) struct Output {
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<String>,
-    /// How many lines came before the first one kept.
-    forgotten: usize,
-    /// How many streams are still open.
+    /// The number of lines dropped from the front of `lines`.
+    dropped: usize,
+    /// The number of streams that are still open.
     open: usize,
 }
 
 impl State {
-    fn seen(&self) -> usize {
-        self.forgotten + self.lines.len()
+    fn total(&self) -> usize {
+        self.dropped + self.lines.len()
     }
 }
 
@@ -39,7 +39,7 @@ impl Output {
         Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), on_line: Box::new(on_line) })
     }
 
-    /// Reads `stream` to its end on a thread of its own.
+    /// Reads `stream` to its end on a new thread.
     pub(crate) fn follow(self: &Arc<Self>, stream: impl Read + Send + 'static) {
         self.state().open += 1;
         let output = Arc::clone(self);
@@ -47,7 +47,7 @@ impl Output {
             let mut stream = BufReader::new(stream);
             let mut line = Vec::new();
             while stream.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-                output.take(String::from_utf8_lossy(&line).trim_end());
+                output.push(String::from_utf8_lossy(&line).trim_end());
                 line.clear();
             }
             output.state().open -= 1;
@@ -55,30 +55,30 @@ impl Output {
         });
     }
 
-    fn take(&self, line: &str) {
+    fn push(&self, line: &str) {
         (self.on_line)(line);
         let mut state = self.state();
         state.lines.push_back(line.to_owned());
-        if state.lines.len() > KEPT {
+        if state.lines.len() > BUFFERED {
             state.lines.pop_front();
-            state.forgotten += 1;
+            state.dropped += 1;
         }
         drop(state);
         self.changed.notify_all();
     }
 
-    /// The first wanted line at or after number `from`, which is moved past what was looked at.
+    /// The first wanted line at or after number `from`. Moves `from` past the lines that it searched.
     pub(crate) fn find(&self, from: &mut usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let state = self.state();
-        let skip = from.saturating_sub(state.forgotten);
-        *from = state.seen();
+        let skip = from.saturating_sub(state.dropped);
+        *from = state.total();
         state.lines.iter().skip(skip).find(|line| wanted(line)).cloned()
     }
 
-    /// Waits for a line after number `from`, at most for `limit`.
+    /// Waits up to `limit` for a line after number `from`.
     pub(crate) fn wait_for_more(&self, from: usize, limit: Duration) {
         let state = self.state();
-        if state.seen() <= from && state.open > 0 {
+        if state.total() <= from && state.open > 0 {
             drop(self.changed.wait_timeout(state, limit));
         } else if state.open == 0 {
             drop(state);
@@ -86,8 +86,8 @@ impl Output {
         }
     }
 
-    /// Waits for all that the ended command wrote. A descendant may hold the output open: then it is not waited for.
-    pub(crate) fn wait_for_the_end(&self, limit: Duration) {
+    /// Waits until both streams are closed, at most ten times `limit`: a descendant may hold them open.
+    pub(crate) fn wait_for_end(&self, limit: Duration) {
         for _ in 0..10 {
             let state = self.state();
             if state.open == 0 {
@@ -97,7 +97,7 @@ impl Output {
         }
     }
 
-    pub(crate) fn is_at_its_end(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.state().open == 0
     }
 
@@ -107,7 +107,7 @@ impl Output {
         state.lines.iter().skip(skip).map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
-    /// The lines stay whole whatever a callback does, so a poisoned lock is as good as any.
+    /// Ignores a poisoned lock: each change of the state is complete before the lock is released.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

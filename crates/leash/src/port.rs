@@ -1,9 +1,9 @@
-//! Ports of this machine's loopback interface.
+//! TCP ports of the loopback interface.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
-/// A port that nobody listens on at this moment, neither on `127.0.0.1` nor on `::1`.
+/// A port that is free now, on `127.0.0.1` and on `::1`.
 pub fn free_port() -> io::Result<u16> {
     for _ in 0..20 {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -14,11 +14,11 @@ pub fn free_port() -> io::Result<u16> {
     Err(io::Error::new(io::ErrorKind::AddrInUse, "no port is free on both 127.0.0.1 and ::1"))
 }
 
-/// Whether `port` could be listened on at this moment, on `127.0.0.1` and, where there is one, on `::1`.
+/// Whether a listener could bind `port` now, on `127.0.0.1` and, if the machine has IPv6, on `::1`.
 #[must_use]
 pub fn is_free(port: u16) -> bool {
     let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
-    // A machine without IPv6 answers "address not available", and then only IPv4 counts.
+    // A machine without IPv6 reports "address not available". Then only IPv4 counts.
     v4.is_ok() && !v6.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
