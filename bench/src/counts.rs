@@ -17,7 +17,7 @@ const AFTERWARDS: Duration = Duration::from_millis(2_500);
 
 /// Of an isolate that has done nothing yet, with one instance that is known.
 pub fn counts(stage: &Stage, edge: &Running) -> Result<BTreeMap<String, Counts>> {
-    stage.kv.forget(|_| true);
+    stage.kv.delete_where(|_| true);
     stage.seed(1);
     let (id, new) = (instance(0), |number: usize| instance(0xffff_0000 + number));
     let of_app = |kind: &str, number: usize| -> Result<Request> {
@@ -44,7 +44,7 @@ pub fn counts(stage: &Stage, edge: &Running) -> Result<BTreeMap<String, Counts>>
     let mut found = BTreeMap::new();
     for (route, request) in asked {
         stage.upstream.take();
-        stage.kv.forget_operations();
+        stage.kv.clear_operations();
         client::one(&edge.url, &request)?;
         let mut seen = BTreeMap::new();
         let mut work = || {

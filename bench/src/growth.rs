@@ -27,7 +27,7 @@ pub fn cost(worker: &Running, requests: &[Request], count: usize) -> Result<f64>
 pub fn growth(stage: &Stage, rounds: usize, count: usize) -> Result<BTreeMap<String, Figure>> {
     let mut found = BTreeMap::new();
     for seeded in [1, 1_000, 100_000] {
-        stage.kv.forget(|_| true);
+        stage.kv.delete_where(|_| true);
         let ids = stage.seed(seeded);
         let (edge, _) = stage.start(&stage.edge()?, &Request::new("GET", "/healthz", &[], 200))?;
         let step = (seeded / SIGNED).max(1);
@@ -60,7 +60,7 @@ fn stage_id(ids: &[String]) -> String {
 
 /// Mixed requests for a while: what one costs and what the process holds, at the beginning and at the end.
 pub fn uptime(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
-    stage.kv.forget(|_| true);
+    stage.kv.delete_where(|_| true);
     let ids = stage.seed(1_000);
     let (edge, _) = stage.start(&stage.edge()?, &Request::new("GET", "/healthz", &[], 200))?;
     let mut requests = Vec::new();
@@ -95,7 +95,7 @@ pub fn uptime(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
 
 /// Tokens of many instances, each asked for once: what the isolate remembers has an end.
 pub fn many_instances(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
-    stage.kv.forget(|_| true);
+    stage.kv.delete_where(|_| true);
     let ids = stage.seed(count);
     let (edge, _) = stage.start(&stage.edge()?, &Request::new("GET", "/healthz", &[], 200))?;
     let mut found = BTreeMap::new();

@@ -20,7 +20,7 @@ fn counted(stand: &Direct) -> Kv {
 
 /// What a request costs in KV that leaves no work behind.
 fn cost(stand: &Direct, ask: Ask, status: u16) -> Kv {
-    stand.kv.forget_operations();
+    stand.kv.clear_operations();
     ask.send().expect(status);
     counted(stand)
 }
@@ -58,7 +58,7 @@ fn keeps_to(stand: &Direct, name: &str, status: u16, budget: &Budget, ask: impl 
     let calls = || all_calls(stand);
     ask().send().expect(status);
     settle(stand);
-    stand.kv.forget_operations();
+    stand.kv.clear_operations();
     let (calls_before, cpu_before) = (calls(), stand.cpu());
     for _ in 0..TIMES {
         ask().send().expect(status);
@@ -81,14 +81,14 @@ fn all_calls(stand: &Direct) -> u64 {
 /// Waits until the work after the responses has ended. It begins at once, and then waits for KV's one write a second.
 fn settle(stand: &Direct) {
     sleep(Duration::from_millis(150));
-    if counted(stand)[1] == 0 && stand.kv.under_way() == 0 {
+    if counted(stand)[1] == 0 && stand.kv.in_flight() == 0 {
         return;
     }
     let (mut seen, mut since) = (counted(stand), Instant::now());
     while since.elapsed() < Duration::from_millis(1_600) {
         sleep(Duration::from_millis(50));
         let now = counted(stand);
-        if now != seen || stand.kv.under_way() > 0 {
+        if now != seen || stand.kv.in_flight() > 0 {
             (seen, since) = (now, Instant::now());
         }
     }
@@ -142,7 +142,7 @@ fn a_flow_that_ended_costs_nothing_however_often_it_is_opened_again() {
     // Another isolate looks whether it is stored: the exchange, the fact, the row.
     let elsewhere = format!("{}?{}", callback.path(), callback.query().unwrap_or_default());
     let cookie = format!("{}={}", jar.0[0].0, jar.0[0].1);
-    stand.kv.forget_operations();
+    stand.kv.clear_operations();
     stand.ask(SOON, "GET", &elsewhere).header("cookie", cookie).send().expect(302);
     assert_eq!(counted(&stand), [3, 0, 0, 0]);
 
@@ -220,7 +220,7 @@ fn a_redirect_costs_two_calls_and_one_round_of_writes() {
     let (mut jar, callback, id) = stand.agreed();
     sleep(Duration::from_secs(2));
 
-    stand.kv.forget_operations();
+    stand.kv.clear_operations();
     jar.get(&callback).expect(302);
     let called: Vec<Value> = stand.wix.calls(&id);
     assert_eq!(called.len(), 2, "exchange and token info: {called:?}");

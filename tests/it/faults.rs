@@ -41,10 +41,10 @@ fn is_wanted(route: &str) -> bool {
 
 /// The steps of a route when nothing fails.
 fn steps(stand: &Direct, route: &Route, of_kv: bool) -> Vec<Step> {
-    stand.kv.forget(|_| true);
+    stand.kv.delete_where(|_| true);
     route::begin(stand);
     let case = (route.prepare)(stand);
-    stand.kv.forget_operations();
+    stand.kv.clear_operations();
     let calls = stand.wix.calls(&case.id).len();
     let answer = case.ask.send().expect(route.good);
     if answer.header("x-request-id").is_some() {

@@ -20,23 +20,23 @@ fn install(stand: &Direct, and: impl Fn(&str)) -> String {
 }
 
 fn try_install(stand: &Direct, and: impl Fn(&str)) -> Option<String> {
-    stand.kv.heal();
+    stand.kv.clear_faults();
     stand.wix.switch(&json!({ "webhook_hold": true }));
     let mut jar = Jar::default();
     let callback = Flow::begin_at(stand.url(), &mut jar, None).agree(&stand.wix.site());
     let id = parameter(&callback, "instanceId");
     let row = Fault::new(Kind::Delay(ROW_LATE_BY)).on(Op::Write).prefix(format!("v1:instance:{id}")).times(1);
-    stand.kv.fault(row);
+    stand.kv.add_fault(row);
     std::thread::scope(|scope| {
         scope.spawn(|| ask("POST", stand.wix.at("/_sim/deliveries/release")).send().expect(200));
         // The webhook has read KV, which shows nothing of the instance, and stands at the row.
         let facts = format!("v1:fact:{id}:");
-        until("the webhook stands at the row", || stand.kv.under_way() == 1 && !stand.kv.entries(&facts).is_empty());
+        until("the webhook stands at the row", || stand.kv.in_flight() == 1 && !stand.kv.entries(&facts).is_empty());
         let answer = jar.get(&callback).expect(302);
         stand.settled(&answer);
         and(&id);
         // It still stands there.
-        (stand.kv.under_way() == 1).then(|| id.clone())
+        (stand.kv.in_flight() == 1).then(|| id.clone())
     })
 }
 
@@ -66,10 +66,10 @@ fn the_cron_trigger_mends_it_where_its_writer_is_gone() {
     let stand = Direct::start(|values| values);
     // Its look after the answer fails, as if the isolate had ended.
     let gone = |id: &str| Fault::new(Kind::Status(500)).on(Op::List).prefix(format!("v1:fact:{id}:"));
-    let id = install(&stand, |id| stand.kv.fault(gone(id)));
+    let id = install(&stand, |id| stand.kv.add_fault(gone(id)));
     let is_its_look = |entry: &serde_json::Value| entry["route"] == "task settle" && entry["error"].is_string();
     stand.log.wait_for("the look of the webhook that fails", is_its_look);
-    stand.kv.heal();
+    stand.kv.clear_faults();
     assert_eq!(auth(&stand, &id), "oauth", "the row lacks what the browser brought, and nobody is left to look");
     stand.cron(LATER).send().expect(200);
     assert_eq!(auth(&stand, &id), "custom");

@@ -49,7 +49,7 @@ fn quiet(stand: &Direct) -> Counts {
     while since.elapsed() < Duration::from_millis(1_600) {
         std::thread::sleep(Duration::from_millis(50));
         let now = stand.kv.counts();
-        if now != seen || stand.kv.under_way() > 0 {
+        if now != seen || stand.kv.in_flight() > 0 {
             (seen, since) = (now, Instant::now());
         }
     }
@@ -73,7 +73,7 @@ fn the_external_flows_callback_opened_again_and_again_writes_once() {
     assert_eq!(before["site_id"], parameter(&back, "tenantId"), "{before}");
     next_second();
 
-    stand.kv.forget_operations();
+    stand.kv.clear_operations();
     for _ in 0..5 {
         assert_eq!(jar.get(&back).expect(302).location(), first.location());
     }

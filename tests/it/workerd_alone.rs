@@ -8,7 +8,7 @@ use crate::harness::{Direct, LATER, NOW};
 fn an_installation_goes_through_and_its_token_is_had() {
     let stand = Direct::start(|values| values);
     let (mut jar, callback, id) = stand.agreed();
-    stand.kv.forget_operations();
+    stand.kv.clear_operations();
     jar.get(&callback).expect(302);
     assert!(matches!(stand.kv.counts(), Counts { reads: 2.., writes: 4.., lists: 1.., .. }), "{:?}", stand.kv.counts());
 

@@ -1,5 +1,5 @@
-//! A KV namespace in memory, behind the HTTP that workerd's KV bindings speak: ordered, exact where Cloudflare's is
-//! eventually consistent, and with faults where one wants them.
+//! An in-memory KV namespace that serves the HTTP protocol of workerd's KV bindings. It is strongly consistent, where
+//! Cloudflare's KV is eventually consistent, and it injects faults.
 
 mod fault;
 mod http;
@@ -16,33 +16,33 @@ use tokio::sync::oneshot;
 pub use self::fault::{Fault, Kind};
 use self::state::State;
 
-/// What is asked of KV.
+/// The kind of a KV operation.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Op {
-    /// One value, or each of several that are read at once.
+    /// Reads one value. A bulk read counts once for each key.
     Read,
-    /// One value.
+    /// Writes one value.
     Write,
-    /// One value.
+    /// Removes one value.
     Remove,
-    /// One page of keys.
+    /// Lists one page of keys.
     List,
 }
 
-/// An operation as it went.
+/// A finished operation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Operation {
-    /// What.
+    /// Its kind.
     pub op: Op,
-    /// The key; of a listing, its prefix.
+    /// The key, or the prefix of a listing.
     pub key: String,
-    /// The status it was answered with; 0 where the connection was cut.
+    /// The status of the response; 0 if the connection was cut.
     pub status: u16,
-    /// The fault that it met.
+    /// The injected fault.
     pub fault: Option<Kind>,
 }
 
-/// How many operations there were, those that failed among them.
+/// The numbers of operations, failed ones included.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
     /// Values read.
@@ -55,27 +55,27 @@ pub struct Counts {
     pub lists: u64,
 }
 
-/// What is stored under a key.
+/// A stored key with its value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
     /// The key.
     pub key: String,
     /// The value.
     pub value: Vec<u8>,
-    /// JSON.
+    /// The metadata, as JSON.
     pub metadata: Option<String>,
-    /// In Unix seconds.
+    /// The expiration, in Unix seconds.
     pub expires_at: Option<u64>,
 }
 
 impl Entry {
-    /// An entry for good.
+    /// An entry without expiration.
     pub fn new(key: impl Into<String>, value: impl Into<Vec<u8>>, metadata: Option<String>) -> Self {
         Self { key: key.into(), value: value.into(), metadata, expires_at: None }
     }
 }
 
-/// A namespace. It is served from a thread of its own until this is dropped.
+/// A namespace. A separate thread serves it until the value is dropped.
 #[derive(Debug)]
 pub struct Kv {
     address: SocketAddr,
@@ -103,60 +103,60 @@ impl Kv {
         Ok(Self { address, state, _end: end })
     }
 
-    /// Where it is served.
+    /// The address of its listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stores entries, as if they had always been there.
+    /// Stores entries without a write time: a stale read sees them too.
     pub fn seed(&self, entries: impl IntoIterator<Item = Entry>) {
         let mut state = self.state();
         entries.into_iter().for_each(|entry| state.seed(entry));
     }
 
-    /// What is stored under keys that begin with `prefix`, in their order.
+    /// The entries whose keys begin with `prefix`, in key order.
     #[must_use]
     pub fn entries(&self, prefix: &str) -> Vec<Entry> {
         self.state().entries(prefix)
     }
 
-    /// Takes the entries of some keys away, as if they had never been there.
-    pub fn forget(&self, is_meant: impl Fn(&str) -> bool) {
-        self.state().forget(is_meant);
+    /// Deletes the entries whose keys match, with their history: a stale read does not see them either.
+    pub fn delete_where(&self, matches: impl Fn(&str) -> bool) {
+        self.state().delete_where(matches);
     }
 
-    /// Makes operations fail, beside the faults that are there: of those that an operation meets, the first counts.
-    pub fn fault(&self, fault: Fault) {
+    /// Adds a fault. If several faults match an operation, the one that was added first applies.
+    pub fn add_fault(&self, fault: Fault) {
         self.state().faults.push(fault);
     }
 
-    /// Takes all faults away, and gets up again after a crash.
-    pub fn heal(&self) {
-        self.state().heal();
+    /// Removes all faults, and ends the failures that follow [`Kind::Crash`].
+    pub fn clear_faults(&self) {
+        self.state().clear_faults();
     }
 
-    /// The operations since the start, or since [`Self::forget_operations`].
+    /// The numbers of operations since the start, or since [`Self::clear_operations`].
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.state().counts
     }
 
-    /// The same one by one in the order in which they ended; the last 10,000.
+    /// The last 10,000 of these operations, in the order in which they ended.
     #[must_use]
     pub fn operations(&self) -> Vec<Operation> {
         self.state().operations.iter().cloned().collect()
     }
 
-    /// How many operations have begun and not ended.
+    /// The number of operations in flight.
     #[must_use]
-    pub fn under_way(&self) -> usize {
-        self.state().under_way
+    pub fn in_flight(&self) -> usize {
+        self.state().in_flight
     }
 
-    /// Counts from nothing.
-    pub fn forget_operations(&self) {
-        self.state().forget_operations();
+    /// Sets the counts to zero and clears the list of operations.
+    pub fn clear_operations(&self) {
+        self.state().clear_operations();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -164,7 +164,7 @@ impl Kv {
     }
 }
 
-/// Every change is made in one step, so a poisoned lock is as good as any.
+/// Ignores a poisoned lock: each change of the state is complete before the lock is released.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,11 @@
-//! workerd, started directly, and the KV that it is given: for tests and measurements that `wrangler dev` stands in the way
-//! of. Its proxy is slow, and its KV never fails.
+//! Starts workerd without wrangler, with an in-memory KV, for tests and measurements. The proxy of `wrangler dev` is
+//! slow, and its KV never fails.
 //!
-//! - [`Setup`] says which Workers there are and what each is bound to; [`Worker::built`] is the Worker of this repository.
-//! - [`Workerd::start`] runs them in one process, each at an address of its own, until it is dropped.
-//! - [`Kv`] is a namespace that lives in this process: it can be filled, read, counted, and made to fail.
+//! - [`Setup`] lists the Workers and their bindings; [`Worker::built`] is the Worker of this repository.
+//! - [`Workerd::start`] runs them in one process, each at its own address, until the value is dropped.
+//! - [`Kv`] is a KV namespace in this process. Tests seed it, read it, count its operations and inject faults.
 //!
-//! Unix only. Everything listens on loopback.
+//! Unix only. All listeners are on loopback.
 
 mod kv;
 mod process;

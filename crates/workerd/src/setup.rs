@@ -1,4 +1,5 @@
-//! What workerd is to run, and its configuration file (a Cap'n Proto text; `workerd.capnp` in workerd's own sources).
+//! The Workers that workerd runs, and its configuration file in Cap'n Proto text (schema: `workerd.capnp` in workerd's
+//! sources).
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,21 +10,21 @@ use toml::Table;
 
 use crate::Kv;
 
-/// Fires the Cron Trigger of the Worker that it is bound to, at any request. Answers `{"outcome":"ok",…}` when it is done.
-const TRIGGER: &str = r#"export default {
+/// On any request, fires the Cron Trigger of the bound Worker, waits for its end, and responds `{"outcome":"ok",…}`.
+const CRON_SCRIPT: &str = r#"export default {
   async fetch(request, env) {
     return Response.json(await env.WORKER.scheduled({ cron: "*/5 * * * *", scheduledTime: new Date() }));
   },
 };
 "#;
 
-/// The Workers of one process, by name. Each gets a socket of its own.
+/// The Workers of one process, by name. Each has its own socket.
 #[derive(Clone, Default)]
 pub struct Setup {
     workers: Vec<(String, Worker)>,
 }
 
-/// A Worker: its modules, the first of which is the entry, and its bindings.
+/// A Worker: its modules and bindings. The first module is the entry.
 #[derive(Clone)]
 pub struct Worker {
     modules: Vec<Module>,
@@ -43,7 +44,7 @@ struct Module {
 enum Binding {
     Text(String),
     Service(String),
-    /// `host:port` of a service that speaks KV's protocol.
+    /// `host:port` of a server of the KV protocol.
     Kv(String),
 }
 
@@ -59,7 +60,7 @@ impl Setup {
         self.workers.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Writes the modules and the configuration into a folder that nobody else can read: the bindings are secret.
+    /// Writes the modules and the configuration. No other user may be able to read the folder: bindings have secrets.
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
         for (number, (_, worker)) in self.workers.iter().enumerate() {
             for module in &worker.modules {
@@ -86,10 +87,10 @@ impl Setup {
         stores.sort();
         stores.dedup();
         for address in stores {
-            let (name, address) = (quoted(&store(address)), quoted(address));
+            let (name, address) = (quoted(&kv_service(address)), quoted(address));
             let _ = writeln!(services, "    (name = {name}, external = (address = {address}, http = ())),");
         }
-        // The simulated Wix and the like are on loopback, which workerd keeps Workers from unless it is told otherwise.
+        // The simulator is on loopback. By default workerd allows Workers to connect to public addresses only.
         services.push_str("    (name = \"internet\", network = (allow = [\"public\", \"private\"])),\n");
         format!(
             "using Workerd = import \"/workerd/workerd.capnp\";\n\n\
@@ -99,8 +100,8 @@ impl Setup {
 }
 
 impl Worker {
-    /// The Worker of the repository at `root` as it is deployed: compatibility date and flags are those of its
-    /// `wrangler.toml`. Its modules are taken from the folder `build`; values and KV are to be bound.
+    /// The Worker of the repository at `root`, with the compatibility date and flags of its `wrangler.toml` and the
+    /// modules in the folder `build`. The caller adds the bindings.
     pub fn built(root: &Path, build: &Path) -> Result<Self> {
         let text = fs::read_to_string(root.join("wrangler.toml")).context("no wrangler.toml")?;
         let config: Table = text.parse().context("wrangler.toml")?;
@@ -127,27 +128,27 @@ impl Worker {
         self
     }
 
-    /// Puts a JavaScript module before the others: it is the entry then, and may import them.
+    /// Adds a JavaScript module as the entry. It can import the other modules.
     #[must_use]
     pub fn entry(mut self, name: &str, script: &str) -> Self {
         self.modules.insert(0, Module { name: name.to_owned(), kind: "esModule", content: script.into() });
         self
     }
 
-    /// A Worker of one JavaScript module.
+    /// A Worker with a single JavaScript module.
     #[must_use]
     pub fn script(date: &str, script: &str) -> Self {
         let module = Module { name: "index.js".to_owned(), kind: "esModule", content: script.into() };
         Self { modules: vec![module], bindings: Vec::new(), date: date.to_owned(), flags: Vec::new() }
     }
 
-    /// A Worker that fires the Cron Trigger of another one, whose name is given, at any request.
+    /// A Worker that fires the Cron Trigger of `worker` on any request.
     #[must_use]
     pub fn trigger(worker: &str) -> Self {
-        Self::script("2026-10-20", TRIGGER).flag("service_binding_extra_handlers").service("WORKER", worker)
+        Self::script("2026-10-20", CRON_SCRIPT).flag("service_binding_extra_handlers").service("WORKER", worker)
     }
 
-    /// Binds a text: a var or a secret.
+    /// Binds a var or a secret.
     #[must_use]
     pub fn text(self, name: &str, value: &str) -> Self {
         self.bind(name, Binding::Text(value.to_owned()))
@@ -187,7 +188,7 @@ impl Worker {
             let value = match binding {
                 Binding::Text(text) => format!("text = {}", quoted(text)),
                 Binding::Service(name) => format!("service = {}", quoted(name)),
-                Binding::Kv(address) => format!("kvNamespace = {}", quoted(&store(address))),
+                Binding::Kv(address) => format!("kvNamespace = {}", quoted(&kv_service(address))),
             };
             format!("(name = {}, {value})", quoted(name))
         });
@@ -205,7 +206,8 @@ fn list(items: impl Iterator<Item = String>) -> String {
     items.collect::<Vec<_>>().join(", ")
 }
 
-fn store(address: &str) -> String {
+/// The name of the service that serves a KV namespace.
+fn kv_service(address: &str) -> String {
     format!("kv {address}")
 }
 
@@ -213,7 +215,7 @@ fn file_name(number: usize, module: &Module) -> String {
     format!("{number}-{}", module.name)
 }
 
-/// As Cap'n Proto reads a text.
+/// Quotes a text in Cap'n Proto's syntax.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {

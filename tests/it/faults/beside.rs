@@ -14,7 +14,7 @@ use crate::harness::{Direct, LATER, Message, NOW};
 fn start() -> MutexGuard<'static, Direct> {
     static STAND: LazyLock<Mutex<Direct>> = LazyLock::new(|| Mutex::new(stand(false)));
     let stand = STAND.lock().unwrap_or_else(PoisonError::into_inner);
-    stand.kv.heal();
+    stand.kv.clear_faults();
     stand
 }
 
@@ -46,15 +46,15 @@ fn an_exchange_that_could_not_be_stored_is_said_and_client_credentials_work_late
     let stand = start();
     let id = at_wix(&stand);
     let case = callback(&stand, &id);
-    stand.kv.fault(Fault::new(Kind::Status(500)).on(Op::Write));
-    stand.kv.forget_operations();
+    stand.kv.add_fault(Fault::new(Kind::Status(500)).on(Op::Write));
+    stand.kv.clear_operations();
     let page = case.ask.send().expect(503);
     assert!(page.text().contains("could not save") && page.text().contains(page.request_id()), "{page:?}");
     let rounds = stand.kv.operations().iter().filter(|operation| operation.key.starts_with("v1:todo:")).count();
     assert_eq!(rounds, 3, "the recheck is stored first, and each attempt begins with it");
 
     // Nobody reloads the page. Wix's message comes when KV is well again.
-    stand.kv.heal();
+    stand.kv.clear_faults();
     let message = installed_message(&stand, &id).sign();
     stand.settled(&stand.ask(NOW, "POST", "/webhook").body(message).send().expect(200));
     stand.token(LATER, &id).expect(200);
@@ -64,7 +64,7 @@ fn an_exchange_that_could_not_be_stored_is_said_and_client_credentials_work_late
 #[test]
 fn one_write_a_second_to_a_key_loses_nothing() {
     let stand = start();
-    stand.kv.fault(Fault::new(Kind::WriteRate).on(Op::Write));
+    stand.kv.add_fault(Fault::new(Kind::WriteRate).on(Op::Write));
     let send = |plan: &str| stand.ask(NOW, "POST", "/webhook").body(plan).send();
     // The row was written a moment ago; where the machine took a second over it, once more.
     let try_at_once = || {

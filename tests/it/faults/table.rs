@@ -130,15 +130,15 @@ impl Cell {
         let Self { route, step, trouble } = self;
         let what = self.what();
         if alone {
-            stand.kv.heal();
-            stand.kv.forget(|_| true);
+            stand.kv.clear_faults();
+            stand.kv.delete_where(|_| true);
             route::begin(stand);
         }
         let logged = stand.log.length();
         let case = (route.prepare)(stand);
         if !route.name.starts_with("cron") {
             // What the request itself does not put down is not to be made good by what came before it.
-            stand.kv.forget(|key| key.starts_with("v1:todo:") && key.contains(&case.id));
+            stand.kv.delete_where(|key| key.starts_with("v1:todo:") && key.contains(&case.id));
         }
         let before = stored(stand, &case.id, alone);
         trouble.strike(stand, &case.id, step);
@@ -283,7 +283,7 @@ fn quiet(stand: &Direct) {
     while looks < QUIET {
         std::thread::sleep(BETWEEN_LOOKS);
         let now = stand.kv.counts();
-        looks = if now != last || stand.kv.under_way() > 0 { 0 } else { looks + 1 };
+        looks = if now != last || stand.kv.in_flight() > 0 { 0 } else { looks + 1 };
         last = now;
     }
 }

@@ -94,9 +94,9 @@ pub fn troubles(step: &Step) -> Vec<Trouble> {
                 Op::Read | Op::List => all.push(kv("stale", Kind::Stale(BEFORE), EVER)),
                 Op::Write => {
                     all.push(kv("too many", Kind::Status(429), 1));
-                    all.push(kv("answer lost", Kind::LostAnswer(500), 1));
+                    all.push(kv("answer lost", Kind::LostResponse(500), 1));
                 }
-                Op::Remove => all.push(kv("answer lost", Kind::LostAnswer(500), 1)),
+                Op::Remove => all.push(kv("answer lost", Kind::LostResponse(500), 1)),
             }
             all
         }
@@ -149,9 +149,9 @@ impl Trouble {
         match (&self.what, step) {
             (What::Kv(kind, times), Step::Kv(op, record, count)) => {
                 let prefix = format!("v1:{record}");
-                stand.kv.fault(Fault::new(*kind).on(*op).prefix(prefix).after(count - 1).times(*times));
+                stand.kv.add_fault(Fault::new(*kind).on(*op).prefix(prefix).after(count - 1).times(*times));
             }
-            (What::Kv(kind, _), _) => stand.kv.fault(Fault::new(*kind)),
+            (What::Kv(kind, _), _) => stand.kv.add_fault(Fault::new(*kind)),
             (What::Wix(kind, times), Step::Wix(endpoint)) => stand.wix.fault(id, endpoint, *times, kind),
             (What::Wix(..), _) => panic!("Wix has no part in {}", step.name()),
         }
@@ -160,7 +160,7 @@ impl Trouble {
     /// Ends.
     pub fn heal(&self, stand: &Direct, id: &str) {
         match &self.what {
-            What::Kv(..) => stand.kv.heal(),
+            What::Kv(..) => stand.kv.clear_faults(),
             What::Wix(..) => stand.wix.take_back_faults(id),
         }
     }

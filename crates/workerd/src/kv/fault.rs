@@ -1,29 +1,29 @@
-//! What can go wrong with an operation, and with which.
+//! Faults: the kinds, and the operations to which a fault applies.
 
 use std::time::Duration;
 
 use super::Op;
 
-/// What goes wrong.
+/// The kind of a fault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// Nothing is done, and this status answered.
+    /// KV does nothing and responds with this status.
     Status(u16),
-    /// Nothing is done, and the connection closed without an answer.
+    /// KV does nothing and closes the connection without a response.
     Cut,
-    /// It is done this much later.
+    /// KV executes the operation after this delay.
     Delay(Duration),
-    /// A read or a listing shows what was this long ago.
+    /// A stale read: a read or a listing shows the state of this long ago.
     Stale(Duration),
-    /// It is done, and this status answered.
-    LostAnswer(u16),
-    /// 429 for a write to a key that was written less than a second ago.
+    /// KV executes the operation and responds with this status.
+    LostResponse(u16),
+    /// KV responds with 429 to a write to a key that was written less than a second ago.
     WriteRate,
-    /// This operation and all after it fail, until KV is healed.
+    /// This operation and all later ones fail with 500, until the faults are cleared.
     Crash,
 }
 
-/// What goes wrong, and with which operations. Without further words: with every one.
+/// A fault, and the operations to which it applies: by default, all.
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub(super) kind: Kind,
@@ -35,48 +35,48 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Every operation meets this.
+    /// A fault that applies to every operation.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
         Self { kind, op: None, prefix: String::new(), part: String::new(), skip: 0, times: u32::MAX }
     }
 
-    /// Only such operations.
+    /// Applies only to operations of this kind.
     #[must_use]
     pub fn on(self, op: Op) -> Self {
         Self { op: Some(op), ..self }
     }
 
-    /// Only with keys that begin so.
+    /// Applies only to keys that begin with `prefix`.
     #[must_use]
     pub fn prefix(self, prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), ..self }
     }
 
-    /// Only with keys that have this in them.
+    /// Applies only to keys that contain `part`.
     #[must_use]
     pub fn part(self, part: impl Into<String>) -> Self {
         Self { part: part.into(), ..self }
     }
 
-    /// Only after so many of them went well.
+    /// Applies only after `count` matching operations.
     #[must_use]
     pub fn after(self, count: u32) -> Self {
         Self { skip: count, ..self }
     }
 
-    /// Only so often.
+    /// Applies at most `count` times.
     #[must_use]
     pub fn times(self, count: u32) -> Self {
         Self { times: count, ..self }
     }
 
-    /// Whether an operation meets it; counts it if so.
-    pub(super) fn meets(&mut self, op: Op, key: &str) -> bool {
-        let is_meant = self.op.is_none_or(|meant| meant == op)
+    /// Whether the fault applies to an operation. Counts the operation if it matches.
+    pub(super) fn applies(&mut self, op: Op, key: &str) -> bool {
+        let matches = self.op.is_none_or(|wanted| wanted == op)
             && key.starts_with(&self.prefix)
             && (self.part.is_empty() || key.contains(&self.part));
-        if !is_meant || self.times == 0 {
+        if !matches || self.times == 0 {
             return false;
         }
         if self.skip > 0 {

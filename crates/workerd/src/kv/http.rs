@@ -1,7 +1,7 @@
-//! The HTTP of workerd's KV bindings:
+//! The HTTP protocol of workerd's KV bindings:
 //!
-//! - `GET`, `PUT`, `DELETE /{key}?urlencoded=true`; metadata as JSON in `CF-KV-Metadata`, the end of a value's life as
-//!   `expiration` or `expiration_ttl` in the query, 404 for no value,
+//! - `GET`, `PUT`, `DELETE /{key}?urlencoded=true`; metadata as JSON in `CF-KV-Metadata`, expiration as `expiration` or
+//!   `expiration_ttl` in the query, 404 for a missing value,
 //! - `GET /?key_count_limit=&prefix=&cursor=`,
 //! - `POST /bulk/get` with `{"keys":[…]}`.
 
@@ -25,66 +25,67 @@ use super::state::{State, Value, unix_now};
 use super::{Op, Operation, lock};
 
 const METADATA: &str = "cf-kv-metadata";
-/// KV's own limits.
-const PAGE: usize = 1_000;
-const SHORTEST_TTL: u64 = 60;
-const LONGEST_KEY: usize = 512;
-const LONGEST_METADATA: usize = 1_024;
+/// Cloudflare's limits of KV.
+const MAX_PAGE: usize = 1_000;
+const MIN_TTL: u64 = 60;
+const MAX_KEY: usize = 512;
+const MAX_METADATA: usize = 1_024;
 
-type Answer = Response<Full<Bytes>>;
+type KvResponse = Response<Full<Bytes>>;
 
-/// Takes connections until it is dropped.
+/// Accepts connections until the future is dropped.
 pub async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
         let state = Arc::clone(&state);
-        // An error ends the connection without an answer.
-        let service = service_fn(move |request| answer(Arc::clone(&state), request));
+        // An error closes the connection without a response.
+        let service = service_fn(move |request| handle(Arc::clone(&state), request));
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
-async fn answer(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<Answer> {
+async fn handle(state: Arc<Mutex<State>>, request: Request<Incoming>) -> io::Result<KvResponse> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let Some(ask) = Ask::parse(&parts.method, &parts.uri, &parts.headers, body) else {
+    let Some(call) = Call::parse(&parts.method, &parts.uri, &parts.headers, body) else {
         return Ok(empty(StatusCode::BAD_REQUEST));
     };
-    let (op, key) = (ask.op(), ask.key().to_owned());
-    let fault = lock(&state).meet(op, &key);
-    let _under_way = UnderWay(&state);
+    let (op, key) = (call.op(), call.key().to_owned());
+    let fault = lock(&state).begin(op, &key);
+    let _in_flight = InFlight(&state);
     let result = match fault {
-        None => Ok(ask.run(&state, Duration::ZERO)),
-        Some(Kind::Status(status)) => Ok(empty(of(status))),
+        None => Ok(call.run(&state, Duration::ZERO)),
+        Some(Kind::Status(status)) => Ok(empty(status_code(status))),
         Some(Kind::Crash) => Ok(empty(StatusCode::INTERNAL_SERVER_ERROR)),
         Some(Kind::WriteRate) => Ok(empty(StatusCode::TOO_MANY_REQUESTS)),
         Some(Kind::Cut) => Err(io::ErrorKind::ConnectionReset.into()),
-        Some(Kind::Stale(ago)) => Ok(ask.run(&state, ago)),
+        Some(Kind::Stale(ago)) => Ok(call.run(&state, ago)),
         Some(Kind::Delay(time)) => {
             tokio::time::sleep(time).await;
-            Ok(ask.run(&state, Duration::ZERO))
+            Ok(call.run(&state, Duration::ZERO))
         }
-        Some(Kind::LostAnswer(status)) => {
-            ask.run(&state, Duration::ZERO);
-            Ok(empty(of(status)))
+        Some(Kind::LostResponse(status)) => {
+            call.run(&state, Duration::ZERO);
+            Ok(empty(status_code(status)))
         }
     };
-    let status = result.as_ref().map_or(0, |answer| answer.status().as_u16());
-    lock(&state).note(Operation { op, key, status, fault });
+    let status = result.as_ref().map_or(0, |response| response.status().as_u16());
+    lock(&state).record(Operation { op, key, status, fault });
     result
 }
 
-/// An operation until its end, also where that is the end of the connection.
-struct UnderWay<'a>(&'a Mutex<State>);
+/// Counts an operation as in flight until it is dropped, which happens too when the client closes the connection.
+struct InFlight<'a>(&'a Mutex<State>);
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        lock(self.0).under_way -= 1;
+        lock(self.0).in_flight -= 1;
     }
 }
 
-enum Ask {
+/// A parsed request.
+enum Call {
     Read(String),
     ReadMany(Vec<String>),
     Write(String, Value),
@@ -92,17 +93,17 @@ enum Ask {
     List { prefix: String, cursor: Option<String>, limit: usize },
 }
 
-impl Ask {
+impl Call {
     fn parse(method: &Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Option<Self> {
         let query: Vec<(String, String)> =
             url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        let given = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let parameter = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
         let path = uri.path().strip_prefix('/')?;
         if path.is_empty() {
-            let limit = given("key_count_limit").map_or(Some(PAGE), |text| text.parse().ok())?;
-            let is_allowed = method == Method::GET && (1..=PAGE).contains(&limit);
-            let prefix = given("prefix").unwrap_or_default();
-            return is_allowed.then(|| Self::List { prefix, cursor: given("cursor"), limit });
+            let limit = parameter("key_count_limit").map_or(Some(MAX_PAGE), |text| text.parse().ok())?;
+            let is_allowed = method == Method::GET && (1..=MAX_PAGE).contains(&limit);
+            let prefix = parameter("prefix").unwrap_or_default();
+            return is_allowed.then(|| Self::List { prefix, cursor: parameter("cursor"), limit });
         }
         if method == Method::POST && path == "bulk/get" {
             let body: Json = serde_json::from_slice(&body).ok()?;
@@ -111,19 +112,19 @@ impl Ask {
         }
         let key = percent_decode_str(path).decode_utf8().ok()?.into_owned();
         match *method {
-            _ if key.len() > LONGEST_KEY => None,
+            _ if key.len() > MAX_KEY => None,
             Method::GET => Some(Self::Read(key)),
             Method::DELETE => Some(Self::Remove(key)),
             Method::PUT => {
-                let number = |name| given(name).map(|text| text.parse::<u64>());
+                let number = |name| parameter(name).map(|text| text.parse::<u64>());
                 let expires_at = match (number("expiration_ttl"), number("expiration")) {
-                    (Some(ttl), _) => Some(unix_now() + ttl.ok().filter(|ttl| *ttl >= SHORTEST_TTL)?),
-                    (None, Some(at)) => Some(at.ok().filter(|at| *at >= unix_now() + SHORTEST_TTL)?),
+                    (Some(ttl), _) => Some(unix_now() + ttl.ok().filter(|ttl| *ttl >= MIN_TTL)?),
+                    (None, Some(at)) => Some(at.ok().filter(|at| *at >= unix_now() + MIN_TTL)?),
                     (None, None) => None,
                 };
                 let metadata =
                     headers.get(METADATA).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-                let is_allowed = metadata.as_ref().is_none_or(|text| text.len() <= LONGEST_METADATA);
+                let is_allowed = metadata.as_ref().is_none_or(|text| text.len() <= MAX_METADATA);
                 is_allowed.then(|| Self::Write(key, Value { bytes: body.into(), metadata, expires_at }))
             }
             _ => None,
@@ -146,29 +147,30 @@ impl Ask {
         }
     }
 
-    fn run(self, state: &Mutex<State>, ago: Duration) -> Answer {
+    /// Executes the operation. Reads and listings see the state of `ago`.
+    fn run(self, state: &Mutex<State>, ago: Duration) -> KvResponse {
         let mut state = lock(state);
         match self {
             Self::Read(key) => match state.get(&key, ago) {
                 None => empty(StatusCode::NOT_FOUND),
                 Some(value) => {
-                    let mut answer = Response::new(Full::from(value.bytes.clone()));
+                    let mut response = Response::new(Full::from(value.bytes.clone()));
                     if let Some(metadata) =
                         value.metadata.as_deref().and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok())
                     {
-                        answer.headers_mut().insert(METADATA, metadata);
+                        response.headers_mut().insert(METADATA, metadata);
                     }
                     if let Some(end) = value.expires_at {
-                        answer.headers_mut().insert("cf-expiration", end.into());
+                        response.headers_mut().insert("cf-expiration", end.into());
                     }
-                    answer
+                    response
                 }
             },
             Self::ReadMany(keys) => {
                 state.counts.reads += (keys.len() as u64).saturating_sub(1);
                 let text = |key: &str| Some(String::from_utf8_lossy(&state.get(key, ago)?.bytes).into_owned());
                 let values: Map<String, Json> = keys.iter().map(|key| (key.clone(), text(key).into())).collect();
-                json_answer(&values.into())
+                json_response(&values.into())
             }
             Self::Write(key, value) => {
                 state.put(&key, Some(value));
@@ -190,13 +192,13 @@ impl Ask {
                     object(fields)
                 });
                 let keys: Vec<Json> = keys.collect();
-                let answer = object([
+                let body = object([
                     ("list_complete", Some(page.cursor.is_none().into())),
                     ("keys", Some(keys.into())),
                     ("cursor", page.cursor.map(Json::from)),
                     ("cacheStatus", Some(Json::Null)),
                 ]);
-                json_answer(&answer)
+                json_response(&body)
             }
         }
     }
@@ -206,16 +208,16 @@ fn object<const N: usize>(fields: [(&str, Option<Json>); N]) -> Json {
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<Map<_, _>>().into()
 }
 
-fn json_answer(value: &Json) -> Answer {
+fn json_response(value: &Json) -> KvResponse {
     Response::new(Full::from(value.to_string()))
 }
 
-fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::default());
-    *answer.status_mut() = status;
-    answer
+fn empty(status: StatusCode) -> KvResponse {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
 }
 
-fn of(status: u16) -> StatusCode {
+fn status_code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -1,4 +1,4 @@
-//! What is stored, what is to fail, and what was asked.
+//! The state of a namespace: the stored values with their history, the faults, and the log of operations.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::fault::{Fault, Kind};
 use super::{Counts, Entry, Op, Operation};
 
-/// How many operations are kept.
-const KEPT: usize = 10_000;
-/// For how long it is known what was.
+/// The size of the log of operations.
+const LOG_SIZE: usize = 10_000;
+/// How far back a stale read can look.
 const HISTORY: Duration = Duration::from_mins(5);
 
-/// A value that is or was stored.
+/// A current or former value.
 #[derive(Clone, Debug)]
 pub struct Value {
     pub bytes: Vec<u8>,
@@ -21,22 +21,22 @@ pub struct Value {
     pub expires_at: Option<u64>,
 }
 
-/// A key's values with the time of each, the last one last; none where it was removed. Without a time: always there.
+/// The versions of a key, oldest first: the time of the write, and the value, or `None` for a removal. A version
+/// without a time was seeded and has been there since the start.
 type Versions = Vec<(Option<Instant>, Option<Arc<Value>>)>;
 
-/// See the module.
+/// The state of a namespace.
 #[derive(Debug, Default)]
 pub struct State {
     entries: BTreeMap<String, Versions>,
     pub faults: Vec<Fault>,
     crashed: bool,
     pub counts: Counts,
-    /// How many operations have begun and not ended.
-    pub under_way: usize,
+    pub in_flight: usize,
     pub operations: VecDeque<Operation>,
 }
 
-/// A page of keys, and the last of them if there are more.
+/// A page of keys, and the last key as a cursor if more keys follow.
 pub struct Page {
     pub keys: Vec<(String, Arc<Value>)>,
     pub cursor: Option<String>,
@@ -59,22 +59,22 @@ impl State {
         page.keys.into_iter().map(entry).collect()
     }
 
-    pub fn forget(&mut self, is_meant: impl Fn(&str) -> bool) {
-        self.entries.retain(|key, _| !is_meant(key));
+    pub fn delete_where(&mut self, matches: impl Fn(&str) -> bool) {
+        self.entries.retain(|key, _| !matches(key));
     }
 
-    pub fn heal(&mut self) {
+    pub fn clear_faults(&mut self) {
         self.faults.clear();
         self.crashed = false;
     }
 
-    pub fn forget_operations(&mut self) {
+    pub fn clear_operations(&mut self) {
         self.counts = Counts::default();
         self.operations.clear();
     }
 
-    /// The fault that an operation meets, which counts it.
-    pub fn meet(&mut self, op: Op, key: &str) -> Option<Kind> {
+    /// Counts an operation that begins, and returns the fault that applies to it.
+    pub fn begin(&mut self, op: Op, key: &str) -> Option<Kind> {
         let count = match op {
             Op::Read => &mut self.counts.reads,
             Op::Write => &mut self.counts.writes,
@@ -82,11 +82,11 @@ impl State {
             Op::List => &mut self.counts.lists,
         };
         *count += 1;
-        self.under_way += 1;
+        self.in_flight += 1;
         if self.crashed {
             return Some(Kind::Crash);
         }
-        let kind = self.faults.iter_mut().find_map(|fault| fault.meets(op, key).then_some(fault.kind))?;
+        let kind = self.faults.iter_mut().find_map(|fault| fault.applies(op, key).then_some(fault.kind))?;
         match kind {
             Kind::Crash => self.crashed = true,
             Kind::WriteRate if !self.was_just_written(key) => return None,
@@ -96,8 +96,8 @@ impl State {
         Some(kind)
     }
 
-    pub fn note(&mut self, operation: Operation) {
-        if self.operations.len() == KEPT {
+    pub fn record(&mut self, operation: Operation) {
+        if self.operations.len() == LOG_SIZE {
             self.operations.pop_front();
         }
         self.operations.push_back(operation);
@@ -105,13 +105,13 @@ impl State {
 
     /// The value as it was some time ago.
     pub fn get(&self, key: &str, ago: Duration) -> Option<Arc<Value>> {
-        seen(self.entries.get(key)?, Instant::now().checked_sub(ago)?, unix_now())
+        value_at(self.entries.get(key)?, Instant::now().checked_sub(ago)?, unix_now())
     }
 
     pub fn put(&mut self, key: &str, value: Option<Value>) {
         let now = Instant::now();
         let versions = self.entries.entry(key.to_owned()).or_default();
-        // Of what is older than the history, the last one is still to be seen from its beginning.
+        // The newest of the versions older than the history stays: the oldest stale read shows it.
         let is_old = |(at, _): &&(Option<Instant>, _)| at.is_none_or(|at| now.duration_since(at) > HISTORY);
         let old = versions.iter().take_while(is_old).count();
         versions.drain(..old.saturating_sub(1));
@@ -129,7 +129,7 @@ impl State {
             .entries
             .range::<str, _>((from, Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix))
-            .filter_map(|(key, versions)| Some((key.clone(), seen(versions, at?, now)?)));
+            .filter_map(|(key, versions)| Some((key.clone(), value_at(versions, at?, now)?)));
         let keys_of_page: Vec<_> = keys.by_ref().take(limit).collect();
         let is_last = keys.next().is_none();
         let cursor = keys_of_page.last().filter(|_| !is_last).map(|(key, _)| key.clone());
@@ -142,12 +142,13 @@ impl State {
     }
 }
 
-fn seen(versions: &Versions, at: Instant, unix_now: u64) -> Option<Arc<Value>> {
-    let (_, value) = versions.iter().rev().find(|(since, _)| since.is_none_or(|since| since <= at))?;
+/// The value at the moment `at`, unless it has expired.
+fn value_at(versions: &Versions, at: Instant, unix_now: u64) -> Option<Arc<Value>> {
+    let (_, value) = versions.iter().rev().find(|(written, _)| written.is_none_or(|written| written <= at))?;
     value.clone().filter(|value| value.expires_at.is_none_or(|end| end > unix_now))
 }
 
-/// In seconds.
+/// The wall clock, in Unix seconds.
 pub fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

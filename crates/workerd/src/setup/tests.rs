@@ -1,7 +1,7 @@
 use super::{Setup, Worker, quoted};
 
 #[test]
-fn a_text_is_quoted_as_capnp_reads_it() {
+fn a_text_is_quoted_in_capnp_syntax() {
     assert_eq!(quoted("plain"), r#""plain""#);
     assert_eq!(quoted("a\"b\\c\nd\te"), r#""a\"b\\c\nd\x09e""#);
     assert_eq!(quoted("ä"), "\"ä\"");

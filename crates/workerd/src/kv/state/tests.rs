@@ -13,7 +13,7 @@ fn text(state: &State, key: &str, ago: u64) -> Option<String> {
 }
 
 #[test]
-fn a_listing_comes_in_pages_in_order() {
+fn a_listing_is_paged_and_ordered() {
     let mut state = State::default();
     state.seed(Entry::new("b", "", None));
     for key in ["a:3", "a:1", "a:2", "a"] {
@@ -28,17 +28,17 @@ fn a_listing_comes_in_pages_in_order() {
 }
 
 #[test]
-fn what_is_removed_or_has_ended_is_not_there() {
+fn a_removed_or_expired_value_is_missing() {
     let mut state = State::default();
     state.put("removed", Some(value("x")));
     state.put("removed", None);
-    state.put("ended", Some(Value { expires_at: Some(unix_now()), ..value("x") }));
-    assert_eq!((text(&state, "removed", 0), text(&state, "ended", 0)), (None, None));
+    state.put("expired", Some(Value { expires_at: Some(unix_now()), ..value("x") }));
+    assert_eq!((text(&state, "removed", 0), text(&state, "expired", 0)), (None, None));
     assert_eq!(state.entries(""), []);
 }
 
 #[test]
-fn a_stale_read_shows_what_was() {
+fn a_stale_read_returns_the_former_value() {
     let mut state = State::default();
     state.seed(Entry::new("old", "0", None));
     for text in ["1", "2"] {
@@ -46,40 +46,40 @@ fn a_stale_read_shows_what_was() {
         state.put("new", Some(value(text)));
         std::thread::sleep(Duration::from_millis(100));
     }
-    assert_eq!([0, 150, 5_000].map(|ago| text(&state, "old", ago).expect("it is there")), ["2", "1", "0"]);
+    assert_eq!([0, 150, 5_000].map(|ago| text(&state, "old", ago).expect("the key was seeded")), ["2", "1", "0"]);
     assert_eq!([0, 150, 5_000].map(|ago| text(&state, "new", ago).unwrap_or_default()), ["2", "1", ""]);
     assert_eq!(state.list("", None, 10, Duration::from_secs(5)).keys.len(), 1);
 }
 
 #[test]
-fn a_fault_meets_what_it_names_and_no_more() {
+fn a_fault_applies_to_matching_operations_only() {
     let mut state = State::default();
     state.faults.push(Fault::new(Kind::Status(500)).on(Op::Write).prefix("a:").part("x").after(1).times(1));
-    let mut meet = |op, key| state.meet(op, key).is_some();
+    let mut fails = |op, key| state.begin(op, key).is_some();
     assert!(
-        ![(Op::Read, "a:x"), (Op::Write, "b:x"), (Op::Write, "a:y")].map(|(op, key)| meet(op, key)).contains(&true)
+        ![(Op::Read, "a:x"), (Op::Write, "b:x"), (Op::Write, "a:y")].map(|(op, key)| fails(op, key)).contains(&true)
     );
-    assert_eq!([(); 3].map(|()| meet(Op::Write, "a:x")), [false, true, false]);
+    assert_eq!([(); 3].map(|()| fails(Op::Write, "a:x")), [false, true, false]);
     assert_eq!((state.counts.reads, state.counts.writes), (1, 5));
 }
 
 #[test]
-fn after_a_crash_nothing_goes_until_it_is_healed() {
+fn after_a_crash_every_operation_fails_until_the_faults_are_cleared() {
     let mut state = State::default();
     state.faults.push(Fault::new(Kind::Crash).on(Op::Write).after(1));
-    let mut meet = |op| state.meet(op, "key");
-    assert_eq!([Op::Read, Op::Write].map(&mut meet), [None, None]);
-    assert_eq!([Op::Write, Op::Read, Op::List].map(&mut meet), [Some(Kind::Crash); 3]);
-    state.heal();
-    assert_eq!(state.meet(Op::Write, "key"), None);
+    let mut begin = |op| state.begin(op, "key");
+    assert_eq!([Op::Read, Op::Write].map(&mut begin), [None, None]);
+    assert_eq!([Op::Write, Op::Read, Op::List].map(&mut begin), [Some(Kind::Crash); 3]);
+    state.clear_faults();
+    assert_eq!(state.begin(Op::Write, "key"), None);
 }
 
 #[test]
-fn a_key_takes_one_write_a_second() {
+fn a_second_write_to_a_key_within_a_second_is_429() {
     let mut state = State::default();
     state.faults.push(Fault::new(Kind::WriteRate).on(Op::Write));
-    assert_eq!(state.meet(Op::Write, "key"), None);
+    assert_eq!(state.begin(Op::Write, "key"), None);
     state.put("key", Some(value("")));
-    assert_eq!(state.meet(Op::Write, "key"), Some(Kind::WriteRate));
-    assert_eq!(state.meet(Op::Write, "other"), None);
+    assert_eq!(state.begin(Op::Write, "key"), Some(Kind::WriteRate));
+    assert_eq!(state.begin(Op::Write, "other"), None);
 }
