@@ -1,4 +1,4 @@
-// Wix's close-window page: reports whether the window that opened this one can still be reached, then closes.
+// Wix's close-window page: reports whether its opener is reachable, then closes the window.
 "use strict";
 
 (async () => {
@@ -10,10 +10,10 @@
       reachable = true;
     }
   } catch (problem) {
-    console.warn("the opener cannot be reached", problem);
+    console.warn("the opener is not reachable", problem);
   }
   try {
-    const answer = await fetch("/_sim/close-window-reports", {
+    const response = await fetch("/_sim/close-window-reports", {
       method: "POST",
       keepalive: true,
       headers: { "content-type": "application/json" },
@@ -23,17 +23,17 @@
         opener_reachable: reachable,
       }),
     });
-    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    if (!response.ok) throw new Error(`status ${response.status}`);
   } catch (problem) {
     console.warn("the report could not be sent", problem);
   }
-  // Wix closes the window through its opener; a window without one stays (sections 3.3 and 11).
+  // Wix closes the window through its opener. A window without a reachable opener stays open (sections 3.3 and 11).
   if (reachable) window.close();
   setTimeout(() => {
     note.classList.add("bad");
     note.textContent = reachable
-      ? "The browser did not let this window close itself. You can close it."
-      : "This window stays open: no other window opened it, or its opener was cut off by a " +
-        "Cross-Origin-Opener-Policy on the way here. You can close it.";
+      ? "The browser did not allow this window to close itself. You can close it."
+      : "This window stays open because its opener is not reachable: no window opened it, or a " +
+        "Cross-Origin-Opener-Policy of a previous page severed the link. You can close it.";
   }, reachable ? 600 : 0);
 })();

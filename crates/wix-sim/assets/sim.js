@@ -1,4 +1,4 @@
-// The simulator's page: buttons send what their data attributes say; the live part is fetched again every second.
+// The simulator's page: buttons send the requests in their data attributes; the live part is polled every second.
 "use strict";
 
 const live = document.getElementById("live");
@@ -14,7 +14,7 @@ function fail(message) {
   alertBox.hidden = false;
 }
 
-function say(message) {
+function notify(message) {
   alertBox.hidden = true;
   noticeBox.textContent = message;
   noticeBox.hidden = false;
@@ -23,22 +23,22 @@ function say(message) {
 }
 
 async function send(method, path, body) {
-  const answer = await fetch(path, {
+  const response = await fetch(path, {
     method,
     headers: { "content-type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const value = await answer.json();
-  if (!answer.ok) throw new Error(value.error ?? `status ${answer.status}`);
+  const value = await response.json();
+  if (!response.ok) throw new Error(value.error ?? `status ${response.status}`);
   return value;
 }
 
-// Runs an action, shows its end, and brings the live part up to date.
+// Runs an action, shows its outcome, and refreshes the live part.
 async function act(done, action) {
   try {
     const value = await action();
     if (value?.problems?.length) throw new Error(value.problems.map((problem) => problem.detail).join(" · "));
-    say(done ?? "Done.");
+    notify(done ?? "Done.");
     await refresh();
     return value;
   } catch (problem) {
@@ -47,19 +47,19 @@ async function act(done, action) {
   }
 }
 
-// Whether somebody chooses or selects something there, which new content would undo.
+// Whether the user has an open list or a text selection in this part, which new content would close.
 function inUse(part) {
   const [focus, selection] = [document.activeElement, document.getSelection()];
   return (focus?.tagName === "SELECT" && part.contains(focus)) || (!selection.isCollapsed && part.contains(selection.anchorNode));
 }
 
 async function part(name) {
-  const answer = await fetch(`/?part=${name}`);
-  if (!answer.ok) throw new Error(`the simulator answered ${answer.status}`);
-  return answer.text();
+  const response = await fetch(`/?part=${name}`);
+  if (!response.ok) throw new Error(`the simulator answered ${response.status}`);
+  return response.text();
 }
 
-// Puts new content in place, keeping the keyboard's place on a button and each table's scroll.
+// Replaces the content of a part, and restores the focus of a button and the scroll position of each table.
 function replace(target, text) {
   const buttons = () => [...target.querySelectorAll("button")];
   const focus = buttons().indexOf(document.activeElement);
@@ -104,20 +104,20 @@ async function poll() {
       }
     } catch (problem) {
       alertBox.dataset.lost = "yes";
-      fail(`The simulator cannot be reached: ${problem.message}`);
+      fail(`The simulator is not reachable: ${problem.message}`);
     }
     await new Promise((next) => setTimeout(next, document.hidden ? 5000 : 1000));
   }
 }
 
-// A window that keeps its opener, as Wix's does; it is opened at once, while the click still counts.
+// Opens a window that keeps its opener, as Wix's does. Browsers allow that only during the click event.
 function popUp() {
   const opened = window.open("about:blank", "_blank", "popup,width=640,height=760");
   if (!opened) fail("The browser did not allow a new window. Allow pop-ups for this page.");
   return opened;
 }
 
-function guide(opened, url) {
+function navigate(opened, url) {
   if (url) opened.location.href = url;
   else opened.close();
 }
@@ -125,13 +125,13 @@ function guide(opened, url) {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-post], button[data-delete]");
   if (!button) return;
-  const { post, delete: remove, ask, done, open } = button.dataset;
-  if (ask && !window.confirm(ask)) return;
+  const { post, delete: remove, confirm, done, open } = button.dataset;
+  if (confirm && !window.confirm(confirm)) return;
   let body;
   if ("event" in button.dataset) body = { event_type: button.closest(".event").querySelector("select").value };
   const opened = open ? popUp() : undefined;
   const value = await act(done, () => send(remove ? "DELETE" : "POST", post ?? remove, remove ? undefined : body ?? {}));
-  if (opened) guide(opened, value?.[open]);
+  if (opened) navigate(opened, value?.[open]);
   if (value && post === "/_sim/reset") window.location.reload();
 });
 
@@ -140,7 +140,7 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   try {
     await navigator.clipboard.writeText(button.dataset.copy);
-    say("Copied.");
+    notify("Copied.");
   } catch {
     fail("The browser did not allow copying. Select the text instead.");
   }
@@ -149,8 +149,8 @@ document.addEventListener("click", async (event) => {
 document.getElementById("install").addEventListener("click", async () => {
   const opened = popUp();
   if (!opened) return;
-  const value = await act("The App URL was opened.", () => send("POST", "/_sim/install-tokens", {}));
-  guide(opened, value?.app_url);
+  const value = await act("App URL opened.", () => send("POST", "/_sim/install-tokens", {}));
+  navigate(opened, value?.app_url);
 });
 
 document.getElementById("external").addEventListener("submit", (event) => {
@@ -158,13 +158,13 @@ document.getElementById("external").addEventListener("submit", (event) => {
   const opened = popUp();
   if (!opened) return;
   const appId = document.getElementById("app-id").textContent;
-  guide(opened, document.getElementById("external-url").value || `/app-installer?appId=${encodeURIComponent(appId)}`);
+  navigate(opened, document.getElementById("external-url").value || `/app-installer?appId=${encodeURIComponent(appId)}`);
 });
 
 document.getElementById("advance").addEventListener("submit", (event) => {
   event.preventDefault();
   const seconds = Number(document.getElementById("advance-by").value);
-  act("The clock was moved.", () => send("POST", "/_sim/clock", { advance_seconds: seconds }));
+  act("Clock advanced.", () => send("POST", "/_sim/clock", { advance_seconds: seconds }));
 });
 
 document.getElementById("fault").addEventListener("submit", (event) => {
@@ -172,7 +172,7 @@ document.getElementById("fault").addEventListener("submit", (event) => {
   const fault = JSON.parse(document.getElementById("fault-kind").value);
   fault.endpoint = document.getElementById("fault-endpoint").value;
   fault.times = Number(document.getElementById("fault-times").value);
-  act("The fault waits for its call.", () => send("POST", "/_sim/faults", fault));
+  act("Fault added.", () => send("POST", "/_sim/faults", fault));
 });
 
 function valueOf(field) {
@@ -183,7 +183,7 @@ function valueOf(field) {
   return field.value.trim();
 }
 
-// Only what was changed here is sent, so that what others set meanwhile stays.
+// Sends only the fields that the user changed, so that a concurrent change of the others is not overwritten.
 for (const form of document.querySelectorAll("form[data-patch]")) {
   const fields = [...form.elements].filter((field) => field.name);
   const was = new Map(fields.map((field) => [field, JSON.stringify(valueOf(field))]));
@@ -199,10 +199,10 @@ for (const form of document.querySelectorAll("form[data-patch]")) {
   });
 }
 
-// The close-window page tells its opener that the install is over.
+// The close-window page notifies its opener at the end of an install.
 window.addEventListener("message", (event) => {
   if (event.origin !== window.location.origin || event.data?.source !== "wix-sim") return;
-  say("An install came to its end: the close-window page reached this one.");
+  notify("Install finished: the close-window page reached this window.");
   refresh().catch((problem) => fail(problem.message));
 });
 

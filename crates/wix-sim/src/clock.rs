@@ -1,43 +1,43 @@
-//! The simulated clock: the wall clock plus an offset that the control API moves forward.
+//! The simulated clock: the wall clock plus an offset, which the control API increases.
 //!
-//! Token and code expiry, the rate limit and the webhook retries follow it.
+//! Token and code expiry, the rate limit and webhook retries use it.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-/// The longest wait before the clock looks again, so that a wall clock set by hand is noticed.
-const LONGEST_NAP: Duration = Duration::from_secs(30);
+/// The longest sleep before the clock reads the time again, in case somebody sets the wall clock.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// A clock that can be moved.
+/// A clock that tests can advance.
 pub(crate) struct Clock {
     offset_ms: watch::Sender<i64>,
 }
 
 impl Clock {
-    /// A clock that shows the wall clock's time.
+    /// A clock that agrees with the wall clock.
     pub(crate) fn new() -> Self {
         Self { offset_ms: watch::Sender::new(0) }
     }
 
-    /// Milliseconds since the epoch by the wall clock, which is the app's clock too.
+    /// The wall clock, in Unix milliseconds. The app uses this clock too.
     pub(crate) fn wall_ms() -> i64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// Milliseconds since the epoch, simulated.
+    /// The simulated time, in Unix milliseconds.
     pub(crate) fn now_ms(&self) -> i64 {
         Self::wall_ms().saturating_add(*self.offset_ms.borrow())
     }
 
-    /// How far the simulated time is ahead, in milliseconds.
+    /// The offset of the simulated time from the wall clock, in milliseconds.
     pub(crate) fn offset_ms(&self) -> i64 {
         *self.offset_ms.borrow()
     }
 
-    /// Moves the clock forward and wakes whoever waits for a moment.
+    /// Advances the clock, and wakes every task in [`Self::sleep_until`].
     pub(crate) fn advance(&self, seconds: u32) {
         self.offset_ms.send_modify(|offset| *offset = offset.saturating_add(i64::from(seconds) * 1000));
     }
@@ -56,9 +56,9 @@ impl Clock {
             if left <= 0 {
                 return;
             }
-            let nap = Duration::from_millis(left.unsigned_abs()).min(LONGEST_NAP);
+            let sleep = Duration::from_millis(left.unsigned_abs()).min(MAX_SLEEP);
             tokio::select! {
-                () = tokio::time::sleep(nap) => {}
+                () = tokio::time::sleep(sleep) => {}
                 _ = moved.changed() => {}
             }
         }

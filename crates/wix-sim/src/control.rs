@@ -1,6 +1,6 @@
-//! The control API under `/_sim/`: look at everything, make things happen, set what goes wrong.
+//! The control API under `/_sim/`: shows the state, triggers actions, sets faults and switches.
 //!
-//! JSON, `snake_case`. For this machine only: a foreign `Origin` or a `Host` that is not loopback is refused.
+//! JSON, `snake_case`. It serves this machine only: it rejects a foreign `Origin` and a `Host` that is not loopback.
 
 mod app;
 mod guard;
@@ -49,5 +49,5 @@ pub(crate) fn routes() -> Router<Ctx> {
         .route("/_sim/signed-instance", post(messages::signed_instance))
         .route("/_sim/deliveries", get(messages::deliveries))
         .route("/_sim/deliveries/release", post(messages::release))
-        .route("/_sim/{*rest}", axum::routing::any(async || Refusal::not_found("there is no such control route")))
+        .route("/_sim/{*rest}", axum::routing::any(async || Refusal::not_found("unknown control route")))
 }

@@ -1,9 +1,9 @@
-//! Faults: what goes wrong, on which endpoint, how often, before an endpoint behaves again.
+//! Faults: which failure an endpoint injects, and into how many calls.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// An endpoint of Wix's, as faults and records name it.
+/// A Wix endpoint, as faults and recorded calls name it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
@@ -28,12 +28,12 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Whether its refusals have the OAuth form (section 1.2).
+    /// Whether its errors have the OAuth form (section 1.2).
     pub(crate) fn is_oauth(self) -> bool {
         matches!(self, Self::Oauth2Token | Self::TokenInfo | Self::OauthAccess)
     }
 
-    /// The endpoint at a path; `None` for the simulator's own pages and control API.
+    /// The endpoint at a path. `None` for the simulator's own pages and the control API.
     pub(crate) fn at(path: &str) -> Option<Self> {
         Some(match path {
             "/" => return None,
@@ -51,80 +51,80 @@ impl Endpoint {
     }
 }
 
-/// What goes wrong.
+/// The kind of a fault.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
-    /// This status, with `body` or empty.
+    /// Responds with this status and `body`.
     Status {
-        /// The status, 100 to 599.
+        /// The status, 200 to 599.
         status: u16,
-        /// The body; empty where left out.
+        /// The body; empty by default.
         #[serde(default)]
         body: String,
         /// `Content-Type` of the body.
         #[serde(default)]
         content_type: Option<String>,
     },
-    /// A refusal in Wix's JSON error form: the OAuth one at the token endpoints, the REST one elsewhere.
+    /// Refuses the call in Wix's JSON error form: the OAuth form at the token endpoints, the REST form elsewhere.
     Refused {
         /// The status: 400, 401, 403 or 404.
         status: u16,
         /// The code: `error` of the OAuth form, `details.applicationError.code` of the REST form.
         error: String,
     },
-    /// 429 in Wix's form, with or without `Retry-After`.
+    /// Responds with 429 in Wix's form.
     RateLimited {
-        /// Seconds in `Retry-After`; no such header where left out.
+        /// Seconds in `Retry-After`; no header by default.
         #[serde(default)]
         retry_after: Option<u32>,
-        /// Whether `Retry-After` is that moment as an HTTP date instead.
+        /// Whether `Retry-After` is an HTTP date instead of seconds.
         #[serde(default)]
         retry_after_date: bool,
     },
-    /// The true answer, later.
+    /// Responds normally after a delay.
     Delay {
-        /// Real milliseconds.
+        /// The delay, in real milliseconds.
         delay_ms: u32,
     },
-    /// The connection is closed without an answer.
+    /// Closes the connection without a response.
     Cut {
-        /// Whether the call takes effect first (a used code, a sent event, and the answer lost).
+        /// Whether the call takes effect first, as when a code is used and the response is lost.
         #[serde(default)]
         processed: bool,
     },
-    /// The true answer's head, then half its body, then the connection is closed.
+    /// Sends the headers and half of the body, then closes the connection.
     CutBody,
-    /// The true answer with half its body missing, and a length that says so.
+    /// Responds with half of the body, and its length as `Content-Length`.
     MalformedJson,
-    /// The true answer with every value of another type.
+    /// Responds with the type of every top-level value changed.
     WrongTypes,
-    /// The true answer without a field.
+    /// Responds without a field.
     DropField {
-        /// The field at the top level.
+        /// The top-level field.
         field: String,
     },
-    /// The true answer with a field set.
+    /// Responds with a field replaced.
     ReplaceField {
-        /// The field at the top level.
+        /// The top-level field.
         field: String,
-        /// Its value.
+        /// The new value.
         value: Value,
     },
 }
 
-/// A fault that waits for its calls.
+/// A fault, and the calls to which it applies.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Fault {
-    /// Where.
+    /// The endpoint.
     pub endpoint: Endpoint,
-    /// What.
+    /// The kind of failure.
     #[serde(flatten)]
     pub kind: Kind,
-    /// How many calls it still meets; 1 where left out.
+    /// The remaining number of calls; 1 by default.
     #[serde(default = "one")]
     pub times: u32,
-    /// Only calls for this instance, where given.
+    /// The only instance whose calls fail; all instances by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
 }
@@ -134,7 +134,7 @@ fn one() -> u32 {
 }
 
 impl Fault {
-    /// Names what cannot work.
+    /// Checks the values; the error says what a value must be.
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.times == 0 {
             return Err("times must be at least 1".to_owned());
@@ -144,20 +144,20 @@ impl Fault {
                 Err("status must be from 200 to 599".to_owned())
             }
             Kind::Status { content_type: Some(text), .. } if text.parse::<axum::http::HeaderValue>().is_err() => {
-                Err("content_type is no header value".to_owned())
+                Err("content_type must be a valid header value".to_owned())
             }
             Kind::Refused { status, .. } if ![400, 401, 403, 404].contains(status) => {
                 Err("status must be 400, 401, 403 or 404".to_owned())
             }
             Kind::RateLimited { retry_after: None, retry_after_date: true } => {
-                Err("retry_after_date needs retry_after".to_owned())
+                Err("retry_after must be set with retry_after_date".to_owned())
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Takes the first fault that fits the call, and strikes it once.
+/// Returns the kind of the first fault that matches the call, and counts the fault down.
 pub(crate) fn take(faults: &mut Vec<Fault>, endpoint: Endpoint, instance: Option<&str>) -> Option<Kind> {
     let at = faults.iter().position(|fault| {
         fault.endpoint == endpoint && fault.instance_id.as_deref().is_none_or(|wanted| Some(wanted) == instance)
@@ -171,7 +171,7 @@ pub(crate) fn take(faults: &mut Vec<Fault>, endpoint: Endpoint, instance: Option
     Some(kind)
 }
 
-/// The same JSON value with another type: text becomes a number, everything else text.
+/// A JSON value of another type: a string becomes a number, any other value a string.
 pub(crate) fn of_another_type(value: &Value) -> Value {
     match value {
         Value::String(_) => Value::from(1),

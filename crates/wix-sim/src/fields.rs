@@ -1,4 +1,4 @@
-//! Reading what callers send: JSON objects, forms, and query strings, as fields by name.
+//! Parses request bodies (JSON objects, forms) and query strings into fields by name.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
 
-/// Whether the body says it is a form.
+/// Whether `Content-Type` declares a form.
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.trim_start().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
 }
 
-/// The fields of a JSON object or a form; `None` where the body is neither.
+/// The fields of a JSON object or a form; `None` if the body is neither.
 pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
     if is_form(headers) {
         let fields = url::form_urlencoded::parse(body);
@@ -21,7 +21,7 @@ pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value
     serde_json::from_slice(body).ok()
 }
 
-/// The parameters of a query; of a repeated one, the first.
+/// The parameters of a query. The first of repeated ones counts.
 pub(crate) fn query(uri: &Uri) -> HashMap<String, String> {
     let mut fields = HashMap::new();
     for (name, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
@@ -30,7 +30,7 @@ pub(crate) fn query(uri: &Uri) -> HashMap<String, String> {
     fields
 }
 
-/// A text field that is there and not empty.
+/// A string field, if it is present and not empty.
 pub(crate) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }

@@ -1,4 +1,4 @@
-//! What happens to the app on a site: install, remove, reinstall, clone, update, plans (sections 3.5, 3.6 and 5).
+//! The life cycle of the app on a site: install, remove, reinstall, clone, update, plans (sections 3.5, 3.6 and 5).
 
 use serde_json::Value;
 
@@ -7,13 +7,13 @@ use crate::tokens;
 use crate::webhook::{Event, Identity, samples};
 use crate::world::{Instance, Plan, Site, Status, World};
 
-/// An instance as it now is, and the events that follow from the change.
-pub(crate) struct Done {
+/// A changed instance, and the events that the change causes.
+pub(crate) struct Changed {
     pub instance: Instance,
     pub events: Vec<Event>,
 }
 
-/// Makes a site with invented facts.
+/// Creates a site with made-up data.
 pub(crate) fn make_site(world: &mut World, name: Option<String>) -> Site {
     let number = world.sites.len() + 1;
     let site = Site {
@@ -30,12 +30,12 @@ pub(crate) fn make_site(world: &mut World, name: Option<String>) -> Site {
     site
 }
 
-/// Installs the app on a site: a first install, a reinstall of a removed app, or consent given again (no event).
-pub(crate) fn install(world: &mut World, site_id: &str, origin: Option<String>, now_ms: i64) -> Done {
+/// Installs the app on a site: a first install, a reinstall, or a repeated consent, which causes no event.
+pub(crate) fn install(world: &mut World, site_id: &str, origin: Option<String>, now_ms: i64) -> Changed {
     let known = world.instance_of_site(site_id).cloned();
     let badge = world.app.sends_finished_configuration || world.switches.setup_badge_always;
     let (instance, slug) = match known {
-        Some(instance) if instance.status == Status::Installed => return Done { instance, events: Vec::new() },
+        Some(instance) if instance.status == Status::Installed => return Changed { instance, events: Vec::new() },
         Some(mut instance) => {
             instance.status = Status::Installed;
             instance.installed_at_ms = now_ms;
@@ -70,10 +70,10 @@ pub(crate) fn install(world: &mut World, site_id: &str, origin: Option<String>, 
         events.push(event(world, &instance, "AppInstalled", app_installed(world, &instance), now_ms));
     }
     events.extend(installation_event(world, &instance, slug, now_ms));
-    Done { instance, events }
+    Changed { instance, events }
 }
 
-/// The inner data of `AppInstalled`, with or without an empty origin.
+/// The inner data of `AppInstalled`. The switch `webhook_empty_origin` adds an empty origin.
 fn app_installed(world: &World, instance: &Instance) -> String {
     let mut fields = vec![("appId", Value::from(world.app.app_id.as_str()))];
     match &instance.origin_instance_id {
@@ -84,32 +84,32 @@ fn app_installed(world: &World, instance: &Instance) -> String {
     samples::object(&fields)
 }
 
-/// Removes the app from its site. A removed app stays as it is.
-pub(crate) fn remove(world: &mut World, instance_id: &str, now_ms: i64) -> Option<Done> {
+/// Removes the app from its site. Removing it again changes nothing.
+pub(crate) fn remove(world: &mut World, instance_id: &str, now_ms: i64) -> Option<Changed> {
     let instance = world.instances.get_mut(instance_id)?;
     if instance.status == Status::Removed {
-        return Some(Done { instance: instance.clone(), events: Vec::new() });
+        return Some(Changed { instance: instance.clone(), events: Vec::new() });
     }
     instance.status = Status::Removed;
     instance.removed_at_ms = Some(now_ms);
     instance.revision += 1;
     let instance = instance.clone();
-    tokens::kill(world, instance_id);
+    tokens::revoke(world, instance_id);
     let data = samples::object(&[("appId", world.app.app_id.as_str().into())]);
     let mut events = vec![event(world, &instance, "AppRemoved", data, now_ms)];
     events.extend(installation_event(world, &instance, "updated", now_ms));
-    Some(Done { instance, events })
+    Some(Changed { instance, events })
 }
 
-/// Copies the site: the copy has an instance of its own that names its origin, and no tokens.
-pub(crate) fn clone_site(world: &mut World, instance_id: &str, now_ms: i64) -> Option<Done> {
+/// Copies the site. The copy has its own instance, which names the original as its origin, and no tokens.
+pub(crate) fn clone_site(world: &mut World, instance_id: &str, now_ms: i64) -> Option<Changed> {
     let origin = world.instances.get(instance_id)?.clone();
     let name = world.sites.get(&origin.site_id).map(|site| format!("Copy of {}", site.name));
     let site = make_site(world, name);
     Some(install(world, &site.site_id, Some(origin.instance_id), now_ms))
 }
 
-/// Raises the app's major version on a site; what the owner then consents to is the redirect flow's affair.
+/// Increases the app's major version on a site. The owner consents through the redirect flow.
 pub(crate) fn update(world: &mut World, instance_id: &str) -> Option<Instance> {
     let instance = world.instances.get_mut(instance_id)?;
     instance.major_version += 1;
@@ -117,14 +117,14 @@ pub(crate) fn update(world: &mut World, instance_id: &str) -> Option<Instance> {
     Some(instance.clone())
 }
 
-/// A `token` for the App URL: 416 lower-case hex characters, as in the published sample (section 3.3).
+/// Issues a `token` for the App URL: 416 lower-case hex characters, as in the published sample (section 3.3).
 pub(crate) fn install_token(world: &mut World, site_id: &str) -> String {
-    let token = ids::hex(416);
-    world.give_install_token(token.clone(), site_id.to_owned());
+    let token = ids::random_hex(416);
+    world.issue_install_token(token.clone(), site_id.to_owned());
     token
 }
 
-/// An event of an instance, caused by the site's owner.
+/// An event of an instance that the site's owner caused.
 pub(crate) fn event(world: &World, instance: &Instance, event_type: &str, data: String, now_ms: i64) -> Event {
     let mut event = Event::new(event_type, &instance.instance_id, data, now_ms);
     if let Some(site) = world.sites.get(&instance.site_id) {
@@ -141,7 +141,7 @@ fn installation_event(world: &World, instance: &Instance, slug: &str, now_ms: i6
     world.switches.app_installation_events.then(|| event(world, instance, &event_type, data(), now_ms))
 }
 
-/// What a plan event changes about the instance, as Get App Instance then shows it.
+/// Applies a plan event to the instance. Get App Instance shows the result.
 pub(crate) fn apply_plan(world: &mut World, instance_id: &str, event_type: &str, data: &str) {
     let Some(instance) = world.instances.get_mut(instance_id) else { return };
     let Ok(data) = serde_json::from_str::<Value>(data) else { return };

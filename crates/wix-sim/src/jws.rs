@@ -1,15 +1,15 @@
-//! Compact JWS: base64url parts and the HMAC that Wix's own tokens carry (sections 1.3, 2.3 and 8).
+//! Compact JWS: base64url, and the HMAC of Wix's tokens (sections 1.3, 2.3 and 8).
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// base64url without padding.
+/// Encodes base64url without padding.
 pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Reads base64url, padding or not.
+/// Decodes base64url, with or without padding.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()
 }
@@ -24,7 +24,7 @@ pub(crate) fn hmac_matches(key: &[u8], message: &[u8], tag: &[u8]) -> bool {
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), message, tag).is_ok()
 }
 
-/// The two parts that are signed: header and claims, base64url, joined by a dot.
+/// The signing input: header and claims in base64url, joined by a dot.
 pub(crate) fn signing_input(header: &str, claims: &str) -> String {
     format!("{}.{}", encode(header), encode(claims))
 }

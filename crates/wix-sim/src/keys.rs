@@ -1,4 +1,4 @@
-//! The app's key pair and a second, foreign one: RSA-2048, made or read from PEM, used to sign webhooks (section 4.3).
+//! RSA keys that sign webhooks (section 4.3): the app's key, generated or read from PEM, and a foreign key.
 
 use anyhow::{Context as _, anyhow, bail};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
@@ -10,36 +10,36 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::ids;
 
-/// A private key that signs, with the public half as it is handed out.
+/// A private key, with its public key in DER.
 pub(crate) struct SigningKey {
     pair: KeyPair,
     public_der: Vec<u8>,
-    /// The eight characters that stand in a genuine JWT header.
+    /// The key id: eight characters, as in Wix's JWT headers.
     pub(crate) kid: String,
 }
 
 impl SigningKey {
-    /// A fresh RSA-2048 key.
+    /// Generates an RSA-2048 key.
     pub(crate) fn generate() -> anyhow::Result<Self> {
         Self::new(KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("could not generate an RSA key"))?)
     }
 
-    /// Reads a private key in PEM, PKCS#8 or PKCS#1.
+    /// Reads a private key in PEM (PKCS#8 or PKCS#1).
     pub(crate) fn from_pem(text: &str) -> anyhow::Result<Self> {
-        let block = pem::parse(text).context("the key file is not PEM")?;
+        let block = pem::parse(text).context("the key file must be PEM")?;
         let pair = match block.tag() {
             "PRIVATE KEY" => KeyPair::from_pkcs8(block.contents()),
             "RSA PRIVATE KEY" => KeyPair::from_der(block.contents()),
-            other => bail!("the key file holds a {other:?} block; a PRIVATE KEY or RSA PRIVATE KEY block is needed"),
+            other => bail!("the key file must have a PRIVATE KEY or RSA PRIVATE KEY block; it has {other:?}"),
         };
-        Self::new(pair.map_err(|reason| anyhow!("the key file holds no usable RSA key: {reason}"))?)
+        Self::new(pair.map_err(|reason| anyhow!("the key file must have a valid RSA key: {reason}"))?)
     }
 
     fn new(pair: KeyPair) -> anyhow::Result<Self> {
         let der: PublicKeyX509Der<'_> =
             pair.public_key().as_der().map_err(|_| anyhow!("the public key has no DER form"))?;
         let public_der = der.as_ref().to_vec();
-        Ok(Self { pair, public_der, kid: ids::word(8) })
+        Ok(Self { pair, public_der, kid: ids::random_text(8) })
     }
 
     /// Signs with RSASSA-PKCS1-v1_5; `alg` is `RS256`, `RS384` or `RS512`.
@@ -48,16 +48,16 @@ impl SigningKey {
             "RS256" => &RSA_PKCS1_SHA256,
             "RS384" => &RSA_PKCS1_SHA384,
             "RS512" => &RSA_PKCS1_SHA512,
-            other => bail!("an RSA key cannot sign with alg {other:?}"),
+            other => bail!("alg must be RS256, RS384 or RS512 for an RSA key; it is {other:?}"),
         };
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
             .sign(padding, &SystemRandom::new(), message, &mut signature)
-            .map_err(|_| anyhow!("the RSA key refused to sign"))?;
+            .map_err(|_| anyhow!("the RSA key failed to sign"))?;
         Ok(signature)
     }
 
-    /// The public key as the dashboard shows it: SPKI in PEM.
+    /// The public key in the dashboard's format: SPKI in PEM.
     pub(crate) fn public_pem(&self) -> String {
         pem::encode_config(
             &pem::Pem::new("PUBLIC KEY", self.public_der.clone()),
@@ -65,7 +65,7 @@ impl SigningKey {
         )
     }
 
-    /// The public key as bare base64 of its SPKI DER, on one line.
+    /// The public key as one line of base64: its SPKI in DER.
     pub(crate) fn public_der_base64(&self) -> String {
         STANDARD.encode(&self.public_der)
     }

@@ -1,8 +1,8 @@
 //! The Wix app platform, simulated on loopback: tokens, installs, webhooks, BI events, and a control API.
 //!
-//! One simulator stands for both of Wix's hosts, `https://www.wixapis.com` and `https://www.wix.com`; their paths do
-//! not collide. It shares no code with the app that it is run beside, so that one misreading of Wix shows. Section
-//! numbers in the documentation point to the facts about Wix that each rule follows; what Wix leaves open is a switch.
+//! One simulator serves both of Wix's hosts, `https://www.wixapis.com` and `https://www.wix.com`: their paths do not
+//! collide. It shares no code with the app under test, so a misunderstanding of Wix in one of them shows as a failed
+//! test. Section numbers in comments refer to docs/wix.md. A switch selects each behaviour that Wix does not specify.
 //!
 //! ```no_run
 //! # async fn demo() -> anyhow::Result<()> {
@@ -34,4 +34,4 @@ mod wix;
 mod world;
 
 pub use settings::Settings;
-pub use sim::{AppFacts, Sim};
+pub use sim::{AppCredentials, Sim};

@@ -1,4 +1,4 @@
-//! The TCP connections, so made that a fault can cut one before a byte of an answer has left.
+//! TCP connections that a fault can cut before the simulator sends a byte of the response.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,32 +12,32 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The scissors of one connection.
+/// A handle that cuts one connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Line(Arc<AtomicBool>);
+pub(crate) struct Connection(Arc<AtomicBool>);
 
-impl Line {
-    /// Cuts the connection at the next write.
+impl Connection {
+    /// Makes the next read or write fail, which closes the connection.
     pub(crate) fn cut(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether it was cut.
+    /// Whether a fault has cut the connection.
     pub(crate) fn is_cut(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
 
-/// A listener whose connections can be cut.
-pub(crate) struct Lines(pub TcpListener);
+/// A listener for connections that a fault can cut.
+pub(crate) struct CuttableListener(pub TcpListener);
 
-impl Listener for Lines {
-    type Io = Wire;
+impl Listener for CuttableListener {
+    type Io = CuttableStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Wire, SocketAddr) {
+    async fn accept(&mut self) -> (CuttableStream, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        (Wire { stream, line: Line::default() }, address)
+        (CuttableStream { stream, connection: Connection::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -45,32 +45,32 @@ impl Listener for Lines {
     }
 }
 
-impl Connected<IncomingStream<'_, Lines>> for Line {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
-        stream.io().line.clone()
+impl Connected<IncomingStream<'_, CuttableListener>> for Connection {
+    fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
+        stream.io().connection.clone()
     }
 }
 
-/// A TCP connection with its scissors.
-pub(crate) struct Wire {
+/// A TCP connection with its handle.
+pub(crate) struct CuttableStream {
     stream: TcpStream,
-    line: Line,
+    connection: Connection,
 }
 
-impl Wire {
+impl CuttableStream {
     fn check(&self) -> io::Result<()> {
-        if self.line.is_cut() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if self.connection.is_cut() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for CuttableStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check()?;
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for CuttableStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)

@@ -1,4 +1,4 @@
-//! `wix-sim`: runs a simulator until it is interrupted.
+//! `wix-sim`: runs a simulator until an interrupt.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -14,31 +14,31 @@ struct Options {
     /// Port on 127.0.0.1; 0 for a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The app's id, a GUID [default: a fresh one]
+    /// The app's id, a GUID [default: random]
     #[arg(long)]
     app_id: Option<String>,
-    /// The app's secret [default: a fresh one]
+    /// The app's secret [default: random]
     #[arg(long, env = "WIX_SIM_APP_SECRET", hide_env_values = true)]
     app_secret: Option<String>,
-    /// PEM file with the app's private RSA key [default: a fresh key]
+    /// PEM file with the app's private RSA key [default: a new RSA-2048 key]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// The App URL, for custom authentication
     #[arg(long)]
     app_url: Option<String>,
-    /// A registered redirect URL; may be given several times
+    /// A registered redirect URL; repeat the option for several
     #[arg(long)]
     redirect_url: Vec<String>,
-    /// Where webhooks are delivered
+    /// The URL that webhooks are delivered to
     #[arg(long)]
     webhook_url: Option<String>,
-    /// Divides webhook waits: at 3600 an hour's wait takes a second
+    /// Divides the pauses between webhook attempts: at 3600 an hour takes a second
     #[arg(long, default_value_t = 1.0)]
     time_scale: f64,
-    /// Where the app lists what it has stored, to show it on the page
+    /// The app's list of instances (GET), which the page shows
     #[arg(long)]
     app_records_url: Option<String>,
-    /// API key for that list
+    /// The API key for that list
     #[arg(long, env = "WIX_SIM_APP_RECORDS_KEY", hide_env_values = true)]
     app_records_key: Option<String>,
 }
@@ -46,7 +46,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let fresh_secret = options.app_secret.is_none();
+    let is_secret_random = options.app_secret.is_none();
     let private_key_pem = match &options.key {
         Some(file) => Some(
             std::fs::read_to_string(file).with_context(|| format!("the key file {} cannot be read", file.display()))?,
@@ -66,19 +66,19 @@ async fn main() -> anyhow::Result<()> {
         app_records_key: options.app_records_key,
     })
     .await?;
-    announce(&sim, fresh_secret)?;
+    announce(&sim, is_secret_random)?;
     tokio::signal::ctrl_c().await.context("cannot wait for an interrupt")
 }
 
-/// Says that it serves, in one line that other programs wait for; then what an app must be told.
-fn announce(sim: &Sim, fresh_secret: bool) -> anyhow::Result<()> {
+/// Prints the ready line, for which other programs wait, and then the app's id, secret and public key.
+fn announce(sim: &Sim, is_secret_random: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "Wix simulator ready on {}", sim.url()).context("standard output is closed")?;
     out.flush().context("standard output is closed")?;
     let app = sim.app();
-    let secret = if fresh_secret { format!("app secret  {}\n", app.app_secret) } else { String::new() };
+    let secret = if is_secret_random { format!("app secret  {}\n", app.app_secret) } else { String::new() };
     let rest = format!("app id      {}\n{secret}public key  {}\n", app.app_id, app.public_key_base64);
-    // Whoever waited for the first line may have stopped reading.
+    // A program that waits for the ready line may have stopped reading.
     let _ = out.write_all(rest.as_bytes()).and_then(|()| out.flush());
     Ok(())
 }

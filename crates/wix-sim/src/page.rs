@@ -1,4 +1,4 @@
-//! Pages for people: the simulator's own page, and the pages Wix shows during an install.
+//! HTML pages: the simulator's own page, and the pages of Wix's installer.
 
 mod home;
 mod live;
@@ -13,10 +13,10 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::shared::Ctx;
 
-/// No outside resource, no inline script, no frame. `form-action` is left open: the consent form leads to the app.
+/// Allows no foreign resource, inline script or frame. Sets no `form-action`: the consent form redirects to the app.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'";
 
-/// The page and its two files.
+/// The page and its assets.
 pub(crate) fn routes() -> Router<Ctx> {
     Router::new()
         .route("/", get(home::page))
@@ -36,7 +36,7 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
     ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], text).into_response()
 }
 
-/// A whole document.
+/// A complete HTML document.
 fn document(status: StatusCode, title: &str, script: Option<&str>, body: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)

@@ -1,4 +1,4 @@
-//! What the app itself has stored, fetched for the page from the app's own list of instances.
+//! The app's records: the page fetches them from the app's list of instances.
 
 use axum::http::StatusCode;
 use serde::Serialize;
@@ -6,16 +6,16 @@ use serde_json::Value;
 
 use crate::shared::Ctx;
 
-/// The most that is read of the app's answer.
+/// The largest response that is read.
 const LIMIT: usize = 1 << 20;
 
-/// Where the app lists its instances, and the API key for it.
+/// The URL of the app's list of instances, and the API key for it.
 pub(crate) struct RecordsSource {
     pub url: url::Url,
     pub key: Option<String>,
 }
 
-/// The app's records, or why there are none.
+/// The app's records, or the error of the request.
 #[derive(Serialize)]
 pub(crate) struct Records {
     pub configured: bool,
@@ -25,31 +25,33 @@ pub(crate) struct Records {
     pub error: Option<String>,
 }
 
-/// Asks the app.
+/// Requests the records from the app.
 pub(crate) async fn fetch(ctx: &Ctx) -> Records {
     let Some(source) = &ctx.records else { return Records { configured: false, answer: None, error: None } };
-    match ask(ctx, source).await {
+    match request(ctx, source).await {
         Ok(answer) => Records { configured: true, answer: Some(answer), error: None },
         Err(error) => Records { configured: true, answer: None, error: Some(error) },
     }
 }
 
-async fn ask(ctx: &Ctx, source: &RecordsSource) -> Result<Value, String> {
+async fn request(ctx: &Ctx, source: &RecordsSource) -> Result<Value, String> {
     let mut request = ctx.http.get(source.url.clone()).timeout(std::time::Duration::from_secs(5));
     if let Some(key) = &source.key {
         request = request.bearer_auth(key);
     }
-    let mut answer = request.send().await.map_err(|reason| format!("the app cannot be reached: {reason}"))?;
-    let status = answer.status();
+    let mut response = request.send().await.map_err(|reason| format!("the app cannot be reached: {reason}"))?;
+    let status = response.status();
     if status != StatusCode::OK {
         return Err(format!("the app answered {status}"));
     }
     let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|reason| format!("the app's answer broke off: {reason}"))? {
+    while let Some(piece) =
+        response.chunk().await.map_err(|reason| format!("the app's response ended early: {reason}"))?
+    {
         body.extend_from_slice(&piece);
         if body.len() > LIMIT {
-            return Err("the app's answer is larger than 1 MiB".to_owned());
+            return Err("the app's response must not be larger than 1 MiB".to_owned());
         }
     }
-    serde_json::from_slice(&body).map_err(|reason| format!("the app's answer is no JSON: {reason}"))
+    serde_json::from_slice(&body).map_err(|reason| format!("the app's response must be JSON: {reason}"))
 }

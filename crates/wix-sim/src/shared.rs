@@ -1,4 +1,4 @@
-//! What every handler shares: the world behind a lock, the clock, the keys, and one HTTP client that only knows loopback.
+//! The state that all handlers share: the world behind a lock, the clock, the keys, and an HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -13,22 +13,22 @@ use crate::keys::SigningKey;
 use crate::records::RecordsSource;
 use crate::world::World;
 
-/// The handle that handlers and tasks hold.
+/// The shared state, as handlers and tasks hold it.
 pub(crate) type Ctx = Arc<Shared>;
 
 /// The state of a running simulator.
 pub(crate) struct Shared {
     world: Mutex<World>,
     pub clock: Clock,
-    /// The app's key, whose public half the dashboard shows.
+    /// The app's key. The dashboard shows its public key.
     pub own_key: SigningKey,
-    /// A key the app does not know.
+    /// A key that the app does not trust.
     pub other_key: Arc<SigningKey>,
-    /// The key of Wix's own tokens, which nobody else has.
+    /// The HMAC key of Wix's tokens.
     pub token_key: Vec<u8>,
     pub token_kid: String,
     pub http: reqwest::Client,
-    /// Where the simulator is reached, without a slash at the end.
+    /// The simulator's origin, without a trailing slash.
     pub url: String,
     pub records: Option<RecordsSource>,
     /// The time scale that a reset goes back to.
@@ -51,7 +51,7 @@ impl Shared {
             own_key,
             other_key: other_key()?,
             token_key: ids::random_bytes(32),
-            token_kid: ids::word(8),
+            token_kid: ids::random_text(8),
             http: client()?,
             url,
             records,
@@ -66,20 +66,20 @@ impl Shared {
         look(&self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the world and tells whoever waits for a change.
+    /// Changes the world, and notifies the receivers of [`Self::changes`].
     pub(crate) fn change<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let result = act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.send_modify(|version| *version = version.wrapping_add(1));
         result
     }
 
-    /// A receiver that sees every change from now on.
+    /// A receiver that is notified of every later change.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 }
 
-/// The foreign key: one for all simulators of a process, since making one takes time.
+/// The foreign key. All simulators of a process share it, since generating one takes time.
 fn other_key() -> anyhow::Result<Arc<SigningKey>> {
     static KEY: OnceLock<Arc<SigningKey>> = OnceLock::new();
     if let Some(key) = KEY.get() {
@@ -89,7 +89,7 @@ fn other_key() -> anyhow::Result<Arc<SigningKey>> {
     Ok(KEY.get_or_init(|| fresh).clone())
 }
 
-/// A client that follows no redirects, knows no proxy, and takes `localhost` for loopback whatever the resolver says.
+/// A client that follows no redirects, uses no proxy, and resolves `localhost` to loopback.
 fn client() -> anyhow::Result<reqwest::Client> {
     let loopback =
         [SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0), SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)];
@@ -98,22 +98,26 @@ fn client() -> anyhow::Result<reqwest::Client> {
         .no_proxy()
         .resolve_to_addrs("localhost", &loopback)
         .build()
-        .context("could not make an HTTP client")
+        .context("could not create an HTTP client")
 }
 
-/// Reads a URL that stays on this machine; the message says what is wrong.
+/// Parses a URL whose host is loopback; the error says what the URL must be.
 pub(crate) fn loopback_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|reason| format!("{text:?} is no URL: {reason}"))?;
+    let url = Url::parse(text).map_err(|reason| format!("{text:?} must be a URL: {reason}"))?;
     if url.scheme() != "http" && url.scheme() != "https" {
-        return Err(format!("{text:?} is neither http nor https"));
+        return Err(format!("{text:?} must be an http or https URL"));
     }
-    let stays = match url.host() {
+    let is_loopback = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    if stays { Ok(url) } else { Err(format!("{text:?} is not on loopback; the simulator speaks to this machine only")) }
+    if is_loopback {
+        Ok(url)
+    } else {
+        Err(format!("the host of {text:?} must be loopback; the simulator connects to this machine only"))
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A running simulator: bound to loopback, stopped on drop.
+//! A running simulator. It listens on loopback and stops when it is dropped.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::control;
 use crate::ids;
 use crate::keys::SigningKey;
-use crate::line::{Line, Lines};
+use crate::line::{Connection, CuttableListener};
 use crate::page;
 use crate::settings::Settings;
 use crate::shared::{Ctx, Shared};
@@ -20,27 +20,27 @@ use crate::switches::Switches;
 use crate::wix;
 use crate::world::{App, World};
 
-/// What an app must know of itself to be this simulator's app.
+/// The credentials of the simulator's app, for the configuration of the app under test.
 #[derive(Clone)]
-pub struct AppFacts {
+pub struct AppCredentials {
     /// The app's id.
     pub app_id: String,
     /// The app's secret.
     pub app_secret: String,
     /// The public key that verifies webhooks: SPKI in PEM.
     pub public_key_pem: String,
-    /// The same as bare base64 of the DER.
+    /// The same key as base64 of its DER.
     pub public_key_base64: String,
 }
 
-/// A simulator that serves until it is dropped.
+/// A simulator that serves until the value is dropped.
 pub struct Sim {
     shared: Ctx,
     server: JoinHandle<()>,
 }
 
 impl Sim {
-    /// Binds to 127.0.0.1 and serves. Fails on settings that cannot work and on a port that is taken.
+    /// Binds to 127.0.0.1 and serves. Fails if a setting is invalid or the port is in use.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         settings.check()?;
         let key = match &settings.private_key_pem {
@@ -71,7 +71,7 @@ impl Sim {
         Ok(Self { shared, server })
     }
 
-    /// Where it is reached, without a slash at the end; stands for both of Wix's hosts.
+    /// The origin, without a trailing slash. It serves both of Wix's hosts.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.shared.url
@@ -79,8 +79,8 @@ impl Sim {
 
     /// The app's id, secret and public key.
     #[must_use]
-    pub fn app(&self) -> AppFacts {
-        self.shared.read(|world| AppFacts {
+    pub fn app(&self) -> AppCredentials {
+        self.shared.read(|world| AppCredentials {
             app_id: world.app.app_id.clone(),
             app_secret: world.app.secret.clone(),
             public_key_pem: self.shared.own_key.public_pem(),
@@ -105,11 +105,11 @@ async fn serve(listener: TcpListener, shared: Ctx) {
         .with_state(shared.clone());
     let mut stop = shared.stop.subscribe();
     let stopped = async move {
-        // The sender lives as long as `shared`; its end is a stop too.
+        // An error means that the sender was dropped with `shared`: stop too.
         let _ = stop.wait_for(|stopped| *stopped).await;
     };
-    // `axum::serve` ends only when told to.
-    let _ = axum::serve(Lines(listener), app.into_make_service_with_connect_info::<Line>())
+    // `axum::serve` returns after the shutdown signal only.
+    let _ = axum::serve(CuttableListener(listener), app.into_make_service_with_connect_info::<Connection>())
         .with_graceful_shutdown(stopped)
         .await;
 }

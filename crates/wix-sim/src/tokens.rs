@@ -1,4 +1,4 @@
-//! Tokens as Wix forms them: `OauthNG.JWS.` and `OAUTH2.` before a JWS, with the claims of sections 1.3 and 2.3.
+//! Tokens in Wix's format: a JWS with the prefix `OauthNG.JWS.` or `OAUTH2.`, and the claims of sections 1.3 and 2.3.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::jws;
 use crate::shared::Shared;
 use crate::world::{Site, Token, TokenKind, World};
 
-/// The life that real refresh tokens carry in `exp`, in seconds (section 2.2).
+/// The lifetime in the claim `exp` of Wix's refresh tokens, in seconds (section 2.2).
 const REFRESH_TOKEN_EXP: i64 = 63_072_000;
 
 #[derive(Serialize)]
@@ -17,7 +17,7 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// The content of a client-credentials token, in the order of section 1.3.
+/// The content of a client-credentials token, with its fields in the order of section 1.3.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct InstanceClaim<'a> {
@@ -36,7 +36,7 @@ struct InstanceClaim<'a> {
     aor: bool,
 }
 
-/// Mints a token for an instance and remembers it.
+/// Mints a token for an instance and stores it.
 pub(crate) fn mint(shared: &Shared, world: &mut World, kind: TokenKind, instance_id: &str, now_ms: i64) -> String {
     let switches = &world.switches;
     let life = match kind {
@@ -58,14 +58,14 @@ pub(crate) fn mint(shared: &Shared, world: &mut World, kind: TokenKind, instance
         instance_id: instance_id.to_owned(),
         issued_at_ms: now_ms,
         expires_at_ms: life.map(|seconds| now_ms + seconds * 1000),
-        dead: false,
+        revoked: false,
     };
     prune(world, now_ms);
     world.tokens.insert(token.clone(), record);
     token
 }
 
-/// Forgets tokens that ended, once there are many.
+/// Drops expired and revoked tokens when more than 10,000 are stored.
 fn prune(world: &mut World, now_ms: i64) {
     if world.tokens.len() > 10_000 {
         world.tokens.retain(|_, token| token.live(now_ms));
@@ -103,7 +103,7 @@ fn legacy_data(world: &World, instance_id: &str) -> String {
     .to_string()
 }
 
-/// Something unique, with the extra size that was asked for: no two tokens are alike.
+/// A unique value, with `token_extra_bytes` more bytes. It makes every token different.
 fn padding(world: &World) -> String {
     format!("{}{}", ids::guid(), "x".repeat(usize::from(world.switches.token_extra_bytes)))
 }
@@ -121,10 +121,10 @@ pub(crate) fn bare(authorization: &str) -> &str {
     }
 }
 
-/// Ends the tokens of an instance whose app was removed, as far as the switches say so.
-pub(crate) fn kill(world: &mut World, instance_id: &str) {
+/// Revokes the tokens of a removed app, as the switches `removal_kills_…` select.
+pub(crate) fn revoke(world: &mut World, instance_id: &str) {
     let (access, refresh) = (world.switches.removal_kills_access_tokens, world.switches.removal_kills_refresh_token);
     for token in world.tokens.values_mut().filter(|token| token.instance_id == instance_id) {
-        token.dead |= if token.kind == TokenKind::LegacyRefresh { refresh } else { access };
+        token.revoked |= if token.kind == TokenKind::LegacyRefresh { refresh } else { access };
     }
 }

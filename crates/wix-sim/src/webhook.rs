@@ -1,4 +1,4 @@
-//! Webhooks: the message, the sample data, and the sender with its retries (sections 4 and 5).
+//! Webhooks: messages, sample data, and delivery with retries (sections 4 and 5).
 
 mod deliver;
 mod message;
@@ -9,40 +9,40 @@ use serde::Serialize;
 pub(crate) use deliver::{emit, first_attempts, release, send_raw};
 pub(crate) use message::{AccountInfo, Event, Identity, Raw, compose, compose_raw, test_message};
 
-/// How one attempt ended.
+/// The outcome of one attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Ended {
-    /// Answered as Wix wants it.
+pub(crate) enum AttemptOutcome {
+    /// The endpoint answered with an accepted status.
     Delivered,
-    /// Answered with another status.
+    /// The endpoint answered with another status.
     Refused,
-    /// Not answered in time.
+    /// The endpoint did not answer in time.
     TimedOut,
-    /// No connection, or a broken one.
+    /// The connection failed.
     Unreachable,
 }
 
-/// One attempt to deliver.
+/// One delivery attempt.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Attempt {
     pub at_ms: i64,
-    /// The status of the answer, if one came.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
     pub duration_ms: i64,
-    pub outcome: Ended,
+    pub outcome: AttemptOutcome,
     pub detail: Option<String>,
 }
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
-    /// An attempt is under way or due.
+    /// An attempt is in progress or scheduled.
     Pending,
-    /// Waits for its release.
+    /// Held until its release, because `webhook_hold` is on.
     Held,
-    /// Accepted.
+    /// An attempt was accepted.
     Delivered,
     /// Every attempt failed.
     GivenUp,
@@ -53,13 +53,13 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Whether nothing more will happen by itself.
+    /// Whether no further attempt is scheduled.
     pub(crate) fn settled(self) -> bool {
         self != Self::Pending
     }
 }
 
-/// A message on its way to the app, and what became of it.
+/// A message to the app, with its attempts.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Delivery {
     pub id: u64,
@@ -68,7 +68,7 @@ pub(crate) struct Delivery {
     pub instance_id: Option<String>,
     pub outcome: Outcome,
     pub attempts: Vec<Attempt>,
-    /// When the next attempt is due, by the simulated clock.
+    /// The time of the next attempt, by the simulated clock.
     pub next_attempt_at_ms: Option<i64>,
     #[serde(skip)]
     pub body: String,

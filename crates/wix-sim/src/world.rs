@@ -1,6 +1,6 @@
-//! What the simulator remembers: the app, its sites and installs, tokens, and a record of all that happened.
+//! The state of the simulator: the app, its sites and instances, tokens, and records of calls and events.
 //!
-//! Held in memory. Secrets and whole tokens are keys here and never leave; what is shown carries fingerprints.
+//! In memory only. Secrets and tokens never leave it; the control API shows fingerprints.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -11,17 +11,17 @@ use crate::faults::{Endpoint, Fault};
 use crate::switches::Switches;
 use crate::webhook::Delivery;
 
-/// Records kept of each kind; the oldest go first.
-pub(crate) const KEPT: usize = 2_000;
+/// The number of records of each kind. A new record replaces the oldest.
+pub(crate) const MAX_RECORDS: usize = 2_000;
 
-/// The app as its dashboard describes it.
+/// The app, with the fields of its dashboard.
 #[expect(clippy::struct_field_names, reason = "the names are Wix's own")]
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct App {
     pub app_id: String,
     #[serde(skip)]
     pub secret: String,
-    /// The one before it, while Wix still takes it.
+    /// The previous secret, while Wix still accepts it.
     #[serde(skip)]
     pub previous_secret: Option<String>,
     pub name: String,
@@ -46,7 +46,7 @@ pub(crate) struct Site {
     pub currency: String,
 }
 
-/// Whether the app is there now.
+/// Whether the app is installed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
@@ -54,7 +54,7 @@ pub(crate) enum Status {
     Removed,
 }
 
-/// A paid plan, as Get App Instance tells of it (section 7).
+/// A paid plan, as Get App Instance returns it (section 7).
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Plan {
     pub vendor_product_id: String,
@@ -81,14 +81,14 @@ pub(crate) struct Instance {
     pub first_installed_at_ms: i64,
     pub installed_at_ms: i64,
     pub removed_at_ms: Option<i64>,
-    /// The id of the newer App Installation entity, and how often it changed (section 5).
+    /// The id of the newer App Installation entity; `revision` counts its changes (section 5).
     #[serde(skip)]
     pub installation_id: String,
     #[serde(skip)]
     pub revision: u32,
 }
 
-/// What a token is for.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TokenKind {
@@ -97,20 +97,20 @@ pub(crate) enum TokenKind {
     LegacyRefresh,
 }
 
-/// A token that was given out.
+/// An issued token.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub kind: TokenKind,
     pub instance_id: String,
     pub issued_at_ms: i64,
-    /// No end where `None`.
+    /// `None` if the token does not expire.
     pub expires_at_ms: Option<i64>,
-    pub dead: bool,
+    pub revoked: bool,
 }
 
 impl Token {
     pub(crate) fn live(&self, now_ms: i64) -> bool {
-        !self.dead && self.expires_at_ms.is_none_or(|end| now_ms < end)
+        !self.revoked && self.expires_at_ms.is_none_or(|end| now_ms < end)
     }
 }
 
@@ -132,17 +132,17 @@ pub(crate) struct Call {
     pub endpoint: Endpoint,
     pub grant_type: Option<String>,
     pub instance_id: Option<String>,
-    /// 0 where the connection was cut.
+    /// The status of the response; 0 if the connection was cut.
     pub status: u16,
     pub duration_ms: i64,
     pub fault: Option<String>,
     pub request_id: String,
-    /// The request's `Cache-Control` and `Pragma`: whether the app kept caches on the way out of it.
+    /// The request's `Cache-Control` and `Pragma`, which show whether the app bypasses caches.
     pub cache_control: Option<String>,
     pub pragma: Option<String>,
 }
 
-/// Something the app did that Wix's rules forbid, or that is a known mistake (section 11).
+/// A violation of Wix's rules, or a known mistake, of the app (section 11).
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Finding {
     pub at_ms: i64,
@@ -151,7 +151,7 @@ pub(crate) struct Finding {
     pub detail: String,
 }
 
-/// A BI event that was accepted.
+/// An accepted BI event.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct BiEvent {
     pub at_ms: i64,
@@ -161,7 +161,7 @@ pub(crate) struct BiEvent {
     pub event_data: Value,
 }
 
-/// A browser at the close-window page.
+/// A request for the close-window page.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct CloseVisit {
     pub id: u64,
@@ -169,15 +169,15 @@ pub(crate) struct CloseVisit {
     pub token_fingerprint: Option<String>,
     pub token_live: bool,
     pub instance_id: Option<String>,
-    /// Whether it looked like a browser's navigation (`Sec-Fetch-Mode: navigate`).
+    /// Whether the request was a browser navigation (`Sec-Fetch-Mode: navigate`).
     pub by_browser: bool,
-    /// `None` until the page's script has reported.
+    /// `None` until the page's script reports it.
     pub opener_reachable: Option<bool>,
     #[serde(skip)]
     pub report_key: String,
 }
 
-/// Everything.
+/// The whole state.
 #[derive(Default)]
 pub(crate) struct World {
     pub app: App,
@@ -187,11 +187,11 @@ pub(crate) struct World {
     pub instances: BTreeMap<String, Instance>,
     pub tokens: HashMap<String, Token>,
     pub codes: HashMap<String, Code>,
-    /// The codes in the order they were given out.
+    /// The codes, oldest first.
     pub code_order: VecDeque<String>,
-    /// The `token` values handed to the App URL, and the site each stands for.
+    /// The `token` values for the App URL, each with its site.
     pub install_tokens: HashMap<String, String>,
-    /// These in the order they were given out.
+    /// The `token` values, oldest first.
     pub install_token_order: VecDeque<String>,
     pub calls: VecDeque<Call>,
     pub counts: BTreeMap<Endpoint, u64>,
@@ -199,13 +199,13 @@ pub(crate) struct World {
     pub bi_events: VecDeque<BiEvent>,
     pub close_visits: VecDeque<CloseVisit>,
     pub deliveries: BTreeMap<u64, Delivery>,
-    /// The moments of each instance's calls within the last minute.
+    /// The times of each instance's calls within the last minute.
     pub recent_calls: HashMap<String, VecDeque<i64>>,
     pub last_id: u64,
 }
 
 impl World {
-    /// A number that was not given out before.
+    /// A new, unique number.
     pub(crate) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -216,45 +216,45 @@ impl World {
         self.instances.values().find(|instance| instance.site_id == site_id)
     }
 
-    /// Whether the app is installed under this instance id now.
+    /// Whether the instance exists and the app is installed.
     pub(crate) fn installed(&self, instance_id: &str) -> bool {
         self.instances.get(instance_id).is_some_and(|instance| instance.status == Status::Installed)
     }
 
-    /// Gives out a code, and forgets the oldest one where there are too many.
-    pub(crate) fn give_code(&mut self, code: String, instance_id: String, now_ms: i64) {
+    /// Stores a new code, and drops the oldest if there are more than [`MAX_CODES`].
+    pub(crate) fn issue_code(&mut self, code: String, instance_id: String, now_ms: i64) {
         self.codes.insert(code.clone(), Code { instance_id, issued_at_ms: now_ms, used: false });
-        if let Some(oldest) = pushed_out(&mut self.code_order, code) {
+        if let Some(oldest) = push_and_evict(&mut self.code_order, code) {
             self.codes.remove(&oldest);
         }
     }
 
-    /// Gives out a `token` for the App URL, and forgets the oldest one where there are too many.
-    pub(crate) fn give_install_token(&mut self, token: String, site_id: String) {
+    /// Stores a new `token` for the App URL, and drops the oldest if there are more than [`MAX_CODES`].
+    pub(crate) fn issue_install_token(&mut self, token: String, site_id: String) {
         self.install_tokens.insert(token.clone(), site_id);
-        if let Some(oldest) = pushed_out(&mut self.install_token_order, token) {
+        if let Some(oldest) = push_and_evict(&mut self.install_token_order, token) {
             self.install_tokens.remove(&oldest);
         }
     }
 
-    /// Writes down a finding.
-    pub(crate) fn find(&mut self, at_ms: i64, path: &str, rule: &'static str, detail: impl Into<String>) {
+    /// Records a finding.
+    pub(crate) fn add_finding(&mut self, at_ms: i64, path: &str, rule: &'static str, detail: impl Into<String>) {
         push(&mut self.findings, Finding { at_ms, path: path.to_owned(), rule, detail: detail.into() });
     }
 }
 
-/// Codes, and install tokens, that are remembered.
-const REMEMBERED: usize = 10_000;
+/// The number of codes, and of install tokens, that are stored.
+const MAX_CODES: usize = 10_000;
 
-/// Adds a name at the end; answers the oldest one where it has to go.
-fn pushed_out(order: &mut VecDeque<String>, name: String) -> Option<String> {
+/// Appends a name. Returns the oldest one if the queue is over its limit.
+fn push_and_evict(order: &mut VecDeque<String>, name: String) -> Option<String> {
     order.push_back(name);
-    if order.len() > REMEMBERED { order.pop_front() } else { None }
+    if order.len() > MAX_CODES { order.pop_front() } else { None }
 }
 
-/// Adds a record and lets the oldest go.
+/// Appends a record, and drops the oldest if the queue is full.
 pub(crate) fn push<T>(records: &mut VecDeque<T>, record: T) {
-    if records.len() >= KEPT {
+    if records.len() >= MAX_RECORDS {
         records.pop_front();
     }
     records.push_back(record);

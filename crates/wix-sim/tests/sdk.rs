@@ -1,4 +1,4 @@
-//! Outside evidence: Wix's own SDK from npm, unmodified, works against the simulator. The tests are in `tests/sdk/`.
+//! Wix's unmodified SDK from npm against the simulator. The tests are in `tests/sdk/`.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,9 +13,9 @@ async fn wixs_sdk_gets_its_tokens_and_takes_its_webhooks() {
     let package = root.join("node_modules/@wix/sdk/package.json");
     let package = std::fs::read_to_string(package)
         .expect("@wix/sdk is not in node_modules: run `cargo xtask test`, which installs the npm packages");
-    assert!(package.contains(r#""version": "1.21.16""#), "node_modules holds another version of @wix/sdk than 1.21.16");
+    assert!(package.contains(r#""version": "1.21.16""#), "@wix/sdk in node_modules must be version 1.21.16");
 
-    // One simulator a file: node runs the files side by side.
+    // One simulator for each file, so that the files share no state.
     for file in ["tokens.test.mjs", "webhooks.test.mjs"] {
         let sim = Sim::start(Settings { app_secret: Some(SECRET.to_owned()), ..Settings::default() }).await.unwrap();
         let pinned = root.join("node_modules/.bin/node");
@@ -23,10 +23,10 @@ async fn wixs_sdk_gets_its_tokens_and_takes_its_webhooks() {
         command.arg("--test").arg(root.join("tests/sdk").join(file)).current_dir(&root);
         command.env("WIX_SIM_URL", sim.url()).env("WIX_SIM_APP_SECRET", SECRET);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
-        let output = output.expect("node cannot be started; Node 20 or later is needed");
+        let output = output.expect("node did not start; it must be Node 20 or later");
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{file}\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
         let passed = text.lines().find_map(|line| line.trim_start_matches(['#', 'ℹ', ' ']).strip_prefix("pass "));
-        assert!(passed.is_some_and(|count| count.trim() != "0"), "{file} ran no test\n{text}");
+        assert!(passed.is_some_and(|count| count.trim() != "0"), "{file} must run at least one test\n{text}");
     }
 }

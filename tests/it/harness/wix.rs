@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use wix_sim::{AppFacts, Settings, Sim};
+use wix_sim::{AppCredentials, Settings, Sim};
 
 use super::http::{ask, get};
 use super::next_second;
@@ -20,7 +20,7 @@ pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("
 pub struct Wix {
     /// `http://127.0.0.1:PORT`
     pub url: String,
-    pub app: AppFacts,
+    pub app: AppCredentials,
     _sim: Sim,
 }
 

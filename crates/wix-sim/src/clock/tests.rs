@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 
 #[tokio::test]
-async fn advancing_the_clock_wakes_whoever_waits_for_a_later_moment() {
+async fn advancing_the_clock_wakes_sleeping_tasks() {
     let clock = Arc::new(Clock::new());
     let at = clock.now_ms() + 3_600_000;
     let waiter = tokio::spawn({
@@ -17,7 +17,7 @@ async fn advancing_the_clock_wakes_whoever_waits_for_a_later_moment() {
 }
 
 #[test]
-fn the_clock_only_shows_the_wall_clock_until_it_is_moved() {
+fn the_clock_agrees_with_the_wall_clock_until_it_is_advanced() {
     let clock = Clock::new();
     assert!((clock.now_ms() - Clock::wall_ms()).abs() < 1_000);
     clock.advance(60);

@@ -13,7 +13,7 @@ use crate::shared::{Ctx, loopback_url};
 use crate::switches::Switches;
 use crate::world::World;
 
-/// The app as `GET /_sim/app` shows it.
+/// The response of `GET /_sim/app`.
 #[derive(Serialize)]
 pub(crate) struct Shown {
     pub app_id: String,
@@ -25,7 +25,7 @@ pub(crate) struct Shown {
     webhook_url: Option<String>,
     public_key_pem: String,
     public_key_base64: String,
-    /// The public half of the key that is not the app's, to test refusals with.
+    /// The public key of the foreign key, for tests of refusals.
     other_public_key_pem: String,
     pub url: String,
     sends_finished_configuration: bool,
@@ -52,7 +52,7 @@ pub(super) async fn show(State(ctx): State<Ctx>) -> Json<Shown> {
     Json(shown(&ctx))
 }
 
-/// A change of the dashboard's fields and of the secrets; what is left out stays, "" takes away.
+/// A change of the dashboard's fields and of the secrets. Absent fields keep their value; "" clears a field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Patch {
@@ -70,7 +70,7 @@ pub(super) async fn change(State(ctx): State<Ctx>, Body(patch): Body<Patch>) -> 
         loopback_url(url).map_err(Refusal::bad)?;
     }
     if patch.app_secret.as_deref() == Some("") {
-        return Err(Refusal::bad("the app secret is empty"));
+        return Err(Refusal::bad("app_secret must not be empty"));
     }
     ctx.change(|world| {
         let app = &mut world.app;
@@ -110,7 +110,7 @@ pub(super) async fn change_switches(
     })
 }
 
-/// The faults that still wait.
+/// The active faults.
 #[derive(Serialize)]
 pub(super) struct Faults {
     faults: Vec<Fault>,
@@ -126,14 +126,14 @@ pub(super) async fn add_fault(State(ctx): State<Ctx>, Body(fault): Body<Fault>) 
     Ok(faults(State(ctx)).await)
 }
 
-/// `?instance_id=` takes back those of one instance alone.
+/// `?instance_id=` removes only the faults of that instance.
 pub(super) async fn clear_faults(State(ctx): State<Ctx>, OriginalUri(uri): OriginalUri) -> Json<Faults> {
     let instance = fields::query(&uri).remove("instance_id");
     ctx.change(|world| world.faults.retain(|fault| instance.is_some() && fault.instance_id != instance));
     faults(State(ctx)).await
 }
 
-/// What the clock shows.
+/// The simulated time.
 #[derive(Serialize)]
 pub(super) struct Time {
     now_ms: i64,
@@ -144,37 +144,38 @@ pub(super) async fn clock(State(ctx): State<Ctx>) -> Json<Time> {
     Json(Time { now_ms: ctx.clock.now_ms(), offset_seconds: ctx.clock.offset_ms() / 1000 })
 }
 
-/// How far the clock is moved.
+/// By how much the clock advances.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Advance {
     advance_seconds: u32,
 }
 
-pub(super) async fn advance(State(ctx): State<Ctx>, Body(asked): Body<Advance>) -> Json<Time> {
-    ctx.clock.advance(asked.advance_seconds);
+pub(super) async fn advance(State(ctx): State<Ctx>, Body(request): Body<Advance>) -> Json<Time> {
+    ctx.clock.advance(request.advance_seconds);
     clock(State(ctx)).await
 }
 
-/// What a reset keeps.
+/// The options of a reset.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Reset {
-    /// Whether the switches stay as they are.
+    /// Whether the switches keep their values.
     keep_switches: bool,
 }
 
-/// Forgets everything but the app, its keys and its dashboard fields; the clock goes back to the wall clock.
-pub(super) async fn reset(State(ctx): State<Ctx>, Body(asked): Body<Reset>) -> Json<Shown> {
+/// Clears everything but the app, its keys and its dashboard fields. Sets the switches to their defaults, and
+/// the clock to the wall clock.
+pub(super) async fn reset(State(ctx): State<Ctx>, Body(request): Body<Reset>) -> Json<Shown> {
     ctx.change(|world| {
         let fresh = World {
             app: crate::world::App { sends_finished_configuration: false, ..world.app.clone() },
-            switches: if asked.keep_switches {
+            switches: if request.keep_switches {
                 world.switches.clone()
             } else {
                 Switches { time_scale: ctx.time_scale, ..Switches::default() }
             },
-            // Numbers go on, so that a task of a forgotten delivery cannot meet a new one.
+            // Ids stay unique, so that the task of a cleared delivery cannot touch a new one.
             last_id: world.last_id,
             ..World::default()
         };

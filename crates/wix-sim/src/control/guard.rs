@@ -1,4 +1,4 @@
-//! Who may speak to the simulator: a browser page of another origin, or a rebound host name, may not.
+//! Rejects requests from pages of another origin, and requests through DNS rebinding.
 
 use std::net::IpAddr;
 
@@ -10,17 +10,17 @@ use axum::response::{IntoResponse, Response};
 
 use super::input::Refusal;
 
-/// Refuses a `Host` that is not loopback anywhere, and a foreign `Origin` where something would be changed.
+/// Rejects a `Host` that is not loopback on every route, and a foreign `Origin` on routes that change state.
 pub(crate) async fn check(request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !is_loopback(host) {
-        return Refusal::forbidden("the Host header does not name this machine").into_response();
+        return Refusal::forbidden("the Host header must name loopback").into_response();
     }
     let path = request.uri().path();
     let guarded = path.starts_with("/_sim/") || path == "/installer/consent";
     let origin = request.headers().get(ORIGIN);
     if guarded && origin.is_some_and(|origin| origin.to_str().ok() != Some(&format!("http://{host}"))) {
-        return Refusal::forbidden("requests from another origin are refused").into_response();
+        return Refusal::forbidden("the Origin header must be the simulator's origin").into_response();
     }
     next.run(request).await
 }

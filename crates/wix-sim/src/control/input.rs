@@ -1,4 +1,4 @@
-//! What control requests hold, and how they are refused: `{"error":"…"}` with a status that fits.
+//! The bodies of control requests, and their error responses: `{"error":"…"}`.
 
 use axum::Json;
 use axum::body::to_bytes;
@@ -11,7 +11,7 @@ use serde_json::json;
 /// The largest body of a control request.
 const LIMIT: usize = 8 << 20;
 
-/// A refused control request.
+/// The error response to a control request.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     status: StatusCode,
@@ -42,18 +42,19 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A JSON body, whatever its content type; an empty body is `{}`.
+/// A JSON body of any content type. An empty body counts as `{}`.
 pub(crate) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        let bytes =
-            to_bytes(request.into_body(), LIMIT).await.map_err(|_| Refusal::bad("the body is larger than 8 MiB"))?;
+        let bytes = to_bytes(request.into_body(), LIMIT)
+            .await
+            .map_err(|_| Refusal::bad("the body must not be larger than 8 MiB"))?;
         let text = if bytes.trim_ascii().is_empty() { b"{}".as_slice() } else { &bytes };
         serde_json::from_slice(text)
             .map(Body)
-            .map_err(|reason| Refusal::bad(format!("the body is not right: {reason}")))
+            .map_err(|reason| Refusal::bad(format!("the body must be valid JSON for this route: {reason}")))
     }
 }

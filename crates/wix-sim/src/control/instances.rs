@@ -1,4 +1,4 @@
-//! Sites and installs: making, removing, reinstalling, copying, updating, and events of an instance.
+//! Sites and instances: create, install, remove, reinstall, clone, update, and send events.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -8,31 +8,31 @@ use url::Url;
 
 use super::{Body, Refusal};
 use crate::ids;
-use crate::installs::{self, Done};
+use crate::installs::{self, Changed};
 use crate::shared::Ctx;
 use crate::webhook::{self, samples};
 use crate::world::{Instance, Site, TokenKind, World};
 
-/// An instance, and the deliveries that its change caused.
+/// A changed instance, and the deliveries that the change caused.
 #[derive(Serialize)]
-pub(super) struct Answer {
+pub(super) struct ChangeResponse {
     instance: Instance,
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<Site>,
     delivery_ids: Vec<u64>,
 }
 
-fn answer(ctx: &Ctx, done: Done) -> Json<Answer> {
-    let delivery_ids = webhook::emit(ctx, done.events);
-    let site = ctx.read(|world| world.sites.get(&done.instance.site_id).cloned());
-    Json(Answer { instance: done.instance, site, delivery_ids })
+fn respond(ctx: &Ctx, changed: Changed) -> Json<ChangeResponse> {
+    let delivery_ids = webhook::emit(ctx, changed.events);
+    let site = ctx.read(|world| world.sites.get(&changed.instance.site_id).cloned());
+    Json(ChangeResponse { instance: changed.instance, site, delivery_ids })
 }
 
 fn unknown_instance() -> Refusal {
-    Refusal::not_found("there is no such instance")
+    Refusal::not_found("unknown instance")
 }
 
-/// Every site.
+/// All sites.
 #[derive(Serialize)]
 pub(super) struct Sites {
     sites: Vec<Site>,
@@ -48,8 +48,8 @@ pub(super) struct NewSite {
     name: Option<String>,
 }
 
-pub(super) async fn make_site(State(ctx): State<Ctx>, Body(asked): Body<NewSite>) -> Json<Site> {
-    Json(ctx.change(|world| installs::make_site(world, asked.name)))
+pub(super) async fn make_site(State(ctx): State<Ctx>, Body(request): Body<NewSite>) -> Json<Site> {
+    Json(ctx.change(|world| installs::make_site(world, request.name)))
 }
 
 #[derive(Default, Deserialize)]
@@ -58,26 +58,29 @@ pub(super) struct OnSite {
     site_id: Option<String>,
 }
 
-/// The site asked for, or a new one.
-fn pick(world: &mut World, asked: OnSite) -> Result<String, Refusal> {
-    match asked.site_id {
+/// The site in the request, or a new one.
+fn pick(world: &mut World, request: OnSite) -> Result<String, Refusal> {
+    match request.site_id {
         Some(id) if world.sites.contains_key(&id) => Ok(id),
-        Some(_) => Err(Refusal::not_found("there is no such site")),
+        Some(_) => Err(Refusal::not_found("unknown site")),
         None => Ok(installs::make_site(world, None).site_id),
     }
 }
 
-/// A direct install: the webhook is all that reaches the app (flow D, section 3.1).
-pub(super) async fn install(State(ctx): State<Ctx>, Body(asked): Body<OnSite>) -> Result<Json<Answer>, Refusal> {
+/// A direct install: the app gets only the webhook (flow D, section 3.1).
+pub(super) async fn install(
+    State(ctx): State<Ctx>,
+    Body(request): Body<OnSite>,
+) -> Result<Json<ChangeResponse>, Refusal> {
     let now_ms = ctx.clock.now_ms();
-    let done = ctx.change(|world| {
-        let site_id = pick(world, asked)?;
+    let changed = ctx.change(|world| {
+        let site_id = pick(world, request)?;
         Ok(installs::install(world, &site_id, None, now_ms))
     })?;
-    Ok(answer(&ctx, done))
+    Ok(respond(&ctx, changed))
 }
 
-/// A `token` as Wix hands it to the App URL, and that URL with it.
+/// A `token` for the App URL, and the App URL with it.
 #[derive(Serialize)]
 pub(super) struct InstallToken {
     token: String,
@@ -87,10 +90,10 @@ pub(super) struct InstallToken {
 
 pub(super) async fn install_token(
     State(ctx): State<Ctx>,
-    Body(asked): Body<OnSite>,
+    Body(request): Body<OnSite>,
 ) -> Result<Json<InstallToken>, Refusal> {
     ctx.change(|world| {
-        let site_id = pick(world, asked)?;
+        let site_id = pick(world, request)?;
         Ok(Json(start_at_app_url(world, site_id)))
     })
 }
@@ -108,35 +111,35 @@ pub(super) async fn show(State(ctx): State<Ctx>, Path(id): Path<String>) -> Resu
     ctx.read(|world| world.instances.get(&id).cloned().map(Json)).ok_or_else(unknown_instance)
 }
 
-pub(super) async fn remove(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<Answer>, Refusal> {
+pub(super) async fn remove(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<ChangeResponse>, Refusal> {
     let now_ms = ctx.clock.now_ms();
-    let done = ctx.change(|world| installs::remove(world, &id, now_ms)).ok_or_else(unknown_instance)?;
-    Ok(answer(&ctx, done))
+    let changed = ctx.change(|world| installs::remove(world, &id, now_ms)).ok_or_else(unknown_instance)?;
+    Ok(respond(&ctx, changed))
 }
 
-pub(super) async fn reinstall(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<Answer>, Refusal> {
+pub(super) async fn reinstall(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<ChangeResponse>, Refusal> {
     let now_ms = ctx.clock.now_ms();
-    let done = ctx.change(|world| {
+    let changed = ctx.change(|world| {
         let site_id = world.instances.get(&id).ok_or_else(unknown_instance)?.site_id.clone();
         if world.installed(&id) {
             return Err(Refusal::conflict("the app is installed; remove it first"));
         }
         Ok(installs::install(world, &site_id, None, now_ms))
     })?;
-    Ok(answer(&ctx, done))
+    Ok(respond(&ctx, changed))
 }
 
-pub(super) async fn clone(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<Answer>, Refusal> {
+pub(super) async fn clone(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<ChangeResponse>, Refusal> {
     let now_ms = ctx.clock.now_ms();
-    let done = ctx.change(|world| installs::clone_site(world, &id, now_ms)).ok_or_else(unknown_instance)?;
-    Ok(answer(&ctx, done))
+    let changed = ctx.change(|world| installs::clone_site(world, &id, now_ms)).ok_or_else(unknown_instance)?;
+    Ok(respond(&ctx, changed))
 }
 
-/// An update that needs consent again: for custom authentication the whole redirect flow runs once more (section 3.6).
+/// An update that needs new consent. With custom authentication, the whole redirect flow runs again (section 3.6).
 #[derive(Serialize)]
 pub(super) struct Updated {
     instance: Instance,
-    /// Where the owner's browser begins to consent.
+    /// The URL at which the owner's browser starts the flow.
     app_url: Option<String>,
 }
 
@@ -152,30 +155,31 @@ pub(super) async fn update(State(ctx): State<Ctx>, Path(id): Path<String>) -> Re
 #[serde(deny_unknown_fields)]
 pub(super) struct Fire {
     event_type: String,
-    /// Any JSON; sample data where left out.
+    /// Any JSON; sample data by default.
     data: Option<Box<RawValue>>,
 }
 
-/// Fires an event. Plan events change the plan; `AppInstalled` and `AppRemoved` change nothing but what the app hears.
+/// Sends an event. Plan events change the plan; `AppInstalled` and `AppRemoved` do not change the instance.
 pub(super) async fn event(
     State(ctx): State<Ctx>,
     Path(id): Path<String>,
     Body(fire): Body<Fire>,
-) -> Result<Json<Answer>, Refusal> {
+) -> Result<Json<ChangeResponse>, Refusal> {
     let now_ms = ctx.clock.now_ms();
-    let done = ctx.change(|world| {
+    let changed = ctx.change(|world| {
         let instance = world.instances.get(&id).cloned().ok_or_else(unknown_instance)?;
         let data = match &fire.data {
             Some(data) => samples::compact(data.get()),
-            None => samples::data(&fire.event_type, &world.app.app_id, &instance, now_ms)
-                .ok_or_else(|| Refusal::bad(format!("there is no sample data for {:?}; give data", fire.event_type)))?,
+            None => samples::data(&fire.event_type, &world.app.app_id, &instance, now_ms).ok_or_else(|| {
+                Refusal::bad(format!("data must be set for {:?}, which has no sample data", fire.event_type))
+            })?,
         };
         installs::apply_plan(world, &id, &fire.event_type, &data);
         let instance = world.instances.get(&id).cloned().unwrap_or(instance);
         let event = installs::event(world, &instance, &fire.event_type, data, now_ms);
-        Ok(Done { instance, events: vec![event] })
+        Ok(Changed { instance, events: vec![event] })
     })?;
-    Ok(answer(&ctx, done))
+    Ok(respond(&ctx, changed))
 }
 
 #[derive(Deserialize)]
@@ -184,26 +188,26 @@ pub(super) struct ForInstance {
     instance_id: String,
 }
 
-/// An authorization code without the browser's way to it.
+/// An authorization code, issued without a browser flow.
 #[derive(Serialize)]
 pub(super) struct NewCode {
     code: String,
     instance_id: String,
 }
 
-pub(super) async fn code(State(ctx): State<Ctx>, Body(asked): Body<ForInstance>) -> Result<Json<NewCode>, Refusal> {
-    let (code, now_ms) = (ids::word(86), ctx.clock.now_ms());
+pub(super) async fn code(State(ctx): State<Ctx>, Body(request): Body<ForInstance>) -> Result<Json<NewCode>, Refusal> {
+    let (code, now_ms) = (ids::random_text(86), ctx.clock.now_ms());
     ctx.change(|world| {
-        if !world.instances.contains_key(&asked.instance_id) {
+        if !world.instances.contains_key(&request.instance_id) {
             return Err(unknown_instance());
         }
-        let instance_id = asked.instance_id;
-        world.give_code(code.clone(), instance_id.clone(), now_ms);
+        let instance_id = request.instance_id;
+        world.issue_code(code.clone(), instance_id.clone(), now_ms);
         Ok(Json(NewCode { code, instance_id }))
     })
 }
 
-/// Which tokens end.
+/// Which tokens are revoked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expire {
@@ -219,13 +223,14 @@ pub(super) struct Expired {
     ended: usize,
 }
 
-/// Ends tokens before their time, so that the app meets a 401 or a lost refresh token.
-pub(super) async fn expire_tokens(State(ctx): State<Ctx>, Body(asked): Body<Expire>) -> Json<Expired> {
+/// Revokes tokens, so that the app gets a 401 or loses its refresh token.
+pub(super) async fn expire_tokens(State(ctx): State<Ctx>, Body(request): Body<Expire>) -> Json<Expired> {
     ctx.change(|world| {
-        let tokens = world.tokens.values_mut().filter(|token| token.instance_id == asked.instance_id && !token.dead);
+        let tokens =
+            world.tokens.values_mut().filter(|token| token.instance_id == request.instance_id && !token.revoked);
         let ended = tokens
-            .filter(|token| if token.kind == TokenKind::LegacyRefresh { asked.refresh } else { asked.access })
-            .map(|token| token.dead = true)
+            .filter(|token| if token.kind == TokenKind::LegacyRefresh { request.refresh } else { request.access })
+            .map(|token| token.revoked = true)
             .count();
         Json(Expired { ended })
     })

@@ -1,4 +1,4 @@
-//! Messages by hand: raw webhooks, the Test button, signed `instance` values; and the deliveries.
+//! Hand-made messages (raw webhooks, the Test button, signed `instance` values), and the deliveries.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Body, Refusal};
 use crate::fields;
 use crate::ids;
 use crate::shared::Ctx;
-use crate::signed_instance::{self, Facts};
+use crate::signed_instance::{self, Claims};
 use crate::tokens;
 use crate::webhook::{self, Delivery, Outcome, Raw, samples};
 use crate::world::{Instance, Status, World};
@@ -19,7 +19,7 @@ use crate::world::{Instance, Status, World};
 /// The longest wait for deliveries.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// A hand-made message: its text, and its delivery if it was sent.
+/// A hand-made message: the JWT, and the delivery if it was sent.
 #[derive(Serialize)]
 pub(super) struct Made {
     jwt: String,
@@ -32,7 +32,7 @@ pub(super) async fn raw(State(ctx): State<Ctx>, Body(raw): Body<Raw>) -> Result<
     let event_type = raw.event_type.clone().unwrap_or_else(|| "AppInstalled".to_owned());
     let (switches, sample) = ctx.read(|world| {
         let instance = raw.instance_id.as_ref().and_then(|id| world.instances.get(id)).cloned();
-        let instance = instance.unwrap_or_else(|| nobody(now_ms));
+        let instance = instance.unwrap_or_else(|| sample_instance(now_ms));
         let sample =
             samples::data(&event_type, &world.app.app_id, &instance, now_ms).unwrap_or_else(|| "{}".to_owned());
         (world.switches.clone(), sample)
@@ -42,15 +42,16 @@ pub(super) async fn raw(State(ctx): State<Ctx>, Body(raw): Body<Raw>) -> Result<
         return Ok(Json(Made { jwt, delivery: None }));
     }
     if let Some(kind) = &raw.content_type {
-        kind.parse::<axum::http::HeaderValue>().map_err(|_| Refusal::bad("content_type is no header value"))?;
+        kind.parse::<axum::http::HeaderValue>()
+            .map_err(|_| Refusal::bad("content_type must be a valid header value"))?;
     }
     let id = webhook::send_raw(&ctx, jwt.clone(), event_type, raw.instance_id, raw.content_type, raw.retries);
     webhook::first_attempts(&ctx, &[id], LONGEST_WAIT).await;
     Ok(Json(Made { jwt, delivery: ctx.read(|world| world.deliveries.get(&id).cloned()) }))
 }
 
-/// An instance that does not exist, for sample data about nobody.
-fn nobody(now_ms: i64) -> Instance {
+/// An instance with a random id, for sample data. The simulator does not store it.
+fn sample_instance(now_ms: i64) -> Instance {
     Instance {
         instance_id: ids::guid(),
         site_id: ids::guid(),
@@ -72,23 +73,23 @@ fn nobody(now_ms: i64) -> Instance {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Test {
     event_type: Option<String>,
-    /// The app that the sample data names; another one where left out, as in Wix's documentation.
+    /// The app id in the sample data; by default that of another app, as in Wix's documentation.
     app_id: Option<String>,
-    /// The instance that the envelope names; nobody's where left out.
+    /// The instance id in the envelope; random by default.
     instance_id: Option<String>,
 }
 
-/// The dashboard's Test button: sample data about another app's instance, which the app never met. A test delivery is
-/// sent once.
-pub(super) async fn test(State(ctx): State<Ctx>, Body(asked): Body<Test>) -> Result<Json<Made>, Refusal> {
-    let event_type = asked.event_type.unwrap_or_else(|| "AppInstalled".to_owned());
+/// The dashboard's Test button: sends sample data about another app and an unknown instance, without retries.
+pub(super) async fn test(State(ctx): State<Ctx>, Body(request): Body<Test>) -> Result<Json<Made>, Refusal> {
+    let event_type = request.event_type.unwrap_or_else(|| "AppInstalled".to_owned());
     let now_ms = ctx.clock.now_ms();
-    let mut instance = nobody(now_ms);
-    if let Some(id) = asked.instance_id {
+    let mut instance = sample_instance(now_ms);
+    if let Some(id) = request.instance_id {
         instance.instance_id = id;
     }
-    let data = samples::data(&event_type, &asked.app_id.unwrap_or_else(ids::guid), &instance, now_ms);
-    let data = data.ok_or_else(|| Refusal::bad(format!("there is no sample data for {event_type:?}")))?;
+    let data = samples::data(&event_type, &request.app_id.unwrap_or_else(ids::guid), &instance, now_ms);
+    let data =
+        data.ok_or_else(|| Refusal::bad(format!("event_type must be one with sample data; {event_type:?} has none")))?;
     let switches = ctx.read(|world| world.switches.clone());
     let jwt = webhook::test_message(&ctx, &switches, &event_type, &instance.instance_id, &data)
         .map_err(|error| Refusal::bad(error.to_string()))?;
@@ -97,28 +98,28 @@ pub(super) async fn test(State(ctx): State<Ctx>, Body(asked): Body<Test>) -> Res
     Ok(Json(Made { jwt, delivery: ctx.read(|world| world.deliveries.get(&id).cloned()) }))
 }
 
-/// A signed `instance` value to be made.
+/// The parameters of a signed `instance` value.
 #[expect(clippy::struct_field_names, reason = "the names are those of the value's own fields")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sign {
     instance_id: String,
-    /// Fields that replace the usual ones or come on top.
+    /// Fields that replace the default ones, or are added.
     #[serde(default)]
     overrides: Map<String, Value>,
-    /// Fields left out.
+    /// Fields to leave out.
     #[serde(default)]
     omit: Vec<String>,
-    /// The payload as it is, instead of all that.
+    /// The whole payload. It replaces all fields.
     payload_text: Option<String>,
-    /// Signed with this instead of the app's secret.
+    /// The signing secret; the app's secret by default.
     secret: Option<String>,
-    /// `signDate` in seconds from now, below 0 for one in the past. `expirationDate` follows four hours later.
+    /// `signDate`, in seconds from now; negative for the past. `expirationDate` is four hours later.
     #[serde(default)]
     sign_date_offset_seconds: i64,
-    /// `expirationDate` in seconds from now, instead of that.
+    /// `expirationDate`, in seconds from now.
     expiration_date_offset_seconds: Option<i64>,
-    /// Shown in a demo of the app.
+    /// The field `demoMode`.
     #[serde(default)]
     demo_mode: bool,
 }
@@ -128,31 +129,33 @@ pub(super) struct Signed {
     instance: String,
 }
 
-pub(super) async fn signed_instance(State(ctx): State<Ctx>, Body(asked): Body<Sign>) -> Json<Signed> {
+pub(super) async fn signed_instance(State(ctx): State<Ctx>, Body(request): Body<Sign>) -> Json<Signed> {
     let now_ms = ctx.clock.now_ms();
-    let moved = |seconds: i64| now_ms.saturating_add(seconds.saturating_mul(1000));
-    let mut overrides = asked.overrides;
-    if let Some(seconds) = asked.expiration_date_offset_seconds {
-        overrides.entry("expirationDate").or_insert_with(|| ids::iso(moved(seconds)).into());
+    let from_now = |seconds: i64| now_ms.saturating_add(seconds.saturating_mul(1000));
+    let mut overrides = request.overrides;
+    if let Some(seconds) = request.expiration_date_offset_seconds {
+        overrides.entry("expirationDate").or_insert_with(|| ids::iso(from_now(seconds)).into());
     }
-    if asked.demo_mode {
+    if request.demo_mode {
         overrides.entry("demoMode").or_insert(true.into());
     }
     Json(ctx.read(|world| {
-        let site = tokens::site_of(world, &asked.instance_id);
-        let known = world.instances.get(&asked.instance_id);
-        let facts = Facts {
+        let site = tokens::site_of(world, &request.instance_id);
+        let known = world.instances.get(&request.instance_id);
+        let claims = Claims {
             app_id: &world.app.app_id,
-            instance_id: &asked.instance_id,
+            instance_id: &request.instance_id,
             site_id: site.map(|site| site.site_id.as_str()),
             owner_id: site.map(|site| site.owner_id.as_str()),
             vendor_product_id: known.and_then(|known| known.plan.as_ref()).map(|plan| plan.vendor_product_id.as_str()),
             origin_instance_id: known.and_then(|known| known.origin_instance_id.as_deref()),
-            at_ms: moved(asked.sign_date_offset_seconds),
+            at_ms: from_now(request.sign_date_offset_seconds),
         };
-        let payload =
-            asked.payload_text.clone().unwrap_or_else(|| signed_instance::payload(&facts, &overrides, &asked.omit));
-        let secret = asked.secret.as_deref().unwrap_or(&world.app.secret);
+        let payload = request
+            .payload_text
+            .clone()
+            .unwrap_or_else(|| signed_instance::payload(&claims, &overrides, &request.omit));
+        let secret = request.secret.as_deref().unwrap_or(&world.app.secret);
         Signed { instance: signed_instance::sign(secret, &payload) }
     }))
 }
@@ -160,13 +163,13 @@ pub(super) async fn signed_instance(State(ctx): State<Ctx>, Body(asked): Body<Si
 /// Deliveries, oldest first.
 #[derive(Serialize)]
 pub(super) struct Deliveries {
-    /// Whether none of them has anything more to come.
+    /// Whether all of them are settled.
     settled: bool,
     deliveries: Vec<Delivery>,
 }
 
-/// `?wait_ms=` waits until those asked for are settled, or with `&until=attempted` until each was tried once;
-/// `?id=`, `?instance_id=` and `?event_type=` narrow the list. With one of these, a first delivery is waited for too.
+/// `?id=`, `?instance_id=` and `?event_type=` filter the list. `?wait_ms=` waits until the deliveries are settled, or
+/// with `&until=attempted` until each had an attempt; with a filter, it also waits for a first delivery.
 pub(super) async fn deliveries(
     State(ctx): State<Ctx>,
     OriginalUri(uri): OriginalUri,
@@ -183,13 +186,13 @@ pub(super) async fn deliveries(
         Some(_) => return Err(Refusal::bad("until must be settled or attempted")),
     };
     let (instance, event_type) = (query.get("instance_id"), query.get("event_type"));
-    let narrowed = id.is_some() || instance.is_some() || event_type.is_some();
+    let is_filtered = id.is_some() || instance.is_some() || event_type.is_some();
     let choose = |world: &World| -> Vec<Delivery> {
         let all = world.deliveries.values().filter(|delivery| id.is_none_or(|wanted| delivery.id == wanted));
         let all = all.filter(|delivery| instance.is_none_or(|wanted| delivery.instance_id.as_ref() == Some(wanted)));
         all.filter(|delivery| event_type.is_none_or(|wanted| delivery.event_type == *wanted)).cloned().collect()
     };
-    let over = |delivery: &Delivery| {
+    let is_done = |delivery: &Delivery| {
         if attempted {
             delivery.outcome.settled() || !delivery.attempts.is_empty()
         } else {
@@ -200,7 +203,7 @@ pub(super) async fn deliveries(
     let wait = async {
         loop {
             let chosen = ctx.read(choose);
-            if (!narrowed || !chosen.is_empty()) && chosen.iter().all(over) {
+            if (!is_filtered || !chosen.is_empty()) && chosen.iter().all(is_done) {
                 return;
             }
             if changes.changed().await.is_err() {
@@ -208,16 +211,16 @@ pub(super) async fn deliveries(
             }
         }
     };
-    // Too long is no error: the answer says whether all is settled.
+    // A timeout is no error: `settled` in the response tells the difference.
     let _ = tokio::time::timeout(Duration::from_millis(wait_ms).min(LONGEST_WAIT), wait).await;
     let deliveries = ctx.read(choose);
-    Ok(Json(Deliveries { settled: deliveries.iter().all(over), deliveries }))
+    Ok(Json(Deliveries { settled: deliveries.iter().all(is_done), deliveries }))
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Release {
-    /// The last first.
+    /// Whether the newest delivery is sent first.
     reverse: bool,
 }
 
@@ -226,7 +229,7 @@ pub(super) struct Released {
     delivery_ids: Vec<u64>,
 }
 
-/// Sends what `webhook_hold` kept back, one after the other.
-pub(super) async fn release(State(ctx): State<Ctx>, Body(asked): Body<Release>) -> Json<Released> {
-    Json(Released { delivery_ids: webhook::release(&ctx, asked.reverse).await })
+/// Sends the deliveries that `webhook_hold` held, one after the other.
+pub(super) async fn release(State(ctx): State<Ctx>, Body(request): Body<Release>) -> Json<Released> {
+    Json(Released { delivery_ids: webhook::release(&ctx, request.reverse).await })
 }

@@ -1,4 +1,4 @@
-//! Everything at a glance, for tests and for the page; secrets and whole tokens never among it.
+//! The whole state, for tests and for the page, without secrets and tokens.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::webhook::Delivery;
 use crate::wix::{CloseWindowReport, close_window_report as write_report};
 use crate::world::{BiEvent, Call, CloseVisit, Finding, Instance, Site, TokenKind};
 
-/// A token as it may be shown.
+/// A token, shown by its fingerprint.
 #[derive(Serialize)]
 pub(crate) struct TokenShown {
     pub fingerprint: String,
@@ -29,7 +29,7 @@ pub(crate) struct TokenShown {
     pub live: bool,
 }
 
-/// Everything.
+/// The whole state.
 #[derive(Serialize)]
 pub(crate) struct Snapshot {
     pub now_ms: i64,
@@ -48,7 +48,7 @@ pub(crate) struct Snapshot {
     pub findings: Vec<Finding>,
 }
 
-/// Takes a picture of the world.
+/// Copies the state.
 pub(crate) fn snapshot(ctx: &Ctx) -> Snapshot {
     let (now_ms, app) = (ctx.clock.now_ms(), shown(ctx));
     ctx.read(|world| {
@@ -89,20 +89,20 @@ pub(super) async fn show(State(ctx): State<Ctx>) -> Json<Snapshot> {
     Json(snapshot(&ctx))
 }
 
-/// The calls received, oldest first.
+/// The recorded calls, oldest first.
 #[derive(Serialize)]
 pub(super) struct Calls {
     counts: BTreeMap<Endpoint, u64>,
     calls: Vec<Call>,
 }
 
-/// `?endpoint=` and `?instance_id=` narrow the list; `?after_id=` leaves out what was seen already.
+/// `?endpoint=`, `?instance_id=` and `?after_id=` filter the list.
 pub(super) async fn calls(State(ctx): State<Ctx>, OriginalUri(uri): OriginalUri) -> Result<Json<Calls>, Refusal> {
     let query = fields::query(&uri);
     let endpoint = match query.get("endpoint") {
         Some(name) => Some(
             serde_json::from_value::<Endpoint>(name.as_str().into())
-                .map_err(|reason| Refusal::bad(format!("endpoint: {reason}")))?,
+                .map_err(|reason| Refusal::bad(format!("endpoint must be a known endpoint: {reason}")))?,
         ),
         None => None,
     };
@@ -137,5 +137,5 @@ pub(super) async fn close_window_report(
     if write_report(&ctx, &report) {
         return Ok(Json(serde_json::json!({})));
     }
-    Err(Refusal::not_found("there is no such visit"))
+    Err(Refusal::not_found("unknown visit, or wrong report_key"))
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_guid_is_told_from_other_text() {
+fn only_a_hyphenated_guid_is_a_guid() {
     assert!(is_guid(&guid()));
     assert!(is_guid(NIL));
     assert!(!is_guid("aaaaaaaabbbb4ccc8dddeeeeeeeeeeee"));
@@ -9,14 +9,14 @@ fn a_guid_is_told_from_other_text() {
 }
 
 #[test]
-fn random_text_has_the_length_asked_for_and_does_not_repeat() {
-    assert_eq!(hex(416).len(), 416);
-    assert_eq!(word(8).len(), 8);
-    assert_ne!(word(43), word(43));
+fn random_text_has_the_requested_length_and_does_not_repeat() {
+    assert_eq!(random_hex(416).len(), 416);
+    assert_eq!(random_text(8).len(), 8);
+    assert_ne!(random_text(43), random_text(43));
 }
 
 #[test]
-fn moments_are_written_with_milliseconds_and_read_back() {
+fn times_are_formatted_and_parsed_with_milliseconds() {
     assert_eq!(iso(1_767_225_600_000), "2026-01-01T00:00:00.000Z");
     assert_eq!(parse_iso("2026-01-01T00:00:00.123456Z"), Some(1_767_225_600_123));
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn an_hs256_jws_has_three_parts_and_its_signature_covers_the_first_two() {
+fn the_signature_of_an_hs256_jws_covers_header_and_claims() {
     let jws = hs256(b"key", "abcdefgh", r#"{"data":"{}"}"#);
     let (input, signature) = jws.rsplit_once('.').unwrap();
     assert_eq!(input.matches('.').count(), 1);

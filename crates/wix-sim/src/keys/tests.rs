@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use super::*;
 
 #[test]
-fn a_signature_verifies_under_the_public_key_that_is_handed_out() {
+fn a_signature_verifies_under_the_public_key() {
     let key = SigningKey::generate().unwrap();
     let signature = key.sign("RS256", b"message").unwrap();
     let der = STANDARD.decode(key.public_der_base64()).unwrap();
@@ -14,7 +14,7 @@ fn a_signature_verifies_under_the_public_key_that_is_handed_out() {
 }
 
 #[test]
-fn a_key_written_as_pem_is_read_back_as_the_same_key() {
+fn a_key_survives_the_round_trip_through_pem() {
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
     let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
     let text = pem::encode(&pem::Pem::new("PRIVATE KEY", der.as_ref().to_vec()));
@@ -24,9 +24,9 @@ fn a_key_written_as_pem_is_read_back_as_the_same_key() {
 }
 
 #[test]
-fn a_file_without_a_private_rsa_key_is_refused_in_plain_words() {
+fn the_error_for_a_public_key_names_the_required_pem_block() {
     let public = SigningKey::generate().unwrap().public_pem();
-    let told = SigningKey::from_pem(&public).err().unwrap().to_string();
-    assert!(told.contains("PRIVATE KEY block is needed"), "{told}");
+    let error = SigningKey::from_pem(&public).err().unwrap().to_string();
+    assert!(error.contains("must have a PRIVATE KEY"), "{error}");
     assert!(SigningKey::from_pem("no key").is_err());
 }

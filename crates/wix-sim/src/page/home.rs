@@ -1,4 +1,4 @@
-//! The simulator's own page: buttons, settings, switches, and the live part that the script fetches again and again.
+//! The simulator's page: buttons, settings, switches, and the live part, which the script polls.
 
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
@@ -14,7 +14,7 @@ use crate::shared::Ctx;
 use crate::webhook::samples::EVENT_TYPES;
 use crate::world::App;
 
-/// `GET /`; with `?part=live` or `?part=records` only that part.
+/// `GET /`. `?part=live` and `?part=records` select one part.
 pub(super) async fn page(State(ctx): State<Ctx>, uri: Uri) -> Response {
     let part = fields::query(&uri).remove("part");
     let part = match part.as_deref() {
@@ -36,11 +36,11 @@ fn records_url(ctx: &Ctx) -> Option<&url::Url> {
 
 fn whole(ctx: &Ctx, app: &App, switches: &serde_json::Value) -> Markup {
     html! {
-        a .skip href="#live" { "Skip to what happened" }
+        a .skip href="#live" { "Skip to the tables" }
         header .top {
             div {
                 h1 { "Wix simulator" }
-                p { "Stands for " code { "www.wixapis.com" } " and " code { "www.wix.com" } " at " code { (ctx.url) } }
+                p { "Simulates " code { "www.wixapis.com" } " and " code { "www.wix.com" } " at " code { (ctx.url) } }
             }
             p .clock { "Simulated time " strong #clock { "…" } }
         }
@@ -50,14 +50,14 @@ fn whole(ctx: &Ctx, app: &App, switches: &serde_json::Value) -> Markup {
             (start(app))
             div .split { (settings(ctx, app)) (keys(ctx, app)) }
             div #live { (live::tables(&snapshot(ctx), records_url(ctx))) }
-            @if ctx.records.is_some() { div #records { p .muted { "Asking the app…" } } }
+            @if ctx.records.is_some() { div #records { p .muted { "Loading the app's records…" } } }
             (faults())
             (switch_editor(switches))
         }
     }
 }
 
-/// The buttons that begin something.
+/// The buttons for actions.
 fn start(app: &App) -> Markup {
     let connect =
         app.app_url.as_deref().and_then(|url| url::Url::parse(url).ok()).and_then(|url| url.join("/connect").ok());
@@ -66,31 +66,31 @@ fn start(app: &App) -> Markup {
             h2 #h-start { "Start" }
             div .actions {
                 button .primary type="button" #install disabled[app.app_url.is_none()] { "Install app" }
-                button type="button" data-post="/_sim/inspect-app-url" data-done="The App URL answers as it should." { "Check App URL" }
-                button type="button" data-post="/_sim/installs" data-done="Installed; the webhook is on its way." { "Direct install" }
-                button type="button" data-post="/_sim/sites" data-done="A site was made." { "New site" }
+                button type="button" data-post="/_sim/inspect-app-url" data-done="The App URL passes all checks." { "Check App URL" }
+                button type="button" data-post="/_sim/installs" data-done="Installed; the webhook is being sent." { "Direct install" }
+                button type="button" data-post="/_sim/sites" data-done="Site created." { "New site" }
                 span .event {
-                    select aria-label="Event of the test" { @for name in event_types() { option value=(name) { (name.rsplit('.').next().unwrap_or(name)) } } }
-                    button type="button" data-post="/_sim/test-webhook" data-event data-done="The test webhook was sent." { "Test webhook" }
+                    select aria-label="Test event" { @for name in event_types() { option value=(name) { (name.rsplit('.').next().unwrap_or(name)) } } }
+                    button type="button" data-post="/_sim/test-webhook" data-event data-done="Test webhook sent." { "Test webhook" }
                 }
-                button type="button" data-post="/_sim/deliveries/release" data-done="Released." { "Release held webhooks" }
-                button .danger type="button" data-post="/_sim/reset" data-ask="Forget all sites, installs, tokens and records?" data-done="Everything was forgotten." { "Reset" }
+                button type="button" data-post="/_sim/deliveries/release" data-done="Held webhooks released." { "Release held webhooks" }
+                button .danger type="button" data-post="/_sim/reset" data-confirm="Delete all sites, installs, tokens and records?" data-done="State reset." { "Reset" }
             }
-            @if app.app_url.is_none() { p .hint { "“Install app” needs an App URL, below." } }
+            @if app.app_url.is_none() { p .hint { "Set the App URL below to enable “Install app”." } }
             form .inline #external {
-                label for="external-url" { "External install starts at" }
+                label for="external-url" { "Start URL of the external install" }
                 input #external-url type="url" value=(connect.map(String::from).unwrap_or_default())
-                    placeholder="the app's own start URL; empty for /app-installer";
+                    placeholder="the app's URL; empty for /app-installer";
                 button type="submit" { "External install" }
             }
             form .inline #advance {
-                label for="advance-by" { "Move the clock forward by" }
+                label for="advance-by" { "Advance the clock by" }
                 select #advance-by {
                     @for (seconds, name) in [(60, "1 minute"), (600, "10 minutes"), (3_600, "1 hour"), (15_000, "4 h 10 min"), (86_400, "1 day")] {
                         option value=(seconds) { (name) }
                     }
                 }
-                button type="submit" { "Move" }
+                button type="submit" { "Advance" }
             }
         }
     }
@@ -106,18 +106,18 @@ fn settings(ctx: &Ctx, app: &App) -> Markup {
                 input #f-name name="name" value=(app.name);
                 label for="f-app" { "App URL" }
                 input #f-app name="app_url" type="url" value=(app.app_url.as_deref().unwrap_or_default()) placeholder="http://127.0.0.1:8787/install";
-                label for="f-redirect" { "Redirect URLs, one a line" }
+                label for="f-redirect" { "Redirect URLs, one per line" }
                 textarea #f-redirect name="redirect_urls" data-kind="lines" rows="2" placeholder="http://127.0.0.1:8787/redirect" { (app.redirect_urls.join("\n")) }
                 label for="f-webhook" { "Webhook URL" }
                 input #f-webhook name="webhook_url" type="url" value=(app.webhook_url.as_deref().unwrap_or_default()) placeholder="http://127.0.0.1:8787/webhook";
                 div .actions { button .primary type="submit" { "Save" } }
             }
-            p .hint { "Only addresses on this machine. The simulator runs at " code { (ctx.url) } "." }
+            p .hint { "The host of each URL must be loopback. The simulator runs at " code { (ctx.url) } "." }
         }
     }
 }
 
-/// What the app must be told.
+/// The app's id and keys.
 fn keys(ctx: &Ctx, app: &App) -> Markup {
     html! {
         section .card aria-labelledby="h-keys" {
@@ -126,7 +126,7 @@ fn keys(ctx: &Ctx, app: &App) -> Markup {
                 dt { "App id" }
                 dd { code #app-id { (app.app_id) } }
                 dt { "App secret" }
-                dd { "known to the app; fingerprint " code { (crate::ids::fingerprint(&app.secret)) } }
+                dd { "not shown; fingerprint " code { (crate::ids::fingerprint(&app.secret)) } }
                 dt { "Webhook public key" }
                 dd { pre tabindex="0" { (ctx.own_key.public_pem()) } }
             }
@@ -152,17 +152,17 @@ fn faults() -> Markup {
         ("400 invalid_grant", r#"{"kind":"refused","status":400,"error":"invalid_grant"}"#),
         ("401 invalid_client", r#"{"kind":"refused","status":401,"error":"invalid_client"}"#),
         (
-            "403, a firewall's page",
+            "403 page of a firewall",
             r#"{"kind":"status","status":403,"content_type":"text/html","body":"<html><title>Access denied</title></html>"}"#,
         ),
         ("429 without Retry-After", r#"{"kind":"rate_limited"}"#),
         ("429, Retry-After 2", r#"{"kind":"rate_limited","retry_after":2}"#),
         ("429, Retry-After as a date", r#"{"kind":"rate_limited","retry_after":2,"retry_after_date":true}"#),
-        ("3 seconds late", r#"{"kind":"delay","delay_ms":3000}"#),
-        ("20 seconds late", r#"{"kind":"delay","delay_ms":20000}"#),
+        ("delay of 3 seconds", r#"{"kind":"delay","delay_ms":3000}"#),
+        ("delay of 20 seconds", r#"{"kind":"delay","delay_ms":20000}"#),
         ("connection cut", r#"{"kind":"cut"}"#),
-        ("connection cut after it took effect", r#"{"kind":"cut","processed":true}"#),
-        ("cut in mid-body", r#"{"kind":"cut_body"}"#),
+        ("connection cut after the call took effect", r#"{"kind":"cut","processed":true}"#),
+        ("connection cut in the body", r#"{"kind":"cut_body"}"#),
         ("malformed JSON", r#"{"kind":"malformed_json"}"#),
         ("wrong types", r#"{"kind":"wrong_types"}"#),
         ("no refresh_token", r#"{"kind":"drop_field","field":"refresh_token"}"#),
@@ -170,7 +170,7 @@ fn faults() -> Markup {
     ];
     html! {
         section .card aria-labelledby="h-faults" {
-            h2 #h-faults { "Make something fail" }
+            h2 #h-faults { "Add a fault" }
             form .inline #fault {
                 label for="fault-endpoint" { "Endpoint" }
                 select #fault-endpoint { @for name in endpoints { option { (name) } } }
@@ -179,13 +179,13 @@ fn faults() -> Markup {
                 label for="fault-times" { "Calls" }
                 input #fault-times type="number" min="1" value="1";
                 button type="submit" { "Add" }
-                button type="button" data-delete="/_sim/faults" data-done="No faults are left." { "Remove all" }
+                button type="button" data-delete="/_sim/faults" data-done="All faults removed." { "Remove all" }
             }
         }
     }
 }
 
-/// The choices of a switch that is one of a few words.
+/// The values of an enumerated switch.
 fn choices(name: &str) -> &'static [&'static str] {
     match name {
         "webhook_order" => &["parallel", "before_redirect", "after_redirect"],
@@ -196,14 +196,14 @@ fn choices(name: &str) -> &'static [&'static str] {
     }
 }
 
-/// Every switch with its meaning, as the handbook's table has them.
+/// Every switch, with its meaning from the README.
 fn switch_editor(switches: &serde_json::Value) -> Markup {
     html! {
         section .card aria-labelledby="h-switches" {
             details {
                 summary { h2 #h-switches { "Switches" } }
-                p .hint { "What Wix leaves open, or sources dispute. Numbers in brackets are sections of the facts about Wix." }
-                form data-patch="/_sim/switches" data-done="The switches are set." {
+                p .hint { "Behaviours that Wix does not specify, or on which sources disagree. Numbers in brackets are sections of docs/wix.md." }
+                form data-patch="/_sim/switches" data-done="Switches set." {
                     div .switches {
                         @for (name, meaning) in described() { (switch(name, meaning, switches.get(name))) }
                     }
@@ -235,7 +235,7 @@ fn switch(name: &str, meaning: &str, value: Option<&serde_json::Value>) -> Marku
     }
 }
 
-/// Name and meaning of each switch, read from the table in the README.
+/// The name and meaning of each switch, from the table in the README.
 fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
     let table = include_str!("../../README.md").split("### Switches").nth(1).unwrap_or_default();
     table.lines().filter_map(|line| {
@@ -245,7 +245,7 @@ fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-/// The events that the page offers to send.
+/// The events that the page can send.
 pub(super) fn event_types() -> impl Iterator<Item = &'static str> {
     EVENT_TYPES.into_iter()
 }

@@ -1,4 +1,4 @@
-//! The part of the page that shows what happened: installs, deliveries, BI events, close-window visits, calls.
+//! The live part of the page: installs, deliveries, BI events, close-window visits, calls.
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -8,13 +8,13 @@ use super::home::event_types;
 use crate::control::{Shown, Snapshot};
 use crate::ids;
 use crate::records::Records;
-use crate::webhook::{Delivery, Ended, Outcome};
+use crate::webhook::{AttemptOutcome, Delivery, Outcome};
 use crate::world::{Instance, Status};
 
-/// Rows shown of each table, newest first.
+/// The number of rows of each table, newest first.
 const SHOWN: usize = 30;
 
-/// Every table.
+/// All tables.
 pub(super) fn tables(state: &Snapshot, records_url: Option<&Url>) -> Markup {
     html! {
         div #now hidden data-now=(clock(state.now_ms)) data-ahead=(state.clock_offset_seconds) {}
@@ -27,24 +27,24 @@ pub(super) fn tables(state: &Snapshot, records_url: Option<&Url>) -> Markup {
     }
 }
 
-/// A moment as `date, hours:minutes:seconds`, UTC.
+/// A time as `date hours:minutes:seconds`, UTC.
 fn clock(at_ms: i64) -> String {
     let text = ids::iso(at_ms);
     text.get(..19).map_or_else(String::new, |text| text.replace('T', " "))
 }
 
-/// The time of day, UTC, with the date on hover.
+/// The time of day, UTC, with the date as a tooltip.
 fn moment(at_ms: i64) -> Markup {
     let text = ids::iso(at_ms);
     html! { time datetime=(text) title=(text) { (text.get(11..19).unwrap_or_default()) } }
 }
 
-/// A whole id; a click selects it.
+/// An id; a click selects all of it.
 fn whole(id: &str) -> Markup {
     html! { code .id { (id) } }
 }
 
-/// A whole id with a button that copies it.
+/// An id with a Copy button.
 fn copyable(id: &str) -> Markup {
     html! { (whole(id)) " " (copy_button(id, "Copy the instance id")) }
 }
@@ -66,7 +66,7 @@ fn table(title: &str, count: usize, heads: &[&str], empty: &str, rows: &Markup) 
                         tbody { (rows) }
                     }
                 }
-                @if count > SHOWN { p .muted { "The newest " (SHOWN) " are shown; all are in " code { "GET /_sim/state" } "." } }
+                @if count > SHOWN { p .muted { "This table has the newest " (SHOWN) "; " code { "GET /_sim/state" } " has all." } }
             }
         }
     }
@@ -76,13 +76,13 @@ fn findings(state: &Snapshot) -> Markup {
     html! {
         @if !state.findings.is_empty() {
             section .card.warn {
-                h2 { "Against Wix's rules " span .count { (state.findings.len()) } }
+                h2 { "Violations of Wix's rules " span .count { (state.findings.len()) } }
                 ul { @for finding in state.findings.iter().rev().take(8) { li { (moment(finding.at_ms)) " " code { (finding.path) } " – " (finding.detail) } } }
             }
         }
         @if !state.faults.is_empty() {
             section .card.warn {
-                h2 { "Faults waiting " span .count { (state.faults.len()) } }
+                h2 { "Active faults " span .count { (state.faults.len()) } }
                 ul {
                     @for fault in &state.faults {
                         li { code { (serde_json::to_string(fault).unwrap_or_default()) } }
@@ -93,7 +93,7 @@ fn findings(state: &Snapshot) -> Markup {
     }
 }
 
-/// The call that gets a token for the newest install: the app's own where its list of instances is known, else Wix's.
+/// The request for a token of the newest instance: to the app if its list of instances is known, else to Wix.
 fn token_call(state: &Snapshot, records_url: Option<&Url>) -> Markup {
     let installed = state.instances.iter().filter(|instance| instance.status == Status::Installed);
     let Some(newest) = installed.max_by_key(|instance| instance.installed_at_ms) else { return html! {} };
@@ -102,13 +102,13 @@ fn token_call(state: &Snapshot, records_url: Option<&Url>) -> Markup {
         || wix_call(&state.app, &newest.instance_id),
         |url| format!("curl -X POST {url}/{}/token \\\n  -H \"Authorization: Bearer $API_KEY\"", newest.instance_id),
     );
-    let (name, what) =
-        if records_url.is_some() { ("API_KEY", "a key of the app's API") } else { ("APP_SECRET", "the app secret") };
+    let (name, meaning) =
+        if records_url.is_some() { ("API_KEY", "an API key of the app") } else { ("APP_SECRET", "the app secret") };
     html! {
         section .card aria-labelledby="h-token" {
-            h2 #h-token { "A token for " (site) }
+            h2 #h-token { "Get a token for " (site) }
             pre #token-call tabindex="0" { (call) }
-            div .actions { (copy_button(&call, "Copy the command")) span .muted { code { "$" (name) } " is " (what) "." } }
+            div .actions { (copy_button(&call, "Copy the command")) span .muted { code { "$" (name) } " is " (meaning) "." } }
         }
     }
 }
@@ -149,7 +149,7 @@ fn instances(state: &Snapshot) -> Markup {
         "Installs",
         state.instances.len(),
         &["Site", "Instance", "Status", "Plan", "Since", "Actions"],
-        "The app is on no site yet.",
+        "The app is not installed on a site yet.",
         &rows,
     )
 }
@@ -161,14 +161,14 @@ fn buttons(instance: &Instance) -> Markup {
             @match instance.status {
                 Status::Installed => {
                     button type="button" data-post=(at("remove")) data-done="Removed." { "Remove" }
-                    button type="button" data-post=(at("clone")) data-done="The site was copied." { "Clone" }
+                    button type="button" data-post=(at("clone")) data-done="Site cloned." { "Clone" }
                     button type="button" data-post=(at("update")) data-open="app_url" data-done="Updated." { "Update" }
                 }
-                Status::Removed => button type="button" data-post=(at("reinstall")) data-done="Installed again." { "Reinstall" },
+                Status::Removed => button type="button" data-post=(at("reinstall")) data-done="Reinstalled." { "Reinstall" },
             }
             span .event {
                 select aria-label="Event" { @for name in event_types() { option value=(name) { (name.rsplit('.').next().unwrap_or(name)) } } }
-                button type="button" data-post=(at("events")) data-event data-done="The event was sent." { "Send" }
+                button type="button" data-post=(at("events")) data-event data-done="Event sent." { "Send" }
             }
         }
     }
@@ -200,9 +200,9 @@ fn deliveries(state: &Snapshot) -> Markup {
                             li title=[attempt.detail.as_deref()] {
                                 (moment(attempt.at_ms)) " "
                                 @match (attempt.status, attempt.outcome) {
-                                    (Some(status), Ended::Delivered) => span .good-text { (status) },
+                                    (Some(status), AttemptOutcome::Delivered) => span .good-text { (status) },
                                     (Some(status), _) => span .bad-text { (status) },
-                                    (None, Ended::TimedOut) => span .bad-text { "timed out" },
+                                    (None, AttemptOutcome::TimedOut) => span .bad-text { "timed out" },
                                     (None, _) => span .bad-text { "unreachable" },
                                 }
                                 " " span .muted { (attempt.duration_ms) " ms" }
@@ -217,7 +217,7 @@ fn deliveries(state: &Snapshot) -> Markup {
         "Webhooks",
         state.deliveries.len(),
         &["Created", "Event", "Instance", "Outcome", "Attempts"],
-        "None were sent yet.",
+        "No webhooks yet.",
         &rows,
     )
 }
@@ -227,7 +227,7 @@ fn close_visits(state: &Snapshot) -> Markup {
         @for visit in state.close_window_visits.iter().rev().take(SHOWN) {
             tr {
                 td { (moment(visit.at_ms)) }
-                td { @if let Some(id) = &visit.instance_id { (whole(id)) } @else { span .muted { "nobody's" } } }
+                td { @if let Some(id) = &visit.instance_id { (whole(id)) } @else { span .muted { "unknown token" } } }
                 td { @if visit.token_live { span .pill.good { "live" } } @else { span .pill.bad { "not live" } } }
                 td {
                     @match visit.opener_reachable {
@@ -244,7 +244,7 @@ fn close_visits(state: &Snapshot) -> Markup {
         "Close-window visits",
         state.close_window_visits.len(),
         &["At", "Instance", "Token", "Opener reachable"],
-        "No browser came to the end of an install yet.",
+        "No install has reached the close-window page yet.",
         &rows,
     )
 }
@@ -260,7 +260,13 @@ fn bi_events(state: &Snapshot) -> Markup {
             }
         }
     };
-    table("BI events", state.bi_events.len(), &["At", "Instance", "Event", "Data"], "The app sent none yet.", &rows)
+    table(
+        "BI events",
+        state.bi_events.len(),
+        &["At", "Instance", "Event", "Data"],
+        "The app has not sent a BI event yet.",
+        &rows,
+    )
 }
 
 fn calls(state: &Snapshot) -> Markup {
@@ -288,12 +294,12 @@ fn calls(state: &Snapshot) -> Markup {
         }
     };
     html! {
-        (table("Calls to Wix", state.calls.len(), &["At", "Call", "Instance", "Answer", "Took"], "The app called nothing yet.", &rows))
+        (table("Calls to Wix", state.calls.len(), &["At", "Call", "Instance", "Status", "Duration"], "The app has not called Wix yet.", &rows))
         @if !counts.is_empty() { p .muted.under { (counts) } }
     }
 }
 
-/// What the app itself has stored.
+/// The app's records.
 pub(super) fn app_records(records: &Records) -> Markup {
     let list = records.answer.as_ref().and_then(|answer| answer.get("instances")).and_then(Value::as_array);
     let text = |record: &Value, name: &str| match record.get(name) {
@@ -304,10 +310,10 @@ pub(super) fn app_records(records: &Records) -> Markup {
     let at =
         |record: &Value, name: &str| record.get(name).and_then(Value::as_i64).map(|seconds| moment(seconds * 1000));
     if let Some(error) = &records.error {
-        return html! { section .card.warn { h2 { "What the app has stored" } p .bad-text { (error) } } };
+        return html! { section .card.warn { h2 { "The app's records" } p .bad-text { (error) } } };
     }
     let Some(list) = list else {
-        return html! { section .card.warn { h2 { "What the app has stored" } p .bad-text { "The app's answer has no list of instances." } } };
+        return html! { section .card.warn { h2 { "The app's records" } p .bad-text { "The app's response must have a list of instances." } } };
     };
     let rows = html! {
         @for record in list.iter().take(SHOWN) {
@@ -324,10 +330,10 @@ pub(super) fn app_records(records: &Records) -> Markup {
         }
     };
     table(
-        "What the app has stored",
+        "The app's records",
         list.len(),
         &["Instance", "Status", "Auth", "Installed", "Configured", "Last event", "Plan"],
-        "The app has stored no instance.",
+        "The app has no records yet.",
         &rows,
     )
 }

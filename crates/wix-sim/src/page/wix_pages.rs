@@ -1,4 +1,4 @@
-//! The pages of Wix's installer: consent, problems, the end of an install, close-window (sections 3.2 and 3.3).
+//! The pages of Wix's installer: consent, errors, the end of an install, close-window (sections 3.2 and 3.3).
 
 use std::collections::HashMap;
 
@@ -12,18 +12,18 @@ use url::Url;
 use super::document;
 use crate::world::{CloseVisit, World};
 
-/// The parameters that the consent form carries along.
+/// The parameters that the consent form repeats in hidden fields.
 const CARRIED: [&str; 6] = ["appId", "redirectUrl", "state", "token", "postInstallationUrl", "shareUrlId"];
 
-/// A 302, visible to the browser.
+/// A 302 response.
 pub(crate) fn redirect(target: &Url) -> Response {
-    let mut answer = Response::new(Body::empty());
+    let mut response = Response::new(Body::empty());
     match HeaderValue::from_str(target.as_str()) {
         Ok(value) => {
-            *answer.status_mut() = StatusCode::FOUND;
-            answer.headers_mut().insert(LOCATION, value);
-            answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            answer
+            *response.status_mut() = StatusCode::FOUND;
+            response.headers_mut().insert(LOCATION, value);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -38,7 +38,7 @@ fn card(body: &Markup) -> Markup {
     }
 }
 
-/// The consent page: the app, the site, and two buttons.
+/// The consent page.
 pub(crate) fn consent(
     world: &World,
     query: &HashMap<String, String>,
@@ -83,16 +83,16 @@ fn installed(world: &World, site_id: &str) -> bool {
     world.instance_of_site(site_id).is_some_and(|instance| world.installed(&instance.instance_id))
 }
 
-/// What the owner sees when the installer cannot go on.
-pub(crate) fn problem(heading: &str, told: &str) -> Response {
+/// The installer's error page.
+pub(crate) fn problem(heading: &str, detail: &str) -> Response {
     let body = html! {
         h1 { (heading) }
-        p { (told) }
+        p { (detail) }
     };
     document(StatusCode::BAD_REQUEST, heading, None, &card(&body))
 }
 
-/// Nothing was installed.
+/// The page after Cancel.
 pub(crate) fn cancelled() -> Response {
     let body = html! {
         h1 { "Nothing was installed" }
@@ -101,7 +101,7 @@ pub(crate) fn cancelled() -> Response {
     document(StatusCode::OK, "Cancelled", None, &card(&body))
 }
 
-/// Installed, with nowhere to go back to.
+/// The page after an install without a callback.
 pub(crate) fn installed_page() -> Response {
     let body = html! {
         h1 { "The app was added" }
@@ -110,7 +110,7 @@ pub(crate) fn installed_page() -> Response {
     document(StatusCode::OK, "Added", None, &card(&body))
 }
 
-/// The page that tells whether its opener can be reached, then closes its window.
+/// The close-window page. Its script reports whether its opener is reachable, and closes the window.
 pub(crate) fn close_window(visit: &CloseVisit) -> Response {
     let body = html! {
         h1 { @if visit.token_live { "The app was added" } @else { "The access token is not valid" } }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn only_loopback_urls_are_taken() {
+fn only_loopback_urls_are_accepted() {
     for good in ["http://127.0.0.1:8787/webhook", "http://localhost/", "http://[::1]:1/", "https://127.9.9.9/"] {
         assert!(loopback_url(good).is_ok(), "{good}");
     }

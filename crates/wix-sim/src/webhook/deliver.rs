@@ -1,16 +1,16 @@
-//! The sender: one task a delivery, 1250 ms an attempt, only 200 accepted, twelve retries (sections 4.1 and 4.6).
+//! Delivery: one task for each, 1250 ms for each attempt, success on 200 only, twelve retries (sections 4.1 and 4.6).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::header::CONTENT_TYPE;
 
-use super::{Attempt, Delivery, Ended, Event, Outcome, compose};
+use super::{Attempt, AttemptOutcome, Delivery, Event, Outcome, compose};
 use crate::shared::Ctx;
 use crate::switches::RetrySignature;
-use crate::world::{KEPT, World};
+use crate::world::{MAX_RECORDS, World};
 
-/// Signs events and sends them on their way, without waiting; answers the ids of the deliveries.
+/// Signs events and starts their deliveries without waiting. Returns the ids of the deliveries.
 pub(crate) fn emit(ctx: &Ctx, events: Vec<Event>) -> Vec<u64> {
     let switches = ctx.read(|world| world.switches.clone());
     let mut ids = Vec::new();
@@ -39,7 +39,7 @@ pub(crate) fn emit(ctx: &Ctx, events: Vec<Event>) -> Vec<u64> {
     ids
 }
 
-/// Sends a body as it is; answers the id of the delivery.
+/// Starts the delivery of a given body. Returns its id.
 pub(crate) fn send_raw(
     ctx: &Ctx,
     body: String,
@@ -64,7 +64,7 @@ pub(crate) fn send_raw(
     enqueue(ctx, delivery)
 }
 
-/// Writes the delivery down and, unless something keeps it back, starts it.
+/// Records the delivery, and starts it unless a switch or a missing webhook URL prevents that.
 fn enqueue(ctx: &Ctx, mut delivery: Delivery) -> u64 {
     let delay_ms = ctx.read(|world| scaled(world, f64::from(world.switches.webhook_delay_ms)));
     let (id, outcome) = ctx.change(|world| {
@@ -83,12 +83,12 @@ fn enqueue(ctx: &Ctx, mut delivery: Delivery) -> u64 {
         if delivery.outcome == Outcome::Pending {
             delivery.next_attempt_at_ms = Some(ctx.clock.now_ms() + delay_ms);
         }
-        let known = (delivery.id, delivery.outcome);
-        while world.deliveries.len() >= KEPT {
+        let recorded = (delivery.id, delivery.outcome);
+        while world.deliveries.len() >= MAX_RECORDS {
             world.deliveries.pop_first();
         }
         world.deliveries.insert(delivery.id, delivery);
-        known
+        recorded
     });
     if outcome == Outcome::Pending {
         start(ctx, id);
@@ -96,8 +96,8 @@ fn enqueue(ctx: &Ctx, mut delivery: Delivery) -> u64 {
     id
 }
 
-/// Starts the held deliveries, one after the other in the order they came, or the last first.
-pub(crate) async fn release(ctx: &Ctx, last_first: bool) -> Vec<u64> {
+/// Starts the held deliveries one after the other, oldest or newest first.
+pub(crate) async fn release(ctx: &Ctx, newest_first: bool) -> Vec<u64> {
     let mut held: Vec<u64> = ctx.change(|world| {
         let now_ms = ctx.clock.now_ms();
         let held = world.deliveries.values_mut().filter(|delivery| delivery.outcome == Outcome::Held);
@@ -108,7 +108,7 @@ pub(crate) async fn release(ctx: &Ctx, last_first: bool) -> Vec<u64> {
         })
         .collect()
     });
-    if last_first {
+    if newest_first {
         held.reverse();
     }
     for id in &held {
@@ -118,7 +118,7 @@ pub(crate) async fn release(ctx: &Ctx, last_first: bool) -> Vec<u64> {
     held
 }
 
-/// Waits until each delivery had its first attempt or needs none.
+/// Waits up to `limit` until each delivery had its first attempt or is settled.
 pub(crate) async fn first_attempts(ctx: &Ctx, ids: &[u64], limit: Duration) {
     let mut changes = ctx.changes();
     let attempted = |world: &World| {
@@ -133,7 +133,7 @@ pub(crate) async fn first_attempts(ctx: &Ctx, ids: &[u64], limit: Duration) {
             }
         }
     };
-    // Too long is no error: what was asked for is the wait.
+    // A timeout is no error: callers only want the pause.
     let _ = tokio::time::timeout(limit, all).await;
 }
 
@@ -148,7 +148,7 @@ fn start(ctx: &Ctx, id: u64) {
     });
 }
 
-/// Attempts until it is delivered, given up, or forgotten.
+/// Runs attempts until the delivery succeeds, is given up, or is cleared.
 async fn run(ctx: &Ctx, id: u64) {
     while let Some(due_ms) =
         ctx.read(|world| world.deliveries.get(&id).and_then(|delivery| delivery.next_attempt_at_ms))
@@ -156,41 +156,41 @@ async fn run(ctx: &Ctx, id: u64) {
         ctx.clock.sleep_until(due_ms).await;
         let made = attempt(ctx, id).await;
         ctx.change(|world| match made {
-            Some(attempt) => settle(world, id, attempt),
-            None => strand(world, id),
+            Some(attempt) => record_attempt(world, id, attempt),
+            None => mark_not_configured(world, id),
         });
     }
 }
 
-/// Ends a delivery whose webhook URL was taken away meanwhile.
-fn strand(world: &mut World, id: u64) {
+/// Ends a delivery after the webhook URL was cleared.
+fn mark_not_configured(world: &mut World, id: u64) {
     if let Some(delivery) = world.deliveries.get_mut(&id) {
         (delivery.outcome, delivery.next_attempt_at_ms) = (Outcome::NotConfigured, None);
     }
 }
 
-/// Writes an attempt down and says when the next one is due.
-fn settle(world: &mut World, id: u64, attempt: Attempt) {
+/// Records an attempt and schedules the next one.
+fn record_attempt(world: &mut World, id: u64, attempt: Attempt) {
     let schedule = &world.switches.webhook_retry_schedule_seconds;
     let Some(delivery) = world.deliveries.get(&id) else { return };
     let wait = schedule.get(delivery.attempts.len()).copied().filter(|_| delivery.retries);
     let next = wait.map(|seconds| attempt.at_ms + scaled(world, f64::from(seconds) * 1000.0));
     let Some(delivery) = world.deliveries.get_mut(&id) else { return };
     (delivery.outcome, delivery.next_attempt_at_ms) = match (attempt.outcome, next) {
-        (Ended::Delivered, _) => (Outcome::Delivered, None),
+        (AttemptOutcome::Delivered, _) => (Outcome::Delivered, None),
         (_, Some(at_ms)) => (Outcome::Pending, Some(at_ms)),
         (_, None) => (Outcome::GivenUp, None),
     };
     delivery.attempts.push(attempt);
 }
 
-/// Divides a wait by the time scale.
+/// Divides a pause by the time scale.
 #[expect(clippy::cast_possible_truncation, reason = "a wait is at most days, in milliseconds; the cast saturates")]
 fn scaled(world: &World, wait_ms: f64) -> i64 {
     (wait_ms / world.switches.time_scale).round() as i64
 }
 
-/// Posts the message once; `None` where the delivery or the URL is gone.
+/// Posts the message once. `None` if the delivery or the webhook URL no longer exists.
 async fn attempt(ctx: &Ctx, id: u64) -> Option<Attempt> {
     let (url, mut delivery, switches) = ctx.read(|world| {
         Some((world.app.webhook_url.clone()?, world.deliveries.get(&id)?.clone(), world.switches.clone()))
@@ -208,17 +208,17 @@ async fn attempt(ctx: &Ctx, id: u64) -> Option<Attempt> {
         request = request.header(CONTENT_TYPE, content_type);
     }
     let (at_ms, started) = (ctx.clock.now_ms(), Instant::now());
-    let answer = request.send().await;
-    let (status, outcome, detail) = match answer {
-        Ok(answer) => {
-            let status = answer.status();
+    let response = request.send().await;
+    let (status, outcome, detail) = match response {
+        Ok(response) => {
+            let status = response.status();
             let accepted = if switches.webhook_only_200 { status == 200 } else { status.is_success() };
-            (Some(status.as_u16()), if accepted { Ended::Delivered } else { Ended::Refused }, None)
+            (Some(status.as_u16()), if accepted { AttemptOutcome::Delivered } else { AttemptOutcome::Refused }, None)
         }
         Err(error) if error.is_timeout() => {
-            (None, Ended::TimedOut, Some(format!("no answer within {} ms", limit.as_millis())))
+            (None, AttemptOutcome::TimedOut, Some(format!("no response within {} ms", limit.as_millis())))
         }
-        Err(error) => (None, Ended::Unreachable, Some(error.without_url().to_string())),
+        Err(error) => (None, AttemptOutcome::Unreachable, Some(error.without_url().to_string())),
     };
     let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
     Some(Attempt { at_ms, status, duration_ms, outcome, detail })

@@ -1,4 +1,4 @@
-//! The webhook message: one compact JWT with three layers of JSON, exactly as genuine ones are built (sections 4.3, 4.5).
+//! Webhook messages: compact JWTs with three layers of JSON, in exactly Wix's format (sections 4.3 and 4.5).
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::shared::Shared;
 use crate::switches::{IatClock, Switches};
 use crate::webhook::samples::{compact, object};
 
-/// Who caused an event (section 4.5).
+/// The identity that caused an event (section 4.5).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Identity {
@@ -29,13 +29,13 @@ pub(crate) struct AccountInfo {
     pub site_id: String,
 }
 
-/// An event, before it is signed.
+/// An unsigned event.
 #[expect(clippy::struct_field_names, reason = "the names are Wix's own")]
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub event_type: String,
     pub instance_id: String,
-    /// The inner data, as text.
+    /// The inner data, as JSON text.
     pub data: String,
     pub identity: Option<Identity>,
     pub account_info: Option<AccountInfo>,
@@ -43,7 +43,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// An event of an instance, with a fresh webhook id.
+    /// An event of an instance, with a new webhook id.
     pub(crate) fn new(event_type: &str, instance_id: &str, data: String, now_ms: i64) -> Self {
         Self {
             event_type: event_type.to_owned(),
@@ -59,7 +59,7 @@ impl Event {
 /// `wId_<epoch ms>_<signed int>__<short random>` (section 4.5).
 fn webhook_id(now_ms: i64) -> String {
     let number = ids::random_bytes(4).iter().fold(0_u32, |sum, byte| (sum << 8) | u32::from(*byte));
-    let tail: String = ids::word(24).chars().filter(char::is_ascii_alphanumeric).take(6).collect();
+    let tail: String = ids::random_text(24).chars().filter(char::is_ascii_alphanumeric).take(6).collect();
     format!("wId_{now_ms}_{}__{tail}", i64::from(number) - i64::from(u32::MAX / 2))
 }
 
@@ -84,7 +84,7 @@ struct Claims<'a> {
     exp: i64,
 }
 
-/// Signs an event with the app's key; `iat` is now.
+/// Signs an event with the app's key. `iat` is the current time.
 pub(crate) fn compose(shared: &Shared, switches: &Switches, event: &Event) -> anyhow::Result<String> {
     let envelope = Envelope {
         data: &event.data,
@@ -103,7 +103,8 @@ pub(crate) fn compose(shared: &Shared, switches: &Switches, event: &Event) -> an
     rs256(&shared.own_key, &claims)
 }
 
-/// The dashboard's Test button: sample data pretty-printed with a blank at the end, and no identity (section 4.1).
+/// The message of the dashboard's Test button: pretty-printed sample data with a trailing space, without `identity`
+/// (section 4.1).
 pub(crate) fn test_message(
     shared: &Shared,
     switches: &Switches,
@@ -118,7 +119,7 @@ pub(crate) fn test_message(
     compose(shared, &plain, &event)
 }
 
-/// Breaks the outer object of a compact JSON text into lines, keeping the order of its fields.
+/// Pretty-prints the outer object of a compact JSON text, and keeps the order of its fields.
 fn pretty(data: &str) -> String {
     let (mut inside, mut escaped, mut depth) = (false, false, 0_u32);
     let mut text = String::with_capacity(data.len() * 2);
@@ -154,7 +155,7 @@ fn pretty(data: &str) -> String {
     text
 }
 
-/// Now in seconds, by the clock that the switch names.
+/// The current time in Unix seconds, by the clock that `webhook_iat_clock` selects.
 fn issued_at(shared: &Shared, switches: &Switches) -> i64 {
     let at_ms = match switches.webhook_iat_clock {
         IatClock::Wall => Clock::wall_ms(),
@@ -163,57 +164,57 @@ fn issued_at(shared: &Shared, switches: &Switches) -> i64 {
     at_ms.div_euclid(1000)
 }
 
-/// The header of a genuine message: `kid`, then `alg`, and no `typ` (section 4.3).
+/// Signs with Wix's header: `kid`, then `alg`, and no `typ` (section 4.3).
 fn rs256(key: &SigningKey, claims: &str) -> anyhow::Result<String> {
     let input = jws::signing_input(&format!(r#"{{"kid":"{}","alg":"RS256"}}"#, key.kid), claims);
     let signature = jws::encode(key.sign("RS256", input.as_bytes())?);
     Ok(format!("{input}.{signature}"))
 }
 
-/// Which key signs a hand-made message.
+/// The key that signs a hand-made message.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum KeyChoice {
     /// The app's key.
     #[default]
     Own,
-    /// A key the app does not know.
+    /// The foreign key, which the app does not trust.
     Other,
 }
 
-/// A message made by hand: anything given replaces what a genuine message would hold.
+/// A hand-made message. Each field replaces a part of a genuine message.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Raw {
-    /// The body as it is; nothing is signed then.
+    /// The whole body, sent unchanged and unsigned.
     pub body: Option<String>,
     pub key: KeyChoice,
     /// `RS256`, `RS384`, `RS512`, `HS256` (keyed with the text of the public PEM) or `none`.
     pub alg: Option<String>,
     pub kid: Option<String>,
-    /// The whole header, as text of JSON.
+    /// The whole header, as JSON text.
     pub header: Option<Box<RawValue>>,
-    /// The whole set of claims, as text of JSON.
+    /// All claims, as JSON text.
     pub claims: Option<Box<RawValue>>,
-    /// The claim `data` as any JSON; a genuine one is a string.
+    /// The claim `data`, as any JSON; genuine messages have a string.
     pub envelope: Option<Box<RawValue>>,
     pub iat: Option<Box<RawValue>>,
     pub exp: Option<Box<RawValue>>,
     pub omit_exp: bool,
     pub event_type: Option<String>,
     pub instance_id: Option<String>,
-    /// The inner data: any JSON, sent as its compact text.
+    /// The inner data, as any JSON; it is sent as compact text.
     pub data: Option<Box<RawValue>>,
-    /// The inner data as the very text, which need not be JSON.
+    /// The inner data, as any text.
     pub data_text: Option<String>,
     pub identity_text: Option<String>,
     pub webhook_id: Option<String>,
-    /// One bit of the signature is turned.
+    /// Whether one bit of the signature is flipped.
     pub corrupt_signature: bool,
     pub content_type: Option<String>,
-    /// Whether it is sent; otherwise only the JWT is answered.
+    /// Whether the message is sent; if not, the response has only the JWT.
     pub send: Option<bool>,
-    /// Whether it is retried like a genuine message.
+    /// Whether a failed delivery is retried.
     pub retries: bool,
 }
 
@@ -238,10 +239,10 @@ pub(crate) fn compose_raw(shared: &Shared, switches: &Switches, raw: &Raw, sampl
         "none" => Vec::new(),
         "HS256" => jws::hmac_sha256(shared.own_key.public_pem().as_bytes(), input.as_bytes()),
         "RS256" | "RS384" | "RS512" => key.sign(alg, input.as_bytes())?,
-        other => bail!("alg {other:?} is not known; RS256, RS384, RS512, HS256 and none are"),
+        other => bail!("alg must be RS256, RS384, RS512, HS256 or none; it is {other:?}"),
     };
     if raw.corrupt_signature {
-        *signature.first_mut().context("there is no signature to corrupt")? ^= 1;
+        *signature.first_mut().context("corrupt_signature must not be combined with alg none")? ^= 1;
     }
     Ok(format!("{input}.{}", jws::encode(signature)))
 }

@@ -1,11 +1,11 @@
-//! Sample data for each event of the catalogue in section 5, and JSON written in a chosen order.
+//! Sample data for the events of section 5, and JSON with a fixed field order.
 
 use serde_json::Value;
 
 use crate::ids;
 use crate::world::{Instance, Status};
 
-/// The legacy events that have sample data here.
+/// The events with sample data.
 pub(crate) const EVENT_TYPES: [&str; 12] = [
     "AppInstalled",
     "AppRemoved",
@@ -28,7 +28,7 @@ pub(crate) fn object<N: AsRef<str>>(fields: &[(N, Value)]) -> String {
     format!("{{{}}}", fields.join(","))
 }
 
-/// Takes the blanks between the tokens out of a JSON text.
+/// Removes the whitespace between the tokens of a JSON text.
 pub(crate) fn compact(text: &str) -> String {
     let (mut inside, mut escaped) = (false, false);
     text.chars()
@@ -43,7 +43,7 @@ pub(crate) fn compact(text: &str) -> String {
         .collect()
 }
 
-/// Inner data for an event of an instance; `None` for an event without a sample.
+/// Sample data for an event of an instance; `None` for an unknown event.
 pub(crate) fn data(event_type: &str, app_id: &str, instance: &Instance, now_ms: i64) -> Option<String> {
     let now = ids::iso(now_ms);
     let month_later = ids::iso(now_ms + 31 * 86_400_000);

@@ -1,4 +1,4 @@
-//! API calls with a token: who calls (section 1.4), Get App Instance (section 7), and every other path.
+//! API calls: authentication (section 1.4), Get App Instance (section 7), and all other paths.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -14,11 +14,11 @@ use crate::signed_instance;
 use crate::tokens;
 use crate::world::{Instance, TokenKind, World};
 
-/// The instance that a call's `Authorization` speaks for.
+/// Authenticates a call: returns the instance of the token in `Authorization`.
 pub(super) fn caller<'a>(world: &'a World, headers: &HeaderMap, now_ms: i64) -> Result<&'a Instance, WixError> {
     let sent =
-        headers.get(AUTHORIZATION).ok_or_else(|| WixError::unauthenticated("there is no Authorization header"))?;
-    let sent = sent.to_str().map_err(|_| WixError::unauthenticated("the Authorization header is not readable"))?;
+        headers.get(AUTHORIZATION).ok_or_else(|| WixError::unauthenticated("the Authorization header is missing"))?;
+    let sent = sent.to_str().map_err(|_| WixError::unauthenticated("the Authorization header must be ASCII"))?;
     let token = tokens::bare(sent);
     let bearer = token.len() != sent.trim().len();
     let accepted =
@@ -32,7 +32,7 @@ pub(super) fn caller<'a>(world: &'a World, headers: &HeaderMap, now_ms: i64) -> 
     let known = world.tokens.get(token).filter(|token| token.live(now_ms) && token.kind != TokenKind::LegacyRefresh);
     known
         .and_then(|token| world.instances.get(&token.instance_id))
-        .ok_or_else(|| WixError::unauthenticated("the token is unknown or not valid any more"))
+        .ok_or_else(|| WixError::unauthenticated("the token is unknown, expired or revoked"))
 }
 
 /// `GET /apps/v1/instance`.
@@ -41,7 +41,7 @@ pub(super) async fn app_instance(State(ctx): State<Ctx>, headers: HeaderMap) -> 
     ctx.read(|world| {
         let instance = caller(world, &headers, now_ms)?;
         if !world.switches.permission_manage_app_instance {
-            return Err(WixError::rest(403, "PERMISSION_DENIED", "the app may not read its instance"));
+            return Err(WixError::rest(403, "PERMISSION_DENIED", "the app lacks the permission to read its instance"));
         }
         Ok(Json(json!({"instance": instance_part(world, instance), "site": site_part(world, instance)})))
     })
@@ -63,19 +63,19 @@ fn instance_part(world: &World, instance: &Instance) -> Value {
         fields.insert("originInstanceId".to_owned(), origin.clone().into());
     }
     if let Some(plan) = &instance.plan {
-        // An end is told of yearly and longer cycles only (section 7).
-        let long = !matches!(plan.cycle.as_str(), "MONTHLY" | "ONE_TIME" | "NO_CYCLE");
+        // Wix returns `expirationDate` only for yearly and longer cycles (section 7).
+        let is_long = !matches!(plan.cycle.as_str(), "MONTHLY" | "ONE_TIME" | "NO_CYCLE");
         let mut billing = Map::new();
-        let mut tell = |name: &str, value: Value| billing.insert(name.to_owned(), value);
-        tell("packageName", plan.vendor_product_id.clone().into());
-        tell("billingCycle", plan.cycle.clone().into());
-        tell("timeStamp", plan.time_stamp.clone().into());
-        tell("autoRenewing", plan.auto_renewing.into());
-        if let Some(end) = plan.expires_on.as_ref().filter(|_| long) {
-            tell("expirationDate", end.clone().into());
+        let mut set = |name: &str, value: Value| billing.insert(name.to_owned(), value);
+        set("packageName", plan.vendor_product_id.clone().into());
+        set("billingCycle", plan.cycle.clone().into());
+        set("timeStamp", plan.time_stamp.clone().into());
+        set("autoRenewing", plan.auto_renewing.into());
+        if let Some(end) = plan.expires_on.as_ref().filter(|_| is_long) {
+            set("expirationDate", end.clone().into());
         }
         if let Some(invoice) = &plan.invoice_id {
-            tell("invoiceId", invoice.clone().into());
+            set("invoiceId", invoice.clone().into());
         }
         fields.insert("billing".to_owned(), billing.into());
     }
@@ -96,7 +96,7 @@ fn site_part(world: &World, instance: &Instance) -> Value {
     })
 }
 
-/// Every path that is not simulated: 401 without a live token, then 404, or a description of the call.
+/// All paths that are not simulated: 401 without a live token; with one, 404 or a description of the call.
 pub(super) async fn other(
     State(ctx): State<Ctx>,
     method: Method,
@@ -108,7 +108,7 @@ pub(super) async fn other(
     ctx.read(|world| {
         let instance = caller(world, &headers, now_ms)?;
         if !world.switches.echo_other_paths {
-            return Err(WixError::rest(404, "NOT_FOUND", "the simulator has no such endpoint"));
+            return Err(WixError::rest(404, "NOT_FOUND", "the simulator does not have this endpoint"));
         }
         let shown: Map<String, Value> = headers
             .iter()

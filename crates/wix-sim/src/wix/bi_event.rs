@@ -1,4 +1,4 @@
-//! `POST /apps/v1/bi-event`: Send BI Event, with its rules field by field (section 6).
+//! `POST /apps/v1/bi-event`: Send BI Event, which validates each field (section 6).
 
 use axum::Json;
 use axum::body::Bytes;
@@ -12,7 +12,7 @@ use crate::fields;
 use crate::shared::Ctx;
 use crate::world::{BiEvent, push};
 
-/// Every event name that may be sent.
+/// The valid event names.
 const NAMES: [&str; 10] = [
     "APP_DASHBOARD_LOADED",
     "APP_FINISHED_CONFIGURATION",
@@ -26,17 +26,17 @@ const NAMES: [&str; 10] = [
     "APP_FINISH_BUSINESS_SETUP",
 ];
 
-/// Takes an event.
-pub(super) async fn answer(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, WixError> {
+/// Accepts or rejects an event.
+pub(super) async fn handle(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, WixError> {
     let now_ms = ctx.clock.now_ms();
     ctx.change(|world| {
         let instance_id = caller(world, &headers, now_ms)?.instance_id.clone();
         if !world.switches.permission_send_bi_events {
-            return Err(WixError::rest(403, "PERMISSION_DENIED", "the app may not send BI events"));
+            return Err(WixError::rest(403, "PERMISSION_DENIED", "the app lacks the permission to send BI events"));
         }
         let fields: Map<String, Value> =
             if fields::is_form(&headers) { None } else { fields::read(&headers, &body) }
-                .ok_or_else(|| WixError::rest(400, "INVALID_ARGUMENT", "the body is no JSON object"))?;
+                .ok_or_else(|| WixError::rest(400, "INVALID_ARGUMENT", "the body must be a JSON object"))?;
         if world.switches.validate_bi_events {
             let violations = check(&fields);
             if !violations.is_empty() {
@@ -63,7 +63,7 @@ pub(super) async fn answer(State(ctx): State<Ctx>, headers: HeaderMap, body: Byt
     })
 }
 
-/// Every rule the event breaks.
+/// The rules that the event violates.
 fn check(fields: &Map<String, Value>) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut refuse = |field: &str, description: &str, rule: Rule| {

@@ -1,4 +1,4 @@
-//! `GET /installer/close-window`: the end of custom authentication, reached by the browser with an access token (section 3.3).
+//! `GET /installer/close-window`: the browser ends custom authentication here, with an access token (section 3.3).
 
 use axum::extract::{OriginalUri, State};
 use axum::http::HeaderMap;
@@ -11,7 +11,7 @@ use crate::page::wix_pages;
 use crate::shared::Ctx;
 use crate::world::{CloseVisit, TokenKind, push};
 
-/// Records the token and shows the page whose script reports and closes the window.
+/// Records the visit and shows the page, whose script reports on its opener and closes the window.
 pub(super) async fn page(State(ctx): State<Ctx>, OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
     let now_ms = ctx.clock.now_ms();
     let sent = fields::query(&uri).remove("access_token").filter(|token| !token.is_empty());
@@ -21,8 +21,8 @@ pub(super) async fn page(State(ctx): State<Ctx>, OriginalUri(uri): OriginalUri, 
         let live = known.is_some_and(|token| token.live(now_ms) && token.kind != TokenKind::LegacyRefresh);
         let instance_id = known.map(|token| token.instance_id.clone());
         if !by_browser {
-            let told = "close-window must be reached by the owner's browser, not fetched by a server (3.3)";
-            world.find(now_ms, uri.path(), "close_window_not_by_browser", told);
+            let detail = "the owner's browser must request close-window, not a server (3.3)";
+            world.add_finding(now_ms, uri.path(), "close_window_not_by_browser", detail);
         }
         let visit = CloseVisit {
             id: world.next_id(),
@@ -32,7 +32,7 @@ pub(super) async fn page(State(ctx): State<Ctx>, OriginalUri(uri): OriginalUri, 
             instance_id,
             by_browser,
             opener_reachable: None,
-            report_key: ids::word(22),
+            report_key: ids::random_text(22),
         };
         push(&mut world.close_visits, visit.clone());
         visit
@@ -40,7 +40,7 @@ pub(super) async fn page(State(ctx): State<Ctx>, OriginalUri(uri): OriginalUri, 
     wix_pages::close_window(&visit)
 }
 
-/// What the page's script saw.
+/// The report of the page's script.
 #[expect(clippy::struct_field_names, reason = "the names are the control API's")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,7 +50,7 @@ pub(crate) struct Report {
     opener_reachable: bool,
 }
 
-/// Writes the script's report down; `false` where there is no such visit.
+/// Records the report; `false` if the visit is unknown or the key is wrong.
 pub(crate) fn report(ctx: &Ctx, report: &Report) -> bool {
     ctx.change(|world| {
         let visit = world

@@ -1,44 +1,44 @@
-//! Refusals in Wix's two shapes: the OAuth one of section 1.2 and the REST one of section 9.
+//! Error responses in Wix's two forms: the OAuth form of section 1.2 and the REST form of section 9.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-/// A refusal.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct WixError {
     status: StatusCode,
     body: Value,
 }
 
-/// A field that was refused, and why.
+/// An invalid field.
 pub(crate) struct Violation {
     pub field: String,
     pub description: String,
-    /// `FORMAT` with `data.expected`, or `CUSTOM` with a rule's name.
+    /// `FORMAT` with `data.expected`, or `CUSTOM` with the name of a rule.
     pub rule: Rule,
 }
 
-/// The rule that a field broke.
+/// The rule that a field violates.
 pub(crate) enum Rule {
     Format(&'static str),
     Custom(&'static str),
 }
 
 impl WixError {
-    /// `error` and `error_description`.
+    /// The OAuth form: `error` and `error_description`.
     pub(crate) fn oauth(status: u16, error: &str, description: &str) -> Self {
         Self { status: code(status), body: json!({"error": error, "error_description": description}) }
     }
 
-    /// An application error with its code.
+    /// The REST form: an application error with its code.
     pub(crate) fn rest(status: u16, code_name: &str, message: &str) -> Self {
         let details = json!({"applicationError": {"code": code_name, "description": message, "data": {}}});
         Self { status: code(status), body: json!({"message": message, "details": details}) }
     }
 
-    /// A validation error with every field that was refused.
+    /// The REST form: a validation error with all invalid fields.
     pub(crate) fn validation(violations: &[Violation]) -> Self {
         let list: Vec<Value> = violations
             .iter()
@@ -69,7 +69,7 @@ impl WixError {
         }
     }
 
-    /// 401 of an API call without a valid token.
+    /// The 401 for an API call without a valid token.
     pub(crate) fn unauthenticated(message: &str) -> Self {
         Self::rest(401, "UNAUTHENTICATED", message)
     }

@@ -1,6 +1,6 @@
-//! The gate before every endpoint: reads the body, lets faults and the rate limit strike, records the call.
+//! The middleware of all endpoints: reads the body, applies faults and the rate limit, records the call.
 //!
-//! Every answer carries `x-wix-request-id` (section 9).
+//! It adds `x-wix-request-id` to every response (section 9).
 
 use std::time::Instant;
 
@@ -17,17 +17,17 @@ use serde_json::{Map, Value};
 use super::error::WixError;
 use crate::clock::Clock;
 use crate::faults::{self, Endpoint, Kind};
-use crate::line::Line;
+use crate::line::Connection;
 use crate::shared::Ctx;
 use crate::tokens;
 use crate::world::{Call, World, push};
 use crate::{fields, ids};
 
-/// The largest body that is read.
+/// The largest accepted body.
 const LIMIT: usize = 8 << 20;
 
-/// What the gate learned of a call before its endpoint saw it.
-struct Facts {
+/// The properties of a call that the middleware reads from the request.
+struct CallInfo {
     endpoint: Endpoint,
     instance_id: Option<String>,
     grant_type: Option<String>,
@@ -35,8 +35,8 @@ struct Facts {
     pragma: Option<String>,
 }
 
-/// A call that is one too many in its minute.
-struct TooMany {
+/// A call over the rate limit.
+struct OverLimit {
     retry_after: Option<RetryAfter>,
 }
 
@@ -50,7 +50,7 @@ impl RetryAfter {
     fn value(&self) -> Option<HeaderValue> {
         match *self {
             Self::Seconds(seconds) => Some(HeaderValue::from(seconds)),
-            // By the wall clock, which is the app's, and never too soon: the form knows whole seconds only.
+            // By the wall clock, which the app uses. Rounded up, since an HTTP date has whole seconds only.
             Self::Date(seconds) => {
                 HeaderValue::from_str(&ids::http_date(Clock::wall_ms() + i64::from(seconds) * 1000 + 999)).ok()
             }
@@ -58,10 +58,10 @@ impl RetryAfter {
     }
 }
 
-/// Lets a call through to its endpoint, or meets it with a fault.
-pub(crate) async fn pass(
+/// Runs the endpoint, applies a fault or the rate limit, and records the call.
+pub(crate) async fn intercept(
     State(ctx): State<Ctx>,
-    ConnectInfo(line): ConnectInfo<Line>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -70,32 +70,32 @@ pub(crate) async fn pass(
     let (parts, body) = request.into_parts();
     let (method, path) = (parts.method.to_string(), parts.uri.path().to_owned());
     let Ok(bytes) = to_bytes(body, LIMIT).await else {
-        return refusal(endpoint, 413, "invalid_request", "the body is too large").into_response();
+        return refusal(endpoint, 413, "invalid_request", "the body must not be larger than 8 MiB").into_response();
     };
-    let (facts, fault, limited) = ctx.change(|world| {
-        let facts = look(world, endpoint, &parts, &bytes);
-        find(world, &parts, &bytes, &facts, at_ms);
-        let fault = faults::take(&mut world.faults, endpoint, facts.instance_id.as_deref());
-        let limited = limit(world, &facts, at_ms);
-        (facts, fault, limited)
+    let (info, fault, limited) = ctx.change(|world| {
+        let info = describe(world, endpoint, &parts, &bytes);
+        record_findings(world, &parts, &bytes, &info, at_ms);
+        let fault = faults::take(&mut world.faults, endpoint, info.instance_id.as_deref());
+        let limited = check_rate_limit(world, &info, at_ms);
+        (info, fault, limited)
     });
-    let named = fault.as_ref().map(name);
+    let fault_name = fault.as_ref().map(name_of);
     let run = next.run(Request::from_parts(parts, Body::from(bytes)));
-    let mut answer = match (fault, limited) {
-        (Some(fault), _) => strike(fault, endpoint, &line, run).await,
-        (None, Some(TooMany { retry_after })) => too_many(retry_after),
+    let mut response = match (fault, limited) {
+        (Some(fault), _) => apply_fault(fault, endpoint, &connection, run).await,
+        (None, Some(OverLimit { retry_after })) => too_many(retry_after),
         (None, None) => run.await,
     };
     let request_id = format!("{}.{}", at_ms.div_euclid(1000), u32::from_be_bytes(first_four()));
     if let Ok(value) = HeaderValue::from_str(&request_id) {
-        answer.headers_mut().insert("x-wix-request-id", value);
+        response.headers_mut().insert("x-wix-request-id", value);
     }
-    let status = if line.is_cut() { 0 } else { answer.status().as_u16() };
+    let status = if connection.is_cut() { 0 } else { response.status().as_u16() };
     let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
     ctx.change(|world| {
         let id = world.next_id();
         *world.counts.entry(endpoint).or_default() += 1;
-        let Facts { instance_id, grant_type, cache_control, pragma, .. } = facts;
+        let CallInfo { instance_id, grant_type, cache_control, pragma, .. } = info;
         let call = Call {
             id,
             at_ms,
@@ -106,27 +106,27 @@ pub(crate) async fn pass(
             instance_id,
             status,
             duration_ms,
-            fault: named,
+            fault: fault_name,
             request_id,
             cache_control,
             pragma,
         };
         push(&mut world.calls, call);
     });
-    answer
+    response
 }
 
 fn first_four() -> [u8; 4] {
     ids::random_bytes(4).try_into().unwrap_or_default()
 }
 
-fn name(kind: &Kind) -> String {
+fn name_of(kind: &Kind) -> String {
     let text = serde_json::to_value(kind).ok();
     text.and_then(|value| value.get("kind").and_then(Value::as_str).map(str::to_owned)).unwrap_or_default()
 }
 
-/// Finds out whose call it is: from the body's fields, the token it carries, or the query.
-fn look(world: &World, endpoint: Endpoint, parts: &Parts, bytes: &Bytes) -> Facts {
+/// Determines the endpoint, instance and grant type from the body, `Authorization` and the query.
+fn describe(world: &World, endpoint: Endpoint, parts: &Parts, bytes: &Bytes) -> CallInfo {
     let body = fields::read(&parts.headers, bytes).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let of_token = |token: &str| world.tokens.get(token).map(|token| token.instance_id.clone());
@@ -142,66 +142,76 @@ fn look(world: &World, endpoint: Endpoint, parts: &Parts, bytes: &Bytes) -> Fact
         .or_else(|| query.get("access_token").map(String::as_str).and_then(of_token));
     let grant_type = text("grant_type").or_else(|| text("grantType")).map(|grant| grant.chars().take(60).collect());
     let header = |name| parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    Facts { endpoint, instance_id, grant_type, cache_control: header(CACHE_CONTROL), pragma: header(PRAGMA) }
+    CallInfo { endpoint, instance_id, grant_type, cache_control: header(CACHE_CONTROL), pragma: header(PRAGMA) }
 }
 
-/// Writes down known mistakes (sections 1.4 and 11).
-fn find(world: &mut World, parts: &Parts, bytes: &Bytes, facts: &Facts, at_ms: i64) {
+/// Records known mistakes of the app (sections 1.4 and 11).
+fn record_findings(world: &mut World, parts: &Parts, bytes: &Bytes, info: &CallInfo, at_ms: i64) {
     let path = parts.uri.path();
     for header in ["wix-site-id", "wix-account-id"] {
         if parts.headers.contains_key(header) {
-            world.find(
+            world.add_finding(
                 at_ms,
                 path,
                 "forbidden_header",
-                format!("{header} belongs to API keys, not to app tokens (1.4)"),
+                format!("{header} must not be sent with an app token, only with an API key (1.4)"),
             );
         }
     }
     let query = fields::query(&parts.uri);
     for (wrong, right) in [("client_id", "appId"), ("redirect_uri", "redirectUrl"), ("redirectURL", "redirectUrl")] {
-        if facts.endpoint == Endpoint::Install && query.contains_key(wrong) {
-            world.find(at_ms, path, "wrong_parameter", format!("{wrong} is not a parameter here; {right} is (3.3)"));
+        if info.endpoint == Endpoint::Install && query.contains_key(wrong) {
+            world.add_finding(
+                at_ms,
+                path,
+                "wrong_parameter",
+                format!("the parameter must be {right}, not {wrong} (3.3)"),
+            );
         }
     }
-    let oauth = matches!(facts.endpoint, Endpoint::Oauth2Token | Endpoint::OauthAccess);
+    let oauth = matches!(info.endpoint, Endpoint::Oauth2Token | Endpoint::OauthAccess);
     if oauth && parts.headers.contains_key(AUTHORIZATION) {
-        world.find(at_ms, path, "needless_authorization", "token calls carry no Authorization header (1.1)");
+        world.add_finding(
+            at_ms,
+            path,
+            "needless_authorization",
+            "a token request must not have an Authorization header (1.1)",
+        );
     }
-    if facts.endpoint == Endpoint::OauthAccess
+    if info.endpoint == Endpoint::OauthAccess
         && fields::read(&parts.headers, bytes).is_some_and(|body| body.contains_key("grantType"))
     {
-        world.find(at_ms, path, "camel_case", "this endpoint takes snake_case (2.3)");
+        world.add_finding(at_ms, path, "camel_case", "the fields must be snake_case (2.3)");
     }
 }
 
-/// Counts the call and says whether it is one too many in this minute.
-fn limit(world: &mut World, facts: &Facts, now_ms: i64) -> Option<TooMany> {
+/// Counts the call, and returns [`OverLimit`] if it exceeds the rate limit.
+fn check_rate_limit(world: &mut World, info: &CallInfo, now_ms: i64) -> Option<OverLimit> {
     let most = usize::try_from(world.switches.rate_limit_per_minute).unwrap_or(usize::MAX);
     let retry_after = Some(world.switches.rate_limit_retry_after_seconds).filter(|seconds| *seconds > 0);
     let retry_after = retry_after.map(RetryAfter::Seconds);
-    let api = !matches!(facts.endpoint, Endpoint::Install | Endpoint::AppInstaller | Endpoint::CloseWindow);
-    let instance_id = facts.instance_id.as_ref().filter(|id| api && most > 0 && world.instances.contains_key(*id))?;
+    let api = !matches!(info.endpoint, Endpoint::Install | Endpoint::AppInstaller | Endpoint::CloseWindow);
+    let instance_id = info.instance_id.as_ref().filter(|id| api && most > 0 && world.instances.contains_key(*id))?;
     let recent = world.recent_calls.entry(instance_id.clone()).or_default();
     while recent.front().is_some_and(|at_ms| now_ms - at_ms >= 60_000) {
         recent.pop_front();
     }
     if recent.len() >= most {
-        return Some(TooMany { retry_after });
+        return Some(OverLimit { retry_after });
     }
     recent.push_back(now_ms);
     None
 }
 
 fn too_many(retry_after: Option<RetryAfter>) -> Response {
-    let mut answer = WixError::rest(429, "RESOURCE_EXHAUSTED", "too many requests").into_response();
+    let mut response = WixError::rest(429, "RESOURCE_EXHAUSTED", "too many requests").into_response();
     if let Some(value) = retry_after.and_then(|retry_after| retry_after.value()) {
-        answer.headers_mut().insert(RETRY_AFTER, value);
+        response.headers_mut().insert(RETRY_AFTER, value);
     }
-    answer
+    response
 }
 
-/// A refusal in the form of the endpoint.
+/// An error in the form of the endpoint.
 fn refusal(endpoint: Endpoint, status: u16, error: &str, description: &str) -> WixError {
     if endpoint.is_oauth() {
         WixError::oauth(status, error, description)
@@ -210,19 +220,24 @@ fn refusal(endpoint: Endpoint, status: u16, error: &str, description: &str) -> W
     }
 }
 
-/// Meets a call with a fault; `run` is the true answer, which some faults still need.
-async fn strike(fault: Kind, endpoint: Endpoint, line: &Line, run: impl Future<Output = Response>) -> Response {
+/// Applies a fault to a call. `run` is the normal response, which some faults change or delay.
+async fn apply_fault(
+    fault: Kind,
+    endpoint: Endpoint,
+    connection: &Connection,
+    run: impl Future<Output = Response>,
+) -> Response {
     match fault {
         Kind::Status { status, body, content_type } => {
-            let mut answer = Response::new(Body::from(body));
-            *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             if let Some(value) = content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
-                answer.headers_mut().insert(axum::http::header::CONTENT_TYPE, value);
+                response.headers_mut().insert(axum::http::header::CONTENT_TYPE, value);
             }
-            answer
+            response
         }
         Kind::Refused { status, error } => {
-            refusal(endpoint, status, &error, "the simulator was told to refuse this call").into_response()
+            refusal(endpoint, status, &error, "a fault of the simulator refuses this call").into_response()
         }
         Kind::RateLimited { retry_after, retry_after_date } => {
             too_many(retry_after.map(if retry_after_date { RetryAfter::Date } else { RetryAfter::Seconds }))
@@ -235,7 +250,7 @@ async fn strike(fault: Kind, endpoint: Endpoint, line: &Line, run: impl Future<O
             if processed {
                 run.await;
             }
-            line.cut();
+            connection.cut();
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
         Kind::CutBody => cut_body(run.await).await,
@@ -249,17 +264,17 @@ async fn strike(fault: Kind, endpoint: Endpoint, line: &Line, run: impl Future<O
     }
 }
 
-/// The answer with its body made anew.
-async fn rewrite(answer: Response, make: impl FnOnce(Bytes) -> Bytes) -> Response {
-    let (mut parts, body) = answer.into_parts();
+/// Replaces the body of a response.
+async fn rewrite(response: Response, make: impl FnOnce(Bytes) -> Bytes) -> Response {
+    let (mut parts, body) = response.into_parts();
     parts.headers.remove(CONTENT_LENGTH);
     let bytes = to_bytes(body, LIMIT).await.unwrap_or_default();
     Response::from_parts(parts, Body::from(make(bytes)))
 }
 
-/// The answer with the fields of its JSON changed.
-async fn edit(answer: Response, act: impl FnOnce(&mut Map<String, Value>)) -> Response {
-    rewrite(answer, |bytes| match serde_json::from_slice::<Map<String, Value>>(&bytes) {
+/// Changes the fields of a JSON response.
+async fn edit(response: Response, act: impl FnOnce(&mut Map<String, Value>)) -> Response {
+    rewrite(response, |bytes| match serde_json::from_slice::<Map<String, Value>>(&bytes) {
         Ok(mut fields) => {
             act(&mut fields);
             Value::Object(fields).to_string().into()
@@ -269,13 +284,13 @@ async fn edit(answer: Response, act: impl FnOnce(&mut Map<String, Value>)) -> Re
     .await
 }
 
-/// The answer's head with its true length, half the body, and then a broken connection.
-async fn cut_body(answer: Response) -> Response {
-    let (mut parts, body) = answer.into_parts();
+/// Sends the headers with the full `Content-Length` and half of the body, then breaks the connection.
+async fn cut_body(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
     let bytes = to_bytes(body, LIMIT).await.unwrap_or_default();
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     let half = bytes.slice(..bytes.len() / 2);
-    // The pause lets head and half leave before the connection breaks.
+    // The pause lets the server send the headers and the first half before the connection breaks.
     let broken = async {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))

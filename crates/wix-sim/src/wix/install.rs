@@ -1,4 +1,4 @@
-//! `GET /installer/install`: consent to custom authentication, and the redirect with code and instance id (section 3.3).
+//! `GET /installer/install`: the consent page of custom authentication, and the redirect with the code (section 3.3).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,43 +11,43 @@ use url::Url;
 
 use crate::fields;
 use crate::ids;
-use crate::installs::{self, Done};
+use crate::installs::{self, Changed};
 use crate::page::wix_pages;
 use crate::shared::Ctx;
 use crate::switches::{CancelAnswer, WebhookOrder};
 use crate::webhook;
 use crate::world::World;
 
-/// The installer's parameters, proved right.
-pub(super) struct Wanted {
+/// The installer's validated parameters.
+pub(super) struct InstallRequest {
     pub redirect_url: Url,
     pub state: Option<String>,
-    /// The site that the token stands for, where there is one.
+    /// The site of the `token`, if there is one.
     pub site_id: Option<String>,
 }
 
-/// Why the installer cannot go on: a heading and a sentence for the page.
+/// The heading and the text of an error page.
 pub(super) struct Problem(pub &'static str, pub String);
 
-/// Shows the consent page, or what is wrong.
+/// Shows the consent page or an error page.
 pub(super) async fn page(State(ctx): State<Ctx>, OriginalUri(uri): OriginalUri) -> Response {
     let query = fields::query(&uri);
-    if let Some(answer) = loop_through_app_url(&ctx, &query) {
-        return answer;
+    if let Some(response) = loop_through_app_url(&ctx, &query) {
+        return response;
     }
-    let wanted = match ctx.read(|world| check(world, &query)) {
-        Ok(wanted) => wanted,
-        Err(Problem(heading, told)) => return wix_pages::problem(heading, &told),
+    let request = match ctx.read(|world| check(world, &query)) {
+        Ok(request) => request,
+        Err(Problem(heading, detail)) => return wix_pages::problem(heading, &detail),
     };
     let (auto, chosen) = ctx.read(|world| (world.switches.auto_approve, world.switches.auto_approve_site_id.clone()));
     if auto {
-        let chosen = wanted.site_id.clone().or_else(|| Some(chosen).filter(|id| !id.is_empty()));
-        return approve(&ctx, &wanted, chosen).await;
+        let chosen = request.site_id.clone().or_else(|| Some(chosen).filter(|id| !id.is_empty()));
+        return approve(&ctx, &request, chosen).await;
     }
-    ctx.read(|world| wix_pages::consent(world, &query, wanted.site_id.as_deref(), false))
+    ctx.read(|world| wix_pages::consent(world, &query, request.site_id.as_deref(), false))
 }
 
-/// Takes the consent page's form: the installer's parameters once more, `site_id`, and the button pressed.
+/// Handles the form of the consent page: the installer's parameters, `site_id`, and `decision`.
 pub(super) async fn consent(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Response {
     let form = fields::read(&headers, &body).unwrap_or_default();
     let query: HashMap<String, String> =
@@ -55,18 +55,18 @@ pub(super) async fn consent(State(ctx): State<Ctx>, headers: HeaderMap, body: By
     if query.get("flow").is_some_and(|flow| flow == "external") {
         return super::app_installer::consent(&ctx, &query).await;
     }
-    let wanted = match ctx.read(|world| check(world, &query)) {
-        Ok(wanted) => wanted,
-        Err(Problem(heading, told)) => return wix_pages::problem(heading, &told),
+    let request = match ctx.read(|world| check(world, &query)) {
+        Ok(request) => request,
+        Err(Problem(heading, detail)) => return wix_pages::problem(heading, &detail),
     };
     if query.get("decision").map(String::as_str) != Some("agree") {
-        return cancel(&ctx, &wanted.redirect_url);
+        return cancel(&ctx, &request.redirect_url);
     }
-    let chosen = wanted.site_id.clone().or_else(|| query.get("site_id").cloned()).filter(|id| id != "new");
-    approve(&ctx, &wanted, chosen).await
+    let chosen = request.site_id.clone().or_else(|| query.get("site_id").cloned()).filter(|id| id != "new");
+    approve(&ctx, &request, chosen).await
 }
 
-/// Neither `redirectUrl` nor `token`: Wix picks the site and opens the App URL with a token (section 3.3, variants).
+/// Without `redirectUrl` and `token`, Wix chooses the site and redirects to the App URL with a token (section 3.3).
 fn loop_through_app_url(ctx: &Ctx, query: &HashMap<String, String>) -> Option<Response> {
     if query.contains_key("redirectUrl") || query.contains_key("token") {
         return None;
@@ -87,56 +87,55 @@ fn loop_through_app_url(ctx: &Ctx, query: &HashMap<String, String>) -> Option<Re
     })
 }
 
-/// Proves the parameters; order matters to nobody.
-fn check(world: &World, query: &HashMap<String, String>) -> Result<Wanted, Problem> {
+/// Validates the parameters.
+fn check(world: &World, query: &HashMap<String, String>) -> Result<InstallRequest, Problem> {
     let text = |name: &str| query.get(name).filter(|text| !text.is_empty());
     if !text("appId").is_some_and(|id| id.eq_ignore_ascii_case(&world.app.app_id)) {
-        return Err(Problem(
-            "We couldn't find this app",
-            "The parameter appId is missing or names no known app.".into(),
-        ));
+        return Err(Problem("We couldn't find this app", "The parameter appId must be the app's id.".into()));
     }
     let sent = text("redirectUrl")
         .ok_or_else(|| Problem("Something is missing", "The parameter redirectUrl is missing.".into()))?;
     if !world.app.redirect_urls.contains(sent) {
         return Err(Problem(
             "We couldn't find an app with this redirect URL",
-            format!("{sent} is not among the app's registered redirect URLs. It must match one to the letter."),
+            format!("The parameter redirectUrl must equal a registered redirect URL of the app. It is {sent}."),
         ));
     }
-    let redirect_url =
-        Url::parse(sent).map_err(|_| Problem("Something is wrong", "The redirect URL cannot be read.".into()))?;
+    let redirect_url = Url::parse(sent)
+        .map_err(|_| Problem("Something is wrong", "The parameter redirectUrl must be a URL.".into()))?;
     let site_id = match text("token") {
         Some(token) => Some(world.install_tokens.get(token).cloned().ok_or_else(|| {
-            Problem("This installation has expired", "The parameter token is not one that was given out.".into())
+            Problem("This installation has expired", "The parameter token must be one that Wix issued.".into())
         })?),
         None => None,
     };
-    Ok(Wanted { redirect_url, state: query.get("state").cloned(), site_id })
+    Ok(InstallRequest { redirect_url, state: query.get("state").cloned(), site_id })
 }
 
-/// Installs and sends the browser back with `code`, `instanceId` and `state`.
-async fn approve(ctx: &Ctx, wanted: &Wanted, chosen: Option<String>) -> Response {
+/// Installs the app and redirects the browser to the app with `code`, `instanceId` and `state`.
+async fn approve(ctx: &Ctx, request: &InstallRequest, chosen: Option<String>) -> Response {
     let now_ms = ctx.clock.now_ms();
-    let code = ids::word(86);
-    let done = ctx.change(|world| {
-        let done = install_on(world, chosen, now_ms)?;
-        let instance_id = done.instance.instance_id.clone();
-        world.give_code(code.clone(), instance_id, now_ms);
-        Some(done)
+    let code = ids::random_text(86);
+    let changed = ctx.change(|world| {
+        let changed = install_on(world, chosen, now_ms)?;
+        let instance_id = changed.instance.instance_id.clone();
+        world.issue_code(code.clone(), instance_id, now_ms);
+        Some(changed)
     });
-    let Some(done) = done else { return wix_pages::problem("We couldn't find this site", "There is no such site.") };
-    let mut target = wanted.redirect_url.clone();
-    target.query_pairs_mut().append_pair("code", &code).append_pair("instanceId", &done.instance.instance_id);
-    if let Some(state) = &wanted.state {
+    let Some(changed) = changed else {
+        return wix_pages::problem("We couldn't find this site", "The site does not exist.");
+    };
+    let mut target = request.redirect_url.clone();
+    target.query_pairs_mut().append_pair("code", &code).append_pair("instanceId", &changed.instance.instance_id);
+    if let Some(state) = &request.state {
         target.query_pairs_mut().append_pair("state", state);
     }
-    send_in_order(ctx, done).await;
+    send_in_order(ctx, changed).await;
     wix_pages::redirect(&target)
 }
 
-/// Installs on the chosen site or on a new one; `None` where the site does not exist.
-pub(super) fn install_on(world: &mut World, chosen: Option<String>, now_ms: i64) -> Option<Done> {
+/// Installs on the chosen site or on a new one. `None` if the site does not exist.
+pub(super) fn install_on(world: &mut World, chosen: Option<String>, now_ms: i64) -> Option<Changed> {
     let site_id = match chosen {
         Some(id) => world.sites.get(&id)?.site_id.clone(),
         None => installs::make_site(world, None).site_id,
@@ -144,26 +143,26 @@ pub(super) fn install_on(world: &mut World, chosen: Option<String>, now_ms: i64)
     Some(installs::install(world, &site_id, None, now_ms))
 }
 
-/// Sends the events before the redirect, with it, or after it.
-pub(super) async fn send_in_order(ctx: &Ctx, done: Done) {
+/// Sends the events before, with or after the redirect, as `webhook_order` selects.
+pub(super) async fn send_in_order(ctx: &Ctx, changed: Changed) {
     let (order, pause) = ctx.read(|world| (world.switches.webhook_order, world.switches.webhook_after_redirect_ms));
     match order {
-        WebhookOrder::Parallel => drop(webhook::emit(ctx, done.events)),
+        WebhookOrder::Parallel => drop(webhook::emit(ctx, changed.events)),
         WebhookOrder::BeforeRedirect => {
-            let sent = webhook::emit(ctx, done.events);
+            let sent = webhook::emit(ctx, changed.events);
             webhook::first_attempts(ctx, &sent, Duration::from_secs(10)).await;
         }
         WebhookOrder::AfterRedirect => {
             let ctx = ctx.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(u64::from(pause))).await;
-                webhook::emit(&ctx, done.events);
+                webhook::emit(&ctx, changed.events);
             });
         }
     }
 }
 
-/// What Cancel does, by the switch.
+/// The response to Cancel, as `cancel_answer` selects.
 pub(super) fn cancel(ctx: &Ctx, back: &Url) -> Response {
     let mut back = back.clone();
     match ctx.read(|world| world.switches.cancel_answer) {

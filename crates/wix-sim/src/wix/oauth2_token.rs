@@ -1,4 +1,4 @@
-//! `POST /oauth2/token`: client credentials, and the stripping of a front-end-bound token (sections 1.1 and 1.2).
+//! `POST /oauth2/token`: the grants `client_credentials` and `strip_bound_session` (sections 1.1 and 1.2).
 
 use axum::Json;
 use axum::body::Bytes;
@@ -13,21 +13,24 @@ use crate::shared::{Ctx, Shared};
 use crate::tokens;
 use crate::world::{TokenKind, World};
 
-/// Answers a token call.
-pub(super) async fn answer(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, WixError> {
+/// Handles a token request.
+pub(super) async fn handle(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, WixError> {
     let now_ms = ctx.clock.now_ms();
     ctx.change(|world| {
         if fields::is_form(&headers) && !world.switches.token_accept_form {
             return Err(invalid("the body must be JSON"));
         }
-        let fields = fields::read(&headers, &body).ok_or_else(|| invalid("the body is no JSON object"))?;
+        let fields = fields::read(&headers, &body).ok_or_else(|| invalid("the body must be a JSON object"))?;
         match text(&fields, "grant_type") {
             Some("client_credentials") => client_credentials(&ctx, world, &fields, now_ms),
             Some("strip_bound_session") => strip_bound_session(&ctx, world, &fields, now_ms),
             Some(other) => Err(WixError::oauth(
                 400,
                 "unsupported_grant_type",
-                &format!("grant_type {:?} is not supported", other.chars().take(60).collect::<String>()),
+                &format!(
+                    "grant_type must be client_credentials or strip_bound_session; it is {:?}",
+                    other.chars().take(60).collect::<String>()
+                ),
             )),
             None => Err(invalid("grant_type is missing")),
         }
@@ -45,7 +48,7 @@ fn client_credentials(
     let instance_id =
         text(fields, "instance_id").ok_or_else(|| invalid("instance_id is missing"))?.to_ascii_lowercase();
     if !ids::is_guid(&instance_id) {
-        return Err(invalid("instance_id is no GUID"));
+        return Err(invalid("instance_id must be a GUID"));
     }
     if instance_id == ids::NIL || !world.instances.contains_key(&instance_id) {
         return Err(not_found(world, world.switches.unknown_instance_status));
@@ -61,7 +64,7 @@ fn client_credentials(
     })))
 }
 
-/// Gives a free token for one that is bound to a front end; here every token is free already.
+/// Exchanges a token that is bound to a front end for an unbound one. The simulator mints unbound tokens only.
 fn strip_bound_session(
     shared: &Shared,
     world: &mut World,
@@ -78,15 +81,15 @@ fn strip_bound_session(
     Ok(Json(json!({"access_token": token, "expires_in": world.switches.token_life_seconds})))
 }
 
-/// Refuses an app id that is not this app's.
+/// Rejects the id of another app.
 pub(super) fn check_app(world: &World, client_id: &str) -> Result<(), WixError> {
     if client_id.eq_ignore_ascii_case(&world.app.app_id) {
         return Ok(());
     }
-    Err(WixError::oauth(world.switches.unknown_app_status, "invalid_client", "there is no app with this client_id"))
+    Err(WixError::oauth(world.switches.unknown_app_status, "invalid_client", "client_id must be the app's id"))
 }
 
-/// Refuses a secret that is not this app's.
+/// Rejects a secret that is neither the current nor the previous one.
 pub(super) fn check_secret(world: &World, secret: &str) -> Result<(), WixError> {
     if secret == world.app.secret || world.app.previous_secret.as_deref() == Some(secret) {
         return Ok(());
@@ -103,9 +106,9 @@ fn not_found(world: &World, status: u16) -> WixError {
     }
 }
 
-/// What any other method than POST is answered at a token endpoint.
+/// The response of a token endpoint to a method other than POST.
 pub(super) async fn wrong_method() -> WixError {
-    WixError::oauth(405, "invalid_request", "this endpoint takes POST alone")
+    WixError::oauth(405, "invalid_request", "the method must be POST")
 }
 
 pub(super) fn invalid(description: &str) -> WixError {

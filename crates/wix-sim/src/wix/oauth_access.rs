@@ -13,7 +13,7 @@ use crate::shared::{Ctx, Shared};
 use crate::tokens;
 use crate::world::{TokenKind, World};
 
-/// The names of one field in both casings.
+/// The names of the fields in both cases.
 const CAMEL: [(&str, &str); 4] = [
     ("grant_type", "grantType"),
     ("client_id", "clientId"),
@@ -21,13 +21,13 @@ const CAMEL: [(&str, &str); 4] = [
     ("refresh_token", "refreshToken"),
 ];
 
-/// Answers a token call.
-pub(super) async fn answer(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, WixError> {
+/// Handles a token request.
+pub(super) async fn handle(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, WixError> {
     let now_ms = ctx.clock.now_ms();
     if fields::is_form(&headers) {
         return Err(invalid("the body must be JSON"));
     }
-    let mut fields = fields::read(&headers, &body).ok_or_else(|| invalid("the body is no JSON object"))?;
+    let mut fields = fields::read(&headers, &body).ok_or_else(|| invalid("the body must be a JSON object"))?;
     ctx.change(|world| {
         if world.switches.accept_camel_case {
             for (snake, camel) in CAMEL {
@@ -42,12 +42,16 @@ pub(super) async fn answer(State(ctx): State<Ctx>, headers: HeaderMap, body: Byt
         match grant {
             "authorization_code" => exchange(&ctx, world, &fields, now_ms),
             "refresh_token" => refresh(&ctx, world, &fields, now_ms),
-            _ => Err(WixError::oauth(400, "unsupported_grant_type", "grant_type is not supported")),
+            _ => Err(WixError::oauth(
+                400,
+                "unsupported_grant_type",
+                "grant_type must be authorization_code or refresh_token",
+            )),
         }
     })
 }
 
-/// Takes a code, once, within its life.
+/// Exchanges a code. A code is valid once, and expires.
 fn exchange(
     shared: &Shared,
     world: &mut World,
@@ -57,25 +61,25 @@ fn exchange(
     let code = text(fields, "code").ok_or_else(|| invalid("code is missing"))?;
     let life_ms = i64::from(world.switches.code_life_seconds) * 1000;
     let status = world.switches.bad_code_status;
-    let refused = |why: &str| WixError::oauth(status, "invalid_grant", why);
+    let refused = |reason: &str| WixError::oauth(status, "invalid_grant", reason);
     let known = world.codes.get_mut(code).ok_or_else(|| refused("the code is unknown"))?;
     if known.used {
-        return Err(refused("the code was used already"));
+        return Err(refused("the code was already used"));
     }
     if now_ms - known.issued_at_ms >= life_ms {
-        return Err(refused("the code is expired"));
+        return Err(refused("the code has expired"));
     }
     known.used = true;
     let instance_id = known.instance_id.clone();
     if !world.installed(&instance_id) {
-        return Err(refused("the app is not installed any more"));
+        return Err(refused("the app was removed"));
     }
     let refresh = tokens::mint(shared, world, TokenKind::LegacyRefresh, &instance_id, now_ms);
     let access = tokens::mint(shared, world, TokenKind::LegacyAccess, &instance_id, now_ms);
     Ok(Json(json!({"refresh_token": refresh, "access_token": access})))
 }
 
-/// Takes a refresh token and returns it, or its successor where tokens rotate.
+/// Refreshes an access token. Returns the same refresh token, or a new one if the switch rotates them.
 fn refresh(
     shared: &Shared,
     world: &mut World,
@@ -88,9 +92,9 @@ fn refresh(
     let known =
         world.tokens.get_mut(&sent).filter(|token| token.kind == TokenKind::LegacyRefresh && token.live(now_ms));
     let Some(known) = known else {
-        return Err(WixError::oauth(status, "invalid_grant", "the refresh token is unknown or not valid any more"));
+        return Err(WixError::oauth(status, "invalid_grant", "the refresh token is unknown, expired or revoked"));
     };
-    known.dead = rotate;
+    known.revoked = rotate;
     let instance_id = known.instance_id.clone();
     let refresh =
         if rotate { tokens::mint(shared, world, TokenKind::LegacyRefresh, &instance_id, now_ms) } else { sent };

@@ -1,4 +1,4 @@
-//! `POST /oauth2/token-info`: whose token it is, for access tokens and signed `instance` values (section 1.5).
+//! `POST /oauth2/token-info`: introspects access tokens, refresh tokens and signed `instance` values (section 1.5).
 
 use axum::Json;
 use axum::body::Bytes;
@@ -14,7 +14,7 @@ use crate::signed_instance;
 use crate::tokens;
 use crate::world::World;
 
-/// What is told of a live token.
+/// The properties of a live token.
 struct Info {
     subject_type: &'static str,
     subject_id: String,
@@ -26,17 +26,17 @@ struct Info {
     account_id: String,
 }
 
-/// Answers about the token in the body.
-pub(super) async fn answer(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, WixError> {
+/// Introspects the token in the body.
+pub(super) async fn handle(State(ctx): State<Ctx>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, WixError> {
     let now_ms = ctx.clock.now_ms();
-    let fields = fields::read(&headers, &body).ok_or_else(|| invalid("the body is no JSON object"))?;
+    let fields = fields::read(&headers, &body).ok_or_else(|| invalid("the body must be a JSON object"))?;
     let token = text(&fields, "token").ok_or_else(|| invalid("token is missing"))?;
     let token = tokens::bare(token);
     ctx.read(|world| {
         let info = of_token(world, token, now_ms).or_else(|| of_instance_value(world, token, now_ms));
         let switches = &world.switches;
         match info {
-            Some(info) => Ok(Json(written(&info, switches.token_info_strings, switches.token_info_account_id))),
+            Some(info) => Ok(Json(to_json(&info, switches.token_info_strings, switches.token_info_account_id))),
             None if switches.token_info_unknown_status == 200 => {
                 Ok(Json(json!({"active": if switches.token_info_strings { json!("false") } else { json!(false) }})))
             }
@@ -64,7 +64,7 @@ fn of_token(world: &World, token: &str, now_ms: i64) -> Option<Info> {
     })
 }
 
-/// An `instance` value counts while its signature holds, its time has not passed, and the app is installed.
+/// An `instance` value is live while its signature is valid, it has not expired, and the app is installed.
 fn of_instance_value(world: &World, value: &str, now_ms: i64) -> Option<Info> {
     let signed = signed_instance::verify(&world.app.secret, value)?;
     let (signed_at_ms, ends_at_ms) = (signed.signed_at_ms()?, signed.ends_at_ms()?);
@@ -89,9 +89,9 @@ fn of_instance_value(world: &World, value: &str, now_ms: i64) -> Option<Info> {
     })
 }
 
-fn written(info: &Info, strings: bool, account: bool) -> Value {
+fn to_json(info: &Info, strings: bool, account: bool) -> Value {
     let moment = |seconds: i64| if strings { json!(seconds.to_string()) } else { json!(seconds) };
-    let mut answer = json!({
+    let mut response = json!({
         "active": if strings { json!("true") } else { json!(true) },
         "subjectType": info.subject_type,
         "subjectId": info.subject_id,
@@ -101,8 +101,8 @@ fn written(info: &Info, strings: bool, account: bool) -> Value {
         "siteId": info.site_id,
         "instanceId": info.instance_id,
     });
-    if let (true, Some(fields)) = (account, answer.as_object_mut()) {
+    if let (true, Some(fields)) = (account, response.as_object_mut()) {
         fields.insert("accountId".to_owned(), info.account_id.clone().into());
     }
-    answer
+    response
 }

@@ -1,4 +1,4 @@
-//! The bench the tests stand at: a simulator, a client that follows no redirects, and an app that takes webhooks.
+//! The test bench: a simulator, an HTTP client that follows no redirects, and an app that receives webhooks.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use wix_sim::{AppFacts, Settings, Sim};
+use wix_sim::{AppCredentials, Settings, Sim};
 
 pub const SECRET: &str = "99999999-8888-4777-8666-555555555555";
 pub const REDIRECT: &str = "http://127.0.0.1:9/redirect?mine=1";
@@ -19,7 +19,7 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 pub struct Bench {
     sim: Sim,
     pub client: Client,
-    pub app: AppFacts,
+    pub app: AppCredentials,
 }
 
 impl Bench {
@@ -51,23 +51,23 @@ impl Bench {
         read(self.client.post(self.url(path)).json(&body).send().await.unwrap()).await
     }
 
-    /// A control call that must succeed.
+    /// Sends a control request, which must succeed.
     pub async fn control(&self, path: &str, body: Value) -> Value {
-        let (status, answer) = self.post(&format!("/_sim/{path}"), body).await;
-        assert_eq!(status, 200, "{path}: {answer}");
-        answer
+        let (status, response) = self.post(&format!("/_sim/{path}"), body).await;
+        assert_eq!(status, 200, "{path}: {response}");
+        response
     }
 
     pub async fn switch(&self, patch: Value) {
-        let answer = self.client.patch(self.url("/_sim/switches")).json(&patch).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+        let response = self.client.patch(self.url("/_sim/switches")).json(&patch).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
     }
 
     pub async fn state(&self) -> Value {
         self.get("/_sim/state").await.json().await.unwrap()
     }
 
-    /// Installs on a new site; answers the instance id.
+    /// Installs the app on a new site, and returns the instance id.
     pub async fn install(&self) -> String {
         text(&self.control("installs", json!({})).await["instance"]["instance_id"])
     }
@@ -81,18 +81,18 @@ impl Bench {
         })
     }
 
-    /// A client-credentials token.
+    /// Requests a client-credentials token.
     pub async fn token(&self, instance_id: &str) -> String {
-        let (status, answer) = self.post("/oauth2/token", self.credentials(instance_id)).await;
-        assert_eq!(status, 200, "{answer}");
-        text(&answer["access_token"])
+        let (status, response) = self.post("/oauth2/token", self.credentials(instance_id)).await;
+        assert_eq!(status, 200, "{response}");
+        text(&response["access_token"])
     }
 
     pub async fn with_token(&self, path: &str, token: &str) -> (u16, Value) {
         read(self.client.get(self.url(path)).header("authorization", token).send().await.unwrap()).await
     }
 
-    /// Custom authentication's pair for an instance.
+    /// Exchanges a code of custom authentication.
     pub async fn exchange(&self, code: &str) -> (u16, Value) {
         let body = json!({
             "grant_type": "authorization_code",
@@ -104,27 +104,27 @@ impl Bench {
     }
 }
 
-pub async fn read(answer: Response) -> (u16, Value) {
-    let status = answer.status().as_u16();
-    let text = answer.text().await.unwrap();
+pub async fn read(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
 pub fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+    value.as_str().unwrap_or_else(|| panic!("must be a string: {value}")).to_owned()
 }
 
-/// The query parameters of a redirect.
-pub fn location(answer: &Response) -> reqwest::Url {
-    assert_eq!(answer.status(), 302);
-    answer.headers()["location"].to_str().unwrap().parse().unwrap()
+/// The target of a redirect.
+pub fn location(response: &Response) -> reqwest::Url {
+    assert_eq!(response.status(), 302);
+    response.headers()["location"].to_str().unwrap().parse().unwrap()
 }
 
 pub fn parameter(url: &reqwest::Url, name: &str) -> Option<String> {
     url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-/// A webhook as it came in.
+/// A received webhook.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub content_type: Option<String>,
@@ -134,12 +134,12 @@ pub struct Received {
 #[derive(Default)]
 struct Inbox {
     received: Mutex<Vec<Received>>,
-    /// The coming answers: a status after a pause; then 200.
+    /// The next responses: a status after a pause. When the script is empty, 200.
     script: Mutex<VecDeque<(u16, Duration)>>,
-    came: Notify,
+    arrived: Notify,
 }
 
-/// An app that takes webhooks.
+/// An app that receives webhooks.
 pub struct Hook {
     inbox: Arc<Inbox>,
     pub url: String,
@@ -151,7 +151,7 @@ impl Hook {
         inbox.script.lock().unwrap().extend(script.iter().map(|(status, ms)| (*status, Duration::from_millis(*ms))));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhook", listener.local_addr().unwrap());
-        let app = Router::new().fallback(take).with_state(inbox.clone());
+        let app = Router::new().fallback(receive).with_state(inbox.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { inbox, url }
     }
@@ -160,31 +160,31 @@ impl Hook {
         self.inbox.received.lock().unwrap().clone()
     }
 
-    /// Waits until so many came.
+    /// Waits until `count` webhooks have arrived.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
         let all = async {
             loop {
-                let came = self.inbox.came.notified();
+                let arrived = self.inbox.arrived.notified();
                 if self.received().len() >= count {
                     return;
                 }
-                came.await;
+                arrived.await;
             }
         };
         tokio::time::timeout(Duration::from_secs(10), all)
             .await
-            .unwrap_or_else(|_| panic!("{} came", self.received().len()));
+            .unwrap_or_else(|_| panic!("only {} of {count} webhooks arrived", self.received().len()));
         self.received()
     }
 }
 
-async fn take(State(inbox): State<Arc<Inbox>>, request: Request) -> StatusCode {
+async fn receive(State(inbox): State<Arc<Inbox>>, request: Request) -> StatusCode {
     let content_type = request.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.unwrap();
     let body = String::from_utf8(body.to_vec()).unwrap();
     let next = inbox.script.lock().unwrap().pop_front();
     inbox.received.lock().unwrap().push(Received { content_type, body });
-    inbox.came.notify_waiters();
+    inbox.arrived.notify_waiters();
     let (status, pause) = next.unwrap_or((200, Duration::ZERO));
     tokio::time::sleep(pause).await;
     StatusCode::from_u16(status).unwrap()

@@ -10,7 +10,7 @@ async fn send(bench: &Bench, token: &str, body: Value) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn finished_configuration_clears_the_badge_which_from_then_on_every_install_has() {
+async fn app_finished_configuration_clears_the_badge_and_later_installs_start_with_it() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     assert_eq!(bench.state().await["instances"][0]["setup_incomplete"], false);
@@ -23,7 +23,7 @@ async fn finished_configuration_clears_the_badge_which_from_then_on_every_instal
 }
 
 #[tokio::test]
-async fn each_rule_has_its_violation() {
+async fn an_invalid_event_is_400_and_names_the_field() {
     let bench = Bench::new().await;
     let token = bench.token(&bench.install().await).await;
     let cases = [
@@ -38,9 +38,9 @@ async fn each_rule_has_its_violation() {
         (json!({"eventName": "APP_UPGRADED", "eventData": []}), "eventData"),
     ];
     for (body, field) in cases {
-        let (status, answer) = send(&bench, &token, body.clone()).await;
+        let (status, response) = send(&bench, &token, body.clone()).await;
         assert_eq!(status, 400, "{body}");
-        assert_eq!(answer["details"]["validationError"]["fieldViolations"][0]["field"], field, "{body}");
+        assert_eq!(response["details"]["validationError"]["fieldViolations"][0]["field"], field, "{body}");
     }
     assert_eq!(bench.state().await["bi_events"], json!([]));
     let good = json!({"eventName": "CHARGE", "eventData": {"sum": "5.99", "anything": "else"}});
@@ -50,12 +50,12 @@ async fn each_rule_has_its_violation() {
 }
 
 #[tokio::test]
-async fn no_token_an_unknown_one_and_a_missing_permission_are_refused() {
+async fn a_missing_token_an_unknown_token_and_a_missing_permission_are_refused() {
     let bench = Bench::new().await;
     let body = json!({"eventName": "APP_UPGRADED"});
     assert_eq!(bench.post("/apps/v1/bi-event", body.clone()).await.0, 401);
-    let (status, answer) = send(&bench, "garbage", body.clone()).await;
-    assert_eq!((status, &answer["details"]["applicationError"]["code"]), (401, &json!("UNAUTHENTICATED")));
+    let (status, response) = send(&bench, "garbage", body.clone()).await;
+    assert_eq!((status, &response["details"]["applicationError"]["code"]), (401, &json!("UNAUTHENTICATED")));
     let token = bench.token(&bench.install().await).await;
     bench.switch(json!({"permission_send_bi_events": false, "permission_manage_app_instance": false})).await;
     assert_eq!(send(&bench, &token, body).await.0, 403);
@@ -63,7 +63,7 @@ async fn no_token_an_unknown_one_and_a_missing_permission_are_refused() {
 }
 
 #[tokio::test]
-async fn each_form_of_the_authorization_header_can_be_refused() {
+async fn a_switch_rejects_each_form_of_the_authorization_header() {
     let bench = Bench::new().await;
     let token = bench.token(&bench.install().await).await;
     bench.switch(json!({"accept_raw_authorization": false})).await;
@@ -74,7 +74,7 @@ async fn each_form_of_the_authorization_header_can_be_refused() {
 }
 
 #[tokio::test]
-async fn a_site_id_header_is_written_down_as_a_fault_of_the_app() {
+async fn a_site_id_header_is_recorded_as_a_finding() {
     let bench = Bench::new().await;
     let token = bench.token(&bench.install().await).await;
     let request = bench.client.get(bench.url("/apps/v1/instance")).header("authorization", token);
@@ -83,20 +83,20 @@ async fn a_site_id_header_is_written_down_as_a_fault_of_the_app() {
 }
 
 #[tokio::test]
-async fn a_plan_event_shows_in_get_app_instance() {
+async fn get_app_instance_returns_the_plan_of_a_plan_event() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let token = bench.token(&id).await;
     assert_eq!(bench.with_token("/apps/v1/instance", &token).await.1["instance"]["isFree"], true);
     bench.control(&format!("instances/{id}/events"), json!({"event_type": "PaidPlanChanged"})).await;
-    let (_, answer) = bench.with_token("/apps/v1/instance", &token).await;
-    assert_eq!(answer["instance"]["isFree"], false);
-    assert_eq!(answer["instance"]["billing"]["packageName"], "max_plan");
-    assert_eq!(answer["site"]["siteId"], bench.state().await["sites"][0]["site_id"]);
+    let (_, response) = bench.with_token("/apps/v1/instance", &token).await;
+    assert_eq!(response["instance"]["isFree"], false);
+    assert_eq!(response["instance"]["billing"]["packageName"], "max_plan");
+    assert_eq!(response["site"]["siteId"], bench.state().await["sites"][0]["site_id"]);
 }
 
 #[tokio::test]
-async fn the_201st_call_of_an_instance_in_a_minute_is_429_and_other_instances_are_not_touched() {
+async fn the_rate_limit_applies_to_each_instance_and_minute() {
     let bench = Bench::new().await;
     bench.switch(json!({"rate_limit_per_minute": 5})).await;
     let (one, other) = (bench.install().await, bench.install().await);
@@ -104,8 +104,8 @@ async fn the_201st_call_of_an_instance_in_a_minute_is_429_and_other_instances_ar
     for _ in 0..4 {
         assert_eq!(bench.with_token("/apps/v1/instance", &token).await.0, 200);
     }
-    let (status, answer) = bench.with_token("/apps/v1/instance", &token).await;
-    assert_eq!((status, &answer["details"]["applicationError"]["code"]), (429, &json!("RESOURCE_EXHAUSTED")));
+    let (status, response) = bench.with_token("/apps/v1/instance", &token).await;
+    assert_eq!((status, &response["details"]["applicationError"]["code"]), (429, &json!("RESOURCE_EXHAUSTED")));
     bench.token(&other).await;
     bench.control("clock", json!({"advance_seconds": 61})).await;
     assert_eq!(bench.with_token("/apps/v1/instance", &token).await.0, 200);
@@ -113,13 +113,16 @@ async fn the_201st_call_of_an_instance_in_a_minute_is_429_and_other_instances_ar
 }
 
 #[tokio::test]
-async fn other_paths_need_a_token_and_are_404_or_echoed() {
+async fn other_paths_need_a_token_and_are_404_or_echo_the_call() {
     let bench = Bench::new().await;
     let token = bench.token(&bench.install().await).await;
     assert_eq!(bench.get("/stores/v1/products").await.status(), 401);
     assert_eq!(bench.with_token("/stores/v1/products", &token).await.0, 404);
     bench.switch(json!({"echo_other_paths": true})).await;
-    let (status, answer) = bench.with_token("/stores/v1/products?limit=3", &token).await;
-    assert_eq!((status, &answer["path"], &answer["query"]), (200, &json!("/stores/v1/products"), &json!("limit=3")));
-    assert!(!answer.to_string().contains(&token));
+    let (status, response) = bench.with_token("/stores/v1/products?limit=3", &token).await;
+    assert_eq!(
+        (status, &response["path"], &response["query"]),
+        (200, &json!("/stores/v1/products"), &json!("limit=3"))
+    );
+    assert!(!response.to_string().contains(&token));
 }

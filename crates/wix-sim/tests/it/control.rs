@@ -1,4 +1,4 @@
-//! The control API's own rules: who may use it, what it refuses, what it never shows.
+//! The control API: access, refusals, secrets, settings, the page.
 
 use serde_json::{Value, json};
 use wix_sim::{Settings, Sim};
@@ -17,22 +17,22 @@ async fn a_foreign_origin_and_a_rebound_host_are_refused() {
     assert_eq!(with_origin("/_sim/installs", "null").await, 403);
     assert_eq!(with_origin("/installer/consent", "http://evil.example").await, 403);
     assert_eq!(with_origin("/_sim/installs", &own).await, 200);
-    let answer = bench.client.get(bench.url("/_sim/state")).header("host", "evil.example").send().await.unwrap();
-    assert_eq!(answer.status(), 403);
+    let response = bench.client.get(bench.url("/_sim/state")).header("host", "evil.example").send().await.unwrap();
+    assert_eq!(response.status(), 403);
     let state = bench.state().await;
     assert_eq!(state["instances"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn urls_beyond_this_machine_are_refused_everywhere() {
+async fn urls_of_other_machines_are_refused() {
     let bench = Bench::new().await;
     for patch in [
         json!({"webhook_url": "http://example.com/"}),
         json!({"app_url": "https://example.com/"}),
         json!({"redirect_urls": ["http://127.0.0.1/", "http://10.1.2.3/"]}),
     ] {
-        let answer = bench.client.patch(bench.url("/_sim/app")).json(&patch).send().await.unwrap();
-        let (status, body) = read(answer).await;
+        let response = bench.client.patch(bench.url("/_sim/app")).json(&patch).send().await.unwrap();
+        let (status, body) = read(response).await;
         assert_eq!(status, 400, "{patch}");
         assert!(text(&body["error"]).contains("loopback"), "{body}");
     }
@@ -48,7 +48,7 @@ async fn urls_beyond_this_machine_are_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn the_apps_settings_can_be_changed_and_taken_away() {
+async fn the_apps_settings_can_be_changed_and_cleared() {
     let bench = Bench::new().await;
     let patch =
         async |body: Value| read(bench.client.patch(bench.url("/_sim/app")).json(&body).send().await.unwrap()).await;
@@ -61,14 +61,14 @@ async fn the_apps_settings_can_be_changed_and_taken_away() {
 }
 
 #[tokio::test]
-async fn unknown_switches_and_broken_bodies_are_refused_in_words() {
+async fn unknown_switches_routes_and_instances_and_malformed_bodies_are_refused() {
     let bench = Bench::new().await;
-    let answer = bench.client.patch(bench.url("/_sim/switches")).json(&json!({"no_such": 1})).send().await.unwrap();
-    let (status, body) = read(answer).await;
+    let response = bench.client.patch(bench.url("/_sim/switches")).json(&json!({"no_such": 1})).send().await.unwrap();
+    let (status, body) = read(response).await;
     assert_eq!(status, 400);
     assert!(text(&body["error"]).contains("no_such"), "{body}");
-    let answer = bench.client.post(bench.url("/_sim/installs")).body("{").send().await.unwrap();
-    assert_eq!(answer.status(), 400);
+    let response = bench.client.post(bench.url("/_sim/installs")).body("{").send().await.unwrap();
+    assert_eq!(response.status(), 400);
     assert_eq!(bench.get("/_sim/nothing").await.status(), 404);
     for path in ["remove", "reinstall", "clone", "update"] {
         assert_eq!(bench.post(&format!("/_sim/instances/x/{path}"), json!({})).await.0, 404, "{path}");
@@ -76,7 +76,7 @@ async fn unknown_switches_and_broken_bodies_are_refused_in_words() {
 }
 
 #[tokio::test]
-async fn neither_secrets_nor_whole_tokens_are_shown() {
+async fn secrets_and_tokens_are_never_shown() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let token = bench.token(&id).await;
@@ -91,7 +91,7 @@ async fn neither_secrets_nor_whole_tokens_are_shown() {
 }
 
 #[tokio::test]
-async fn a_reset_forgets_installs_but_keeps_the_app() {
+async fn a_reset_clears_installs_and_keeps_the_app() {
     let bench = Bench::new().await;
     bench.install().await;
     bench.switch(json!({"auto_approve": true})).await;
@@ -106,19 +106,19 @@ async fn a_reset_forgets_installs_but_keeps_the_app() {
 }
 
 #[tokio::test]
-async fn the_app_url_is_inspected_where_there_is_one_that_answers() {
+async fn an_inspection_reports_an_unreachable_app_url_and_violated_rules() {
     let bench = Bench::new().await;
-    let (status, answer) = bench.post("/_sim/inspect-app-url", json!({})).await;
-    assert_eq!(status, 409, "nothing listens there");
-    assert!(text(&answer["error"]).contains("cannot be reached"), "{answer}");
+    let (status, response) = bench.post("/_sim/inspect-app-url", json!({})).await;
+    assert_eq!(status, 409, "nothing listens at the App URL");
+    assert!(text(&response["error"]).contains("cannot be reached"), "{response}");
     let patch = json!({"app_url": bench.url("/")});
     bench.client.patch(bench.url("/_sim/app")).json(&patch).send().await.unwrap();
-    let answer = bench.control("inspect-app-url", json!({})).await;
-    assert_eq!((&answer["status"], &answer["problems"][1]["rule"]), (&json!(200), &json!("target")));
+    let response = bench.control("inspect-app-url", json!({})).await;
+    assert_eq!((&response["status"], &response["problems"][1]["rule"]), (&json!(200), &json!("target")));
 }
 
 #[tokio::test]
-async fn tokens_can_be_ended_before_their_time() {
+async fn tokens_can_be_revoked() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let token = bench.token(&id).await;
@@ -127,13 +127,13 @@ async fn tokens_can_be_ended_before_their_time() {
 }
 
 #[tokio::test]
-async fn the_page_uses_nothing_from_outside_and_names_every_switch() {
+async fn the_page_loads_no_foreign_resource_and_shows_the_switches() {
     let bench = Bench::new().await;
     bench.install().await;
-    let answer = bench.get("/").await;
-    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    let response = bench.get("/").await;
+    let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
-    let page = answer.text().await.unwrap();
+    let page = response.text().await.unwrap();
     assert!(page.contains("webhook_retry_schedule_seconds") && page.contains("Invented Shop 1"));
     assert!(!page.contains("https://") && !page.contains("<script>") && !page.contains("style="), "{page}");
     for file in ["/assets/sim.js", "/assets/sim.css", "/assets/close.js", "/?part=live"] {
@@ -142,7 +142,7 @@ async fn the_page_uses_nothing_from_outside_and_names_every_switch() {
 }
 
 #[tokio::test]
-async fn the_page_shows_whole_ids_and_the_call_that_gets_a_token() {
+async fn the_page_shows_instance_ids_and_the_request_for_a_token() {
     let records =
         Settings { app_records_url: Some("http://127.0.0.1:9/v1/instances".to_owned()), ..Settings::default() };
     for (bench, call) in [
@@ -161,12 +161,12 @@ async fn the_page_shows_whole_ids_and_the_call_that_gets_a_token() {
 }
 
 #[tokio::test]
-async fn a_dropped_simulator_takes_no_more_calls() {
+async fn a_dropped_simulator_stops_listening() {
     let sim = Sim::start(Settings::default()).await.unwrap();
     let url = format!("{}/_sim/app", sim.url());
-    let fresh = || reqwest::Client::builder().no_proxy().build().unwrap().get(&url).send();
-    assert!(fresh().await.is_ok());
+    let connect = || reqwest::Client::builder().no_proxy().build().unwrap().get(&url).send();
+    assert!(connect().await.is_ok());
     drop(sim);
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    assert!(fresh().await.is_err());
+    assert!(connect().await.is_err());
 }

@@ -1,4 +1,4 @@
-//! Faults: what the app meets, as often as was asked, before the endpoint behaves again.
+//! Faults: the failure that the app sees, and the number of calls.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn fault(bench: &Bench, kind: Value) {
 }
 
 #[tokio::test]
-async fn a_status_fault_answers_empty_n_times_and_then_no_more() {
+async fn a_status_fault_applies_to_its_number_of_calls_and_is_recorded() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     fault(&bench, json!({"kind": "status", "status": 503, "times": 2})).await;
@@ -28,7 +28,7 @@ async fn a_status_fault_answers_empty_n_times_and_then_no_more() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_fault_comes_with_and_without_retry_after() {
+async fn a_rate_limit_fault_has_retry_after_only_if_it_is_set() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     fault(&bench, json!({"kind": "rate_limited", "retry_after": 7})).await;
@@ -41,7 +41,7 @@ async fn a_rate_limit_fault_comes_with_and_without_retry_after() {
 }
 
 #[tokio::test]
-async fn a_delayed_answer_is_the_true_one() {
+async fn a_delay_fault_delays_the_normal_response() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     fault(&bench, json!({"kind": "delay", "delay_ms": 200})).await;
@@ -51,7 +51,7 @@ async fn a_delayed_answer_is_the_true_one() {
 }
 
 #[tokio::test]
-async fn a_cut_connection_gives_no_answer_and_may_have_taken_effect() {
+async fn a_cut_call_gets_no_response_and_takes_effect_only_if_processed() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let send = || bench.client.post(bench.url("/oauth2/token")).json(&bench.credentials(&id)).send();
@@ -67,56 +67,59 @@ async fn a_cut_connection_gives_no_answer_and_may_have_taken_effect() {
 }
 
 #[tokio::test]
-async fn a_body_cut_short_breaks_off_after_the_head() {
+async fn a_cut_body_ends_early_after_complete_headers() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     fault(&bench, json!({"kind": "cut_body"})).await;
-    let answer = bench.client.post(bench.url("/oauth2/token")).json(&bench.credentials(&id)).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    assert!(answer.bytes().await.is_err());
+    let response = bench.client.post(bench.url("/oauth2/token")).json(&bench.credentials(&id)).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.bytes().await.is_err());
 }
 
 #[tokio::test]
-async fn an_answer_can_be_malformed_of_wrong_types_or_without_a_field() {
+async fn a_response_can_be_malformed_have_wrong_types_or_lack_a_field() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let send = async || {
         read(bench.client.post(bench.url("/oauth2/token")).json(&bench.credentials(&id)).send().await.unwrap()).await
     };
     fault(&bench, json!({"kind": "malformed_json"})).await;
-    assert!(send().await.1.is_string(), "half a JSON text cannot be read");
+    assert!(send().await.1.is_string(), "half of a JSON text does not parse");
     fault(&bench, json!({"kind": "wrong_types"})).await;
-    let (status, answer) = send().await;
-    assert_eq!((status, answer["expires_in"].as_str(), answer["access_token"].as_i64()), (200, Some("14400"), Some(1)));
+    let (status, response) = send().await;
+    assert_eq!(
+        (status, response["expires_in"].as_str(), response["access_token"].as_i64()),
+        (200, Some("14400"), Some(1))
+    );
     fault(&bench, json!({"kind": "drop_field", "field": "expires_in"})).await;
     assert!(send().await.1.get("expires_in").is_none());
     fault(&bench, json!({"kind": "replace_field", "field": "expires_in", "value": -1})).await;
-    let (_, answer) = send().await;
-    assert_eq!(answer["expires_in"], -1);
-    assert_eq!(bench.with_token("/apps/v1/instance", &text(&answer["access_token"])).await.0, 200);
+    let (_, response) = send().await;
+    assert_eq!(response["expires_in"], -1);
+    assert_eq!(bench.with_token("/apps/v1/instance", &text(&response["access_token"])).await.0, 200);
 }
 
 #[tokio::test]
-async fn a_fault_that_is_not_known_is_refused_and_all_can_be_taken_back() {
+async fn an_unknown_fault_is_refused_and_all_faults_can_be_removed() {
     let bench = Bench::new().await;
-    let (status, answer) = bench.post("/_sim/faults", json!({"endpoint": "oauth2_token", "kind": "explode"})).await;
+    let (status, response) = bench.post("/_sim/faults", json!({"endpoint": "oauth2_token", "kind": "explode"})).await;
     assert_eq!(status, 400);
-    assert!(text(&answer["error"]).contains("explode"), "{answer}");
+    assert!(text(&response["error"]).contains("explode"), "{response}");
     assert_eq!(bench.post("/_sim/faults", json!({"endpoint": "nowhere", "kind": "cut"})).await.0, 400);
     fault(&bench, json!({"kind": "cut", "times": 9})).await;
-    let answer = bench.client.delete(bench.url("/_sim/faults")).send().await.unwrap();
-    assert_eq!(read(answer).await, (200, json!({"faults": []})));
+    let response = bench.client.delete(bench.url("/_sim/faults")).send().await.unwrap();
+    assert_eq!(read(response).await, (200, json!({"faults": []})));
 }
 
 #[tokio::test]
-async fn the_faults_of_one_instance_can_be_taken_back_alone() {
+async fn the_faults_of_one_instance_can_be_removed() {
     let bench = Bench::new().await;
     for id in ["one", "other"] {
         fault(&bench, json!({"kind": "cut", "instance_id": id})).await;
     }
     fault(&bench, json!({"kind": "cut"})).await;
-    let answer = bench.client.delete(bench.url("/_sim/faults?instance_id=one")).send().await.unwrap();
-    let left: Vec<Value> = read(answer).await.1["faults"].as_array().unwrap().clone();
+    let response = bench.client.delete(bench.url("/_sim/faults?instance_id=one")).send().await.unwrap();
+    let left: Vec<Value> = read(response).await.1["faults"].as_array().unwrap().clone();
     assert_eq!(left.iter().map(|fault| fault["instance_id"].as_str()).collect::<Vec<_>>(), [Some("other"), None]);
 }
 
@@ -133,13 +136,13 @@ const ENDPOINTS: [(&str, &str, &str); 10] = [
     ("other", "PUT", "/stores/v1/products/1"),
 ];
 
-/// Sends an empty call to an endpoint.
+/// Sends a request without a body to an endpoint.
 async fn call(bench: &Bench, method: &str, path: &str) -> reqwest::Response {
     bench.client.request(method.parse().unwrap(), bench.url(path)).send().await.unwrap()
 }
 
 #[tokio::test]
-async fn a_firewalls_page_can_stand_before_every_endpoint() {
+async fn every_endpoint_can_respond_with_a_firewall_page() {
     let bench = Bench::new().await;
     let page = "<html><title>Access denied</title></html>";
     for (endpoint, method, path) in ENDPOINTS {
@@ -147,16 +150,16 @@ async fn a_firewalls_page_can_stand_before_every_endpoint() {
             "endpoint": endpoint, "kind": "status", "status": 403, "content_type": "text/html", "body": page,
         });
         fault(&bench, status).await;
-        let answer = call(&bench, method, path).await;
-        assert_eq!(answer.status(), 403, "{path}");
-        assert_eq!(answer.headers()["content-type"], "text/html", "{path}");
-        assert_eq!(answer.text().await.unwrap(), page, "{path}");
-        assert_ne!(call(&bench, method, path).await.text().await.unwrap(), page, "{path}: once only");
+        let response = call(&bench, method, path).await;
+        assert_eq!(response.status(), 403, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/html", "{path}");
+        assert_eq!(response.text().await.unwrap(), page, "{path}");
+        assert_ne!(call(&bench, method, path).await.text().await.unwrap(), page, "{path}: the fault applies once");
     }
 }
 
 #[tokio::test]
-async fn a_refusal_has_the_error_form_of_its_endpoint() {
+async fn a_refused_fault_has_the_error_form_of_its_endpoint() {
     let bench = Bench::new().await;
     for (endpoint, method, path) in ENDPOINTS {
         let refused = json!({"endpoint": endpoint, "kind": "refused", "status": 401, "error": "invalid_grant"});
@@ -183,8 +186,8 @@ async fn a_refusal_has_the_error_form_of_its_endpoint() {
 async fn retry_after_can_be_an_http_date() {
     let bench = Bench::new().await;
     fault(&bench, json!({"kind": "rate_limited", "retry_after": 90, "retry_after_date": true})).await;
-    let answer = call(&bench, "POST", "/oauth2/token").await;
-    let date = answer.headers()["retry-after"].to_str().unwrap();
+    let response = call(&bench, "POST", "/oauth2/token").await;
+    let date = response.headers()["retry-after"].to_str().unwrap();
     let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).unwrap();
     let ahead = at.as_second() - jiff::Timestamp::now().as_second();
     assert!(date.ends_with(" GMT") && (88..=92).contains(&ahead), "{date} is {ahead} s ahead");
@@ -193,13 +196,13 @@ async fn retry_after_can_be_an_http_date() {
 }
 
 #[tokio::test]
-async fn a_call_is_recorded_with_what_it_said_about_caches() {
+async fn a_call_is_recorded_with_its_cache_headers() {
     let bench = Bench::new().await;
-    let ask = bench.client.get(bench.url("/apps/v1/instance"));
-    ask.header("cache-control", "no-cache").header("pragma", "no-cache").send().await.unwrap();
+    let request = bench.client.get(bench.url("/apps/v1/instance"));
+    request.header("cache-control", "no-cache").header("pragma", "no-cache").send().await.unwrap();
     call(&bench, "GET", "/apps/v1/instance").await;
     let calls = bench.get("/_sim/calls").await.json::<Value>().await.unwrap();
-    let said = |at: usize| (calls["calls"][at]["cache_control"].clone(), calls["calls"][at]["pragma"].clone());
-    assert_eq!(said(0), (json!("no-cache"), json!("no-cache")));
-    assert_eq!(said(1), (Value::Null, Value::Null));
+    let headers = |at: usize| (calls["calls"][at]["cache_control"].clone(), calls["calls"][at]["pragma"].clone());
+    assert_eq!(headers(0), (json!("no-cache"), json!("no-cache")));
+    assert_eq!(headers(1), (Value::Null, Value::Null));
 }

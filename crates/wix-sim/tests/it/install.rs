@@ -1,4 +1,4 @@
-//! The install flows: the installer, the external flow, close-window, and what an install keeps (section 3).
+//! The install flows: the installer, the external flow, close-window, reinstall and clone (section 3).
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ async fn consent(bench: &Bench, fields: &[(&str, &str)]) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn an_approved_install_comes_back_with_code_instance_and_state_after_the_apps_own_parameters() {
+async fn an_approved_install_redirects_with_code_instance_id_and_state() {
     let bench = Bench::new().await;
     bench.switch(json!({"auto_approve": true})).await;
     let fields = [("state", "a b&c"), ("redirectUrl", REDIRECT), ("appId", &bench.app.app_id)];
@@ -29,7 +29,7 @@ async fn an_approved_install_comes_back_with_code_instance_and_state_after_the_a
 }
 
 #[tokio::test]
-async fn without_a_state_none_is_invented() {
+async fn without_a_state_the_redirect_has_none() {
     let bench = Bench::new().await;
     bench.switch(json!({"auto_approve": true})).await;
     let fields = [("redirectUrl", REDIRECT), ("appId", bench.app.app_id.as_str())];
@@ -38,7 +38,7 @@ async fn without_a_state_none_is_invented() {
 }
 
 #[tokio::test]
-async fn an_unregistered_redirect_url_or_a_foreign_app_or_token_ends_on_wixs_error_page() {
+async fn an_unregistered_redirect_url_a_wrong_parameter_and_an_unknown_token_show_an_error_page() {
     let bench = Bench::new().await;
     bench.switch(json!({"auto_approve": true})).await;
     let app_id = bench.app.app_id.as_str();
@@ -48,18 +48,18 @@ async fn an_unregistered_redirect_url_or_a_foreign_app_or_token_ends_on_wixs_err
         (vec![("appId", app_id), ("redirect_uri", REDIRECT), ("token", "x")], "redirectUrl is missing"),
         (vec![("appId", app_id), ("redirectUrl", REDIRECT), ("token", "never-given")], "has expired"),
     ];
-    for (fields, told) in cases {
-        let answer = bench.get(&format!("/installer/install?{}", query(&fields))).await;
-        assert_eq!(answer.status(), 400, "{fields:?}");
-        let page = answer.text().await.unwrap();
-        assert!(page.contains(told), "{fields:?}: {page}");
+    for (fields, expected) in cases {
+        let response = bench.get(&format!("/installer/install?{}", query(&fields))).await;
+        assert_eq!(response.status(), 400, "{fields:?}");
+        let page = response.text().await.unwrap();
+        assert!(page.contains(expected), "{fields:?}: {page}");
     }
     let rules: Vec<Value> = bench.state().await["findings"].as_array().unwrap().clone();
     assert_eq!(rules.iter().filter(|finding| finding["rule"] == "wrong_parameter").count(), 2);
 }
 
 #[tokio::test]
-async fn the_consent_page_carries_the_parameters_and_its_button_installs_on_the_chosen_site() {
+async fn the_consent_page_repeats_the_parameters_and_installs_on_the_chosen_site() {
     let bench = Bench::new().await;
     let site = text(&bench.control("sites", json!({"name": "Shop <1>"})).await["site_id"]);
     let fields = [("appId", bench.app.app_id.as_str()), ("redirectUrl", REDIRECT), ("state", "s\"1")];
@@ -72,7 +72,7 @@ async fn the_consent_page_carries_the_parameters_and_its_button_installs_on_the_
 }
 
 #[tokio::test]
-async fn cancel_installs_nothing_and_does_what_the_switch_says() {
+async fn cancel_installs_nothing_and_redirects_if_the_switch_says_so() {
     let bench = Bench::new().await;
     let fields = [("appId", bench.app.app_id.as_str()), ("redirectUrl", REDIRECT), ("decision", "cancel")];
     assert_eq!(consent(&bench, &fields).await.status(), 200);
@@ -84,7 +84,7 @@ async fn cancel_installs_nothing_and_does_what_the_switch_says() {
 }
 
 #[tokio::test]
-async fn a_token_of_the_app_url_leads_to_its_site_and_a_second_consent_keeps_the_instance() {
+async fn an_install_token_selects_its_site_and_a_second_consent_keeps_the_instance() {
     let bench = Bench::new().await;
     bench.switch(json!({"auto_approve": true})).await;
     let given = bench.control("install-tokens", json!({})).await;
@@ -99,11 +99,11 @@ async fn a_token_of_the_app_url_leads_to_its_site_and_a_second_consent_keeps_the
     assert_ne!(parameter(&first, "code"), parameter(&second, "code"));
     let state = bench.state().await;
     assert_eq!(state["instances"][0]["site_id"], given["site_id"]);
-    assert_eq!(state["deliveries"].as_array().unwrap().len(), 1, "consent given again is no install");
+    assert_eq!(state["deliveries"].as_array().unwrap().len(), 1, "a second consent causes no event");
 }
 
 #[tokio::test]
-async fn without_redirect_url_and_token_wix_loops_through_the_app_url_and_forgets_the_state() {
+async fn without_redirect_url_and_token_wix_redirects_to_the_app_url_and_drops_the_state() {
     let bench = Bench::new().await;
     let path = format!("/installer/install?appId={}&state=s1", bench.app.app_id);
     let url = location(&bench.get(&path).await);
@@ -135,7 +135,7 @@ async fn the_external_flow_keeps_the_callbacks_parameters_and_signs_the_instance
 }
 
 #[tokio::test]
-async fn the_external_flow_sends_no_browser_away_from_this_machine() {
+async fn the_external_flow_rejects_a_callback_on_another_machine() {
     let bench = Bench::new().await;
     bench.switch(json!({"auto_approve": true})).await;
     let fields = [("appId", bench.app.app_id.as_str()), ("postInstallationUrl", "https://example.com/")];
@@ -143,7 +143,7 @@ async fn the_external_flow_sends_no_browser_away_from_this_machine() {
 }
 
 #[tokio::test]
-async fn the_external_flows_consent_page_leads_back_to_the_callback_too() {
+async fn the_external_flows_consent_page_redirects_to_the_callback() {
     let bench = Bench::new().await;
     let fields = [("appId", bench.app.app_id.as_str()), ("postInstallationUrl", "http://127.0.0.1:9/connected")];
     let page = bench.get(&format!("/app-installer?{}", query(&fields))).await.text().await.unwrap();
@@ -153,7 +153,7 @@ async fn the_external_flows_consent_page_leads_back_to_the_callback_too() {
 }
 
 #[tokio::test]
-async fn a_reinstall_keeps_the_instance_id_and_a_clone_gets_its_own() {
+async fn a_reinstall_keeps_the_instance_id_and_a_clone_gets_a_new_one() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     bench.control(&format!("instances/{id}/remove"), json!({})).await;
@@ -168,7 +168,7 @@ async fn a_reinstall_keeps_the_instance_id_and_a_clone_gets_its_own() {
 }
 
 #[tokio::test]
-async fn close_window_tells_live_tokens_from_dead_ones_and_takes_the_pages_report_once_known() {
+async fn close_window_records_whether_the_token_is_live_and_the_report_of_its_page() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let token = bench.token(&id).await;
@@ -180,7 +180,7 @@ async fn close_window_tells_live_tokens_from_dead_ones_and_takes_the_pages_repor
     assert_eq!(visits[1]["token_live"], false);
     assert_eq!(visits[0]["by_browser"], false);
     assert_eq!(state["findings"][0]["rule"], "close_window_not_by_browser");
-    assert!(!page.contains(&token) && !state.to_string().contains(&token), "a whole token was shown");
+    assert!(!page.contains(&token) && !state.to_string().contains(&token), "a token is shown");
 
     let key = page.split("data-key=\"").nth(1).unwrap().split('"').next().unwrap();
     let report = |key: &str| json!({"visit_id": visits[0]["id"], "report_key": key, "opener_reachable": true});
@@ -190,7 +190,7 @@ async fn close_window_tells_live_tokens_from_dead_ones_and_takes_the_pages_repor
 }
 
 #[tokio::test]
-async fn the_tenant_of_the_external_flow_can_be_another_than_the_site() {
+async fn a_switch_selects_the_tenant_of_the_external_flow() {
     let bench = Bench::new().await;
     bench.switch(json!({"auto_approve": true})).await;
     let path =

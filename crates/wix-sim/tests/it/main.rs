@@ -1,4 +1,4 @@
-//! The simulator from outside: each endpoint's rules and refusals over HTTP.
+//! Black-box tests of the simulator over HTTP.
 
 #[cfg(test)]
 mod bench;

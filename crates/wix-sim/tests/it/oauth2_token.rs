@@ -8,9 +8,9 @@ use crate::bench::{Bench, FORM, read};
 async fn a_token_is_minted_for_an_installed_instance() {
     let bench = Bench::new().await;
     let id = bench.install().await;
-    let answer = bench.client.post(bench.url("/oauth2/token")).json(&bench.credentials(&id)).send().await.unwrap();
-    assert!(answer.headers().contains_key("x-wix-request-id"));
-    let (status, body) = read(answer).await;
+    let response = bench.client.post(bench.url("/oauth2/token")).json(&bench.credentials(&id)).send().await.unwrap();
+    assert!(response.headers().contains_key("x-wix-request-id"));
+    let (status, body) = read(response).await;
     assert_eq!(status, 200);
     assert_eq!((&body["token_type"], &body["expires_in"]), (&json!("Bearer"), &json!(14_400)));
     let token = body["access_token"].as_str().unwrap();
@@ -21,7 +21,7 @@ async fn a_token_is_minted_for_an_installed_instance() {
 }
 
 #[tokio::test]
-async fn a_form_body_is_taken_unless_the_switch_says_no() {
+async fn a_form_body_is_accepted_unless_the_switch_is_off() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let body = format!(
@@ -38,7 +38,7 @@ async fn a_form_body_is_taken_unless_the_switch_says_no() {
 }
 
 #[tokio::test]
-async fn while_the_secret_is_rotated_both_are_taken_and_then_the_new_one_alone() {
+async fn during_a_rotation_both_secrets_are_accepted_and_then_only_the_new_one() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let old = json!(bench.app.app_secret);
@@ -52,7 +52,7 @@ async fn while_the_secret_is_rotated_both_are_taken_and_then_the_new_one_alone()
     assert_eq!(patch(json!({"app_secret": ""})).await, 400);
 }
 
-/// Sends the credentials with one field changed, or taken away where the value is null.
+/// Sends the credentials with one field changed, or removed if `value` is null.
 async fn changed(bench: &Bench, id: &str, field: &str, value: Value) -> (u16, Value) {
     let mut body = bench.credentials(id);
     if value.is_null() {
@@ -64,7 +64,7 @@ async fn changed(bench: &Bench, id: &str, field: &str, value: Value) -> (u16, Va
 }
 
 #[tokio::test]
-async fn each_wrong_field_has_its_own_refusal() {
+async fn each_invalid_field_has_its_own_error() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let cases = [
@@ -79,8 +79,8 @@ async fn each_wrong_field_has_its_own_refusal() {
         ("instance_id", json!("not a guid"), 400, "invalid_request"),
     ];
     for (field, value, status, error) in cases {
-        let answer = changed(&bench, &id, field, value.clone()).await;
-        assert_eq!((answer.0, answer.1["error"].as_str()), (status, Some(error)), "{field} = {value}");
+        let response = changed(&bench, &id, field, value.clone()).await;
+        assert_eq!((response.0, response.1["error"].as_str()), (status, Some(error)), "{field} = {value}");
     }
 }
 
@@ -102,7 +102,7 @@ async fn an_unknown_a_removed_and_the_nil_instance_are_404() {
 }
 
 #[tokio::test]
-async fn a_token_dies_after_its_four_hours_and_with_the_removal() {
+async fn a_token_expires_after_four_hours_and_is_revoked_by_a_removal() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let token = bench.token(&id).await;
@@ -117,7 +117,7 @@ async fn a_token_dies_after_its_four_hours_and_with_the_removal() {
 }
 
 #[tokio::test]
-async fn a_removal_leaves_tokens_alone_where_the_switch_says_so() {
+async fn a_removal_revokes_no_access_token_if_the_switch_is_off() {
     let bench = Bench::new().await;
     bench.switch(json!({"removal_kills_access_tokens": false})).await;
     let id = bench.install().await;
@@ -127,18 +127,18 @@ async fn a_removal_leaves_tokens_alone_where_the_switch_says_so() {
 }
 
 #[tokio::test]
-async fn a_bound_token_is_exchanged_for_a_free_one() {
+async fn a_bound_token_is_exchanged_for_an_unbound_one() {
     let bench = Bench::new().await;
     let token = bench.token(&bench.install().await).await;
     let body =
         json!({"grant_type": "strip_bound_session", "client_secret": bench.app.app_secret, "access_token": token});
-    let (status, answer) = bench.post("/oauth2/token", body).await;
-    assert_eq!((status, &answer["expires_in"]), (200, &json!(14_400)));
-    assert_ne!(answer["access_token"], token.as_str());
+    let (status, response) = bench.post("/oauth2/token", body).await;
+    assert_eq!((status, &response["expires_in"]), (200, &json!(14_400)));
+    assert_ne!(response["access_token"], token.as_str());
 }
 
 #[tokio::test]
-async fn every_refusal_of_a_token_endpoint_has_the_oauth_form() {
+async fn every_error_of_a_token_endpoint_has_the_oauth_form() {
     let bench = Bench::new().await;
     let removed = bench.install().await;
     let refresh = {
@@ -165,12 +165,15 @@ async fn every_refusal_of_a_token_endpoint_has_the_oauth_form() {
         ("/oauth/access", dead),
         ("/oauth/access", json!("no object")),
     ] {
-        let (status, answer) = bench.post(path, body.clone()).await;
+        let (status, response) = bench.post(path, body.clone()).await;
         assert!((400..405).contains(&status), "{path} {body}: {status}");
-        assert!(answer["error"].is_string() && answer["error_description"].is_string(), "{path} {body}: {answer}");
+        assert!(
+            response["error"].is_string() && response["error_description"].is_string(),
+            "{path} {body}: {response}"
+        );
     }
     for path in ["/oauth2/token", "/oauth2/token-info", "/oauth/access", "/oauth/access/"] {
-        let (status, answer) = read(bench.get(path).await).await;
-        assert_eq!((status, answer["error"].as_str()), (405, Some("invalid_request")), "{path}");
+        let (status, response) = read(bench.get(path).await).await;
+        assert_eq!((status, response["error"].as_str()), (405, Some("invalid_request")), "{path}");
     }
 }

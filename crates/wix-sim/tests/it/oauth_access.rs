@@ -19,22 +19,22 @@ async fn refresh(bench: &Bench, token: &Value) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_code_gives_both_tokens_and_nothing_else() {
+async fn the_exchange_of_a_code_returns_exactly_two_tokens() {
     let bench = Bench::new().await;
     let id = bench.install().await;
-    let (status, answer) = bench.exchange(&code(&bench, &id).await).await;
+    let (status, response) = bench.exchange(&code(&bench, &id).await).await;
     assert_eq!(status, 200);
-    let names: Vec<_> = answer.as_object().unwrap().keys().collect();
+    let names: Vec<_> = response.as_object().unwrap().keys().collect();
     assert_eq!(names, ["access_token", "refresh_token"]);
     for token in ["access_token", "refresh_token"] {
-        assert!(text(&answer[token]).starts_with("OAUTH2."), "{token}");
+        assert!(text(&response[token]).starts_with("OAUTH2."), "{token}");
     }
-    assert_eq!(bench.with_token("/apps/v1/instance", &text(&answer["access_token"])).await.0, 200);
-    assert_eq!(bench.with_token("/apps/v1/instance", &text(&answer["refresh_token"])).await.0, 401);
+    assert_eq!(bench.with_token("/apps/v1/instance", &text(&response["access_token"])).await.0, 200);
+    assert_eq!(bench.with_token("/apps/v1/instance", &text(&response["refresh_token"])).await.0, 401);
 }
 
 #[tokio::test]
-async fn a_code_works_once_and_for_ten_minutes() {
+async fn a_code_is_valid_once_and_for_ten_minutes() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let used = code(&bench, &id).await;
@@ -47,7 +47,7 @@ async fn a_code_works_once_and_for_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_refresh_returns_the_same_refresh_token_and_an_access_token_of_five_minutes() {
+async fn a_refresh_returns_the_same_refresh_token_and_a_five_minute_access_token() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let (_, first) = bench.exchange(&code(&bench, &id).await).await;
@@ -62,7 +62,7 @@ async fn a_refresh_returns_the_same_refresh_token_and_an_access_token_of_five_mi
 }
 
 #[tokio::test]
-async fn a_rotating_refresh_token_ends_the_one_before() {
+async fn a_rotation_revokes_the_previous_refresh_token() {
     let bench = Bench::new().await;
     bench.switch(json!({"rotate_refresh_tokens": true})).await;
     let id = bench.install().await;
@@ -74,7 +74,7 @@ async fn a_rotating_refresh_token_ends_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_removal_ends_the_refresh_token() {
+async fn a_removal_revokes_the_refresh_token() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let (_, pair) = bench.exchange(&code(&bench, &id).await).await;
@@ -83,7 +83,7 @@ async fn a_removal_ends_the_refresh_token() {
 }
 
 #[tokio::test]
-async fn camel_case_and_forms_are_refused_by_default() {
+async fn camel_case_is_refused_by_default() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let body = async || {
@@ -97,7 +97,7 @@ async fn camel_case_and_forms_are_refused_by_default() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_401_and_uses_no_code() {
+async fn a_wrong_secret_is_401_and_does_not_use_the_code() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let code = code(&bench, &id).await;

@@ -1,4 +1,4 @@
-//! The program: its ready line, its options, its refusals.
+//! The program: its ready line and its options.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ fn program() -> Command {
 }
 
 #[test]
-fn the_first_line_says_where_it_serves() {
+fn the_first_line_has_the_address() {
     let mut child = program().args(["--port", "0", "--app-secret", "s"]).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -23,15 +23,15 @@ fn the_first_line_says_where_it_serves() {
 }
 
 #[test]
-fn options_that_cannot_work_end_it_with_a_reason() {
-    for (options, told) in [
-        (["--webhook-url", "http://example.com/"], "not on loopback"),
+fn an_invalid_option_ends_the_program_with_an_error() {
+    for (options, expected) in [
+        (["--webhook-url", "http://example.com/"], "must be loopback"),
         (["--key", "/nonexistent.pem"], "cannot be read"),
-        (["--app-id", "mine"], "no GUID"),
+        (["--app-id", "mine"], "must be a GUID"),
     ] {
         let output = program().args(options).output().unwrap();
         assert!(!output.status.success(), "{options:?}");
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains(told), "{options:?}: {text}");
+        assert!(text.contains(expected), "{options:?}: {text}");
     }
 }

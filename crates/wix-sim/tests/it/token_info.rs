@@ -9,32 +9,32 @@ async fn info(bench: &Bench, token: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_live_token_says_whose_it_is_in_true_types() {
+async fn a_live_token_is_introspected_with_booleans_and_numbers() {
     let bench = Bench::new().await;
     let id = bench.install().await;
-    let (status, answer) = info(&bench, &bench.token(&id).await).await;
+    let (status, response) = info(&bench, &bench.token(&id).await).await;
     assert_eq!(status, 200);
-    assert_eq!(answer["active"], true);
-    assert_eq!(answer["subjectType"], "APP");
-    assert_eq!(answer["clientId"], bench.app.app_id.as_str());
-    assert_eq!(answer["instanceId"], id.as_str());
-    assert_eq!(answer["exp"].as_i64().unwrap() - answer["iat"].as_i64().unwrap(), 14_400);
+    assert_eq!(response["active"], true);
+    assert_eq!(response["subjectType"], "APP");
+    assert_eq!(response["clientId"], bench.app.app_id.as_str());
+    assert_eq!(response["instanceId"], id.as_str());
+    assert_eq!(response["exp"].as_i64().unwrap() - response["iat"].as_i64().unwrap(), 14_400);
 }
 
 #[tokio::test]
-async fn the_strings_of_the_documentation_sample_are_a_switch() {
+async fn a_switch_selects_the_strings_of_the_documentation_sample() {
     let bench = Bench::new().await;
     bench.switch(json!({"token_info_strings": true, "token_info_account_id": false})).await;
     let token = bench.token(&bench.install().await).await;
-    let (_, answer) = info(&bench, &token).await;
-    assert_eq!(answer["active"], "true");
-    assert!(answer["exp"].as_str().unwrap().parse::<i64>().is_ok());
-    assert!(answer.get("accountId").is_none());
+    let (_, response) = info(&bench, &token).await;
+    assert_eq!(response["active"], "true");
+    assert!(response["exp"].as_str().unwrap().parse::<i64>().is_ok());
+    assert!(response.get("accountId").is_none());
     assert_eq!(info(&bench, "garbage").await.1["active"], "false");
 }
 
 #[tokio::test]
-async fn an_unknown_or_expired_token_is_inactive_or_refused_by_switch() {
+async fn an_unknown_or_expired_token_is_inactive_or_refused_if_the_switch_says_so() {
     let bench = Bench::new().await;
     let token = bench.token(&bench.install().await).await;
     bench.control("clock", json!({"advance_seconds": 14_401})).await;
@@ -47,13 +47,13 @@ async fn an_unknown_or_expired_token_is_inactive_or_refused_by_switch() {
 }
 
 #[tokio::test]
-async fn a_signed_instance_value_is_a_token_too_until_its_four_hours_are_over() {
+async fn a_signed_instance_value_is_introspected_until_it_expires_after_four_hours() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let signed = text(&bench.control("signed-instance", json!({"instance_id": id})).await["instance"]);
-    let (_, answer) = info(&bench, &signed).await;
-    assert_eq!((&answer["active"], &answer["subjectType"]), (&json!(true), &json!("USER")));
-    assert_eq!(answer["instanceId"], id.as_str());
+    let (_, response) = info(&bench, &signed).await;
+    assert_eq!((&response["active"], &response["subjectType"]), (&json!(true), &json!("USER")));
+    assert_eq!(response["instanceId"], id.as_str());
 
     let body = json!({"instance_id": id, "secret": "another"});
     let forged = text(&bench.control("signed-instance", body).await["instance"]);
@@ -63,7 +63,7 @@ async fn a_signed_instance_value_is_a_token_too_until_its_four_hours_are_over() 
 }
 
 #[tokio::test]
-async fn a_signed_instance_value_is_no_access_token() {
+async fn a_signed_instance_value_is_refused_as_an_access_token() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let signed = text(&bench.control("signed-instance", json!({"instance_id": id})).await["instance"]);
@@ -71,7 +71,7 @@ async fn a_signed_instance_value_is_no_access_token() {
 }
 
 #[tokio::test]
-async fn the_dates_of_a_signed_instance_can_be_chosen() {
+async fn the_dates_and_fields_of_a_signed_instance_can_be_set() {
     let bench = Bench::new().await;
     let id = bench.install().await;
     let signed = async |fields: Value| {

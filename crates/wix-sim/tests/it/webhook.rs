@@ -1,4 +1,4 @@
-//! Webhooks on the wire: form, acceptance, time limit, retries, order (section 4).
+//! Webhook deliveries: format, acceptance, time limit, retries, order (section 4).
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ async fn an_install_is_delivered_as_one_jwt_in_plain_text() {
     assert_eq!(received.content_type.as_deref(), Some("text/plain"));
     assert_eq!(received.body.matches('.').count(), 2);
     assert!(received.body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));
-    let answer = deliveries(&bench, "wait_ms=5000").await;
-    assert_eq!(answer["settled"], true);
-    assert_eq!(answer["deliveries"][0]["outcome"], "delivered");
-    assert_eq!(answer["deliveries"][0]["attempts"][0]["status"], 200);
+    let response = deliveries(&bench, "wait_ms=5000").await;
+    assert_eq!(response["settled"], true);
+    assert_eq!(response["deliveries"][0]["outcome"], "delivered");
+    assert_eq!(response["deliveries"][0]["attempts"][0]["status"], 200);
 }
 
 #[tokio::test]
-async fn the_content_type_can_be_another_or_none() {
+async fn a_switch_sets_or_removes_the_content_type() {
     let hook = Hook::new(&[]).await;
     let bench = bench(&hook).await;
     bench.switch(json!({"webhook_content_type": ""})).await;
@@ -43,21 +43,21 @@ async fn the_content_type_can_be_another_or_none() {
 }
 
 #[tokio::test]
-async fn only_exactly_200_counts_as_delivered() {
+async fn only_200_counts_as_delivered() {
     let hook = Hook::new(&[(204, 0), (201, 0), (302, 0), (500, 0)]).await;
     let bench = bench(&hook).await;
     bench.switch(json!({"webhook_retry_schedule_seconds": [1, 1, 1, 1], "time_scale": 100})).await;
     bench.install().await;
-    let answer = deliveries(&bench, "wait_ms=5000").await;
-    let attempts = answer["deliveries"][0]["attempts"].as_array().unwrap();
+    let response = deliveries(&bench, "wait_ms=5000").await;
+    let attempts = response["deliveries"][0]["attempts"].as_array().unwrap();
     let seen: Vec<_> = attempts.iter().map(|attempt| attempt["status"].as_u64().unwrap()).collect();
     assert_eq!(seen, [204, 201, 302, 500, 200]);
     let bodies: Vec<_> = hook.received().into_iter().map(|received| received.body).collect();
-    assert!(bodies.iter().all(|body| *body == bodies[0]), "a retry carries the same bytes");
+    assert!(bodies.iter().all(|body| *body == bodies[0]), "a retry must have the same bytes");
 }
 
 #[tokio::test]
-async fn any_2xx_counts_where_the_switch_says_so() {
+async fn any_2xx_counts_as_delivered_if_the_switch_says_so() {
     let hook = Hook::new(&[(204, 0)]).await;
     let bench = bench(&hook).await;
     bench.switch(json!({"webhook_only_200": false})).await;
@@ -66,19 +66,19 @@ async fn any_2xx_counts_where_the_switch_says_so() {
 }
 
 #[tokio::test]
-async fn an_answer_after_1250_ms_is_too_late() {
+async fn an_attempt_times_out_after_1250_ms() {
     let hook = Hook::new(&[(200, 2_500)]).await;
     let bench = bench(&hook).await;
     bench.install().await;
-    let answer = deliveries(&bench, "wait_ms=5000&until=attempted").await;
-    let delivery = &answer["deliveries"][0];
+    let response = deliveries(&bench, "wait_ms=5000&until=attempted").await;
+    let delivery = &response["deliveries"][0];
     assert_eq!((&delivery["outcome"], &delivery["attempts"][0]["outcome"]), (&json!("pending"), &json!("timed_out")));
     let took = delivery["attempts"][0]["duration_ms"].as_i64().unwrap();
     assert!(took >= 1_200, "{took}");
 }
 
 #[tokio::test]
-async fn retries_follow_wixs_schedule_by_the_simulated_clock_and_end_after_twelve() {
+async fn twelve_retries_follow_wixs_schedule_by_the_simulated_clock() {
     let hook = Hook::new(&[(500, 0); 13]).await;
     let bench = bench(&hook).await;
     bench.install().await;
@@ -87,9 +87,9 @@ async fn retries_follow_wixs_schedule_by_the_simulated_clock_and_end_after_twelv
     for (done, wait) in waits.into_iter().enumerate() {
         hook.wait_for(done + 1).await;
         last = loop {
-            let answer = deliveries(&bench, "").await;
-            if answer["deliveries"][0]["attempts"].as_array().unwrap().len() == done + 1 {
-                break answer["deliveries"][0].clone();
+            let response = deliveries(&bench, "").await;
+            if response["deliveries"][0]["attempts"].as_array().unwrap().len() == done + 1 {
+                break response["deliveries"][0].clone();
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         };
@@ -104,7 +104,7 @@ async fn retries_follow_wixs_schedule_by_the_simulated_clock_and_end_after_twelv
 }
 
 #[tokio::test]
-async fn a_retry_can_be_signed_anew() {
+async fn a_switch_signs_a_retry_again() {
     let hook = Hook::new(&[(500, 0)]).await;
     let bench = bench(&hook).await;
     bench.switch(json!({"webhook_retry_signature": "fresh_iat", "webhook_iat_clock": "simulated"})).await;
@@ -117,7 +117,7 @@ async fn a_retry_can_be_signed_anew() {
 }
 
 #[tokio::test]
-async fn deliveries_can_be_doubled_dropped_held_and_turned_round() {
+async fn switches_duplicate_drop_and_hold_deliveries_and_reverse_their_order() {
     let hook = Hook::new(&[]).await;
     let bench = bench(&hook).await;
     bench.switch(json!({"webhook_duplicates": 1})).await;
@@ -140,14 +140,14 @@ async fn deliveries_can_be_doubled_dropped_held_and_turned_round() {
 }
 
 #[tokio::test]
-async fn the_webhook_comes_before_or_after_the_redirect_as_the_switch_says() {
+async fn a_switch_sends_the_webhook_before_or_after_the_redirect() {
     let hook = Hook::new(&[(200, 150)]).await;
     let bench = bench(&hook).await;
     let path = format!("/installer/install?appId={}&redirectUrl={}", bench.app.app_id, REDIRECT.replace('?', "%3F"));
     bench.switch(json!({"auto_approve": true, "webhook_order": "before_redirect"})).await;
     assert_eq!(bench.get(&path).await.status(), 302);
-    let answer = deliveries(&bench, "").await;
-    assert_eq!(answer["deliveries"][0]["outcome"], "delivered");
+    let response = deliveries(&bench, "").await;
+    assert_eq!(response["deliveries"][0]["outcome"], "delivered");
     bench.switch(json!({"webhook_order": "after_redirect", "webhook_after_redirect_ms": 800})).await;
     assert_eq!(bench.get(&path).await.status(), 302);
     assert_eq!(deliveries(&bench, "").await["deliveries"].as_array().unwrap().len(), 1);
@@ -155,14 +155,14 @@ async fn the_webhook_comes_before_or_after_the_redirect_as_the_switch_says() {
 }
 
 #[tokio::test]
-async fn without_a_webhook_url_nothing_is_sent_and_that_is_written_down() {
+async fn without_a_webhook_url_a_delivery_is_recorded_as_not_configured() {
     let bench = Bench::new().await;
     bench.install().await;
     assert_eq!(deliveries(&bench, "").await["deliveries"][0]["outcome"], "not_configured");
 }
 
 #[tokio::test]
-async fn a_hand_made_message_is_sent_once_and_its_delivery_answered() {
+async fn a_hand_made_message_is_sent_once_and_its_delivery_returned() {
     let hook = Hook::new(&[(401, 0)]).await;
     let bench = bench(&hook).await;
     let made = bench.control("webhooks", json!({"key": "other", "content_type": "application/json"})).await;
@@ -175,7 +175,7 @@ async fn a_hand_made_message_is_sent_once_and_its_delivery_answered() {
 }
 
 #[tokio::test]
-async fn every_catalogue_event_can_be_sent_and_unknown_ones_need_data() {
+async fn an_event_without_sample_data_needs_data() {
     let hook = Hook::new(&[]).await;
     let bench = bench(&hook).await;
     let id = bench.install().await;
@@ -189,7 +189,7 @@ async fn every_catalogue_event_can_be_sent_and_unknown_ones_need_data() {
 }
 
 #[tokio::test]
-async fn the_test_button_sends_sample_data_of_another_app_for_every_event() {
+async fn the_test_button_sends_sample_data_of_another_app() {
     let hook = Hook::new(&[]).await;
     let bench = bench(&hook).await;
     let events = ["AppInstalled", "AppRemoved", "PaidPlanPurchased", "PaidPlanChanged", "PlanTransferred"];
@@ -197,20 +197,20 @@ async fn the_test_button_sends_sample_data_of_another_app_for_every_event() {
         bench.control("test-webhook", json!({"event_type": event})).await;
     }
     for (event, received) in events.iter().zip(hook.wait_for(events.len()).await) {
-        let (envelope, data) = opened(&received.body);
+        let (envelope, data) = decode(&received.body);
         assert_eq!((envelope["eventType"].as_str(), envelope.get("identity")), (Some(*event), None));
-        assert!(envelope["data"].as_str().unwrap().ends_with("} "), "{event}: as documentation prints it");
+        assert!(envelope["data"].as_str().unwrap().ends_with("} "), "{event}: pretty-printed with a trailing space");
         assert_ne!(data["appId"], bench.app.app_id.as_str(), "{event}");
         assert_eq!(data.get("appId").is_some(), event.starts_with("App"), "{event}");
     }
     let named = json!({"event_type": "AppRemoved", "app_id": bench.app.app_id, "instance_id": "an-instance"});
     bench.control("test-webhook", named).await;
-    let (envelope, data) = opened(&hook.wait_for(events.len() + 1).await[events.len()].body);
+    let (envelope, data) = decode(&hook.wait_for(events.len() + 1).await[events.len()].body);
     assert_eq!((&envelope["instanceId"], &data["appId"]), (&json!("an-instance"), &json!(bench.app.app_id)));
 }
 
-/// The envelope of a message, and its inner data.
-fn opened(jwt: &str) -> (Value, Value) {
+/// Decodes the envelope and the inner data of a message.
+fn decode(jwt: &str) -> (Value, Value) {
     use base64::Engine as _;
     let claims = jwt.split('.').nth(1).unwrap();
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn only_loopback_hosts_are_known() {
+fn only_loopback_hosts_are_accepted() {
     for good in ["127.0.0.1:4000", "localhost", "LOCALHOST:1", "[::1]:80", "127.0.0.1"] {
         assert!(is_loopback(good), "{good}");
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::world::World;
 
-/// Section 12.1: a message that Wix signed, and its key.
+/// The message of section 12.1, signed by Wix, and its public key.
 const GENUINE_KEY: &str = "-----BEGIN PUBLIC KEY-----
 MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAjUtCVyLGf8M0+qlYWrJv
 NYXpCwV2viCFuf4TJcdxoocZT0GOghRA0q9tYko5Rt4uJXARwn3khou9qKnZYC1+
@@ -16,7 +16,7 @@ vwIDAQAB
 -----END PUBLIC KEY-----";
 const GENUINE: &str = "eyJraWQiOiJMR3VhcGtTRCIsImFsZyI6IlJTMjU2In0.eyJkYXRhIjoie1wiZGF0YVwiOlwie1xcXCJhcHBJZFxcXCI6XFxcIjViYzIwNjJkLTAxMGItNDQ4Yy1hNjJhLWQ2YmIyNjljNWE0Y1xcXCIsIFxcXCJvcmlnaW5JbnN0YW5jZUlkXFxcIjpcXFwiMDc4NjRjMTYtM2E2Zi00ZGQyLTk5NzMtMDI4NzA1NzYyYjJjXFxcIn1cIixcImluc3RhbmNlSWRcIjpcIjNiYmNhYmM3LWViYjctNGZjOC04ODI5LTEzZWEwZTE0MjEyM1wiLFwiZXZlbnRUeXBlXCI6XCJBcHBJbnN0YWxsZWRcIn0iLCJpYXQiOjE2NDA3ODg1NTQsImV4cCI6MTY0NDM4ODU1NH0.efOBeS4YXRIFUMOQ1x8AiHX50zrzdmSg3hU03dYFtsXdcf2S_lvu2VlnvxuesEFUoqLTh3ALnMs7gQpLPkCeLscWWOwW6sEuue3ONFFizB92YUDlQGjKAg4duykz37wbFrkak38Gp1k6ghGQGN7GXmoYHRFvHpXlVxONPRn9cgt4SSxVbR4po5aUpbDOjB8VkoUzbtQPiVW2Dv4-L8E4kQSXvbXuDhMwEHWyboFNRB1W7ayQS6_TiXoy4cTu-4PLMFh3Wfg8YnfEmmL56qXbWyutLfPs94gAT2--6vSqJzNhDoauj-nzCQESwAz2VeBeldI_GoVZFt6XFVhgynPwdg";
 
-/// Header and claims of a message whose signature holds under a PEM key.
+/// Verifies a message under a PEM key, and returns its header and claims.
 fn verified(pem_key: &str, jwt: &str) -> Option<(String, Value)> {
     let (input, signature) = jwt.rsplit_once('.')?;
     let (header, claims) = input.split_once('.')?;
@@ -39,22 +39,22 @@ fn event() -> Event {
 }
 
 #[test]
-fn the_verifier_of_these_tests_accepts_the_genuine_message_and_our_messages_have_its_shape() {
+fn a_composed_message_has_the_format_of_the_genuine_one() {
     let (header, claims) = verified(GENUINE_KEY, GENUINE).unwrap();
     assert_eq!(header, r#"{"kid":"LGuapkSD","alg":"RS256"}"#);
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3_600_000);
 
     let shared = shared();
-    let ours = compose(&shared, &Switches::default(), &event()).unwrap();
-    let (our_header, our_claims) = verified(&shared.own_key.public_pem(), &ours).unwrap();
-    assert_eq!(our_header, header.replace("LGuapkSD", &shared.own_key.kid));
-    assert_eq!(our_claims["exp"].as_i64().unwrap() - our_claims["iat"].as_i64().unwrap(), 3_600_000);
+    let composed = compose(&shared, &Switches::default(), &event()).unwrap();
+    let (own_header, own_claims) = verified(&shared.own_key.public_pem(), &composed).unwrap();
+    assert_eq!(own_header, header.replace("LGuapkSD", &shared.own_key.kid));
+    assert_eq!(own_claims["exp"].as_i64().unwrap() - own_claims["iat"].as_i64().unwrap(), 3_600_000);
     let names = |claims: &Value| claims.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&our_claims), names(&claims));
+    assert_eq!(names(&own_claims), names(&claims));
 }
 
 #[test]
-fn the_three_layers_are_compact_and_in_the_genuine_order() {
+fn the_three_layers_are_compact_and_have_wixs_field_order() {
     let shared = shared();
     let jwt = compose(&shared, &Switches::default(), &Event { webhook_id: "wId_1".to_owned(), ..event() }).unwrap();
     let claims = String::from_utf8(jws::decode(jwt.split('.').nth(1).unwrap()).unwrap()).unwrap();
@@ -83,7 +83,7 @@ fn identity_and_webhook_id_can_be_left_out() {
 }
 
 #[test]
-fn a_webhook_id_has_the_form_that_was_seen() {
+fn a_webhook_id_has_wixs_format() {
     let id = webhook_id(1_767_225_600_123);
     let rest = id.strip_prefix("wId_1767225600123_").unwrap();
     let (number, tail) = rest.split_once("__").unwrap();
@@ -102,7 +102,7 @@ fn a_test_message_is_pretty_printed_and_has_no_identity() {
 }
 
 #[test]
-fn a_message_by_hand_can_break_each_rule_by_itself() {
+fn a_hand_made_message_can_violate_each_rule_separately() {
     let shared = shared();
     let own = shared.own_key.public_pem();
     let make = |raw: Value| compose_raw(&shared, &Switches::default(), &serde_json::from_value(raw).unwrap(), "{}");

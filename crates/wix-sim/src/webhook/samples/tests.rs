@@ -19,7 +19,7 @@ fn instance() -> Instance {
 }
 
 #[test]
-fn every_event_of_the_catalogue_has_compact_sample_data() {
+fn every_known_event_has_compact_sample_data() {
     for event_type in EVENT_TYPES {
         let text = data(event_type, "app", &instance(), 1_767_225_600_000).unwrap();
         assert!(serde_json::from_str::<Value>(&text).is_ok(), "{event_type}: {text}");
@@ -29,7 +29,7 @@ fn every_event_of_the_catalogue_has_compact_sample_data() {
 }
 
 #[test]
-fn sample_data_keeps_the_field_order_of_the_catalogue() {
+fn sample_data_has_wixs_field_order() {
     let text = data("AppInstalled", "11111111-2222-4333-8444-555555555555", &instance(), 0).unwrap();
     assert_eq!(text, r#"{"appId":"11111111-2222-4333-8444-555555555555","originInstanceId":""}"#);
     let text = data("PaidPlanPurchased", "app", &instance(), 0).unwrap();
@@ -37,7 +37,7 @@ fn sample_data_keeps_the_field_order_of_the_catalogue() {
 }
 
 #[test]
-fn an_installation_entity_of_a_removed_app_says_uninstalled_and_counts_as_text() {
+fn the_installation_entity_of_a_removed_app_is_uninstalled_and_has_its_sequence_as_a_string() {
     let text = installation("updated", "app", &instance(), 0);
     let read: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(read["updatedEvent"]["currentEntity"]["status"], "UNINSTALLED");
@@ -45,6 +45,6 @@ fn an_installation_entity_of_a_removed_app_says_uninstalled_and_counts_as_text()
 }
 
 #[test]
-fn compacting_leaves_text_inside_quotes_alone() {
+fn compacting_does_not_change_strings() {
     assert_eq!(compact("{ \"a b\" : \"c \\\" d\" ,\n \"e\\\\\" : 1 }"), r#"{"a b":"c \" d","e\\":1}"#);
 }
