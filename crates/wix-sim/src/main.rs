@@ -35,6 +35,9 @@ struct Options {
     /// Divides the pauses between webhook attempts: at 3600 an hour takes a second
     #[arg(long, default_value_t = 1.0)]
     time_scale: f64,
+    /// Describe calls to paths that are not simulated, in a 200, instead of answering 404
+    #[arg(long)]
+    echo_other_paths: bool,
     /// The app's list of instances (GET), which the page shows
     #[arg(long)]
     app_records_url: Option<String>,
@@ -62,6 +65,7 @@ async fn main() -> anyhow::Result<()> {
         redirect_urls: options.redirect_url,
         webhook_url: options.webhook_url,
         time_scale: options.time_scale,
+        echo_other_paths: options.echo_other_paths,
         app_records_url: options.app_records_url,
         app_records_key: options.app_records_key,
     })

@@ -23,6 +23,8 @@ pub struct Settings {
     pub webhook_url: Option<String>,
     /// The divisor of the pauses between webhook attempts.
     pub time_scale: f64,
+    /// The switch `echo_other_paths`.
+    pub echo_other_paths: bool,
     /// The URL of the app's list of instances, which the page shows.
     pub app_records_url: Option<String>,
     /// The API key for that list.
@@ -40,6 +42,7 @@ impl Default for Settings {
             redirect_urls: Vec::new(),
             webhook_url: None,
             time_scale: 1.0,
+            echo_other_paths: false,
             app_records_url: None,
             app_records_key: None,
         }

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::ids;
 use crate::keys::SigningKey;
 use crate::records::RecordsSource;
+use crate::switches::Switches;
 use crate::world::World;
 
 /// The shared state, as handlers and tasks hold it.
@@ -31,8 +32,8 @@ pub(crate) struct Shared {
     /// The simulator's origin, without a trailing slash.
     pub url: String,
     pub records: Option<RecordsSource>,
-    /// The time scale that a reset goes back to.
-    pub time_scale: f64,
+    /// The switches at the start, which a reset restores.
+    pub initial_switches: Switches,
     changed: watch::Sender<u64>,
     pub stop: watch::Sender<bool>,
 }
@@ -44,7 +45,7 @@ impl Shared {
         url: String,
         records: Option<RecordsSource>,
     ) -> anyhow::Result<Self> {
-        let time_scale = world.switches.time_scale;
+        let initial_switches = world.switches.clone();
         Ok(Self {
             world: Mutex::new(world),
             clock: Clock::new(),
@@ -55,7 +56,7 @@ impl Shared {
             http: client()?,
             url,
             records,
-            time_scale,
+            initial_switches,
             changed: watch::Sender::new(0),
             stop: watch::Sender::new(false),
         })

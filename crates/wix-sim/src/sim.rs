@@ -63,7 +63,11 @@ impl Sim {
                 webhook_url: settings.webhook_url,
                 sends_finished_configuration: false,
             },
-            switches: Switches { time_scale: settings.time_scale, ..Switches::default() },
+            switches: Switches {
+                time_scale: settings.time_scale,
+                echo_other_paths: settings.echo_other_paths,
+                ..Switches::default()
+            },
             ..World::default()
         };
         let shared = Arc::new(Shared::new(world, key, url, records)?);

@@ -164,17 +164,13 @@ pub(super) struct Reset {
     keep_switches: bool,
 }
 
-/// Clears everything but the app, its keys and its dashboard fields. Sets the switches to their defaults, and
-/// the clock to the wall clock.
+/// Clears everything but the app, its keys and its dashboard fields. Sets the switches to their values at the start,
+/// and the clock to the wall clock.
 pub(super) async fn reset(State(ctx): State<Ctx>, Body(request): Body<Reset>) -> Json<Shown> {
     ctx.change(|world| {
         let fresh = World {
             app: crate::world::App { sends_finished_configuration: false, ..world.app.clone() },
-            switches: if request.keep_switches {
-                world.switches.clone()
-            } else {
-                Switches { time_scale: ctx.time_scale, ..Switches::default() }
-            },
+            switches: if request.keep_switches { world.switches.clone() } else { ctx.initial_switches.clone() },
             // Ids stay unique, so that the task of a cleared delivery cannot touch a new one.
             last_id: world.last_id,
             ..World::default()

@@ -106,6 +106,16 @@ async fn a_reset_clears_installs_and_keeps_the_app() {
 }
 
 #[tokio::test]
+async fn a_reset_restores_the_switches_of_the_command_line() {
+    let bench = Bench::with(Settings { time_scale: 60.0, echo_other_paths: true, ..Settings::default() }).await;
+    bench.switch(json!({"time_scale": 2, "echo_other_paths": false, "auto_approve": true})).await;
+    bench.control("reset", json!({})).await;
+    let switches = bench.state().await["switches"].clone();
+    assert_eq!((&switches["time_scale"], &switches["echo_other_paths"]), (&json!(60.0), &json!(true)));
+    assert_eq!(switches["auto_approve"], false);
+}
+
+#[tokio::test]
 async fn an_inspection_reports_an_unreachable_app_url_and_violated_rules() {
     let bench = Bench::new().await;
     let (status, response) = bench.post("/_sim/inspect-app-url", json!({})).await;
