@@ -134,6 +134,8 @@ fn simulator_command(workspace: &Workspace, settings: &Settings) -> Command {
         .args(["--redirect-url", &format!("{worker}/redirect")])
         .args(["--webhook-url", &format!("{worker}/webhook")])
         .args(["--app-records-url", &format!("{worker}/v1/instances")])
+        // A reset of the simulator restores what its command line says.
+        .arg("--echo-other-paths")
         // A secret among the arguments would be seen by everybody on this machine.
         .env("WIX_SIM_APP_SECRET", &settings.app_secret)
         .env("WIX_SIM_APP_RECORDS_KEY", &settings.api_key.secret)
