@@ -1,39 +1,39 @@
-//! Who may use the app API: known keys, each for what its scopes say (contract 2 and 3).
+//! API keys of the app API, and their scopes.
 
 use serde_json::json;
 
 use crate::harness::{API_KEY, Worker, api_key, guid, shared};
 
 #[test]
-fn without_a_good_key_nothing_is_told() {
+fn without_a_valid_key_every_response_is_the_same_401() {
     let stage = shared();
-    let id = stage.wix.installed();
+    let id = stage.wix.new_instance();
     for path in [format!("/v1/instances/{id}/token"), format!("/v1/instances/{}/token", guid())] {
-        let ask = || stage.worker.ask("POST", &path);
+        let request = || stage.worker.request("POST", &path);
         let mut bodies = Vec::new();
-        for ask in [
-            ask(),
-            ask().key("wrong"),
-            ask().key(""),
-            ask().header("authorization", API_KEY),
-            ask().header("authorization", format!("Basic {API_KEY}")),
-            ask().key(&API_KEY.to_uppercase()),
-            ask().key(&API_KEY[..API_KEY.len() - 1]),
+        for request in [
+            request(),
+            request().key("wrong"),
+            request().key(""),
+            request().header("authorization", API_KEY),
+            request().header("authorization", format!("Basic {API_KEY}")),
+            request().key(&API_KEY.to_uppercase()),
+            request().key(&API_KEY[..API_KEY.len() - 1]),
         ] {
-            let answer = ask.send().expect(401);
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{answer:?}");
-            let mut body = answer.json();
+            let response = request.send().expect(401);
+            assert_eq!(response.header("www-authenticate"), Some("Bearer"), "{response:?}");
+            let mut body = response.json();
             body["request_id"] = json!("any");
             bodies.push(body);
         }
         assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:#?}");
         assert!(!bodies[0].to_string().contains(&id), "{:?}", bodies[0]);
     }
-    assert_eq!(stage.wix.called(&id), Vec::<String>::new());
+    assert_eq!(stage.wix.called_endpoints(&id), Vec::<String>::new());
 }
 
 #[test]
-fn a_key_opens_what_its_scopes_say_and_no_more() {
+fn a_key_is_accepted_only_for_the_routes_of_its_scope() {
     let stage = shared();
     let names = ["token", "instances", "events", "proxy", "admin"];
     let keys: Vec<String> =
@@ -50,32 +50,35 @@ fn a_key_opens_what_its_scopes_say_and_no_more() {
         ("GET", format!("/v1/instances/{id}/wix/a"), "proxy"),
     ] {
         for scope in names {
-            let answer = worker.ask(method, &path).key(&format!("key-{scope}")).send();
+            let response = worker.request(method, &path).key(&format!("key-{scope}")).send();
             if scope == needed {
-                assert!(matches!(answer.status, 200 | 400 | 404), "{answer:?}");
+                assert!(matches!(response.status, 200 | 400 | 404), "{response:?}");
             } else {
-                assert_eq!(answer.status, 403, "{answer:?}");
-                assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains(needed)), "{answer:?}");
+                assert_eq!(response.status, 403, "{response:?}");
+                assert!(
+                    response.json()["detail"].as_str().is_some_and(|detail| detail.contains(needed)),
+                    "{response:?}"
+                );
             }
         }
-        worker.ask(method, &path).key(API_KEY).send().expect(401);
+        worker.request(method, &path).key(API_KEY).send().expect(401);
     }
 }
 
-/// So that a key can be changed without a failed request: the new one beside the old one, until nobody uses that any more.
+/// An operator rotates a key without a failed request: both keys are valid until no client uses the old one.
 #[test]
-fn a_client_may_have_two_keys_at_a_time() {
+fn a_client_can_have_two_keys_at_a_time() {
     let stage = shared();
     let keys = [api_key("client-of-two", "old-key"), api_key("client-of-two", "new-key"), api_key("back-end", API_KEY)];
     let worker = Worker::start(&stage.values.clone().with("API_KEYS", keys.join(",")));
     for key in ["old-key", "new-key"] {
-        let answer = worker.ask("GET", "/v1/instances").key(key).send().expect(200);
-        let entry = worker.log.of_request(answer.request_id());
+        let response = worker.request("GET", "/v1/instances").key(key).send().expect(200);
+        let entry = worker.log.of_request(response.request_id());
         assert_eq!(entry["client"], "client-of-two", "{entry}");
     }
-    worker.ask("GET", "/v1/instances").key("older-key").send().expect(401);
+    worker.request("GET", "/v1/instances").key("older-key").send().expect(401);
 
     let worker = worker.restart(&stage.values.clone().with("API_KEYS", keys[1..].join(",")));
-    worker.ask("GET", "/v1/instances").key("new-key").send().expect(200);
-    worker.ask("GET", "/v1/instances").key("old-key").send().expect(401);
+    worker.request("GET", "/v1/instances").key("new-key").send().expect(200);
+    worker.request("GET", "/v1/instances").key("old-key").send().expect(401);
 }

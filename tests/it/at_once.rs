@@ -1,82 +1,82 @@
-//! A hundred callers at once want a token: Wix is asked once, for either kind of token and also where it says no
-//! (contract 5). In workerd alone: `wrangler dev` puts a proxy before it that has enough to do with twenty.
+//! Single flight: a hundred concurrent token requests cause one call to Wix, for both kinds of token, and for refusals and
+//! failures too. These tests use plain workerd, since the proxy of `wrangler dev` is too slow for a hundred requests.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
 
-use crate::harness::{Answer, Direct, LATER, NOW};
+use crate::harness::{IN_10_MINUTES, NOW, Response, Testbed};
 
 const CALLERS: usize = 100;
 
-static STAND: LazyLock<Direct> = LazyLock::new(|| Direct::start(|values| values));
+static BED: LazyLock<Testbed> = LazyLock::new(|| Testbed::start(|values| values));
 
-/// One crowd at a time.
+/// Runs the tests one after the other.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn all_at_once(ask: impl Fn() -> Answer + Sync) -> Vec<Answer> {
+fn all_at_once(request: impl Fn() -> Response + Sync) -> Vec<Response> {
     std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..CALLERS).map(|_| scope.spawn(&ask)).collect();
-        asking.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+        let threads: Vec<_> = (0..CALLERS).map(|_| scope.spawn(&request)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a response")).collect()
     })
 }
 
-/// Everybody gets the same token. What makes it is so slow that all have come before it ends.
-fn one_token(id: &str, endpoint: &str, ask: impl Fn() -> Answer + Sync) {
-    STAND.wix.fault(id, endpoint, 1, &json!({ "kind": "delay", "delay_ms": 2000 }));
-    let answers = all_at_once(ask);
-    let first = answers[0].clone().expect(200).json();
-    for answer in answers {
-        assert_eq!(answer.expect(200).json(), first);
+/// Asserts that all callers get the same token. A delay makes all of them arrive before the call to Wix ends.
+fn assert_one_token(id: &str, endpoint: &str, request: impl Fn() -> Response + Sync) {
+    BED.wix.add_fault(id, endpoint, 1, &json!({ "kind": "delay", "delay_ms": 2000 }));
+    let responses = all_at_once(request);
+    let first = responses[0].clone().expect(200).json();
+    for response in responses {
+        assert_eq!(response.expect(200).json(), first);
     }
 }
 
 #[test]
-fn a_hundred_make_one_call_by_client_credentials() {
+fn a_hundred_requests_share_one_client_credentials_call() {
     let _turn = turn();
-    let id = STAND.wix.installed();
-    one_token(&id, "oauth2_token", || STAND.token(NOW, &id));
-    assert_eq!(STAND.wix.called(&id), ["oauth2_token client_credentials"]);
+    let id = BED.wix.new_instance();
+    assert_one_token(&id, "oauth2_token", || BED.token(NOW, &id));
+    assert_eq!(BED.wix.called_endpoints(&id), ["oauth2_token client_credentials"]);
 }
 
-/// Later, when the token of the installation has ended.
+/// Ten minutes later, when the token of the installation has expired.
 #[test]
-fn a_hundred_make_one_call_by_refresh_token() {
+fn a_hundred_requests_share_one_refresh() {
     let _turn = turn();
-    let (mut jar, callback, id) = STAND.agreed();
+    let (mut jar, callback, id) = BED.prepare_callback();
     jar.get(&callback).expect(302);
-    let before = STAND.wix.calls(&id).len();
-    one_token(&id, "oauth_access", || STAND.token(LATER, &id));
-    assert_eq!(STAND.wix.called(&id)[before..], ["oauth_access refresh_token"]);
+    let before = BED.wix.calls(&id).len();
+    assert_one_token(&id, "oauth_access", || BED.token(IN_10_MINUTES, &id));
+    assert_eq!(BED.wix.called_endpoints(&id)[before..], ["oauth_access refresh_token"]);
 }
 
 #[test]
-fn a_hundred_share_a_refusal() {
+fn a_hundred_requests_share_a_refusal() {
     let _turn = turn();
-    let id = STAND.wix.installed();
-    STAND.wix.refuses(&id, "oauth2_token", 50, 404);
-    for answer in all_at_once(|| STAND.token(NOW, &id)) {
-        assert_eq!(answer.expect(409).code(), "needs_reconnect");
+    let id = BED.wix.new_instance();
+    BED.wix.refuse_with(&id, "oauth2_token", 50, 404);
+    for response in all_at_once(|| BED.token(NOW, &id)) {
+        assert_eq!(response.expect(409).code(), "needs_reconnect");
     }
-    assert_eq!(STAND.wix.calls(&id).len(), 2, "one refusal alone is not believed");
+    assert_eq!(BED.wix.calls(&id).len(), 2, "a refusal and its confirmation");
 }
 
 #[test]
-fn a_hundred_share_a_failure() {
+fn a_hundred_requests_share_a_failure() {
     let _turn = turn();
-    let id = STAND.wix.installed();
-    STAND.wix.fails(&id, "oauth2_token", 1000, 503);
-    let answers = all_at_once(|| STAND.token(NOW, &id));
-    for answer in answers {
-        // By its own clock: a hundred threads of ours wait for the machine too.
-        let took = STAND.log.of_request(answer.request_id())["duration_ms"].as_u64().expect("a figure");
-        assert!(took < 16_000, "{took} ms: {answer:?}");
-        assert_eq!(answer.expect(502).code(), "wix_failed");
+    let id = BED.wix.new_instance();
+    BED.wix.fail_with(&id, "oauth2_token", 1000, 503);
+    let responses = all_at_once(|| BED.token(NOW, &id));
+    for response in responses {
+        // The Worker's own figure: the test's hundred threads wait for the CPU too.
+        let took = BED.log.of_request(response.request_id())["duration_ms"].as_u64().expect("a number");
+        assert!(took < 16_000, "{took} ms: {response:?}");
+        assert_eq!(response.expect(502).code(), "wix_failed");
     }
-    // It is asked four times; and once more so where somebody came after the first had given up.
-    let asked = STAND.wix.calls(&id).len();
-    assert!((2..=8).contains(&asked), "Wix was asked {asked} times");
+    // One flight makes four calls. A request that arrives after the flight has failed starts a second one.
+    let calls = BED.wix.calls(&id).len();
+    assert!((2..=8).contains(&calls), "{calls} calls to Wix");
 }

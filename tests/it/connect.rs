@@ -1,11 +1,11 @@
-//! The external install flow, from the app's own site to Wix and back (contract 3, Wix's rules 3.2).
+//! The external install flow, from the app's site to Wix and back (docs/wix.md 3.2).
 
 use url::Url;
 
-use crate::harness::{Jar, Stage, ask, assert_browser_headers, get, parameter, shared};
+use crate::harness::{Jar, Stage, assert_browser_headers, get, parameter, request, shared};
 
-/// Opens `/connect` and agrees at Wix, for a new site: the address that Wix sends the browser to.
-fn come_back(stage: &Stage, jar: &mut Jar) -> Url {
+/// Opens `/connect` and gives consent at Wix for a new site. Returns the callback.
+fn consent_at_wix(stage: &Stage, jar: &mut Jar) -> Url {
     let to_wix = jar.get(stage.worker.at("/connect")).expect(302);
     assert_browser_headers(&to_wix);
     let installer = to_wix.location();
@@ -16,10 +16,10 @@ fn come_back(stage: &Stage, jar: &mut Jar) -> Url {
         form.push((name.to_owned(), value.to_owned()));
     }
     let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    ask("POST", stage.wix.at("/installer/consent")).form(&fields).send().expect(302).location()
+    request("POST", stage.wix.at("/installer/consent")).form(&fields).send().expect(302).location()
 }
 
-/// The same address with a parameter replaced, or taken away.
+/// A copy of the URL with a parameter replaced or removed.
 fn changed(url: &Url, name: &str, value: Option<&str>) -> Url {
     let kept: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(known, _)| known != name).collect();
     let mut url = url.clone();
@@ -28,28 +28,28 @@ fn changed(url: &Url, name: &str, value: Option<&str>) -> Url {
 }
 
 #[test]
-fn an_external_install_makes_the_instance_known() {
+fn an_external_install_stores_the_instance() {
     let stage = shared();
     let mut jar = Jar::default();
-    let back = come_back(stage, &mut jar);
+    let back = consent_at_wix(stage, &mut jar);
     let done = jar.get(&back).expect(302);
     assert_browser_headers(&done);
     let page = jar.get(done.location()).expect(200);
     assert!(page.text().contains("The app is installed"), "{page:?}");
     assert_browser_headers(&page);
     let id = parameter(&back, "instanceId");
-    stage.wix.delivered(&id);
-    let instance = stage.becomes(&id, "site_id", &parameter(&back, "tenantId"));
+    stage.wix.wait_for_deliveries(&id);
+    let instance = stage.wait_for_field(&id, "site_id", &parameter(&back, "tenantId"));
     assert_eq!(instance["status"], "installed", "{instance}");
 }
 
 #[test]
-fn an_external_install_that_is_not_proven_is_refused() {
+fn an_external_install_without_a_valid_signed_instance_is_refused() {
     let stage = shared();
-    let victim = stage.wix.installed();
+    let victim = stage.wix.new_instance();
     let before = stage.instance(&victim);
     let mut jar = Jar::default();
-    let back = come_back(stage, &mut jar);
+    let back = consent_at_wix(stage, &mut jar);
     for (name, value) in [
         ("instanceId", Some(victim.as_str())),
         ("signedInstance", None),

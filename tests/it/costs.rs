@@ -1,5 +1,5 @@
-//! What a request asks of Wix and of KV, route by route: the figures that no change may raise unseen. CPU has noise and is
-//! measured by `cargo xtask bench`; counts have none.
+//! The numbers of KV operations and of calls to Wix for each route. A change that increases one must change this file.
+//! Counts have no noise; `cargo xtask bench` measures CPU, which has.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -7,31 +7,31 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use workerd::{Counts, Op};
 
-use crate::harness::{API_KEY, Ask, Direct, Flow, Jar, Key, Message, NOW, SOON, ask, guid};
+use crate::harness::{API_KEY, Flow, IN_1_MINUTE, Jar, Key, Message, NOW, Request, Testbed, guid, request};
 
-/// Reads, writes, removals, lists.
+/// Numbers of reads, writes, removals and lists.
 type Kv = [u64; 4];
-const NOTHING: Kv = [0; 4];
+const NO_OPERATIONS: Kv = [0; 4];
 
-fn counted(stand: &Direct) -> Kv {
-    let Counts { reads, writes, removals, lists } = stand.kv.counts();
+fn counts(bed: &Testbed) -> Kv {
+    let Counts { reads, writes, removals, lists } = bed.kv.counts();
     [reads, writes, removals, lists]
 }
 
-/// What a request costs in KV that leaves no work behind.
-fn cost(stand: &Direct, ask: Ask, status: u16) -> Kv {
-    stand.kv.clear_operations();
-    ask.send().expect(status);
-    counted(stand)
+/// The KV operations of a request without deferred tasks.
+fn cost(bed: &Testbed, request: Request, status: u16) -> Kv {
+    bed.kv.clear_operations();
+    request.send().expect(status);
+    counts(bed)
 }
 
-/// The same with the work after the answer, which waits for KV's one write a second.
-fn cost_in_all(stand: &Direct, ask: Ask) -> Kv {
-    let mut seen = cost(stand, ask, 200);
+/// The KV operations of a request with its deferred tasks, which wait for KV's limit of one write a second.
+fn cost_with_tasks(bed: &Testbed, request: Request) -> Kv {
+    let mut seen = cost(bed, request, 200);
     let mut since = Instant::now();
     while since.elapsed() < Duration::from_millis(1_500) {
         sleep(Duration::from_millis(50));
-        let now = counted(stand);
+        let now = counts(bed);
         if now != seen {
             (seen, since) = (now, Instant::now());
         }
@@ -39,67 +39,67 @@ fn cost_in_all(stand: &Direct, ask: Ask) -> Kv {
     seen
 }
 
-/// What a caller without an API key may cost: KV operations, calls to Wix, and CPU a request.
+/// The budget of a request without an API key: KV operations, calls to Wix, CPU.
 struct Budget {
     kv: Kv,
     wix: usize,
     cpu: Duration,
 }
 
-/// Cloudflare's free plan ends a request at 10 ms of CPU. These bounds are for a debugging machine that is busy; what a request
-/// costs by far more than is known is a fault all the same.
-const CPU: Duration = Duration::from_millis(5);
-const FREE: Budget = Budget { kv: NOTHING, wix: 0, cpu: CPU };
-/// How often each is asked for, so that one that costs a little each time is seen.
-const TIMES: usize = 20;
+/// Cloudflare's free plan ends a request after 10 ms of CPU. This bound is generous, since the test machine may be busy:
+/// it catches a request that costs several times more than it should.
+const MAX_CPU: Duration = Duration::from_millis(5);
+const NO_COST: Budget = Budget { kv: NO_OPERATIONS, wix: 0, cpu: MAX_CPU };
+/// The number of repetitions, which add up to make a small cost of each request visible.
+const REPETITIONS: usize = 20;
 
-/// Sends a request again and again, and holds each but the first one to a budget.
-fn keeps_to(stand: &Direct, name: &str, status: u16, budget: &Budget, ask: impl Fn() -> Ask) {
-    let calls = || all_calls(stand);
-    ask().send().expect(status);
-    settle(stand);
-    stand.kv.clear_operations();
-    let (calls_before, cpu_before) = (calls(), stand.cpu());
-    for _ in 0..TIMES {
-        ask().send().expect(status);
+/// Sends a request repeatedly, and asserts that each but the first keeps to a budget.
+fn assert_budget(bed: &Testbed, name: &str, status: u16, budget: &Budget, request: impl Fn() -> Request) {
+    let calls = || all_calls(bed);
+    request().send().expect(status);
+    wait_until_idle(bed);
+    bed.kv.clear_operations();
+    let (calls_before, cpu_before) = (calls(), bed.cpu());
+    for _ in 0..REPETITIONS {
+        request().send().expect(status);
     }
-    let cpu_after = stand.cpu();
-    settle(stand);
-    let times = u64::try_from(TIMES).expect("a small number");
-    assert_eq!(counted(stand), budget.kv.map(|count| count * times), "{name}: operations of KV");
+    let cpu_after = bed.cpu();
+    wait_until_idle(bed);
+    let times = u64::try_from(REPETITIONS).expect("a small number");
+    assert_eq!(counts(bed), budget.kv.map(|count| count * times), "{name}: KV operations");
     assert_eq!(calls() - calls_before, budget.wix as u64 * times, "{name}: calls to Wix");
     if let (Some(before), Some(after)) = (cpu_before, cpu_after) {
-        let each = after.saturating_sub(before) / u32::try_from(TIMES).expect("a small number");
-        assert!(each <= budget.cpu, "{name}: {each:?} of CPU a request");
+        let each = after.saturating_sub(before) / u32::try_from(REPETITIONS).expect("a small number");
+        assert!(each <= budget.cpu, "{name}: {each:?} of CPU for each request");
     }
 }
 
-fn all_calls(stand: &Direct) -> u64 {
-    ask("GET", stand.wix.at("/_sim/calls")).send().expect(200).json()["calls"].as_array().map_or(0, Vec::len) as u64
+fn all_calls(bed: &Testbed) -> u64 {
+    request("GET", bed.wix.at("/_sim/calls")).send().expect(200).json()["calls"].as_array().map_or(0, Vec::len) as u64
 }
 
-/// Waits until the work after the responses has ended. It begins at once, and then waits for KV's one write a second.
-fn settle(stand: &Direct) {
+/// Waits until the deferred tasks have ended. They start at once, and pause up to a second between writes to one key.
+fn wait_until_idle(bed: &Testbed) {
     sleep(Duration::from_millis(150));
-    if counted(stand)[1] == 0 && stand.kv.in_flight() == 0 {
+    if counts(bed)[1] == 0 && bed.kv.in_flight() == 0 {
         return;
     }
-    let (mut seen, mut since) = (counted(stand), Instant::now());
+    let (mut seen, mut since) = (counts(bed), Instant::now());
     while since.elapsed() < Duration::from_millis(1_600) {
         sleep(Duration::from_millis(50));
-        let now = counted(stand);
-        if now != seen || stand.kv.in_flight() > 0 {
+        let now = counts(bed);
+        if now != seen || bed.kv.in_flight() > 0 {
             (seen, since) = (now, Instant::now());
         }
     }
 }
 
 #[test]
-fn nobody_without_a_key_costs_more_than_a_budget() {
-    let stand = Direct::start(|values| values);
-    let get = |path: &str| stand.ask(NOW, "GET", path);
+fn requests_without_a_key_keep_to_their_budgets() {
+    let bed = Testbed::start(|values| values);
+    let get = |path: &str| bed.request(NOW, "GET", path);
     let id = guid();
-    let installed = Message::new("AppInstalled", &id, &json!({ "appId": stand.wix.app.app_id })).sign();
+    let installed = Message::new("AppInstalled", &id, &json!({ "appId": bed.wix.app.app_id })).sign();
     let forged = event(&id).sign_with(&Key::generate());
     let long = "x".repeat(1024 * 1024);
 
@@ -117,51 +117,51 @@ fn nobody_without_a_key_costs_more_than_a_budget() {
         ("/v1/openapi.json", 200),
         ("/v1/instances", 401),
     ] {
-        keeps_to(&stand, name, status, &FREE, || get(name));
+        assert_budget(&bed, name, status, &NO_COST, || get(name));
     }
-    keeps_to(&stand, "/readyz", 200, &Budget { kv: [1, 0, 0, 0], ..FREE }, || get("/readyz"));
-    keeps_to(&stand, "/v1 token without a key", 401, &FREE, || {
-        stand.ask(NOW, "POST", &format!("/v1/instances/{id}/token"))
+    assert_budget(&bed, "/readyz", 200, &Budget { kv: [1, 0, 0, 0], ..NO_COST }, || get("/readyz"));
+    assert_budget(&bed, "/v1 token without a key", 401, &NO_COST, || {
+        bed.request(NOW, "POST", &format!("/v1/instances/{id}/token"))
     });
-    keeps_to(&stand, "no JWT", 400, &FREE, || webhook(&stand, "no JWT"));
-    keeps_to(&stand, "a forged webhook", 401, &FREE, || webhook(&stand, forged.clone()));
-    keeps_to(&stand, "1 MiB of nothing", 400, &FREE, || webhook(&stand, long.clone()));
-    keeps_to(&stand, "more than 1 MiB", 413, &FREE, || webhook(&stand, format!("{long}x")));
-    // Genuine messages, again and again: nothing is written.
-    keeps_to(&stand, "an installation again", 200, &Budget { kv: [1, 0, 0, 1], ..FREE }, || {
-        webhook(&stand, installed.clone())
+    assert_budget(&bed, "no JWT", 400, &NO_COST, || webhook(&bed, "no JWT"));
+    assert_budget(&bed, "a forged webhook", 401, &NO_COST, || webhook(&bed, forged.clone()));
+    assert_budget(&bed, "1 MiB of nothing", 400, &NO_COST, || webhook(&bed, long.clone()));
+    assert_budget(&bed, "more than 1 MiB", 413, &NO_COST, || webhook(&bed, format!("{long}x")));
+    // Repeated genuine messages: the Worker writes nothing.
+    assert_budget(&bed, "an installation again", 200, &Budget { kv: [1, 0, 0, 1], ..NO_COST }, || {
+        webhook(&bed, installed.clone())
     });
-    keeps_to(&stand, "an event again", 200, &FREE, || webhook(&stand, event(&id).sign()));
+    assert_budget(&bed, "an event again", 200, &NO_COST, || webhook(&bed, event(&id).sign()));
 }
 
 #[test]
-fn a_flow_that_ended_costs_nothing_however_often_it_is_opened_again() {
-    let stand = Direct::start(|values| values);
-    let (jar, callback, _) = stand.agreed();
-    keeps_to(&stand, "/redirect again", 302, &FREE, || jar.ask(callback.clone()));
-    // Another isolate looks whether it is stored: the exchange, the fact, the row.
+fn repeated_callbacks_cost_nothing_in_the_same_isolate() {
+    let bed = Testbed::start(|values| values);
+    let (jar, callback, _) = bed.prepare_callback();
+    assert_budget(&bed, "/redirect again", 302, &NO_COST, || jar.request(callback.clone()));
+    // Another isolate reads the result of the exchange, the fact and the row.
     let elsewhere = format!("{}?{}", callback.path(), callback.query().unwrap_or_default());
     let cookie = format!("{}={}", jar.0[0].0, jar.0[0].1);
-    stand.kv.clear_operations();
-    stand.ask(SOON, "GET", &elsewhere).header("cookie", cookie).send().expect(302);
-    assert_eq!(counted(&stand), [3, 0, 0, 0]);
+    bed.kv.clear_operations();
+    bed.request(IN_1_MINUTE, "GET", &elsewhere).header("cookie", cookie).send().expect(302);
+    assert_eq!(counts(&bed), [3, 0, 0, 0]);
 
-    // A code that Wix refuses is asked about once.
+    // The first refused code of a flow causes a call to Wix; the flow is then negative-cached.
     let mut jar = Jar::default();
-    let flow = Flow::begin_at(stand.url(), &mut jar, None);
-    let made_up = format!("{}/redirect?code=made-up&state={}&instanceId={}", stand.url(), flow.state, guid());
+    let flow = Flow::begin_at(bed.url(), &mut jar, None);
+    let made_up = format!("{}/redirect?code=made-up&state={}&instanceId={}", bed.url(), flow.state, guid());
     let made_up = url::Url::parse(&made_up).expect("a URL");
-    let before = all_calls(&stand);
-    for number in 0..TIMES {
+    let before = all_calls(&bed);
+    for number in 0..REPETITIONS {
         let mut url = made_up.clone();
         url.set_query(Some(&made_up.query().unwrap_or_default().replace("made-up", &format!("made-up-{number}"))));
-        jar.ask(url).send().expect(400);
+        jar.request(url).send().expect(400);
     }
-    assert_eq!(all_calls(&stand) - before, 1);
+    assert_eq!(all_calls(&bed) - before, 1);
 }
 
-fn webhook(stand: &Direct, message: impl Into<Vec<u8>>) -> Ask {
-    stand.ask(NOW, "POST", "/webhook").body(message)
+fn webhook(bed: &Testbed, message: impl Into<Vec<u8>>) -> Request {
+    bed.request(NOW, "POST", "/webhook").body(message)
 }
 
 fn event(id: &str) -> Message {
@@ -169,65 +169,65 @@ fn event(id: &str) -> Message {
 }
 
 #[test]
-fn what_changes_nothing_costs_nothing_in_kv() {
-    let stand = Direct::start(|values| values);
-    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/healthz"), 200), NOTHING);
-    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/install"), 302), NOTHING);
-    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/redirect?code=1&state=2"), 403), NOTHING);
-    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/v1/instances"), 401), NOTHING);
-    assert_eq!(cost(&stand, webhook(&stand, "no JWT"), 400), NOTHING);
-    assert_eq!(cost(&stand, webhook(&stand, event(&guid()).sign_with(&Key::generate())), 401), NOTHING);
+fn requests_that_change_nothing_cost_no_kv_operation() {
+    let bed = Testbed::start(|values| values);
+    assert_eq!(cost(&bed, bed.request(NOW, "GET", "/healthz"), 200), NO_OPERATIONS);
+    assert_eq!(cost(&bed, bed.request(NOW, "GET", "/install"), 302), NO_OPERATIONS);
+    assert_eq!(cost(&bed, bed.request(NOW, "GET", "/redirect?code=1&state=2"), 403), NO_OPERATIONS);
+    assert_eq!(cost(&bed, bed.request(NOW, "GET", "/v1/instances"), 401), NO_OPERATIONS);
+    assert_eq!(cost(&bed, webhook(&bed, "no JWT"), 400), NO_OPERATIONS);
+    assert_eq!(cost(&bed, webhook(&bed, event(&guid()).sign_with(&Key::generate())), 401), NO_OPERATIONS);
 }
 
 #[test]
-fn a_webhook_costs_a_lookup_once_and_three_writes_where_it_is_news() {
-    let stand = Direct::start(|values| values);
+fn a_new_webhook_costs_three_writes_and_a_repeated_one_none() {
+    let bed = Testbed::start(|values| values);
     let id = guid();
-    let data = json!({ "appId": stand.wix.app.app_id, "originInstanceId": "" });
+    let data = json!({ "appId": bed.wix.app.app_id, "originInstanceId": "" });
     let installed = Message::new("AppInstalled", &id, &data).sign();
-    // Fact, row, and that it is to be looked at again; afterwards one look.
-    assert_eq!(cost_in_all(&stand, webhook(&stand, installed.clone())), [2, 3, 0, 2]);
-    assert_eq!(cost_in_all(&stand, webhook(&stand, installed)), [1, 0, 0, 1]);
-    // An ordinary event: whether the instance is there is asked once.
-    assert_eq!(cost(&stand, webhook(&stand, event(&id).sign()), 200), [1, 0, 0, 0]);
-    assert_eq!(cost(&stand, webhook(&stand, event(&id).sign()), 200), NOTHING);
+    // Writes: fact, row, recheck. The deferred task reconciles once.
+    assert_eq!(cost_with_tasks(&bed, webhook(&bed, installed.clone())), [2, 3, 0, 2]);
+    assert_eq!(cost_with_tasks(&bed, webhook(&bed, installed)), [1, 0, 0, 1]);
+    // The first event reads the row; later ones find it in memory.
+    assert_eq!(cost(&bed, webhook(&bed, event(&id).sign()), 200), [1, 0, 0, 0]);
+    assert_eq!(cost(&bed, webhook(&bed, event(&id).sign()), 200), NO_OPERATIONS);
 }
 
 #[test]
-fn a_token_in_memory_costs_nothing_and_the_first_one_one_call() {
-    let stand = Direct::start(|values| values);
-    let id = stand.wix.installed();
-    stand.wix.delivered(&id);
+fn the_first_token_costs_one_call_and_a_token_from_memory_nothing() {
+    let bed = Testbed::start(|values| values);
+    let id = bed.wix.new_instance();
+    bed.wix.wait_for_deliveries(&id);
     sleep(Duration::from_secs(2));
-    let asks = || stand.ask(NOW, "POST", &format!("/v1/instances/{id}/token")).key(API_KEY);
-    let calls = || stand.wix.calls(&id).len();
+    let request = || bed.request(NOW, "POST", &format!("/v1/instances/{id}/token")).key(API_KEY);
+    let calls = || bed.wix.calls(&id).len();
     let before = calls();
-    // The row, the token that another isolate may have left, and after it was made the row once more.
-    assert_eq!(cost(&stand, asks(), 200), [3, 1, 0, 0]);
+    // Reads: the row, a cached token of another isolate, and the row again after minting.
+    assert_eq!(cost(&bed, request(), 200), [3, 1, 0, 0]);
     assert_eq!(calls(), before + 1);
-    assert_eq!(cost(&stand, asks(), 200), NOTHING);
-    let proxied = stand.ask(NOW, "GET", &format!("/v1/instances/{id}/wix/apps/v1/instance")).key(API_KEY);
-    assert_eq!(cost(&stand, proxied, 200), NOTHING);
+    assert_eq!(cost(&bed, request(), 200), NO_OPERATIONS);
+    let proxied = bed.request(NOW, "GET", &format!("/v1/instances/{id}/wix/apps/v1/instance")).key(API_KEY);
+    assert_eq!(cost(&bed, proxied, 200), NO_OPERATIONS);
     assert_eq!(calls(), before + 2);
-    let shown = stand.ask(NOW, "GET", &format!("/v1/instances/{id}")).key(API_KEY);
-    assert_eq!(cost(&stand, shown, 200), [1, 0, 0, 0]);
-    assert_eq!(cost(&stand, stand.ask(NOW, "GET", "/v1/instances").key(API_KEY), 200), [0, 0, 0, 1]);
+    let shown = bed.request(NOW, "GET", &format!("/v1/instances/{id}")).key(API_KEY);
+    assert_eq!(cost(&bed, shown, 200), [1, 0, 0, 0]);
+    assert_eq!(cost(&bed, bed.request(NOW, "GET", "/v1/instances").key(API_KEY), 200), [0, 0, 0, 1]);
 }
 
 #[test]
-fn a_redirect_costs_two_calls_and_one_round_of_writes() {
-    let stand = Direct::start(|values| values);
-    let (mut jar, callback, id) = stand.agreed();
+fn a_redirect_costs_two_calls_and_one_batch_of_writes() {
+    let bed = Testbed::start(|values| values);
+    let (mut jar, callback, id) = bed.prepare_callback();
     sleep(Duration::from_secs(2));
 
-    stand.kv.clear_operations();
+    bed.kv.clear_operations();
     jar.get(&callback).expect(302);
-    let called: Vec<Value> = stand.wix.calls(&id);
+    let called: Vec<Value> = bed.wix.calls(&id);
     assert_eq!(called.len(), 2, "exchange and token info: {called:?}");
-    let operations = stand.kv.operations();
+    let operations = bed.kv.operations();
     let writes: Vec<usize> = (0..operations.len()).filter(|place| operations[*place].op == Op::Write).collect();
     let keys: Vec<&str> = writes.iter().map(|place| operations[*place].key.as_str()).collect();
-    // Fact, row, refresh token, what the exchange brought, and that it is to be looked at again.
+    // Fact, row, refresh token, result of the exchange, recheck.
     assert_eq!(keys.len(), 5, "{keys:?}");
-    assert_eq!(writes[4] - writes[0], 4, "nothing between the writes: {operations:?}");
+    assert_eq!(writes[4] - writes[0], 4, "the writes must be one batch: {operations:?}");
 }

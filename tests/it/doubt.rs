@@ -1,44 +1,45 @@
-//! What a removal means when other events contradict it, and what a clone needs: no new installation.
+//! Contested removals, and clones.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Message, PATIENCE, Stage, ask, now, shared};
+use crate::harness::{Message, Stage, TIMEOUT, now, request, shared};
 
-fn bought(instance: &str, at: i64) -> Message {
+fn plan_purchased(instance: &str, at: i64) -> Message {
     Message::new("PaidPlanPurchased", instance, &json!({ "vendorProductId": "pro" })).at(at)
 }
 
 fn post(stage: &Stage, message: &Message) {
-    stage.worker.ask("POST", "/webhook").body(message.sign()).send().expect(200);
+    stage.worker.request("POST", "/webhook").body(message.sign()).send().expect(200);
 }
 
-/// A Worker that lives two hours later, so that what Wix sends now is old.
-static LATER: LazyLock<Stage> = LazyLock::new(|| Stage::for_many(|values| values.with("CLOCK_OFFSET_SECONDS", "7200")));
+/// A Worker whose clock is two hours ahead, so that webhooks of the simulator are old.
+static TWO_HOURS_LATER: LazyLock<Stage> =
+    LazyLock::new(|| Stage::to_share(|values| values.with("CLOCK_OFFSET_SECONDS", "7200")));
 
 #[test]
-fn a_removal_that_a_later_event_contradicts_is_taken_back_where_wix_knows_the_instance() {
-    let stage = &*LATER;
-    let id = stage.wix.installed();
+fn a_contested_removal_is_undone_if_wix_knows_the_instance() {
+    let stage = &*TWO_HOURS_LATER;
+    let id = stage.wix.new_instance();
     let in_an_hour = now() + 3_600;
-    post(stage, &bought(&id, in_an_hour + 120));
+    post(stage, &plan_purchased(&id, in_an_hour + 120));
     post(stage, &Message::removed(stage, &id).at(in_an_hour));
-    stage.becomes(&id, "status", "installed");
-    assert_eq!(stage.wix.called(&id), ["oauth2_token client_credentials", "app_instance"]);
+    stage.wait_for_field(&id, "status", "installed");
+    assert_eq!(stage.wix.called_endpoints(&id), ["oauth2_token client_credentials", "app_instance"]);
     stage.token(&id).expect(200);
 }
 
 #[test]
-fn it_is_final_where_wix_does_not_know_the_instance_any_more() {
-    let stage = &*LATER;
-    let id = stage.wix.installed();
+fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
+    let stage = &*TWO_HOURS_LATER;
+    let id = stage.wix.new_instance();
     let in_an_hour = now() + 3_600;
-    post(stage, &bought(&id, in_an_hour + 120));
+    post(stage, &plan_purchased(&id, in_an_hour + 120));
     stage.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
     post(stage, &Message::removed(stage, &id).at(in_an_hour));
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     while stage.instance(&id).get("last_token").is_none() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -48,19 +49,19 @@ fn it_is_final_where_wix_does_not_know_the_instance_any_more() {
 }
 
 #[test]
-fn a_clone_has_a_token_at_once_without_being_installed_by_anybody() {
+fn a_clone_gets_a_token_without_a_new_installation() {
     let stage = shared();
     let original = stage.install().instance;
-    let answer = stage.wix.post(&format!("/_sim/instances/{original}/clone"), &json!({}));
-    let id = answer["instance"]["instance_id"].as_str().expect("the clone's id").to_owned();
-    stage.wix.delivered(&id);
+    let response = stage.wix.post(&format!("/_sim/instances/{original}/clone"), &json!({}));
+    let id = response["instance"]["instance_id"].as_str().expect("the clone's id").to_owned();
+    stage.wix.wait_for_deliveries(&id);
     let instance = stage.instance(&id);
     assert_eq!((&instance["status"], &instance["auth"]), (&json!("installed"), &json!("oauth")));
     assert_eq!(instance["origin_instance_id"], json!(original));
     let token = stage.token(&id).expect(200).json();
     let info = json!({ "token": token["access_token"] });
-    let info = ask("POST", stage.wix.at("/oauth2/token-info")).json(&info).send().expect(200).json();
-    assert_eq!(info["instanceId"], json!(id), "the clone's own, not the original's");
-    assert_eq!(stage.wix.called(&id)[0], "oauth2_token client_credentials");
+    let info = request("POST", stage.wix.at("/oauth2/token-info")).json(&info).send().expect(200).json();
+    assert_eq!(info["instanceId"], json!(id), "the token must be for the clone");
+    assert_eq!(stage.wix.called_endpoints(&id)[0], "oauth2_token client_credentials");
     assert_eq!(stage.instance(&original)["auth"], "custom");
 }

@@ -1,58 +1,58 @@
-//! `APP_FINISHED_CONFIGURATION`: once for an installation, when the operator wants it (Wix's rules 6).
+//! `APP_FINISHED_CONFIGURATION`: sent once for each installation, when `FINISH_CONFIGURATION` says (docs/wix.md 6).
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Flow, Jar, Stage, guid, parameter, shared};
+use crate::harness::{Flow, Jar, Response, Stage, guid, parameter, shared};
 
-fn finish(stage: &Stage, id: &str) -> Answer {
+fn finish(stage: &Stage, id: &str) -> Response {
     stage.api("POST", &format!("/v1/instances/{id}/finish-configuration"))
 }
 
 #[test]
-fn asked_twice_it_is_sent_once_and_the_answer_is_the_same() {
+fn two_requests_send_one_event_and_get_the_same_response() {
     let stage = shared();
     for custom in [false, true] {
-        let id = if custom { stage.install().instance } else { stage.wix.installed() };
+        let id = if custom { stage.install().instance } else { stage.wix.new_instance() };
         let first = finish(stage, &id).expect(200).json();
         assert_eq!(first["instance_id"], id.as_str(), "{first}");
         assert_eq!(finish(stage, &id).expect(200).json(), first);
         assert_eq!(stage.instance(&id)["configured_at"], first["configured_at"]);
 
-        // This Wix takes the bare token alone; one with `Bearer` would have been refused.
+        // This Wix accepts the bare token only, so the Worker did not send `Bearer`.
         let events = stage.wix.bi_events(&id, 1);
         assert_eq!(events[0]["event_name"], "APP_FINISHED_CONFIGURATION", "{events:?}");
-        assert_eq!(stage.wix.called(&id).iter().filter(|name| *name == "bi_event").count(), 1);
+        assert_eq!(stage.wix.called_endpoints(&id).iter().filter(|name| *name == "bi_event").count(), 1);
     }
 }
 
 #[test]
-fn ten_at_once_send_one() {
+fn ten_concurrent_requests_send_one_event() {
     let stage = shared();
-    let id = stage.wix.installed();
-    stage.wix.fault(&id, "bi_event", 1, &json!({ "kind": "delay", "delay_ms": 500 }));
-    let answers: Vec<Value> = std::thread::scope(|scope| {
-        let asking: Vec<_> = (0..10).map(|_| scope.spawn(|| finish(stage, &id).expect(200).json())).collect();
-        asking.into_iter().map(|thread| thread.join().expect("an answer")).collect()
+    let id = stage.wix.new_instance();
+    stage.wix.add_fault(&id, "bi_event", 1, &json!({ "kind": "delay", "delay_ms": 500 }));
+    let responses: Vec<Value> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..10).map(|_| scope.spawn(|| finish(stage, &id).expect(200).json())).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a response")).collect()
     });
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert!(responses.iter().all(|response| *response == responses[0]), "{responses:?}");
     stage.wix.bi_events(&id, 1);
 }
 
 #[test]
-fn a_token_that_died_is_replaced_once() {
+fn a_revoked_token_is_replaced() {
     let stage = shared();
-    let id = stage.wix.installed();
+    let id = stage.wix.new_instance();
     stage.token(&id).expect(200);
-    stage.wix.expire(&id, false);
+    stage.wix.revoke_tokens(&id, false);
     finish(stage, &id).expect(200);
     stage.wix.bi_events(&id, 1);
 }
 
 #[test]
-fn a_failure_of_wixs_is_said_and_the_next_attempt_sends() {
+fn a_failure_of_wix_is_502_and_the_next_request_sends_the_event() {
     let stage = shared();
-    let id = stage.wix.installed();
-    stage.wix.fails(&id, "bi_event", 4, 500);
+    let id = stage.wix.new_instance();
+    stage.wix.fail_with(&id, "bi_event", 4, 500);
     finish(stage, &id).expect(502);
     assert_eq!(stage.instance(&id).get("configured_at"), None);
     finish(stage, &id).expect(200);
@@ -60,9 +60,9 @@ fn a_failure_of_wixs_is_said_and_the_next_attempt_sends() {
 }
 
 #[test]
-fn a_new_installation_is_to_be_finished_anew() {
+fn a_new_installation_needs_a_new_event() {
     let stage = shared();
-    let id = stage.wix.installed();
+    let id = stage.wix.new_instance();
     finish(stage, &id).expect(200);
     stage.wix.remove(&id);
     finish(stage, &id).expect(410);
@@ -73,36 +73,36 @@ fn a_new_installation_is_to_be_finished_anew() {
 }
 
 #[test]
-fn an_unknown_instance_is_not_finished() {
+fn an_unknown_instance_is_404() {
     finish(shared(), &guid()).expect(404);
     finish(shared(), "x").expect(400);
     shared().api("GET", &format!("/v1/instances/{}/finish-configuration", guid())).expect(405);
 }
 
 #[test]
-fn on_install_it_is_sent_once_an_installation_though_webhook_and_redirect_both_come() {
+fn with_on_install_webhook_and_redirect_send_one_event() {
     let stage = Stage::with(|values| values.with("FINISH_CONFIGURATION", "on-install"));
     let id = stage.install().instance;
     stage.wix.bi_events(&id, 1);
-    // Asked for once more: whatever else was on its way has come to its end when this is answered.
+    // This request shares the flight of the deferred tasks, so they have ended when it is answered.
     finish(&stage, &id).expect(200);
     stage.wix.bi_events(&id, 1);
 
-    let by_webhook_alone = stage.wix.installed();
+    let by_webhook_alone = stage.wix.new_instance();
     stage.wix.bi_events(&by_webhook_alone, 1);
 
-    // Consent given again is no new installation.
+    // A repeated consent is no new installation.
     let site = stage.wix.of_instance("instances", &id)[0]["site_id"].as_str().expect("a site").to_owned();
     let mut jar = Jar::default();
-    let callback = Flow::begin(&stage, &mut jar, None).agree(&site);
+    let callback = Flow::begin(&stage, &mut jar, None).consent(&site);
     assert_eq!(parameter(&callback, "instanceId"), id);
     let again = jar.get(&callback).expect(302);
-    stage.worker.log.wait_for("the work after the second consent", |entry| {
+    stage.worker.log.wait_for("the deferred task of the second consent", |entry| {
         entry["route"] == "task finish-configuration" && entry["request_id"] == again.request_id()
     });
     stage.wix.bi_events(&id, 1);
 
-    // A removed app that comes back is.
+    // A reinstallation is a new installation.
     stage.wix.remove(&id);
     stage.wix.reinstall(&id);
     stage.wix.bi_events(&id, 2);
@@ -114,7 +114,7 @@ fn a_failing_event_does_not_fail_the_install() {
     let stage = Stage::with(|values| values.with("FINISH_CONFIGURATION", "on-install"));
     stage.wix.switch(&json!({ "permission_send_bi_events": false }));
     let installed = stage.install();
-    assert_eq!(installed.answer.status, 302);
+    assert_eq!(installed.response.status, 302);
     let line = stage.worker.log.wait_for("the failed task", |entry| {
         entry["route"] == "task finish-configuration" && entry["level"] == "error"
     });
@@ -123,9 +123,9 @@ fn a_failing_event_does_not_fail_the_install() {
 }
 
 #[test]
-fn never_is_never() {
+fn with_never_no_event_is_sent() {
     let stage = Stage::with(|values| values.with("FINISH_CONFIGURATION", "never"));
     let id = stage.install().instance;
     assert_eq!(finish(&stage, &id).expect(409).code(), "finish_configuration_disabled");
-    assert!(!stage.wix.called(&id).contains(&"bi_event".to_owned()));
+    assert!(!stage.wix.called_endpoints(&id).contains(&"bi_event".to_owned()));
 }

@@ -1,4 +1,4 @@
-//! What the tests stand on: processes, HTTP, and Wix's side of each exchange.
+//! The test harness: Workers, the simulated Wix, HTTP clients and servers, webhook messages.
 
 mod direct;
 mod flow;
@@ -12,32 +12,31 @@ mod upstream;
 mod wix;
 mod worker;
 
-pub use direct::{Direct, LAST, LATER, NOW, SOON};
+pub use direct::{IN_1_MINUTE, IN_2_HOURS, IN_10_MINUTES, NOW, Testbed};
 pub use flow::Flow;
-pub use http::{Answer, Ask, Jar, ask, get, parameter};
+pub use http::{Jar, Request, Response, get, parameter, request};
 pub use message::{Key, Message, encode, with_signature};
 pub use page::{assert_browser_headers, assert_refused};
 pub use proxy::{Exchange, Proxy};
 pub use stage::{API_KEY, Stage, api_key, shared, values_for};
-pub use upstream::{Heard, Upstream};
-pub use wix::{PATIENCE, Wix};
+pub use upstream::{Upstream, UpstreamCall};
+pub use wix::{TIMEOUT, Wix};
 pub use worker::{Values, Worker, build_folder, path_with_node};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A GUID that nobody else has: what keeps tests apart that share a stage.
+/// A random GUID. Tests that share a stage use different instance ids.
 pub fn guid() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Now, in Unix seconds.
+/// The current time, in Unix seconds.
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-    since.as_secs().try_into().expect("a clock before the end of time")
+    since.as_secs().try_into().expect("a time in i64")
 }
 
-/// Waits for the clock's next second. Wix's times are whole seconds, and of what is to be seen as later the second must
-/// be another.
+/// Waits for the clock's next second. Wix's times are whole seconds, so an event is later only in a later second.
 pub fn next_second() {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     std::thread::sleep(Duration::from_millis(1010 - u64::from(since.subsec_millis())));

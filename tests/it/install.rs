@@ -1,6 +1,6 @@
-//! The install flow of custom authentication, from Wix's first redirect to its last (contract 3, Wix's rules 3.3).
+//! The install flow of custom authentication (docs/wix.md 3.3).
 
-use crate::harness::{Flow, Jar, Stage, ask, assert_browser_headers, get, guid, parameter, shared};
+use crate::harness::{Flow, Jar, Stage, assert_browser_headers, get, guid, parameter, request, shared};
 
 fn names(url: &url::Url) -> Vec<String> {
     let mut names: Vec<String> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
@@ -9,61 +9,61 @@ fn names(url: &url::Url) -> Vec<String> {
 }
 
 #[test]
-fn install_sends_the_browser_to_wix_with_exactly_its_parameters() {
+fn install_redirects_to_wix_with_exactly_four_parameters() {
     let stage = shared();
     let token = "0f".repeat(208);
-    let answer = get(stage.worker.at(&format!("/install?token={token}"))).expect(302);
-    let to = answer.location();
+    let response = get(stage.worker.at(&format!("/install?token={token}"))).expect(302);
+    let to = response.location();
 
     assert_eq!(to.as_str().split('?').next(), Some(stage.wix.at("/installer/install").as_str()));
     assert_eq!(names(&to), ["appId", "redirectUrl", "state", "token"], "{to}");
     assert_eq!(parameter(&to, "appId"), stage.wix.app.app_id);
     assert_eq!(parameter(&to, "redirectUrl"), stage.worker.at("/redirect"));
     assert_eq!(parameter(&to, "token"), token);
-    assert_browser_headers(&answer);
+    assert_browser_headers(&response);
 }
 
 #[test]
-fn install_without_a_token_sends_none() {
+fn install_without_a_token_redirects_without_one() {
     let to = get(shared().worker.at("/install")).expect(302).location();
     assert_eq!(names(&to), ["appId", "redirectUrl", "state"], "{to}");
 }
 
 #[test]
-fn a_token_of_any_characters_is_passed_on_unchanged() {
+fn a_token_with_special_characters_is_forwarded_unchanged() {
     let token = "a+b/c= &d%é?#";
-    let mut url = url::Url::parse(&shared().worker.at("/install")).expect("an address");
+    let mut url = url::Url::parse(&shared().worker.at("/install")).expect("a URL");
     url.query_pairs_mut().append_pair("token", token);
     assert_eq!(parameter(&get(&url).expect(302).location(), "token"), token);
 }
 
 #[test]
-fn a_token_given_twice_or_far_too_long_is_refused() {
+fn a_repeated_or_overlong_token_is_refused() {
     let stage = shared();
     get(stage.worker.at("/install?token=a&token=b")).expect(400);
     get(stage.worker.at(&format!("/install?token={}", "a".repeat(5000)))).expect(400);
 }
 
 #[test]
-fn the_state_cookie_is_kept_from_scripts_and_other_hosts() {
-    let answer = get(shared().worker.at("/install")).expect(302);
+fn the_state_cookie_is_invisible_to_scripts_and_other_hosts() {
+    let response = get(shared().worker.at("/install")).expect(302);
     let cookies: Vec<&str> =
-        answer.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.as_str()).collect();
-    let [cookie] = cookies.as_slice() else { panic!("not one cookie: {answer:?}") };
+        response.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.as_str()).collect();
+    let [cookie] = cookies.as_slice() else { panic!("must be one cookie: {response:?}") };
     let mut parts = cookie.split("; ");
     let pair = parts.next().unwrap_or_default();
     assert!(pair.starts_with("__Host-"), "{cookie}");
     let mut attributes: Vec<&str> = parts.collect();
     attributes.sort_unstable();
     assert_eq!(attributes, ["HttpOnly", "Max-Age=600", "Partitioned", "Path=/", "SameSite=None", "Secure"], "{cookie}");
-    // The state alone must not be enough to make the cookie.
+    // Nobody may be able to derive the cookie from the state.
     let value = pair.split_once('=').map(|(_, value)| value).unwrap_or_default();
-    let state = parameter(&answer.location(), "state");
+    let state = parameter(&response.location(), "state");
     assert!(value.len() >= 43 && !state.contains(value), "{cookie} {state}");
 }
 
 #[test]
-fn each_flow_has_a_state_and_a_cookie_of_its_own() {
+fn each_flow_has_its_own_state_and_cookie() {
     let (mut one, mut other) = (Jar::default(), Jar::default());
     let first = Flow::begin(shared(), &mut one, None);
     let second = Flow::begin(shared(), &mut other, None);
@@ -76,10 +76,10 @@ fn each_flow_has_a_state_and_a_cookie_of_its_own() {
 fn a_flow_ends_at_wixs_close_window_page_with_a_live_token() {
     let stage = shared();
     let installed = stage.install();
-    let to = installed.answer.location();
+    let to = installed.response.location();
     assert_eq!(to.as_str().split('?').next(), Some(stage.wix.at("/installer/close-window").as_str()));
     assert_eq!(names(&to), ["access_token"], "{to}");
-    assert_browser_headers(&installed.answer);
+    assert_browser_headers(&installed.response);
 
     get(&to).expect(200);
     let visits = stage.wix.of_instance("close_window_visits", &installed.instance);
@@ -88,10 +88,10 @@ fn a_flow_ends_at_wixs_close_window_page_with_a_live_token() {
 }
 
 #[test]
-fn a_finished_install_asks_wix_twice_and_no_more_before_the_answer() {
+fn a_finished_install_calls_wix_twice() {
     let stage = shared();
     let installed = stage.install();
-    assert_eq!(stage.wix.called(&installed.instance), ["oauth_access authorization_code", "token_info"]);
+    assert_eq!(stage.wix.called_endpoints(&installed.instance), ["oauth_access authorization_code", "token_info"]);
 }
 
 #[test]
@@ -99,12 +99,12 @@ fn a_finished_install_is_listed() {
     let stage = shared();
     let site = stage.wix.site();
     let mut jar = Jar::default();
-    let callback = Flow::begin(stage, &mut jar, None).agree(&site);
+    let callback = Flow::begin(stage, &mut jar, None).consent(&site);
     jar.get(&callback).expect(302);
     let id = parameter(&callback, "instanceId");
-    stage.wix.delivered(&id);
+    stage.wix.wait_for_deliveries(&id);
 
-    let record = stage.becomes(&id, "auth", "custom");
+    let record = stage.wait_for_field(&id, "auth", "custom");
     assert_eq!(record["instance_id"], id.as_str());
     assert_eq!(record["status"], "installed", "{record}");
     assert_eq!(record["site_id"], site.as_str(), "{record}");
@@ -120,33 +120,33 @@ fn a_finished_install_is_listed() {
 }
 
 #[test]
-fn an_instance_known_from_its_webhook_becomes_custom_by_the_redirect_flow() {
+fn the_redirect_flow_changes_an_instance_from_oauth_to_custom() {
     let stage = shared();
-    let id = stage.wix.installed();
+    let id = stage.wix.new_instance();
     assert_eq!(stage.instance(&id)["auth"], "oauth");
     let site = get(stage.wix.at(&format!("/_sim/instances/{id}"))).expect(200).json()["site_id"].clone();
     let site = site.as_str().expect("a site");
     let mut jar = Jar::default();
-    let callback = Flow::begin(stage, &mut jar, Some(&stage.wix.install_token(site))).agree(site);
+    let callback = Flow::begin(stage, &mut jar, Some(&stage.wix.install_token(site))).consent(site);
     jar.get(&callback).expect(302);
 
-    let record = stage.becomes(&id, "auth", "custom");
+    let record = stage.wait_for_field(&id, "auth", "custom");
     assert_eq!(record["status"], "installed", "{record}");
 }
 
 #[test]
-fn the_installation_url_takes_get_alone() {
+fn install_and_redirect_accept_get_and_head_only() {
     let stage = shared();
     for (method, path) in [("POST", "/install"), ("PUT", "/redirect"), ("DELETE", "/install"), ("PATCH", "/redirect")] {
-        let answer = stage.worker.ask(method, path).send().expect(405);
-        assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{answer:?}");
+        let response = stage.worker.request(method, path).send().expect(405);
+        assert_eq!(response.header("allow"), Some("GET, HEAD"), "{response:?}");
     }
-    let head = stage.worker.ask("HEAD", "/install").send().expect(302);
+    let head = stage.worker.request("HEAD", "/install").send().expect(302);
     assert!(head.header("location").is_some() && head.text().is_empty(), "{head:?}");
 }
 
 #[test]
-fn after_install_url_takes_the_place_of_wixs_page_and_public_url_that_of_the_own_origin() {
+fn after_install_url_replaces_wixs_page_and_public_url_the_workers_origin() {
     let stage = Stage::with(|values| {
         values
             .with("AFTER_INSTALL_URL", "https://app.example/welcome?from=wix")
@@ -157,12 +157,12 @@ fn after_install_url_takes_the_place_of_wixs_page_and_public_url_that_of_the_own
 
     let mut jar = Jar::default();
     let flow = Flow::begin(&stage, &mut jar, None);
-    let id = stage.wix.installed();
-    let answer = jar.get(stage.callback(&stage.wix.code(&id), &id, &flow.state)).expect(302);
-    assert_eq!(answer.header("location"), Some("https://app.example/welcome?from=wix"), "{answer:?}");
-    assert_browser_headers(&answer);
+    let id = stage.wix.new_instance();
+    let response = jar.get(stage.callback(&stage.wix.code(&id), &id, &flow.state)).expect(302);
+    assert_eq!(response.header("location"), Some("https://app.example/welcome?from=wix"), "{response:?}");
+    assert_browser_headers(&response);
 
-    // A code lives ten minutes at Wix.
+    // A code expires after ten minutes at Wix.
     let code = stage.wix.code(&id);
     stage.wix.post("/_sim/clock", &serde_json::json!({ "advance_seconds": 601 }));
     let flow = Flow::begin(&stage, &mut jar, None);
@@ -171,11 +171,11 @@ fn after_install_url_takes_the_place_of_wixs_page_and_public_url_that_of_the_own
 }
 
 #[test]
-fn what_is_not_there_is_not_found() {
+fn an_unknown_path_is_404() {
     let stage = shared();
     for path in ["/nothing", "/install/x", "/redirect/x", "//install", "/v1", "/v1/instances/"] {
-        let answer = ask("GET", stage.worker.at(path)).send();
-        assert_eq!(answer.status, if path.ends_with("instances/") { 401 } else { 404 }, "{answer:?}");
+        let response = request("GET", stage.worker.at(path)).send();
+        assert_eq!(response.status, if path.ends_with("instances/") { 401 } else { 404 }, "{response:?}");
     }
     stage.api("GET", &format!("/v1/instances/{}/nothing", guid())).expect(404);
 }

@@ -1,4 +1,4 @@
-//! The list of instances and a single one, as the app's back end reads them (contract 3).
+//! `GET /v1/instances` and `GET /v1/instances/{id}`.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use crate::harness::{API_KEY, Message, Stage, guid, now, shared};
 use crate::webhook::deliver;
 
 fn list(stage: &Stage, query: &str) -> (Vec<Value>, Option<String>) {
-    let answer = stage.api("GET", &format!("/v1/instances{query}")).expect(200);
-    let body = answer.json();
-    let instances = body["instances"].as_array().unwrap_or_else(|| panic!("no list: {answer:?}")).clone();
-    (instances, body.get("next_cursor").map(|cursor| cursor.as_str().expect("a text").to_owned()))
+    let response = stage.api("GET", &format!("/v1/instances{query}")).expect(200);
+    let body = response.json();
+    let instances = body["instances"].as_array().unwrap_or_else(|| panic!("must be a list: {response:?}")).clone();
+    (instances, body.get("next_cursor").map(|cursor| cursor.as_str().expect("a string").to_owned()))
 }
 
-/// Every page, to the last.
+/// The instances of all pages.
 fn all(stage: &Stage, query: &str, limit: usize) -> Vec<Value> {
     let mut found = Vec::new();
     let mut cursor = String::new();
@@ -26,16 +26,16 @@ fn all(stage: &Stage, query: &str, limit: usize) -> Vec<Value> {
         let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
         cursor = format!("&cursor={next}");
     }
-    panic!("there is no last page");
+    panic!("the list must end after at most 100 pages");
 }
 
 fn ids(instances: &[Value]) -> BTreeSet<String> {
     instances.iter().filter_map(|instance| instance["instance_id"].as_str().map(str::to_owned)).collect()
 }
 
-/// A stage of its own, since every instance of it is counted: five installed, two removed, one pending.
+/// Uses its own stage, since it counts all instances: five installed, two removed, one pending.
 #[test]
-fn pages_hold_every_instance_once_and_the_status_filters() {
+fn the_pages_list_each_instance_once_and_status_filters_them() {
     let stage = Stage::with(|values| values);
     assert_eq!(list(&stage, ""), (Vec::new(), None));
 
@@ -69,14 +69,14 @@ fn pages_hold_every_instance_once_and_the_status_filters() {
     assert_eq!((page.len(), next), (8, None), "a full last page has no cursor");
     assert!(list(&stage, "?limit=7").1.is_some());
 
-    // The list and the single record say the same.
+    // The list and the single instance must agree.
     for instance in all(&stage, "", 5) {
         assert_eq!(stage.instance(instance["instance_id"].as_str().expect("an id")), instance);
     }
 }
 
 #[test]
-fn parameters_that_make_no_sense_are_refused() {
+fn invalid_parameters_are_refused() {
     let stage = shared();
     for query in [
         "limit=0",
@@ -93,17 +93,17 @@ fn parameters_that_make_no_sense_are_refused() {
         "cursor=%0a",
         "status=installed&status=removed",
     ] {
-        let answer = stage.api("GET", &format!("/v1/instances?{query}")).expect(400);
-        assert_eq!(answer.code(), "bad_request", "{query}");
+        let response = stage.api("GET", &format!("/v1/instances?{query}")).expect(400);
+        assert_eq!(response.code(), "bad_request", "{query}");
         let name = query.split('=').next().unwrap_or_default();
-        assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains(name)), "{answer:?}");
+        assert!(response.json()["detail"].as_str().is_some_and(|detail| detail.contains(name)), "{response:?}");
     }
 }
 
 #[test]
-fn a_made_up_cursor_is_the_callers_fault() {
-    let answer = shared().api("GET", "/v1/instances?cursor=made-up");
-    assert!(matches!(answer.status, 200 | 400), "{answer:?}");
+fn an_invalid_cursor_causes_no_server_error() {
+    let response = shared().api("GET", "/v1/instances?cursor=made-up");
+    assert!(matches!(response.status, 200 | 400), "{response:?}");
 }
 
 #[test]
@@ -115,10 +115,10 @@ fn an_instance_has_the_documented_fields_and_no_secret() {
     deliver(stage, Message::new("PaidPlanPurchased", &id, &plan).sign()).expect(200);
     stage.api("POST", &format!("/v1/instances/{id}/finish-configuration")).expect(200);
 
-    let answer = stage.api("GET", &format!("/v1/instances/{id}")).expect(200);
-    assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
-    assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
-    let record = answer.json();
+    let response = stage.api("GET", &format!("/v1/instances/{id}")).expect(200);
+    assert_eq!(response.header("content-type"), Some("application/json"), "{response:?}");
+    assert_eq!(response.header("cache-control"), Some("no-store"), "{response:?}");
+    let record = response.json();
     let fields: BTreeSet<&str> = record.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let expected = [
         "instance_id",
@@ -133,27 +133,27 @@ fn an_instance_has_the_documented_fields_and_no_secret() {
     ];
     assert_eq!(fields, BTreeSet::from(expected), "{record}");
     for time in ["installed_at", "configured_at", "last_event_at"] {
-        let at = record[time].as_i64().unwrap_or_else(|| panic!("{time} is no time: {record}"));
+        let at = record[time].as_i64().unwrap_or_else(|| panic!("{time} must be a time: {record}"));
         assert!((now() - 120..=now() + 1).contains(&at), "{time}: {record}");
     }
     let secret = token["access_token"].as_str().expect("a token");
-    assert!(!answer.text().contains(secret) && !answer.text().contains("OAUTH2."), "{record}");
+    assert!(!response.text().contains(secret) && !response.text().contains("OAUTH2."), "{record}");
 }
 
 #[test]
-fn an_unknown_instance_is_not_found_and_what_is_no_id_is_refused() {
+fn an_unknown_instance_is_404_and_an_invalid_id_400() {
     let stage = shared();
     assert_eq!(stage.api("GET", &format!("/v1/instances/{}", guid())).expect(404).code(), "unknown_instance");
     assert_eq!(stage.api("GET", "/v1/instances/x").expect(400).code(), "bad_request");
     for method in ["POST", "DELETE", "PUT"] {
-        let answer = stage.api(method, &format!("/v1/instances/{}", guid())).expect(405);
-        assert_eq!(answer.header("allow"), Some("GET, HEAD"), "{answer:?}");
+        let response = stage.api(method, &format!("/v1/instances/{}", guid())).expect(405);
+        assert_eq!(response.header("allow"), Some("GET, HEAD"), "{response:?}");
     }
 }
 
 #[test]
-fn the_list_is_not_for_everybody() {
+fn the_list_needs_a_key_in_the_authorization_header() {
     let stage = shared();
-    stage.worker.ask("GET", "/v1/instances").send().expect(401);
-    stage.worker.ask("GET", &format!("/v1/instances?key={API_KEY}")).send().expect(401);
+    stage.worker.request("GET", "/v1/instances").send().expect(401);
+    stage.worker.request("GET", &format!("/v1/instances?key={API_KEY}")).send().expect(401);
 }

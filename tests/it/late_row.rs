@@ -1,76 +1,76 @@
-//! Webhook and browser write the row of a new instance at the same moment, and the webhook's comes last, without what the
-//! browser brought: the row is late, never wrong. Whoever wrote it mends it a second later; where that writer is gone, the
-//! Cron Trigger does.
+//! Read repair: webhook and redirect write the row of a new instance at the same moment, and the webhook's row is written
+//! last, without the fact of the redirect. The row is stale, but the facts are complete. The webhook's deferred task
+//! repairs the row a second later; if that task is lost, the Cron Trigger repairs it.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use workerd::{Fault, Kind, Op};
 
-use crate::harness::{Direct, Flow, Jar, LATER, NOW, ask, parameter};
+use crate::harness::{Flow, IN_10_MINUTES, Jar, NOW, Testbed, parameter, request};
 
-/// Less than KV may take before a webhook's answer.
-const ROW_LATE_BY: Duration = Duration::from_millis(800);
+/// Less than the time that a webhook allows for KV.
+const ROW_DELAY: Duration = Duration::from_millis(800);
 
-/// Installs the app. The webhook's row is written later than the webhook would have it, so that the browser's comes before
-/// it; meanwhile `and` is done. Gives the instance. The browser has not much time: where it took longer, it is begun anew.
-fn install(stand: &Direct, and: impl Fn(&str)) -> String {
-    let installed = (0..20).find_map(|_| try_install(stand, &and));
-    installed.expect("the browser comes between the webhook and its row")
+/// Installs the app, and returns the instance id. A fault delays the webhook's write of the row, so that the redirect
+/// writes its row first. Runs `and` before the delayed write. Retries if the redirect took longer than the delay.
+fn install(bed: &Testbed, and: impl Fn(&str)) -> String {
+    let installed = (0..20).find_map(|_| try_install(bed, &and));
+    installed.expect("a redirect that ends before the webhook's write of the row")
 }
 
-fn try_install(stand: &Direct, and: impl Fn(&str)) -> Option<String> {
-    stand.kv.clear_faults();
-    stand.wix.switch(&json!({ "webhook_hold": true }));
+fn try_install(bed: &Testbed, and: impl Fn(&str)) -> Option<String> {
+    bed.kv.clear_faults();
+    bed.wix.switch(&json!({ "webhook_hold": true }));
     let mut jar = Jar::default();
-    let callback = Flow::begin_at(stand.url(), &mut jar, None).agree(&stand.wix.site());
+    let callback = Flow::begin_at(bed.url(), &mut jar, None).consent(&bed.wix.site());
     let id = parameter(&callback, "instanceId");
-    let row = Fault::new(Kind::Delay(ROW_LATE_BY)).on(Op::Write).prefix(format!("v1:instance:{id}")).times(1);
-    stand.kv.add_fault(row);
+    let row = Fault::new(Kind::Delay(ROW_DELAY)).on(Op::Write).prefix(format!("v1:instance:{id}")).times(1);
+    bed.kv.add_fault(row);
     std::thread::scope(|scope| {
-        scope.spawn(|| ask("POST", stand.wix.at("/_sim/deliveries/release")).send().expect(200));
-        // The webhook has read KV, which shows nothing of the instance, and stands at the row.
+        scope.spawn(|| request("POST", bed.wix.at("/_sim/deliveries/release")).send().expect(200));
+        // The webhook has read KV, which had no row yet, and its write of the row is in flight.
         let facts = format!("v1:fact:{id}:");
-        until("the webhook stands at the row", || stand.kv.in_flight() == 1 && !stand.kv.entries(&facts).is_empty());
-        let answer = jar.get(&callback).expect(302);
-        stand.settled(&answer);
+        until("the webhook's write of the row", || bed.kv.in_flight() == 1 && !bed.kv.entries(&facts).is_empty());
+        let response = jar.get(&callback).expect(302);
+        bed.wait_for_tasks(&response);
         and(&id);
-        // It still stands there.
-        (stand.kv.in_flight() == 1).then(|| id.clone())
+        // The write must still be in flight.
+        (bed.kv.in_flight() == 1).then(|| id.clone())
     })
 }
 
-fn auth(stand: &Direct, id: &str) -> String {
-    let record = stand.api(NOW, "GET", &format!("/v1/instances/{id}")).send().expect(200).json();
-    record["auth"].as_str().expect("a word").to_owned()
+fn auth(bed: &Testbed, id: &str) -> String {
+    let record = bed.api(NOW, "GET", &format!("/v1/instances/{id}")).send().expect(200).json();
+    record["auth"].as_str().expect("a string").to_owned()
 }
 
 fn until(what: &str, is_so: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
     while !is_so() {
-        assert!(Instant::now() < end, "it does not come to it: {what}");
+        assert!(Instant::now() < end, "timeout: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn its_writer_mends_it() {
-    let stand = Direct::start(|values| values);
-    let id = install(&stand, |_| {});
-    until("the row lacks what the browser brought", || auth(&stand, &id) == "oauth");
-    until("the row has it again", || auth(&stand, &id) == "custom");
+fn the_deferred_task_of_the_writer_repairs_the_row() {
+    let bed = Testbed::start(|values| values);
+    let id = install(&bed, |_| {});
+    until("the row lacks the redirect's fact", || auth(&bed, &id) == "oauth");
+    until("the row has the redirect's fact", || auth(&bed, &id) == "custom");
 }
 
 #[test]
-fn the_cron_trigger_mends_it_where_its_writer_is_gone() {
-    let stand = Direct::start(|values| values);
-    // Its look after the answer fails, as if the isolate had ended.
+fn the_cron_trigger_repairs_the_row_if_the_deferred_task_is_lost() {
+    let bed = Testbed::start(|values| values);
+    // The fault makes the deferred task fail, as if the isolate had ended.
     let gone = |id: &str| Fault::new(Kind::Status(500)).on(Op::List).prefix(format!("v1:fact:{id}:"));
-    let id = install(&stand, |id| stand.kv.add_fault(gone(id)));
-    let is_its_look = |entry: &serde_json::Value| entry["route"] == "task settle" && entry["error"].is_string();
-    stand.log.wait_for("the look of the webhook that fails", is_its_look);
-    stand.kv.clear_faults();
-    assert_eq!(auth(&stand, &id), "oauth", "the row lacks what the browser brought, and nobody is left to look");
-    stand.cron(LATER).send().expect(200);
-    assert_eq!(auth(&stand, &id), "custom");
+    let id = install(&bed, |id| bed.kv.add_fault(gone(id)));
+    let is_its_task = |entry: &serde_json::Value| entry["route"] == "task settle" && entry["error"].is_string();
+    bed.log.wait_for("the failed task of the webhook", is_its_task);
+    bed.kv.clear_faults();
+    assert_eq!(auth(&bed, &id), "oauth", "the row must lack the redirect's fact");
+    bed.cron(IN_10_MINUTES).send().expect(200);
+    assert_eq!(auth(&bed, &id), "custom");
 }

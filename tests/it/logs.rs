@@ -1,15 +1,15 @@
-//! The log: one line of JSON a request, with what an operator needs and nothing that was sent.
+//! The log: one JSON line for each request, without any part of the request.
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Flow, Jar, Message, Stage, guid, shared};
+use crate::harness::{Flow, Jar, Message, Response, Stage, guid, shared};
 
-fn line(stage: &Stage, answer: &Answer) -> Value {
-    stage.worker.log.of_request(answer.request_id())
+fn line(stage: &Stage, response: &Response) -> Value {
+    stage.worker.log.of_request(response.request_id())
 }
 
 #[test]
-fn every_request_has_a_line_with_route_method_status_and_time() {
+fn each_request_logs_one_line_with_route_method_status_and_duration() {
     let stage = shared();
     let id = guid();
     for (method, path, route, status) in [
@@ -26,84 +26,84 @@ fn every_request_has_a_line_with_route_method_status_and_time() {
         ("GET", "/v1/nothing", "/v1/…", 404),
         ("GET", "/nothing", "unknown", 404),
     ] {
-        let answer = stage.worker.ask(method, path).send().expect(status);
-        let line = line(stage, &answer);
+        let response = stage.worker.request(method, path).send().expect(status);
+        let line = line(stage, &response);
         assert_eq!((&line["route"], &line["method"], &line["status"]), (&json!(route), &json!(method), &json!(status)));
         assert!(line["duration_ms"].is_u64(), "{line}");
         let level = if status < 400 { "info" } else { "warn" };
         assert_eq!(line["level"], level, "{line}");
         assert_eq!(line.get("error").is_some(), status >= 400, "{line}");
         let lines = stage.worker.log.entries();
-        let own = lines.iter().filter(|entry| entry["request_id"] == answer.request_id());
+        let own = lines.iter().filter(|entry| entry["request_id"] == response.request_id());
         assert_eq!(own.count(), 1, "{line}");
     }
 }
 
 #[test]
-fn request_ids_are_the_workers_own() {
+fn the_worker_generates_its_request_ids() {
     let stage = shared();
-    let ask = || stage.worker.ask("GET", "/healthz").header("x-request-id", "mine").send();
-    let (one, other) = (ask(), ask());
+    let request = || stage.worker.request("GET", "/healthz").header("x-request-id", "mine").send();
+    let (one, other) = (request(), request());
     assert_ne!(one.request_id(), other.request_id());
     assert!(one.request_id().len() >= 16 && one.request_id() != "mine", "{one:?}");
 }
 
 #[test]
-fn where_wix_was_asked_its_request_id_stands_in_the_line() {
+fn the_line_of_a_request_that_called_wix_has_wixs_request_id() {
     let stage = shared();
-    let id = stage.wix.installed();
-    let answer = stage.token(&id).expect(200);
+    let id = stage.wix.new_instance();
+    let response = stage.token(&id).expect(200);
     let calls = stage.wix.calls(&id);
-    let entry = line(stage, &answer);
+    let entry = line(stage, &response);
     assert_eq!(entry["wix_request_id"], calls[0]["request_id"], "{entry}");
     assert_eq!((&entry["instance_id"], &entry["client"]), (&json!(id), &json!("back-end")), "{entry}");
 
     let installed = stage.install();
-    let entry = line(stage, &installed.answer);
+    let entry = line(stage, &installed.response);
     let calls = stage.wix.calls(&installed.instance);
     assert_eq!(entry["wix_request_id"], calls[1]["request_id"], "{entry}");
     assert_eq!(entry["instance_id"], installed.instance.as_str(), "{entry}");
 
-    // From memory: nobody was asked.
+    // A token from memory: no call to Wix.
     let entry = line(stage, &stage.token(&id).expect(200));
     assert_eq!(entry.get("wix_request_id"), None, "{entry}");
 }
 
 #[test]
-fn a_failure_of_wixs_names_its_cause_and_wixs_request_id() {
+fn the_line_of_a_failure_of_wix_has_the_cause_and_wixs_request_id() {
     let stage = shared();
-    let id = stage.wix.installed();
-    stage.wix.fails(&id, "oauth2_token", 10, 500);
-    let answer = stage.token(&id).expect(502);
-    let entry = line(stage, &answer);
+    let id = stage.wix.new_instance();
+    stage.wix.fail_with(&id, "oauth2_token", 10, 500);
+    let response = stage.token(&id).expect(502);
+    let entry = line(stage, &response);
     assert_eq!((&entry["level"], &entry["error"]), (&json!("error"), &json!("wix_failed")), "{entry}");
     assert!(entry["cause"].as_str().is_some_and(|cause| cause.contains("500")), "{entry}");
     let last = stage.wix.calls(&id).pop().expect("a call");
     assert_eq!(entry["wix_request_id"], last["request_id"], "{entry}");
-    assert_eq!(answer.json()["request_id"], entry["request_id"]);
+    assert_eq!(response.json()["request_id"], entry["request_id"]);
 }
 
 #[test]
-fn an_accepted_webhook_says_what_became_of_it() {
+fn the_line_of_an_accepted_webhook_has_its_outcome() {
     let stage = shared();
     let id = guid();
     let message = Message::installed(stage, &id).sign();
     for outcome in ["stored", "known"] {
-        let answer = stage.worker.ask("POST", "/webhook").body(message.clone()).send().expect(200);
-        let entry = line(stage, &answer);
+        let response = stage.worker.request("POST", "/webhook").body(message.clone()).send().expect(200);
+        let entry = line(stage, &response);
         assert_eq!((&entry["outcome"], &entry["instance_id"]), (&json!(outcome), &json!(id)), "{entry}");
     }
 }
 
 #[test]
-fn nothing_of_what_was_sent_stands_in_the_log() {
+fn the_log_has_no_part_of_a_request() {
     let stage = shared();
     let canary = |place: &str| format!("canary-{place}-{}", guid());
     let query = canary("query");
     let [path, header, body, key, token, code, issued, cookie, instance] =
         ["path", "header", "body", "key", "token", "code", "state", "cookie", "instance"].map(canary);
 
-    stage.worker.ask("GET", &format!("/?q={query}")).header("user-agent", &header).send().expect(200);
+    stage.worker.request("GET", &format!("/?q={query}")).header("user-agent", &header).send().expect(200);
     for (method, target, status) in [
         ("GET", format!("/{path}?q={query}"), 404),
         ("GET", format!("/v1/{path}"), 404),
@@ -116,9 +116,9 @@ fn nothing_of_what_was_sent_stands_in_the_log() {
         ("POST", format!("/v1/identity?q={query}"), 401),
         ("GET", format!("/v1/instances?cursor={query}%00"), 401),
     ] {
-        let ask = stage.worker.ask(method, &target).key(&key).header("cookie", format!("a={cookie}"));
-        let ask = if method == "POST" { ask.body(format!("{body}.{body}.{body}")) } else { ask };
-        ask.header("user-agent", &header).send().expect(status);
+        let request = stage.worker.request(method, &target).key(&key).header("cookie", format!("a={cookie}"));
+        let request = if method == "POST" { request.body(format!("{body}.{body}.{body}")) } else { request };
+        request.header("user-agent", &header).send().expect(status);
     }
     let mut jar = Jar::default();
     let flow = Flow::begin(stage, &mut jar, None);
@@ -128,11 +128,11 @@ fn nothing_of_what_was_sent_stands_in_the_log() {
     stage.api("GET", &format!("/v1/instances/{}/wix/{path}/%2f{path}?q={query}", guid())).expect(400);
     line(stage, &stage.api("GET", &format!("/v1/instances/{instance}?q={query}")).expect(400));
 
-    // The paths stand in wrangler's own lines; the Worker's are looked at.
+    // Only the Worker's lines: wrangler's have the paths.
     let entries: Vec<String> = stage.worker.log.entries().iter().map(Value::to_string).collect();
     for sent in [query, path, header, body, key, token, code, issued, cookie, instance, flow.state] {
-        let told: Vec<&String> = entries.iter().filter(|entry| entry.contains(&sent)).collect();
-        assert!(told.is_empty(), "{sent}: {told:?}");
+        let leaks: Vec<&String> = entries.iter().filter(|entry| entry.contains(&sent)).collect();
+        assert!(leaks.is_empty(), "{sent}: {leaks:?}");
     }
-    assert!(entries.iter().all(|entry| !entry.contains('?')), "a query string");
+    assert!(entries.iter().all(|entry| !entry.contains('?')), "the log must not have a query string");
 }

@@ -1,13 +1,13 @@
-//! Black box: the Worker as it is deployed, in the real workerd under `wrangler dev`, against a simulated Wix, by HTTP
-//! alone; and once more with a real browser. `cargo xtask test` builds the Worker first.
+//! Black-box tests of the built Worker over HTTP: in workerd, under `wrangler dev` or alone, against a simulated Wix. Some
+//! use a real browser. `cargo xtask test` builds the Worker first.
 //!
-//! One file a subject. `harness` starts things and speaks to them; the tests say what must come of it.
+//! Each file covers one subject. `harness` starts the processes and sends the requests.
 
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test says what is wrong by panicking, here as in the functions that carry the tests' attribute"
+    reason = "tests and their helpers report a failure by a panic"
 )]
 
 mod harness;

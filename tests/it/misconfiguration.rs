@@ -1,4 +1,4 @@
-//! Misconfiguration: found at the first request, named with what mends it, and no secret told (contract 2).
+//! Misconfiguration: `/readyz` and the log name each faulty value with its remedy, and show no secret.
 
 use std::collections::BTreeSet;
 
@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use crate::harness::{API_KEY, Values, Wix, Worker, assert_browser_headers, guid, values_for};
 
 fn problems(worker: &Worker) -> Vec<Value> {
-    let answer = worker.ask("GET", "/readyz").send().expect(503);
-    assert_eq!(answer.json()["status"], "not_ready", "{answer:?}");
-    let problems = answer.json()["problems"].as_array().cloned().unwrap_or_else(|| panic!("no problems: {answer:?}"));
+    let response = worker.request("GET", "/readyz").send().expect(503);
+    assert_eq!(response.json()["status"], "not_ready", "{response:?}");
+    let problems = response.json()["problems"]
+        .as_array()
+        .cloned()
+        .unwrap_or_else(|| panic!("problems must be a list: {response:?}"));
     for problem in &problems {
         for field in ["name", "problem", "fix"] {
             assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "no {field}: {problem}");
@@ -23,7 +26,7 @@ fn names(problems: &[Value]) -> BTreeSet<&str> {
 }
 
 #[test]
-fn without_any_value_each_missing_one_is_named_with_what_mends_it() {
+fn each_missing_value_is_named_with_its_remedy() {
     let worker = Worker::start(&Values::default().without_store());
     let found = problems(&worker);
     let fixes = [
@@ -36,12 +39,12 @@ fn without_any_value_each_missing_one_is_named_with_what_mends_it() {
     ];
     assert_eq!(names(&found), fixes.iter().map(|(name, _)| *name).collect(), "{found:?}");
     for (name, fix) in fixes {
-        let problem = found.iter().find(|problem| problem["name"] == name).expect("it is there");
+        let problem = found.iter().find(|problem| problem["name"] == name).expect("a problem");
         assert!(problem["fix"].as_str().is_some_and(|text| text.contains(fix)), "{problem}");
     }
 
-    worker.ask("GET", "/healthz").send().expect(200);
-    let page = worker.ask("GET", "/").send().expect(503);
+    worker.request("GET", "/healthz").send().expect(200);
+    let page = worker.request("GET", "/").send().expect(503);
     assert_browser_headers(&page);
     for (name, _) in fixes {
         assert!(page.text().contains(name), "{page:?}");
@@ -56,20 +59,20 @@ fn without_any_value_each_missing_one_is_named_with_what_mends_it() {
         ("POST", &format!("/v1/instances/{id}/token")),
         ("POST", &format!("/v1/instances/{id}/finish-configuration")),
     ] {
-        let answer = worker.ask(method, path).key(API_KEY).send().expect(503);
-        assert!(answer.text().contains("/readyz"), "{answer:?}");
-        let line = worker.log.of_request(answer.request_id());
+        let response = worker.request(method, path).key(API_KEY).send().expect(503);
+        assert!(response.text().contains("/readyz"), "{response:?}");
+        let line = worker.log.of_request(response.request_id());
         assert_eq!(line["error"], "not_configured", "{line}");
         for (name, fix) in fixes {
             let cause = line["cause"].as_str().unwrap_or_default();
             assert!(cause.contains(name) && cause.contains(fix), "{line}");
         }
     }
-    worker.ask("GET", "/nothing").send();
-    worker.ask("GET", "/webhook").send().expect(405);
+    worker.request("GET", "/nothing").send();
+    worker.request("GET", "/webhook").send().expect(405);
 }
 
-/// Three bad values for each name: every round takes one of each, so that a Worker tells of all names at once.
+/// Three malformed values for each name. Each round uses one for every name, so that one Worker must report all names.
 const BAD: [(&str, [&str; 3]); 12] = [
     ("WIX_APP_ID", ["not-a-guid", "11111111-2222-4333-8444-55555555555", "11111111222243338444555555555555x"]),
     ("WIX_PUBLIC_KEYS", ["no*base64", "bm8ga2V5IGF0IGFsbA==", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"]),
@@ -88,11 +91,11 @@ const BAD: [(&str, [&str; 3]); 12] = [
     ("ENVIRONMENT", ["staging", "Production", "dev"]),
 ];
 
-/// Whose values must not be told, not even when they are no good.
+/// The names whose values are secret, even malformed ones.
 const SECRET: [&str; 4] = ["WIX_APP_SECRET", "WIX_APP_SECRET_PREVIOUS", "SEALING_KEYS", "API_KEYS"];
 
 #[test]
-fn each_malformed_value_is_named_and_none_is_shown() {
+fn each_malformed_value_is_named_and_no_secret_is_shown() {
     let wix = Wix::start();
     for round in 0..3 {
         let values = BAD.iter().fold(values_for(&wix), |values, (name, bad)| values.with(name, bad[round]));
@@ -100,39 +103,39 @@ fn each_malformed_value_is_named_and_none_is_shown() {
         let found = problems(&worker);
         assert_eq!(names(&found), BAD.iter().map(|(name, _)| *name).collect(), "round {round}: {found:?}");
 
-        let page = worker.ask("GET", "/").send().expect(503);
-        let answer = worker.ask("GET", "/install").send().expect(503);
-        worker.log.of_request(answer.request_id());
-        let told = format!("{found:?}{}{}{}", page.text(), answer.text(), worker.log.lines().join("\n"));
+        let page = worker.request("GET", "/").send().expect(503);
+        let response = worker.request("GET", "/install").send().expect(503);
+        worker.log.of_request(response.request_id());
+        let shown = format!("{found:?}{}{}{}", page.text(), response.text(), worker.log.lines().join("\n"));
         for (name, bad) in BAD.iter().filter(|(name, _)| SECRET.contains(name)) {
-            assert!(!told.contains(bad[round]), "{name} is told in round {round}: {told}");
+            assert!(!shown.contains(bad[round]), "{name} is shown in round {round}: {shown}");
         }
     }
 }
 
 #[test]
-fn one_bad_value_is_the_only_one_named() {
+fn a_single_malformed_value_is_the_only_one_named() {
     let wix = Wix::start();
     for (name, value) in [("CLOCK_OFFSET_SECONDS", "5"), ("SEALING_KEYS", "k:QQ==")] {
         let worker = Worker::start(&values_for(&wix).with("ENVIRONMENT", "production").with(name, value));
         let found = problems(&worker);
         assert_eq!(names(&found), BTreeSet::from([name]), "{found:?}");
-        worker.ask("POST", "/webhook").send().expect(503);
-        worker.ask("GET", "/healthz").send().expect(200);
+        worker.request("POST", "/webhook").send().expect(503);
+        worker.request("GET", "/healthz").send().expect(200);
     }
 }
 
 #[test]
-fn a_whole_configuration_is_ready_and_empty_values_are_missing_ones() {
+fn a_complete_configuration_is_ready_and_an_empty_value_counts_as_missing() {
     let wix = Wix::start();
     let values = ["PUBLIC_URL", "AFTER_INSTALL_URL", "FINISH_CONFIGURATION", "WIX_APP_SECRET_PREVIOUS"];
     let values = values.iter().fold(values_for(&wix), |all, name| all.with(name, ""));
     let worker = Worker::start(&values.clone().with("ENVIRONMENT", "production"));
-    let answer = worker.ask("GET", "/readyz").send().expect(200);
-    assert_eq!(answer.json(), json!({ "status": "ready", "problems": [], "notes": [] }));
-    let page = worker.ask("GET", "/").send().expect(200);
+    let response = worker.request("GET", "/readyz").send().expect(200);
+    assert_eq!(response.json(), json!({ "status": "ready", "problems": [], "notes": [] }));
+    let page = worker.request("GET", "/").send().expect(200);
     assert_browser_headers(&page);
-    let health = worker.ask("GET", "/healthz").send().expect(200).json();
+    let health = worker.request("GET", "/healthz").send().expect(200).json();
     assert_eq!(health["status"], "ok", "{health}");
     assert!(health["version"].is_string(), "{health}");
     drop(worker);
@@ -141,7 +144,7 @@ fn a_whole_configuration_is_ready_and_empty_values_are_missing_ones() {
     assert_eq!(names(&problems(&worker)), BTreeSet::from(["API_KEYS", "WIX_APP_SECRET"]));
 }
 
-/// Every upload would get an address of its own that stays, with old code and revoked keys, on the production KV.
+/// With preview addresses, each uploaded version would stay reachable, with old code and revoked keys, on the same KV.
 #[test]
 fn the_shipped_configuration_has_no_preview_addresses_and_limits_flows() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/wrangler.toml")).expect("wrangler.toml");

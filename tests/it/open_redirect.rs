@@ -1,8 +1,8 @@
-//! No parameter and no header of a browser's leads it to another site.
+//! Open redirects: no parameter and no header makes the Worker redirect a browser to a foreign site.
 
 use url::Url;
 
-use crate::harness::{Flow, Jar, ask, parameter, shared};
+use crate::harness::{Flow, Jar, parameter, request, shared};
 
 const EVIL: [&str; 12] = [
     "https://evil.example",
@@ -19,7 +19,7 @@ const EVIL: [&str; 12] = [
     "%0d%0aLocation:%20https://evil.example",
 ];
 
-/// What Wix, the contract, and others who write such flows have called an address.
+/// Names of parameters that Wix, this Worker or other implementations use for a URL.
 const NAMES: [&str; 22] = [
     "token",
     "state",
@@ -54,29 +54,29 @@ const HEADERS: [(&str, &str); 6] = [
     ("origin", "https://evil.example"),
 ];
 
-/// The one place that an answer may lead to beside the Worker: Wix, and there back to the Worker.
+/// Asserts that a response redirects to Wix only, and names only the Worker as the way back.
 #[track_caller]
-fn stays(answer: &crate::harness::Answer) {
-    assert!(answer.header("refresh").is_none(), "{answer:?}");
-    assert!(!answer.text().contains("evil.example"), "{answer:?}");
-    assert!(!answer.headers.iter().any(|(name, value)| name != "location" && value.contains("evil")), "{answer:?}");
-    if answer.header("location").is_none() {
-        assert!(!(300..400).contains(&answer.status), "{answer:?}");
+fn assert_no_open_redirect(response: &crate::harness::Response) {
+    assert!(response.header("refresh").is_none(), "{response:?}");
+    assert!(!response.text().contains("evil.example"), "{response:?}");
+    assert!(!response.headers.iter().any(|(name, value)| name != "location" && value.contains("evil")), "{response:?}");
+    if response.header("location").is_none() {
+        assert!(!(300..400).contains(&response.status), "{response:?}");
         return;
     }
     let stage = shared();
-    let to = answer.location();
-    assert_eq!(to.origin(), Url::parse(&stage.wix.url).expect("a URL").origin(), "{answer:?}");
+    let to = response.location();
+    assert_eq!(to.origin(), Url::parse(&stage.wix.url).expect("a URL").origin(), "{response:?}");
     for name in ["redirectUrl", "postInstallationUrl"] {
         for (_, back) in to.query_pairs().filter(|(known, _)| known == name) {
             let back = Url::parse(&back).expect("a URL");
-            assert_eq!(back.origin(), Url::parse(&stage.worker.url).expect("a URL").origin(), "{answer:?}");
+            assert_eq!(back.origin(), Url::parse(&stage.worker.url).expect("a URL").origin(), "{response:?}");
         }
     }
 }
 
 #[test]
-fn no_parameter_leads_elsewhere_where_a_flow_begins_or_fails() {
+fn no_parameter_redirects_elsewhere_at_the_start_or_the_failure_of_a_flow() {
     let stage = shared();
     let mut tried = 0;
     for path in ["/", "/install", "/redirect", "/connect", "/connected"] {
@@ -84,35 +84,35 @@ fn no_parameter_leads_elsewhere_where_a_flow_begins_or_fails() {
             for evil in EVIL {
                 let mut url = Url::parse(&stage.worker.at(path)).expect("a URL");
                 url.query_pairs_mut().append_pair(name, evil);
-                stays(&ask("GET", &url).send());
+                assert_no_open_redirect(&request("GET", &url).send());
                 tried += 1;
             }
         }
         for (name, value) in HEADERS {
-            stays(&ask("GET", stage.worker.at(path)).header(name, value).send());
+            assert_no_open_redirect(&request("GET", stage.worker.at(path)).header(name, value).send());
             tried += 1;
         }
         for tail in ["//evil.example", "/%2f%2fevil.example", "/..//evil.example", "%5cevil.example"] {
-            stays(&ask("GET", stage.worker.at(&format!("{path}{tail}"))).send());
+            assert_no_open_redirect(&request("GET", stage.worker.at(&format!("{path}{tail}"))).send());
             tried += 1;
         }
     }
-    println!("{tried} attempts, none led elsewhere");
+    println!("{tried} attempts, no redirect elsewhere");
 }
 
 #[test]
-fn no_parameter_leads_elsewhere_at_the_end_of_a_flow() {
+fn no_parameter_redirects_elsewhere_at_the_end_of_a_flow() {
     let stage = shared();
     for evil in EVIL {
         let mut jar = Jar::default();
-        let mut url = Flow::begin(stage, &mut jar, None).agree(&stage.wix.site());
+        let mut url = Flow::begin(stage, &mut jar, None).consent(&stage.wix.site());
         let known = ["state", "code", "instanceId", "signedInstance", "tenantId", "appId"];
         for name in NAMES.iter().filter(|name| !known.contains(name)) {
             url.query_pairs_mut().append_pair(name, evil);
         }
-        let answer = jar.get(&url).expect(302);
-        stays(&answer);
-        assert_eq!(answer.location().path(), "/installer/close-window");
-        assert!(!parameter(&answer.location(), "access_token").contains("evil"));
+        let response = jar.get(&url).expect(302);
+        assert_no_open_redirect(&response);
+        assert_eq!(response.location().path(), "/installer/close-window");
+        assert!(!parameter(&response.location(), "access_token").contains("evil"));
     }
 }

@@ -1,4 +1,4 @@
-//! A genuine proof at the wrong time: a value signed before the flow began, and callbacks that are opened again.
+//! Replayed callbacks: signed values from before the flow, and callbacks that are opened again.
 
 use std::time::{Duration, Instant};
 
@@ -6,111 +6,110 @@ use serde_json::{Value, json};
 use url::Url;
 use workerd::Counts;
 
-use crate::harness::{Direct, Jar, Message, NOW, ask, get, guid, next_second, now, parameter};
+use crate::harness::{Jar, Message, NOW, Testbed, get, guid, next_second, now, parameter, request};
 
-/// Opens `/connect` and agrees at Wix, for a new site: the browser, and the address that Wix sends it to.
-fn agreed(stand: &Direct) -> (Jar, Url) {
+/// Opens `/connect` and gives consent at Wix for a new site. Returns the browser's cookies and the callback.
+fn consent_at_wix(bed: &Testbed) -> (Jar, Url) {
     let mut jar = Jar::default();
-    let installer = jar.get(format!("{}/connect", stand.url())).expect(302).location();
+    let installer = jar.get(format!("{}/connect", bed.url())).expect(302).location();
     get(installer.as_str()).expect(200);
     let mut form: Vec<(String, String)> = installer.query_pairs().into_owned().collect();
-    for (name, value) in [("flow", "external"), ("site_id", &stand.wix.site()), ("decision", "agree")] {
+    for (name, value) in [("flow", "external"), ("site_id", &bed.wix.site()), ("decision", "agree")] {
         form.push((name.to_owned(), value.to_owned()));
     }
     let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let back = ask("POST", stand.wix.at("/installer/consent")).form(&fields).send().expect(302).location();
+    let back = request("POST", bed.wix.at("/installer/consent")).form(&fields).send().expect(302).location();
     (jar, back)
 }
 
-/// A flow of its own that comes back for this instance with a value signed as it is said; what the browser is answered.
-fn come_back(stand: &Direct, id: &str, signed: &Value, tenant: &str) -> u16 {
+/// Runs a flow whose callback names this instance and has a signed value with these fields. Returns the status.
+fn open_callback(bed: &Testbed, id: &str, signed: &Value, tenant: &str) -> u16 {
     let mut jar = Jar::default();
-    let installer = jar.get(format!("{}/connect", stand.url())).expect(302).location();
-    let mut back = Url::parse(&parameter(&installer, "postInstallationUrl")).expect("an address of the Worker's");
-    let mut asked = json!({ "instance_id": id });
-    asked.as_object_mut().expect("an object").extend(signed.as_object().expect("an object").clone());
-    let value = stand.wix.post("/_sim/signed-instance", &asked)["instance"].as_str().expect("a value").to_owned();
+    let installer = jar.get(format!("{}/connect", bed.url())).expect(302).location();
+    let mut back = Url::parse(&parameter(&installer, "postInstallationUrl")).expect("a URL");
+    let mut body = json!({ "instance_id": id });
+    body.as_object_mut().expect("an object").extend(signed.as_object().expect("an object").clone());
+    let value = bed.wix.post("/_sim/signed-instance", &body)["instance"].as_str().expect("a value").to_owned();
     back.query_pairs_mut()
-        .append_pair("appId", &stand.wix.app.app_id)
+        .append_pair("appId", &bed.wix.app.app_id)
         .append_pair("tenantId", tenant)
         .append_pair("instanceId", id)
         .append_pair("signedInstance", &value);
     jar.get(&back).status
 }
 
-fn record(stand: &Direct, id: &str) -> Value {
-    stand.api(NOW, "GET", &format!("/v1/instances/{id}")).send().expect(200).json()
+fn record(bed: &Testbed, id: &str) -> Value {
+    bed.api(NOW, "GET", &format!("/v1/instances/{id}")).send().expect(200).json()
 }
 
-/// Waits until the work after the answers has come to its end: it waits for KV's one write a second.
-fn quiet(stand: &Direct) -> Counts {
-    let mut seen = stand.kv.counts();
+/// Waits until the deferred tasks have ended. They pause up to a second between writes to one key.
+fn wait_until_idle(bed: &Testbed) -> Counts {
+    let mut seen = bed.kv.counts();
     let mut since = Instant::now();
     while since.elapsed() < Duration::from_millis(1_600) {
         std::thread::sleep(Duration::from_millis(50));
-        let now = stand.kv.counts();
-        if now != seen || stand.kv.in_flight() > 0 {
+        let now = bed.kv.counts();
+        if now != seen || bed.kv.in_flight() > 0 {
             (seen, since) = (now, Instant::now());
         }
     }
     seen
 }
 
-fn post(stand: &Direct, message: &Message) {
-    stand.ask(NOW, "POST", "/webhook").body(message.sign()).send().expect(200);
+fn post(bed: &Testbed, message: &Message) {
+    bed.request(NOW, "POST", "/webhook").body(message.sign()).send().expect(200);
 }
 
 #[test]
-fn the_external_flows_callback_opened_again_and_again_writes_once() {
-    let stand = Direct::start(|values| values);
-    let (mut jar, back) = agreed(&stand);
+fn a_repeated_callback_of_the_external_flow_writes_nothing() {
+    let bed = Testbed::start(|values| values);
+    let (mut jar, back) = consent_at_wix(&bed);
     let id = parameter(&back, "instanceId");
-    stand.wix.delivered(&id);
+    bed.wix.wait_for_deliveries(&id);
     let first = jar.get(&back).expect(302);
-    quiet(&stand);
-    let before = record(&stand, &id);
+    wait_until_idle(&bed);
+    let before = record(&bed, &id);
     assert_eq!(before["status"], "installed", "{before}");
     assert_eq!(before["site_id"], parameter(&back, "tenantId"), "{before}");
     next_second();
 
-    stand.kv.clear_operations();
+    bed.kv.clear_operations();
     for _ in 0..5 {
         assert_eq!(jar.get(&back).expect(302).location(), first.location());
     }
-    let Counts { writes, removals, lists, .. } = quiet(&stand);
-    assert_eq!((writes, removals), (0, 0), "{:?}", stand.kv.operations());
-    assert!(lists <= 5, "{:?}", stand.kv.operations());
-    assert_eq!(record(&stand, &id), before);
+    let Counts { writes, removals, lists, .. } = wait_until_idle(&bed);
+    assert_eq!((writes, removals), (0, 0), "{:?}", bed.kv.operations());
+    assert!(lists <= 5, "{:?}", bed.kv.operations());
+    assert_eq!(record(&bed, &id), before);
 }
 
-/// The browser ends on a page whose address can be shown to anybody.
 #[test]
-fn the_external_flow_ends_at_an_address_without_the_signed_value() {
-    let stand = Direct::start(|values| values);
-    let (mut jar, back) = agreed(&stand);
+fn the_external_flow_ends_at_a_url_without_the_signed_value() {
+    let bed = Testbed::start(|values| values);
+    let (mut jar, back) = consent_at_wix(&bed);
     let done = jar.get(&back).expect(302).location();
     assert_eq!((done.path(), done.as_str().contains("signed")), ("/connected/done", false), "{done}");
     let value = parameter(&back, "signedInstance");
     assert!(!done.as_str().contains(&value), "{done}");
-    // A page for everybody, opened as often as anybody likes.
-    for answer in [jar.get(&done), get(&done), get(&done)] {
-        assert!(answer.expect(200).text().contains("The app is installed"));
+    // Any browser can open this page, any number of times.
+    for response in [jar.get(&done), get(&done), get(&done)] {
+        assert!(response.expect(200).text().contains("The app is installed"));
     }
 }
 
 #[test]
 fn a_value_signed_before_the_flow_began_is_refused() {
-    let stand = Direct::start(|values| values);
+    let bed = Testbed::start(|values| values);
     let life = 4 * 3_600;
     let of_expiration =
         |seconds: i64| json!({ "omit": ["signDate"], "expiration_date_offset_seconds": life + seconds });
     for (signed, is_taken) in [
         (json!({}), true),
-        // Clocks may differ.
+        // Clock skew of up to 60 s is allowed.
         (json!({ "sign_date_offset_seconds": -40 }), true),
         (json!({ "sign_date_offset_seconds": -80 }), false),
         (json!({ "sign_date_offset_seconds": -2_000 }), false),
-        // Without the date it is told by the end.
+        // Without `signDate`, the Worker derives it from `expirationDate`.
         (of_expiration(0), true),
         (of_expiration(-40), true),
         (of_expiration(-80), false),
@@ -118,80 +117,80 @@ fn a_value_signed_before_the_flow_began_is_refused() {
         (json!({ "demo_mode": true }), false),
     ] {
         let id = guid();
-        let status = come_back(&stand, &id, &signed, &guid());
+        let status = open_callback(&bed, &id, &signed, &guid());
         assert_eq!(status, if is_taken { 302 } else { 403 }, "{signed}");
-        let known = stand.api(NOW, "GET", &format!("/v1/instances/{id}")).send().status;
+        let known = bed.api(NOW, "GET", &format!("/v1/instances/{id}")).send().status;
         assert_eq!(known, if is_taken { 200 } else { 404 }, "{signed}");
     }
 }
 
-/// It may be the account, and proves nothing.
+/// The tenant may be the account, so it does not prove the site.
 #[test]
-fn the_tenant_is_looked_at_for_its_form_alone() {
-    let stand = Direct::start(|values| values);
-    assert_eq!(come_back(&stand, &guid(), &json!({}), &guid()), 302);
-    assert_eq!(come_back(&stand, &guid(), &json!({}), "garbage"), 400);
-    stand.wix.switch(&json!({ "external_flow_tenant": "account" }));
-    let (mut jar, back) = agreed(&stand);
+fn the_tenant_must_be_a_guid_and_is_not_stored() {
+    let bed = Testbed::start(|values| values);
+    assert_eq!(open_callback(&bed, &guid(), &json!({}), &guid()), 302);
+    assert_eq!(open_callback(&bed, &guid(), &json!({}), "garbage"), 400);
+    bed.wix.switch(&json!({ "external_flow_tenant": "account" }));
+    let (mut jar, back) = consent_at_wix(&bed);
     jar.get(&back).expect(302);
     let id = parameter(&back, "instanceId");
-    let site = &stand.wix.of_instance("instances", &id)[0]["site_id"];
-    stand.wix.delivered(&id);
-    quiet(&stand);
-    assert_eq!(record(&stand, &id)["site_id"], *site, "the site that was signed, not the tenant");
+    let site = &bed.wix.of_instance("instances", &id)[0]["site_id"];
+    bed.wix.wait_for_deliveries(&id);
+    wait_until_idle(&bed);
+    assert_eq!(record(&bed, &id)["site_id"], *site, "the site id must come from the signed value");
 }
 
 #[test]
-fn a_value_from_before_a_removal_does_not_bring_the_instance_back() {
-    let stand = Direct::start(|values| values);
+fn a_value_signed_before_a_removal_does_not_undo_it() {
+    let bed = Testbed::start(|values| values);
     let (id, at) = (guid(), now());
-    let data = json!({ "appId": stand.wix.app.app_id });
-    post(&stand, &Message::new("AppInstalled", &id, &data).at(at - 3_000));
-    post(&stand, &Message::new("AppRemoved", &id, &data).at(at - 600));
-    assert_eq!(come_back(&stand, &id, &json!({ "sign_date_offset_seconds": -2_000 }), &guid()), 403);
-    quiet(&stand);
-    assert_eq!(record(&stand, &id)["status"], "removed");
-    // One signed since does.
-    assert_eq!(come_back(&stand, &id, &json!({}), &guid()), 302);
-    quiet(&stand);
-    assert_eq!(record(&stand, &id)["status"], "installed");
+    let data = json!({ "appId": bed.wix.app.app_id });
+    post(&bed, &Message::new("AppInstalled", &id, &data).at(at - 3_000));
+    post(&bed, &Message::new("AppRemoved", &id, &data).at(at - 600));
+    assert_eq!(open_callback(&bed, &id, &json!({ "sign_date_offset_seconds": -2_000 }), &guid()), 403);
+    wait_until_idle(&bed);
+    assert_eq!(record(&bed, &id)["status"], "removed");
+    // A value signed after the removal does.
+    assert_eq!(open_callback(&bed, &id, &json!({}), &guid()), 302);
+    wait_until_idle(&bed);
+    assert_eq!(record(&bed, &id)["status"], "installed");
 }
 
 #[test]
-fn after_a_removal_the_callback_opened_again_does_not_bring_the_instance_back() {
-    let stand = Direct::start(|values| values);
-    let (mut jar, back) = agreed(&stand);
+fn a_repeated_callback_does_not_undo_a_removal() {
+    let bed = Testbed::start(|values| values);
+    let (mut jar, back) = consent_at_wix(&bed);
     let id = parameter(&back, "instanceId");
-    stand.wix.delivered(&id);
+    bed.wix.wait_for_deliveries(&id);
     jar.get(&back).expect(302);
-    quiet(&stand);
-    assert_eq!(record(&stand, &id)["status"], "installed");
+    wait_until_idle(&bed);
+    assert_eq!(record(&bed, &id)["status"], "installed");
     next_second();
-    stand.wix.remove(&id);
+    bed.wix.remove(&id);
     next_second();
     for _ in 0..3 {
         jar.get(&back);
     }
-    quiet(&stand);
-    let record = record(&stand, &id);
+    wait_until_idle(&bed);
+    let record = record(&bed, &id);
     assert_eq!(record["status"], "removed", "{record}");
-    stand.token(NOW, &id).expect(410);
+    bed.token(NOW, &id).expect(410);
 }
 
-/// What the redirect flow's exchange brought belongs to the installation that it was made for.
+/// The tokens of an exchange belong to the installation for which the exchange was made.
 #[test]
-fn after_a_reinstallation_the_redirect_opened_again_does_not_bring_the_former_token_back() {
-    let stand = Direct::start(|values| values);
-    let (mut jar, callback, id) = stand.agreed();
+fn a_repeated_redirect_does_not_restore_the_token_of_a_former_installation() {
+    let bed = Testbed::start(|values| values);
+    let (mut jar, callback, id) = bed.prepare_callback();
     jar.get(&callback).expect(302);
-    quiet(&stand);
-    stand.wix.remove(&id);
-    stand.wix.reinstall(&id);
+    wait_until_idle(&bed);
+    bed.wix.remove(&id);
+    bed.wix.reinstall(&id);
     next_second();
     jar.get(&callback);
-    quiet(&stand);
-    let token = stand.token(NOW, &id).expect(200).json();
+    wait_until_idle(&bed);
+    let token = bed.token(NOW, &id).expect(200).json();
     let token = token["access_token"].as_str().expect("a token");
-    let described = ask("GET", stand.wix.at("/apps/v1/instance")).header("authorization", token).send();
+    let described = request("GET", bed.wix.at("/apps/v1/instance")).header("authorization", token).send();
     assert_eq!(described.expect(200).json()["instance"]["instanceId"], json!(id));
 }

@@ -1,4 +1,4 @@
-//! Secrets at rest: whatever happens, none of them stands in the store or in the log in a form that can be read.
+//! Secrets at rest: after all flows, neither the store nor the log contains a readable secret.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 use crate::harness::{API_KEY, Exchange, Flow, Jar, Proxy, Stage, Wix, Worker, parameter};
 
-/// Fields of what is said between the Worker and Wix that nobody else may read.
+/// The secret fields of exchanges between the Worker and Wix.
 const FIELDS: [&str; 6] = ["access_token", "refresh_token", "code", "client_secret", "token", "signedInstance"];
 
-/// A place to look into, and what stands there.
+/// A file or the log, with its content.
 struct Place {
     name: String,
     bytes: Vec<u8>,
 }
 
-/// Every file of the Worker's store, and its log.
+/// All files of the Worker's store, and its log.
 fn places(worker: &Worker) -> Vec<Place> {
     let mut places = Vec::new();
     collect(&worker.store(), &mut places);
@@ -28,7 +28,7 @@ fn places(worker: &Worker) -> Vec<Place> {
 }
 
 fn collect(folder: &Path, places: &mut Vec<Place>) {
-    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+    for entry in fs::read_dir(folder).expect("a directory").flatten() {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, places);
@@ -38,8 +38,8 @@ fn collect(folder: &Path, places: &mut Vec<Place>) {
     }
 }
 
-/// The forms in which a value could be found: as it is, and inside of base64, wherever it begins there. Of a long one a
-/// piece from the middle and one from the end are looked for, since a file may break it anywhere.
+/// The encodings of a value to search for: plain, and in base64 at each of the three alignments. For a long value, two
+/// pieces of it, since a file may split the value.
 fn forms(secret: &[u8]) -> BTreeSet<Vec<u8>> {
     const PIECE: usize = 48;
     let pieces = if secret.len() > 2 * PIECE {
@@ -53,7 +53,7 @@ fn forms(secret: &[u8]) -> BTreeSet<Vec<u8>> {
         for shift in 0..3 {
             let shifted = [&vec![b'.'; shift], piece].concat();
             for encoded in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
-                // The first and the last characters depend on what stands around it.
+                // The first and last characters depend on the surrounding bytes.
                 forms.insert(encoded.as_bytes()[4..encoded.len() - 4].to_vec());
             }
         }
@@ -61,7 +61,7 @@ fn forms(secret: &[u8]) -> BTreeSet<Vec<u8>> {
     forms
 }
 
-/// Where a value is found.
+/// The places that contain a value.
 fn found(secret: &[u8], places: &[Place]) -> Vec<String> {
     let forms = forms(secret);
     let holds = |place: &&Place| {
@@ -71,7 +71,7 @@ fn found(secret: &[u8], places: &[Place]) -> Vec<String> {
 }
 
 #[test]
-fn the_search_finds_what_is_there_in_every_form() {
+fn the_search_finds_a_value_in_every_encoding() {
     let secret = b"a-secret-of-some-length-0123456789";
     for shift in 0..3 {
         let around = [&b"ab"[..shift], secret, b"and so on"].concat();
@@ -87,27 +87,27 @@ fn the_search_finds_what_is_there_in_every_form() {
     assert_eq!(found(secret, &[Place { name: "here".to_owned(), bytes: b"nothing".to_vec() }]), Vec::<String>::new());
 }
 
-/// What is secret in an exchange between Worker and Wix.
+/// Collects the secrets of an exchange between the Worker and Wix.
 fn secrets_in(exchange: &Exchange, secrets: &mut BTreeSet<String>) {
-    for body in [&exchange.request, &exchange.answer] {
+    for body in [&exchange.request, &exchange.response] {
         let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(body) else { continue };
         secrets.extend(FIELDS.iter().filter_map(|name| fields.get(*name)?.as_str().map(str::to_owned)));
     }
 }
 
 #[test]
-fn no_secret_stands_in_the_store_or_in_the_log() {
+fn neither_store_nor_log_contains_a_secret() {
     let wix = Wix::start();
     let tap = Proxy::start(&wix.url, |_| {});
     let api_url = tap.url("127.0.0.1");
-    let stage = Stage::before(wix, Worker::start, |values| {
+    let stage = Stage::with_wix(wix, Worker::start, |values| {
         values.with("WIX_API_URL", api_url).with("WIX_APP_SECRET_PREVIOUS", "the-secret-before-0123456789")
     });
     let mut secrets = BTreeSet::from([API_KEY.to_owned(), "the-secret-before-0123456789".to_owned()]);
     secrets.insert(stage.values.get("WIX_APP_SECRET").to_owned());
     let sealing_key = stage.values.get("SEALING_KEYS").split(':').nth(1).expect("a key").to_owned();
 
-    let instances = everything_that_happens(&stage, &mut secrets);
+    let instances = run_all_flows(&stage, &mut secrets);
 
     let exchanges = tap.exchanges();
     for exchange in &exchanges {
@@ -116,10 +116,10 @@ fn no_secret_stands_in_the_store_or_in_the_log() {
     let kinds = |grant: &str| exchanges.iter().filter(|exchange| exchange.request.contains(grant)).count();
     assert!(kinds("authorization_code") >= 2 && kinds("\"refresh_token\"") >= 1 && kinds("client_credentials") >= 2);
     assert!(secrets.len() >= 12, "only {} secrets were seen", secrets.len());
-    assert!(secrets.iter().all(|secret| secret.len() > 12), "too short to be looked for: {secrets:?}");
+    assert!(secrets.iter().all(|secret| secret.len() > 12), "too short for a search: {secrets:?}");
 
     let places = places(&stage.worker);
-    // The search finds what may be there: each instance's id, in the store and in the log.
+    // A control: the search finds the instance ids, which store and log may contain.
     for id in &instances {
         let found = found(id.as_bytes(), &places);
         assert!(found.contains(&"the log".to_owned()) && found.len() >= 2, "{id} is only in {found:?}");
@@ -131,35 +131,35 @@ fn no_secret_stands_in_the_store_or_in_the_log() {
     assert_eq!(found(&key, &places), Vec::<String>::new(), "the sealing key");
 }
 
-/// Every flow once, good and bad. Gives the instances it was about.
-fn everything_that_happens(stage: &Stage, secrets: &mut BTreeSet<String>) -> [String; 3] {
+/// Runs each flow once, successfully and with failures. Returns the instances.
+fn run_all_flows(stage: &Stage, secrets: &mut BTreeSet<String>) -> [String; 3] {
     let force = |id: &str| {
         stage
             .worker
-            .ask("POST", &format!("/v1/instances/{id}/token"))
+            .request("POST", &format!("/v1/instances/{id}/token"))
             .key(API_KEY)
             .json(&json!({ "force": true }))
             .send()
     };
-    // Installed by the redirect flow, refreshed, finished, reloaded, healed.
+    // Redirect flow, refresh, finish-configuration, reload, and a lost refresh token.
     let site = stage.wix.site();
     let install_token = stage.wix.install_token(&site);
     let mut jar = Jar::default();
     let flow = Flow::begin(stage, &mut jar, Some(&install_token));
-    let callback = flow.agree(&site);
+    let callback = flow.consent(&site);
     let custom = parameter(&callback, "instanceId");
     jar.get(&callback).expect(302);
-    stage.wix.delivered(&custom);
+    stage.wix.wait_for_deliveries(&custom);
     force(&custom).expect(200);
     stage.api("POST", &format!("/v1/instances/{custom}/finish-configuration")).expect(200);
     jar.get(&callback).expect(302);
-    stage.wix.expire(&custom, true);
+    stage.wix.revoke_tokens(&custom, true);
     force(&custom).expect(200);
     secrets.extend([install_token, flow.state, parameter(&callback, "code")]);
     secrets.extend(jar.0.iter().map(|(_, value)| value.clone()));
 
-    // Known from its webhook, with a token that is kept in the store, an install that fails, and an error of Wix's.
-    let plain = stage.wix.installed();
+    // Webhook only, a token in KV, failing callbacks, and an error of Wix.
+    let plain = stage.wix.new_instance();
     stage.token(&plain).expect(200);
     let other = Flow::begin(stage, &mut jar, None).state;
     let code = stage.wix.code(&plain);
@@ -167,12 +167,12 @@ fn everything_that_happens(stage: &Stage, secrets: &mut BTreeSet<String>) -> [St
     let third = Flow::begin(stage, &mut jar, None).state;
     jar.get(stage.callback(&code, &plain, &third)).expect(400);
     Jar::default().get(stage.callback(&code, &plain, &other)).expect(403);
-    stage.wix.fault(&plain, "oauth2_token", 4, &json!({ "kind": "malformed_json" }));
+    stage.wix.add_fault(&plain, "oauth2_token", 4, &json!({ "kind": "malformed_json" }));
     force(&plain).expect(502);
-    stage.worker.ask("GET", "/v1/instances").key("a-wrong-key-that-is-nobodys").send().expect(401);
+    stage.worker.request("GET", "/v1/instances").key("a-wrong-key-that-is-nobodys").send().expect(401);
     secrets.extend([other, third, code, "a-wrong-key-that-is-nobodys".to_owned()]);
 
-    // Removed.
+    // Removal.
     let removed = stage.install().instance;
     stage.wix.remove(&removed);
     [custom, plain, removed]

@@ -9,11 +9,11 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use workerd::{Counts, Entry, Setup, Worker};
 
-use crate::harness::{API_KEY, Answer, Direct, NOW, guid, path_with_node};
+use crate::harness::{API_KEY, NOW, Response, Testbed, guid, path_with_node};
 
-/// With the callers beside it.
-static STAND: LazyLock<Direct> =
-    LazyLock::new(|| Direct::beside(|values| values, |setup| with_example(with_caller(setup))));
+/// The callers' binding `WIX_EDGE` is the Worker.
+static BED: LazyLock<Testbed> =
+    LazyLock::new(|| Testbed::with_workers(|values| values, |setup| with_example(with_caller(setup))));
 
 /// A Worker that makes one call of the package for each path.
 fn with_caller(setup: Setup) -> Setup {
@@ -45,110 +45,110 @@ fn bundled(entry: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut esbuild = Command::new(root.join("node_modules/.bin/esbuild"));
     esbuild.args([entry, "--bundle", "--format=esm", "--log-level=warning"]);
-    let output = esbuild.current_dir(root).env("PATH", path_with_node(root)).output().expect("esbuild can be started");
+    let output = esbuild.current_dir(root).env("PATH", path_with_node(root)).output().expect("esbuild must start");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}: `cargo xtask test` builds clients/js first");
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn ask(stand: &Direct, path: &str) -> Answer {
-    stand.ask_other("caller", "GET", path).send()
+fn request(bed: &Testbed, path: &str) -> Response {
+    bed.request_to("caller", "GET", path).send()
 }
 
 #[test]
-fn the_binding_gives_a_token() {
-    let id = STAND.wix.installed();
-    let token = ask(&STAND, &format!("/token/{id}")).expect(200).json();
-    assert_eq!(token, STAND.token(NOW, &id).expect(200).json());
-    let headers = ask(&STAND, &format!("/sdk/{id}")).expect(200).json();
+fn the_binding_returns_tokens() {
+    let id = BED.wix.new_instance();
+    let token = request(&BED, &format!("/token/{id}")).expect(200).json();
+    assert_eq!(token, BED.token(NOW, &id).expect(200).json());
+    let headers = request(&BED, &format!("/sdk/{id}")).expect(200).json();
     assert_eq!(headers["Authorization"], token["access_token"]);
-    assert_eq!(STAND.wix.calls(&id).len(), 1);
+    assert_eq!(BED.wix.calls(&id).len(), 1);
 }
 
 #[test]
-fn the_binding_carries_bodies_to_wix_and_back() {
-    let id = STAND.wix.installed();
-    let answer = ask(&STAND, &format!("/wix/{id}")).expect(200);
-    assert_eq!(answer.json()["instance"]["instanceId"], json!(id));
-    let upload = STAND.ask_other("caller", "POST", &format!("/upload/{id}"));
+fn the_binding_forwards_calls_to_wix() {
+    let id = BED.wix.new_instance();
+    let response = request(&BED, &format!("/wix/{id}")).expect(200);
+    assert_eq!(response.json()["instance"]["instanceId"], json!(id));
+    let upload = BED.request_to("caller", "POST", &format!("/upload/{id}"));
     upload.json(&json!({ "eventName": "APP_UPGRADED" })).send().expect(200);
-    assert_eq!(STAND.wix.bi_events(&id, 1)[0]["event_name"], "APP_UPGRADED");
+    assert_eq!(BED.wix.bi_events(&id, 1)[0]["event_name"], "APP_UPGRADED");
 }
 
 #[test]
-fn an_error_of_the_worker_is_an_error_of_the_caller() {
-    let answer = ask(&STAND, &format!("/token/{}", guid())).expect(500).json();
-    assert_eq!((&answer["status"], &answer["code"]), (&json!(404), &json!("unknown_instance")));
+fn an_error_response_is_an_exception_in_the_caller() {
+    let response = request(&BED, &format!("/token/{}", guid())).expect(500).json();
+    assert_eq!((&response["status"], &response["code"]), (&json!(404), &json!("unknown_instance")));
 }
 
 /// A call of the example's one route, with a signed instance.
-fn site(worker: &str, instance: &str) -> Answer {
-    STAND.ask_other(worker, "GET", "/api/site").header("x-wix-instance", instance).send()
+fn site(worker: &str, instance: &str) -> Response {
+    BED.request_to(worker, "GET", "/api/site").header("x-wix-instance", instance).send()
 }
 
 fn signed(id: &str, overrides: &Value) -> String {
     let body = json!({ "instance_id": id, "overrides": overrides });
-    STAND.wix.post("/_sim/signed-instance", &body)["instance"].as_str().expect("a value").to_owned()
+    BED.wix.post("/_sim/signed-instance", &body)["instance"].as_str().expect("a value").to_owned()
 }
 
 #[test]
 fn the_example_answers_the_owner_alone() {
-    let id = STAND.wix.installed();
+    let id = BED.wix.new_instance();
     let owner = signed(&id, &json!({}));
-    let answer = site("example", &owner).expect(200).json();
-    assert!(answer["name"].as_str().is_some_and(|name| !name.is_empty()), "{answer}");
-    assert_eq!(answer["free"], json!(true));
+    let response = site("example", &owner).expect(200).json();
+    assert!(response["name"].as_str().is_some_and(|name| !name.is_empty()), "{response}");
+    assert_eq!(response["free"], json!(true));
 
-    STAND.ask_other("example", "GET", "/api/site").send().expect(401);
+    BED.request_to("example", "GET", "/api/site").send().expect(401);
     site("example", &format!("{owner}x")).expect(401);
     site("example", &signed(&id, &json!({ "uid": null }))).expect(401);
     site("example", &signed(&id, &json!({ "permissions": "" }))).expect(403);
-    STAND.ask_other("example", "GET", "/").send().expect(404);
+    BED.request_to("example", "GET", "/").send().expect(404);
 }
 
 #[test]
 fn the_example_answers_each_failure() {
-    let id = STAND.wix.installed();
+    let id = BED.wix.new_instance();
     let owner = signed(&id, &json!({}));
-    let answer = site("example with a wrong key", &owner).expect(500).json();
-    assert_eq!(answer["error"], "The service is misconfigured.");
+    let response = site("example with a wrong key", &owner).expect(500).json();
+    assert_eq!(response["error"], "The service is misconfigured.");
     site("example", &signed(&guid(), &json!({ "uid": guid() }))).expect(410);
 
-    STAND.wix.fails(&id, "oauth2_token", 1000, 503);
-    let answer = site("example", &owner).expect(503);
-    assert!(answer.header("retry-after").is_some(), "{answer:?}");
-    STAND.wix.take_back_faults(&id);
+    BED.wix.fail_with(&id, "oauth2_token", 1000, 503);
+    let response = site("example", &owner).expect(503);
+    assert!(response.header("retry-after").is_some(), "{response:?}");
+    BED.wix.remove_faults(&id);
 
-    STAND.wix.refuses(&id, "app_instance", 1, 403);
+    BED.wix.refuse_with(&id, "app_instance", 1, 403);
     site("example", &owner).expect(502);
 
-    let refused = STAND.wix.installed();
-    STAND.wix.refuses(&refused, "oauth2_token", 2, 404);
+    let refused = BED.wix.new_instance();
+    BED.wix.refuse_with(&refused, "oauth2_token", 2, 404);
     site("example", &signed(&refused, &json!({}))).expect(409);
 
-    STAND.wix.remove(&id);
+    BED.wix.remove(&id);
     site("example", &owner).expect(410);
 }
 
-/// A stand of its own, since every instance of it is counted.
+/// Uses its own test bed, since it counts all instances.
 #[test]
 fn ten_thousand_instances_are_ten_pages_of_one_kv_operation() {
     const COUNT: usize = 10_000;
-    let stand = Direct::beside(|values| values, with_caller);
-    let first = stand.wix.installed();
-    let [row] = stand.kv.entries("v1:instance:").try_into().expect("one row");
-    // The row once more under other ids: of what is in it nothing else need be known.
+    let bed = Testbed::with_workers(|values| values, with_caller);
+    let first = bed.wix.new_instance();
+    let [row] = bed.kv.entries("v1:instance:").try_into().expect("one row");
+    // Copies the row under other ids, without assumptions about its other content.
     let ids: BTreeSet<String> = (1..COUNT).map(|_| guid()).chain([first.clone()]).collect();
     let text = String::from_utf8(row.value.clone()).expect("text");
-    stand.kv.seed(ids.iter().map(|id| {
+    bed.kv.seed(ids.iter().map(|id| {
         let metadata = row.metadata.as_ref().map(|metadata| metadata.replace(&first, id));
         Entry::new(row.key.replace(&first, id), text.replace(&first, id), metadata)
     }));
 
-    stand.kv.clear_operations();
-    let listed = ask(&stand, "/all").expect(200).json();
+    bed.kv.clear_operations();
+    let listed = request(&bed, "/all").expect(200).json();
     let listed: Vec<&str> = listed.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     assert_eq!(listed.len(), COUNT);
     assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids.iter().map(String::as_str).collect());
-    assert_eq!(stand.kv.counts(), Counts { lists: 10, ..Counts::default() });
+    assert_eq!(bed.kv.counts(), Counts { lists: 10, ..Counts::default() });
 }

@@ -1,10 +1,9 @@
-//! Soak: mixed traffic on one Worker for as long as is asked for, with Wix failing now and then, and every answer judged.
+//! Soak test: mixed traffic on one Worker for a given time, with intermittent failures of Wix. It checks every response.
 //!
-//! Not part of the tests that `cargo xtask test` runs: `cargo xtask soak --seconds N` runs it. Loopback only, as many
-//! requests at a time as there are threads here, each sent when the one before it is answered.
+//! `cargo xtask soak --seconds N` runs it; `cargo xtask test` does not. Each thread sends one request at a time.
 //!
-//! The memory that is told is that of all workerd processes: wrangler's own proxy, its KV and its inspector are among them,
-//! and grow with every request to any Worker. It is for comparing runs, and nothing is concluded from it.
+//! The reported memory is that of all workerd processes, which include wrangler's proxy, KV and inspector. These grow with
+//! each request, so the figure only serves to compare runs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,57 +12,56 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{API_KEY, Answer, Ask, Flow, Jar, Key, Message, Stage, ask, guid, now};
+use crate::harness::{API_KEY, Flow, Jar, Key, Message, Request, Response, Stage, guid, now, request};
 
 const THREADS: u64 = 6;
-/// Instances of each thread that the simulated Wix knows.
+/// The number of installed instances of each thread.
 const INSTANCES: usize = 4;
 
-/// What was seen so far.
+/// The results so far.
 #[derive(Default)]
 struct Seen {
-    /// How often, by what was asked and the status of the answer.
-    answers: BTreeMap<(&'static str, u16), usize>,
+    /// The number of responses, by kind of request and status.
+    responses: BTreeMap<(&'static str, u16), usize>,
     wrong: Vec<String>,
 }
 
-/// One thread's traffic.
+/// The traffic of one thread.
 struct Client<'a> {
     stage: &'a Stage,
     seen: &'a Mutex<Seen>,
-    foreign: &'a Key,
-    chance: u64,
-    /// The first of them is removed and installed in turns.
+    foreign_key: &'a Key,
+    random: u64,
     instances: Vec<String>,
     messages: Vec<String>,
 }
 
 impl Client<'_> {
-    fn below(&mut self, end: u64) -> u64 {
-        // Knuth's MMIX; its upper bits are the good ones.
-        self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.chance >> 33) % end
+    fn random_below(&mut self, end: u64) -> u64 {
+        // Knuth's MMIX generator. Only its upper bits are random enough.
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % end
     }
 
     fn instance(&mut self) -> String {
-        let which = self.below(INSTANCES as u64);
+        let which = self.random_below(INSTANCES as u64);
         self.instances[usize::try_from(which).expect("a small number")].clone()
     }
 
-    /// Sends, counts, and judges by the status.
-    fn send(&self, what: &'static str, ask: Ask, right: &[u16]) -> Option<Answer> {
-        let answer = ask.try_send();
+    /// Sends a request, counts the response and checks its status.
+    fn send(&self, what: &'static str, request: Request, expected: &[u16]) -> Option<Response> {
+        let response = request.try_send();
         let mut seen = self.seen.lock().expect("nobody panicked");
-        match answer {
-            Ok(answer) => {
-                *seen.answers.entry((what, answer.status)).or_default() += 1;
-                if !right.contains(&answer.status) {
-                    seen.wrong.push(format!("{what}: {answer:?}"));
+        match response {
+            Ok(response) => {
+                *seen.responses.entry((what, response.status)).or_default() += 1;
+                if !expected.contains(&response.status) {
+                    seen.wrong.push(format!("{what}: {response:?}"));
                 }
-                Some(answer)
+                Some(response)
             }
             Err(error) => {
-                seen.wrong.push(format!("{what}: no answer: {error}"));
+                seen.wrong.push(format!("{what}: no response: {error}"));
                 None
             }
         }
@@ -73,16 +71,16 @@ impl Client<'_> {
         self.seen.lock().expect("nobody panicked").wrong.push(what);
     }
 
-    fn post(&self, message: impl Into<Vec<u8>>) -> Ask {
-        self.stage.worker.ask("POST", "/webhook").body(message)
+    fn post(&self, message: impl Into<Vec<u8>>) -> Request {
+        self.stage.worker.request("POST", "/webhook").body(message)
     }
 
-    fn api(&self, method: &str, path: &str) -> Ask {
-        self.stage.worker.ask(method, path).key(API_KEY)
+    fn api(&self, method: &str, path: &str) -> Request {
+        self.stage.worker.request(method, path).key(API_KEY)
     }
 
     fn act(&mut self) {
-        match self.below(20) {
+        match self.random_below(20) {
             0..=3 => self.token(),
             4..=5 => self.news(),
             6 => self.duplicate(),
@@ -99,16 +97,17 @@ impl Client<'_> {
         }
     }
 
-    /// A token, Wix willing; it is for the instance that it was asked for.
+    /// Requests a token, and checks that it belongs to the instance. Faults of Wix may make the request fail.
     fn token(&mut self) {
         let id = self.instance();
-        let force = json!({ "force": self.below(2) == 0 });
-        let ask = self.api("POST", &format!("/v1/instances/{id}/token")).json(&force);
-        let Some(answer) = self.send("POST token", ask, &[200, 409, 502, 504]).filter(|answer| answer.status == 200)
+        let force = json!({ "force": self.random_below(2) == 0 });
+        let request = self.api("POST", &format!("/v1/instances/{id}/token")).json(&force);
+        let Some(response) =
+            self.send("POST token", request, &[200, 409, 502, 504]).filter(|response| response.status == 200)
         else {
             return;
         };
-        let info = self.stage.wix.post("/oauth2/token-info", &json!({ "token": answer.json()["access_token"] }));
+        let info = self.stage.wix.post("/oauth2/token-info", &json!({ "token": response.json()["access_token"] }));
         if info["instanceId"] != *id {
             self.wrong(format!("a token for {id} is for {info}"));
         }
@@ -123,17 +122,17 @@ impl Client<'_> {
     }
 
     fn duplicate(&mut self) {
-        let which = self.below(50);
+        let which = self.random_below(50);
         let Some(message) = self.messages.get(usize::try_from(which).expect("a small number")) else { return };
         self.send("webhook, again", self.post(message.clone()), &[200]);
     }
 
-    /// Whoever cannot sign removes nothing.
+    /// Sends a forged removal, which must change nothing.
     fn forged(&mut self) {
         let id = self.instances[1].clone();
         let removal = Message::removed(self.stage, &id);
-        let message = match self.below(4) {
-            0 => removal.sign_with(self.foreign),
+        let message = match self.random_below(4) {
+            0 => removal.sign_with(self.foreign_key),
             1 => removal.sign_none(),
             2 => removal.sign_hs256(&self.stage.wix.app.public_key_base64),
             _ => {
@@ -149,12 +148,12 @@ impl Client<'_> {
         }
     }
 
-    /// Installed, removed, asked for a token in vain, and installed late: nothing but the times decides.
+    /// Sends an installation and a later removal, in either order. The times decide: the instance must be removed.
     fn come_and_go(&mut self) {
         let (id, at) = (guid(), now());
         let installed = Message::installed(self.stage, &id).at(at - 30).sign();
         let removed = Message::removed(self.stage, &id).at(at - 20).sign();
-        let late = self.below(2) == 0;
+        let late = self.random_below(2) == 0;
         let (first, second) = if late { (&removed, &installed) } else { (&installed, &removed) };
         self.send("webhook, new", self.post(first.clone()), &[200]);
         self.send("webhook, new", self.post(second.clone()), &[200]);
@@ -163,44 +162,48 @@ impl Client<'_> {
     }
 
     fn list(&mut self) {
-        let path = format!("/v1/instances?limit={}", 1 + self.below(50));
-        let Some(answer) = self.send("GET list", self.api("GET", &path), &[200]) else { return };
-        if let Some(cursor) = answer.json()["next_cursor"].as_str() {
+        let path = format!("/v1/instances?limit={}", 1 + self.random_below(50));
+        let Some(response) = self.send("GET list", self.api("GET", &path), &[200]) else { return };
+        if let Some(cursor) = response.json()["next_cursor"].as_str() {
             self.send("GET list", self.api("GET", &format!("{path}&cursor={cursor}")), &[200]);
         }
     }
 
     fn stranger(&mut self) {
         let id = self.instance();
-        let token = self.stage.worker.ask("POST", &format!("/v1/instances/{id}/token"));
+        let token = self.stage.worker.request("POST", &format!("/v1/instances/{id}/token"));
         self.send("POST token, no key", token, &[401]);
-        let list = self.stage.worker.ask("GET", "/v1/instances").key("not-the-key");
+        let list = self.stage.worker.request("GET", "/v1/instances").key("not-the-key");
         self.send("GET list, wrong key", list, &[401]);
     }
 
-    /// A whole flow; then its callback in a browser that did not begin it.
+    /// Runs a flow, and opens its callback also in a browser that did not start it.
     fn install(&mut self) {
         let site = self.stage.wix.site();
         let mut jar = Jar::default();
-        let callback = Flow::begin(self.stage, &mut jar, None).agree(&site);
-        self.send("GET redirect, other browser", ask("GET", &callback), &[403]);
+        let callback = Flow::begin(self.stage, &mut jar, None).consent(&site);
+        self.send("GET redirect, other browser", request("GET", &callback), &[403]);
         let cookies: Vec<String> = jar.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let returned = ask("GET", &callback).header("cookie", cookies.join("; "));
+        let returned = request("GET", &callback).header("cookie", cookies.join("; "));
         self.send("GET redirect", returned, &[302]);
     }
 
     fn nonsense(&mut self) {
-        match self.below(4) {
+        match self.random_below(4) {
             0 => self.send("webhook, nonsense", self.post("a.b.c"), &[400]),
             1 => self.send("webhook, too large", self.post(vec![b'a'; 300 * 1024]), &[413]),
-            2 => self.send("GET redirect, nonsense", self.stage.worker.ask("GET", "/redirect?code=1&state=2"), &[403]),
-            _ => self.send("GET nothing", self.stage.worker.ask("GET", "/wp-login.php"), &[404]),
+            2 => self.send(
+                "GET redirect, nonsense",
+                self.stage.worker.request("GET", "/redirect?code=1&state=2"),
+                &[403],
+            ),
+            _ => self.send("GET nothing", self.stage.worker.request("GET", "/wp-login.php"), &[404]),
         };
     }
 }
 
-/// Wix fails for a while at one instance, then for a while not.
-fn trouble(stage: &Stage, instances: &[String], until: Instant) -> usize {
+/// Alternates between faults of Wix for half of the instances and no faults. Returns the number of added faults.
+fn inject_faults(stage: &Stage, instances: &[String], until: Instant) -> usize {
     let kinds: [Value; 7] = [
         json!({ "kind": "status", "status": 503 }),
         json!({ "kind": "status", "status": 401 }),
@@ -216,29 +219,30 @@ fn trouble(stage: &Stage, instances: &[String], until: Instant) -> usize {
             break;
         }
         for instance in instances.iter().skip(round % 2).step_by(2) {
-            stage.wix.fault(instance, "oauth2_token", 3, kind);
+            stage.wix.add_fault(instance, "oauth2_token", 3, kind);
             switched_on += 1;
         }
         std::thread::sleep(Duration::from_millis(1_500));
-        ask("DELETE", stage.wix.at("/_sim/faults")).send().expect(200);
+        request("DELETE", stage.wix.at("/_sim/faults")).send().expect(200);
         std::thread::sleep(Duration::from_secs(1));
     }
     switched_on
 }
 
 #[test]
-#[ignore = "takes as long as it is asked to: cargo xtask soak"]
+#[ignore = "cargo xtask soak runs it"]
 fn mixed_traffic_gets_no_wrong_answer() {
-    let seconds = std::env::var("SOAK_SECONDS").map_or(20, |text| text.parse().expect("SOAK_SECONDS is a number"));
+    let seconds =
+        std::env::var("SOAK_SECONDS").map_or(20, |text| text.parse().expect("SOAK_SECONDS must be a whole number"));
     let stage = Stage::with(|values| values);
-    let (seen, foreign) = (Mutex::new(Seen::default()), Key::generate());
+    let (seen, foreign_key) = (Mutex::new(Seen::default()), Key::generate());
     let clients: Vec<Client> = (0..THREADS)
-        .map(|chance| Client {
+        .map(|random| Client {
             stage: &stage,
             seen: &seen,
-            foreign: &foreign,
-            chance,
-            instances: (0..INSTANCES).map(|_| stage.wix.installed()).collect(),
+            foreign_key: &foreign_key,
+            random,
+            instances: (0..INSTANCES).map(|_| stage.wix.new_instance()).collect(),
             messages: Vec::new(),
         })
         .collect();
@@ -254,24 +258,24 @@ fn mixed_traffic_gets_no_wrong_answer() {
                 }
             });
         }
-        trouble(&stage, &instances, until)
+        inject_faults(&stage, &instances, until)
     });
     let took = started.elapsed().as_secs_f64();
     let after = stage.worker.memory();
 
     let seen = seen.into_inner().expect("nobody panicked");
-    let total: usize = seen.answers.values().sum();
+    let total: usize = seen.responses.values().sum();
     let mut table = String::new();
-    for ((what, status), count) in &seen.answers {
+    for ((what, status), count) in &seen.responses {
         let _ = writeln!(table, "{what:<30} {status} {count:>8}");
     }
-    println!("{table}{total} requests in {took:.0} s, {faults} faults of Wix switched on");
+    println!("{table}{total} requests in {took:.0} s, {faults} faults of Wix");
     match before.zip(after) {
         Some((before, after)) => println!("workerd: {before} KiB at the start, {after} KiB at the end"),
-        None => println!("workerd: this machine does not tell its memory"),
+        None => println!("workerd: no memory figures without /proc"),
     }
-    println!("wrong answers: {}", seen.wrong.len());
-    assert!(seen.wrong.is_empty(), "{} wrong answers, the first: {}", seen.wrong.len(), seen.wrong[0]);
-    let kinds: Vec<&str> = seen.answers.keys().map(|(what, _)| *what).collect();
-    assert!(total > 100 && kinds.len() > 8, "too little was tried: {kinds:?}");
+    println!("wrong responses: {}", seen.wrong.len());
+    assert!(seen.wrong.is_empty(), "{} wrong responses, the first: {}", seen.wrong.len(), seen.wrong[0]);
+    let kinds: Vec<&str> = seen.responses.keys().map(|(what, _)| *what).collect();
+    assert!(total > 100 && kinds.len() > 8, "too few requests or kinds of requests: {kinds:?}");
 }

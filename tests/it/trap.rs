@@ -1,93 +1,93 @@
-//! The wasm traps: the log says so, the next request finds a new instance, and whoever was under way at that moment gets an
-//! answer in time. The built wasm traps by itself when it is asked for 4 GiB; see `trap/hook.mjs`.
+//! Recovery from a wasm trap: the Worker logs the trap, the next request gets a new wasm instance, and requests in flight
+//! get a response in time. `trap/hook.mjs` causes the trap by an allocation of 4 GiB.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Ask, Direct, NOW};
+use crate::harness::{NOW, Request, Testbed};
 
 const ENTRY: &str = include_str!("trap/entry.mjs");
 const HOOK: &str = include_str!("trap/hook.mjs");
-/// How long somebody may wait who was under way: a request has 15 s, and the runtime notices later that nothing will come.
-const IN_TIME: Duration = Duration::from_secs(25);
+/// The time limit for a request in flight: a request has 15 s, and workerd detects a hung request a little later.
+const MAX_WAIT: Duration = Duration::from_secs(25);
 
-/// What the simulated Wix takes for the call of the one who is under way, in milliseconds.
+/// The delay of Wix's response to the request in flight, in milliseconds.
 const SLOW_MILLIS: u32 = 2_000;
 
-fn stand() -> Direct {
-    Direct::behind(|values| values, |built| built.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY))
+fn bed() -> Testbed {
+    Testbed::with_entry(|values| values, |built| built.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY))
 }
 
-/// How many instances of the wasm there were, and whether a trap is still to come.
-fn hooked(stand: &Direct, query: &str) -> (u64, bool) {
-    let told = stand.ask(NOW, "GET", &format!("/trap{query}")).send().expect(200).json();
-    (told["instances"].as_u64().expect("a number"), told.get("next").is_some())
+/// The number of wasm instances so far, and whether a trap is armed.
+fn trap_state(bed: &Testbed, query: &str) -> (u64, bool) {
+    let state = bed.request(NOW, "GET", &format!("/trap{query}")).send().expect(200).json();
+    (state["instances"].as_u64().expect("a number"), state.get("next").is_some())
 }
 
-fn lines_with(stand: &Direct, words: &str) -> usize {
-    stand.log.lines().iter().filter(|line| line.contains(words)).count()
+fn lines_with(bed: &Testbed, words: &str) -> usize {
+    bed.log.lines().iter().filter(|line| line.contains(words)).count()
 }
 
-fn forced(stand: &Direct, id: &str) -> Ask {
-    stand.api(NOW, "POST", &format!("/v1/instances/{id}/token")).json(&json!({ "force": true }))
+fn forced(bed: &Testbed, id: &str) -> Request {
+    bed.api(NOW, "POST", &format!("/v1/instances/{id}/token")).json(&json!({ "force": true }))
 }
 
-/// A token for `slow` is under way while another request traps at `place`; meanwhile `and` is done.
-fn trap_while_one_is_under_way(stand: &Direct, place: &str, slow: &str, other: &str, and: impl FnOnce()) {
+/// Traps at `place` while a token request for `slow` is in flight, and then runs `and`.
+fn trap_with_a_request_in_flight(bed: &Testbed, place: &str, slow: &str, other: &str, and: impl FnOnce()) {
     let delay = json!({ "kind": "delay", "delay_ms": SLOW_MILLIS });
-    stand.wix.fault(slow, "oauth2_token", 1, &delay);
+    bed.wix.add_fault(slow, "oauth2_token", 1, &delay);
     std::thread::scope(|scope| {
         let started = Instant::now();
-        let under_way = scope.spawn(|| forced(stand, slow).try_send());
-        // The fault is taken when the call is there.
-        while stand.wix.state()["faults"] != json!([]) {
-            assert!(started.elapsed() < IN_TIME, "it does not come to the call");
+        let in_flight = scope.spawn(|| forced(bed, slow).try_send());
+        // The simulator removes the fault when the call arrives.
+        while bed.wix.state()["faults"] != json!([]) {
+            assert!(started.elapsed() < MAX_WAIT, "timeout: no call arrived at Wix");
             std::thread::sleep(Duration::from_millis(10));
         }
-        assert_eq!(hooked(stand, &format!("?next={place}")), (1, true));
-        forced(stand, other).send().expect(500);
-        assert_eq!(hooked(stand, ""), (1, false), "it trapped");
-        stand.log.wait_for_line("Critical");
+        assert_eq!(trap_state(bed, &format!("?next={place}")), (1, true));
+        forced(bed, other).send().expect(500);
+        assert_eq!(trap_state(bed, ""), (1, false), "the trap must have happened");
+        bed.log.wait_for_line("Critical");
         and();
-        let answer = under_way.join().expect("no panic");
-        let is_told = answer.as_ref().map_or(true, |answer| [500, 502].contains(&answer.status));
-        assert!(is_told, "whoever was under way: {answer:?}");
-        assert!(started.elapsed() < IN_TIME, "whoever was under way waited {:?}", started.elapsed());
+        let response = in_flight.join().expect("no panic");
+        let is_failure = response.as_ref().map_or(true, |response| [500, 502].contains(&response.status));
+        assert!(is_failure, "the request in flight: {response:?}");
+        assert!(started.elapsed() < MAX_WAIT, "the request in flight took {:?}", started.elapsed());
     });
 }
 
-/// All is well: a new instance of the wasm, and the log says so.
-fn has_recovered(stand: &Direct, ids: [&str; 2]) {
-    let instances = hooked(stand, "").0;
+/// Asserts the recovery: a new wasm instance, the log lines, and working requests.
+fn assert_recovery(bed: &Testbed, ids: [&str; 2]) {
+    let instances = trap_state(bed, "").0;
     assert!(instances > 1);
-    stand.log.wait_for_line("Reinitializing Wasm application");
-    assert_eq!((lines_with(stand, "Critical"), lines_with(stand, "Reinitializing Wasm application")), (1, 1));
+    bed.log.wait_for_line("Reinitializing Wasm application");
+    assert_eq!((lines_with(bed, "Critical"), lines_with(bed, "Reinitializing Wasm application")), (1, 1));
     for id in ids {
-        forced(stand, id).send().expect(200);
+        forced(bed, id).send().expect(200);
     }
-    assert_eq!(hooked(stand, "").0, instances, "and it stays");
+    assert_eq!(trap_state(bed, "").0, instances, "the new wasm instance must stay");
 }
 
-/// A trap at the beginning of a request, and one in what goes on after a promise; the next request comes at once.
+/// Traps at the start of a request, and in a continuation after a promise. The next request follows at once.
 #[test]
-fn the_next_request_is_answered_well_and_the_one_under_way_in_time() {
+fn after_a_trap_the_next_request_succeeds_and_the_request_in_flight_ends_in_time() {
     for place in ["fetch", "closure"] {
-        let stand = stand();
-        let [slow, other] = [stand.wix.installed(), stand.wix.installed()];
-        trap_while_one_is_under_way(&stand, place, &slow, &other, || {
-            forced(&stand, &other).send().expect(200);
+        let bed = bed();
+        let [slow, other] = [bed.wix.new_instance(), bed.wix.new_instance()];
+        trap_with_a_request_in_flight(&bed, place, &slow, &other, || {
+            forced(&bed, &other).send().expect(200);
         });
-        has_recovered(&stand, [&slow, &other]);
+        assert_recovery(&bed, [&slow, &other]);
     }
 }
 
-/// What Wix answers meanwhile comes to an instance that has ended.
+/// Wix's response arrives at a wasm instance that no longer exists.
 #[test]
-fn the_one_under_way_is_answered_in_time_though_no_request_comes() {
-    let stand = stand();
-    let [slow, other] = [stand.wix.installed(), stand.wix.installed()];
-    trap_while_one_is_under_way(&stand, "closure", &slow, &other, || {});
-    forced(&stand, &other).send().expect(200);
-    has_recovered(&stand, [&slow, &other]);
+fn after_a_trap_the_request_in_flight_ends_in_time_without_a_next_request() {
+    let bed = bed();
+    let [slow, other] = [bed.wix.new_instance(), bed.wix.new_instance()];
+    trap_with_a_request_in_flight(&bed, "closure", &slow, &other, || {});
+    forced(&bed, &other).send().expect(200);
+    assert_recovery(&bed, [&slow, &other]);
 }

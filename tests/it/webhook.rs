@@ -1,21 +1,21 @@
-//! Webhooks that are Wix's: kept in whatever order and however often they come, and answered in time (Wix's rules 4, 5).
+//! Genuine webhooks: accepted in any order and number, and answered in time (docs/wix.md 4, 5).
 
 use serde_json::{Value, json};
 
-use crate::harness::{API_KEY, Answer, Message, Stage, Worker, guid, now, shared};
+use crate::harness::{API_KEY, Message, Response, Stage, Worker, guid, now, shared};
 
-/// What Wix gives an endpoint, in milliseconds (Wix's rules 4.1).
-const WIXS_PATIENCE: u64 = 1250;
+/// Wix's timeout for a webhook, in milliseconds (docs/wix.md 4.1).
+const WIX_TIMEOUT: u64 = 1250;
 const GENUINE: &str = include_str!("genuine/app-installed.jwt");
 const GENUINE_INSTANCE: &str = "3bbcabc7-ebb7-4fc8-8829-13ea0e142123";
 
-/// Posts a body as Wix does. What the Worker itself took is looked at: wrangler's proxy before it waits for the machine.
+/// Posts a body as Wix does. Checks the Worker's own duration, since wrangler's proxy is slow on a loaded machine.
 #[track_caller]
-pub fn deliver(stage: &Stage, body: impl Into<Vec<u8>>) -> Answer {
-    let answer = stage.worker.ask("POST", "/webhook").header("content-type", "text/plain").body(body).send();
-    let line = stage.worker.log.of_request(answer.request_id());
-    assert!(line["duration_ms"].as_u64().is_some_and(|took| took < WIXS_PATIENCE), "too slow for Wix: {line}");
-    answer
+pub fn deliver(stage: &Stage, body: impl Into<Vec<u8>>) -> Response {
+    let response = stage.worker.request("POST", "/webhook").header("content-type", "text/plain").body(body).send();
+    let line = stage.worker.log.of_request(response.request_id());
+    assert!(line["duration_ms"].as_u64().is_some_and(|took| took < WIX_TIMEOUT), "too slow for Wix: {line}");
+    response
 }
 
 fn status(stage: &Stage, id: &str) -> Value {
@@ -23,7 +23,7 @@ fn status(stage: &Stage, id: &str) -> Value {
 }
 
 #[test]
-fn an_installation_makes_the_instance_known() {
+fn an_installation_stores_the_instance() {
     let (stage, id) = (shared(), guid());
     let iat = now() - 30;
     deliver(stage, Message::installed(stage, &id).at(iat).sign()).expect(200);
@@ -34,7 +34,7 @@ fn an_installation_makes_the_instance_known() {
 }
 
 #[test]
-fn a_clone_names_its_origin() {
+fn a_clone_has_its_origin() {
     let (stage, id, origin) = (shared(), guid(), guid());
     let data = json!({ "appId": stage.wix.app.app_id, "originInstanceId": origin });
     deliver(stage, Message::new("AppInstalled", &id, &data).sign()).expect(200);
@@ -42,7 +42,7 @@ fn a_clone_names_its_origin() {
 }
 
 #[test]
-fn a_removal_leaves_a_tombstone_and_a_later_installation_brings_the_instance_back() {
+fn a_removal_leaves_a_tombstone_and_a_later_installation_replaces_it() {
     let (stage, id) = (shared(), guid());
     let start = now() - 100;
     deliver(stage, Message::installed(stage, &id).at(start).sign()).expect(200);
@@ -58,7 +58,7 @@ fn a_removal_leaves_a_tombstone_and_a_later_installation_brings_the_instance_bac
 }
 
 #[test]
-fn the_same_events_in_any_order_and_number_end_in_the_same_record() {
+fn events_in_any_order_and_number_have_the_same_result() {
     let stage = shared();
     let start = now() - 100;
     let events = [("AppInstalled", 0), ("AppRemoved", 10), ("AppInstalled", 20)];
@@ -80,9 +80,9 @@ fn the_same_events_in_any_order_and_number_end_in_the_same_record() {
 }
 
 #[test]
-fn a_removal_that_comes_late_does_not_undo_a_newer_installation() {
+fn a_late_removal_does_not_undo_a_newer_installation() {
     let stage = shared();
-    let id = stage.wix.installed();
+    let id = stage.wix.new_instance();
     deliver(stage, Message::removed(stage, &id).at(now() - 60).sign()).expect(200);
     assert_eq!(status(stage, &id), "installed");
     stage.token(&id).expect(200);
@@ -113,11 +113,11 @@ fn simultaneous_duplicates_are_all_accepted() {
 }
 
 #[test]
-fn an_event_of_an_unknown_type_is_accepted_and_makes_an_unheard_of_instance_pending() {
+fn an_event_of_an_unknown_instance_stores_it_as_pending() {
     let (stage, id) = (shared(), guid());
     deliver(stage, Message::new("wix.ecom.v1.order_created", &id, &json!({ "id": "x" })).sign()).expect(200);
     assert_eq!(status(stage, &id), "pending");
-    // The installation may come after it.
+    // The installation may arrive later.
     deliver(stage, Message::installed(stage, &id).sign()).expect(200);
     assert_eq!(status(stage, &id), "installed");
     deliver(stage, Message::new("SomethingNew", &id, &json!({})).sign()).expect(200);
@@ -125,13 +125,13 @@ fn an_event_of_an_unknown_type_is_accepted_and_makes_an_unheard_of_instance_pend
 }
 
 #[test]
-fn an_event_of_no_instance_is_accepted() {
+fn an_event_without_an_instance_is_accepted() {
     let stage = shared();
     deliver(stage, Message::new("AccountLevelEvent", "", &json!({})).sign()).expect(200);
 }
 
 #[test]
-fn a_bought_plan_is_noted() {
+fn a_purchased_plan_is_stored() {
     let (stage, id) = (shared(), guid());
     deliver(stage, Message::installed(stage, &id).sign()).expect(200);
     let plan =
@@ -142,9 +142,9 @@ fn a_bought_plan_is_noted() {
 }
 
 #[test]
-fn the_sample_of_the_dashboards_test_button_is_accepted_and_not_kept() {
+fn sample_data_of_the_dashboards_test_button_is_accepted_and_not_stored() {
     let stage = shared();
-    // As the button sends it: another app's id, broken into lines, with a blank at the end, no identity.
+    // The button's format: another app's id, pretty-printed with a trailing space, no identity.
     let id = guid();
     let mut message = Message::installed(stage, &id);
     message.envelope["data"] = json!(format!("{{\n  \"appId\": \"{}\",\n  \"originInstanceId\": \"\"\n}} ", guid()));
@@ -156,22 +156,22 @@ fn the_sample_of_the_dashboards_test_button_is_accepted_and_not_kept() {
 }
 
 #[test]
-fn blanks_around_the_message_and_any_content_type_are_taken() {
+fn surrounding_whitespace_and_any_content_type_are_accepted() {
     let stage = shared();
     for kind in ["application/jwt", "application/json", ""] {
         let id = guid();
         let body = format!("\r\n {}\n", Message::installed(stage, &id).sign());
-        let mut ask = stage.worker.ask("POST", "/webhook").body(body);
+        let mut request = stage.worker.request("POST", "/webhook").body(body);
         if !kind.is_empty() {
-            ask = ask.header("content-type", kind);
+            request = request.header("content-type", kind);
         }
-        ask.send().expect(200);
+        request.send().expect(200);
         assert_eq!(status(stage, &id), "installed");
     }
 }
 
 #[test]
-fn inner_data_may_be_an_object_and_what_wix_leaves_out_is_not_missed() {
+fn inner_data_may_be_an_object_and_optional_fields_may_be_absent() {
     let (stage, id) = (shared(), guid());
     let mut message = Message::installed(stage, &id);
     message.envelope["data"] = json!({ "appId": stage.wix.app.app_id });
@@ -182,7 +182,7 @@ fn inner_data_may_be_an_object_and_what_wix_leaves_out_is_not_missed() {
 }
 
 #[test]
-fn clocks_may_differ_by_a_little() {
+fn clock_skew_of_30_seconds_is_accepted() {
     let (stage, id) = (shared(), guid());
     deliver(stage, Message::installed(stage, &id).at(now() + 30).sign()).expect(200);
     let mut message = Message::installed(stage, &id);
@@ -191,7 +191,7 @@ fn clocks_may_differ_by_a_little() {
 }
 
 #[test]
-fn a_removal_erases_the_tokens_at_once() {
+fn a_removal_erases_the_tokens() {
     let stage = shared();
     let id = stage.install().instance;
     stage.token(&id).expect(200);
@@ -199,35 +199,35 @@ fn a_removal_erases_the_tokens_at_once() {
     assert_eq!(status(stage, &id), "removed");
     assert_eq!(stage.token(&id).expect(410).code(), "removed_instance");
 
-    // Back again, without a redirect flow: nothing is left of the refresh token.
+    // A reinstallation without a redirect flow: the refresh token must be erased.
     let before = stage.wix.calls(&id).len();
     stage.wix.reinstall(&id);
     assert_eq!(stage.instance(&id)["auth"], "oauth");
     stage.token(&id).expect(200);
-    assert_eq!(stage.wix.called(&id)[before..], ["oauth2_token client_credentials"]);
+    assert_eq!(stage.wix.called_endpoints(&id)[before..], ["oauth2_token client_credentials"]);
 }
 
 #[test]
-fn the_one_genuine_message_is_accepted_within_its_life_and_not_after() {
+fn the_genuine_message_is_accepted_until_it_expires() {
     let stage = shared();
     let message = GENUINE.trim();
     assert_eq!(deliver(stage, message).expect(401).code(), "not_valid_now");
 
-    // Its own life: from 1640788554 to 1644388554. It is for another app than the simulator's.
+    // The message is valid from 1640788554 to 1644388554, and for another app than the simulator's.
     let app = "5bc2062d-010b-448c-a62a-d6bb269c5a4c";
     let offset = 1_640_788_600 - now();
     let values = stage.values.clone().with("CLOCK_OFFSET_SECONDS", offset.to_string()).with("WIX_APP_ID", app);
     let then = Worker::start(&values);
-    then.ask("POST", "/webhook").body(message).send().expect(200);
-    let record = then.ask("GET", &format!("/v1/instances/{GENUINE_INSTANCE}")).key(API_KEY).send().expect(200);
+    then.request("POST", "/webhook").body(message).send().expect(200);
+    let record = then.request("GET", &format!("/v1/instances/{GENUINE_INSTANCE}")).key(API_KEY).send().expect(200);
     let record = record.json();
     assert_eq!(record["status"], "installed", "{record}");
     assert_eq!(record["installed_at"], 1_640_788_554, "{record}");
     assert_eq!(record["origin_instance_id"], "07864c16-3a6f-4dd2-9973-028705762b2c", "{record}");
 
-    // One character of it changed.
+    // One changed character invalidates it.
     let altered = message.replacen("eyJraWQ", "eyJraWR", 1);
     assert_ne!(altered, message);
-    let answer = then.ask("POST", "/webhook").body(altered).send();
-    assert!(matches!(answer.status, 400 | 401), "{answer:?}");
+    let response = then.request("POST", "/webhook").body(altered).send();
+    assert!(matches!(response.status, 400 | 401), "{response:?}");
 }

@@ -1,4 +1,4 @@
-//! Beside the tables: what takes more than one request to see.
+//! Failures that need more than one request, and so do not fit into the tables.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,81 +6,81 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use workerd::{Fault, Kind, Op};
 
+use super::bed;
 use super::route::{at_wix, callback, installed_message, known};
-use super::stand;
-use crate::harness::{Direct, LATER, Message, NOW};
+use crate::harness::{IN_10_MINUTES, Message, NOW, Testbed};
 
-/// One for all of these tests, one after the other: what goes wrong with KV does so for every instance.
-fn start() -> MutexGuard<'static, Direct> {
-    static STAND: LazyLock<Mutex<Direct>> = LazyLock::new(|| Mutex::new(stand(false)));
-    let stand = STAND.lock().unwrap_or_else(PoisonError::into_inner);
-    stand.kv.clear_faults();
-    stand
+/// The shared test bed. The tests run one after the other, since a fault of KV applies to all instances.
+fn start() -> MutexGuard<'static, Testbed> {
+    static BED: LazyLock<Mutex<Testbed>> = LazyLock::new(|| Mutex::new(bed(false)));
+    let bed = BED.lock().unwrap_or_else(PoisonError::into_inner);
+    bed.kv.clear_faults();
+    bed
 }
 
-/// The grants that Wix was asked for.
-fn grants(stand: &Direct, id: &str) -> Vec<String> {
-    stand.wix.calls(id).iter().filter_map(|call| call["grant_type"].as_str().map(str::to_owned)).collect()
+/// The grant types of the calls to Wix.
+fn grants(bed: &Testbed, id: &str) -> Vec<String> {
+    bed.wix.calls(id).iter().filter_map(|call| call["grant_type"].as_str().map(str::to_owned)).collect()
 }
 
 #[test]
-fn a_browser_that_leaves_in_the_middle_of_the_redirect_does_not_lose_the_token() {
-    let stand = start();
+fn a_redirect_whose_connection_is_reset_still_stores_the_token() {
+    let bed = start();
     for endpoint in ["oauth_access", "token_info"] {
-        let id = at_wix(&stand);
-        let case = callback(&stand, &id);
-        stand.wix.fault(&id, endpoint, 1, &json!({ "kind": "delay", "delay_ms": 3_000 }));
-        // It leaves while the call is at Wix, which has taken the fault then.
-        case.ask.send_and_leave(|| stand.wix.until_faults_are_met(&id));
-        assert!(stand.kv.entries(&format!("v1:refresh:{id}")).is_empty(), "{endpoint}: it left too late");
-        stand.log.wait_for("the end of the redirect", |entry| {
+        let id = at_wix(&bed);
+        let case = callback(&bed, &id);
+        bed.wix.add_fault(&id, endpoint, 1, &json!({ "kind": "delay", "delay_ms": 3_000 }));
+        // The browser leaves while the call to Wix is in flight: the simulator has applied the fault.
+        case.request.send_and_leave(|| bed.wix.wait_until_faults_applied(&id));
+        assert!(bed.kv.entries(&format!("v1:refresh:{id}")).is_empty(), "{endpoint}: the browser left too late");
+        bed.log.wait_for("the deferred task of the redirect", |entry| {
             entry["route"] == "task settle" && entry["instance_id"] == id.as_str()
         });
-        stand.token(LATER, &id).expect(200);
-        assert_eq!(grants(&stand, &id), ["authorization_code", "refresh_token"], "{endpoint}");
+        bed.token(IN_10_MINUTES, &id).expect(200);
+        assert_eq!(grants(&bed, &id), ["authorization_code", "refresh_token"], "{endpoint}");
     }
 }
 
 #[test]
-fn an_exchange_that_could_not_be_stored_is_said_and_client_credentials_work_later() {
-    let stand = start();
-    let id = at_wix(&stand);
-    let case = callback(&stand, &id);
-    stand.kv.add_fault(Fault::new(Kind::Status(500)).on(Op::Write));
-    stand.kv.clear_operations();
-    let page = case.ask.send().expect(503);
+fn an_unstored_exchange_shows_an_error_page_and_client_credentials_work_later() {
+    let bed = start();
+    let id = at_wix(&bed);
+    let case = callback(&bed, &id);
+    bed.kv.add_fault(Fault::new(Kind::Status(500)).on(Op::Write));
+    bed.kv.clear_operations();
+    let page = case.request.send().expect(503);
     assert!(page.text().contains("could not save") && page.text().contains(page.request_id()), "{page:?}");
-    let rounds = stand.kv.operations().iter().filter(|operation| operation.key.starts_with("v1:todo:")).count();
-    assert_eq!(rounds, 3, "the recheck is stored first, and each attempt begins with it");
+    let rounds = bed.kv.operations().iter().filter(|operation| operation.key.starts_with("v1:todo:")).count();
+    assert_eq!(rounds, 3, "each of the three attempts must store the recheck first");
 
-    // Nobody reloads the page. Wix's message comes when KV is well again.
-    stand.kv.clear_faults();
-    let message = installed_message(&stand, &id).sign();
-    stand.settled(&stand.ask(NOW, "POST", "/webhook").body(message).send().expect(200));
-    stand.token(LATER, &id).expect(200);
-    assert_eq!(grants(&stand, &id), ["authorization_code", "client_credentials"]);
+    // The browser does not reload the page. The webhook arrives after KV has recovered.
+    bed.kv.clear_faults();
+    let message = installed_message(&bed, &id).sign();
+    bed.wait_for_tasks(&bed.request(NOW, "POST", "/webhook").body(message).send().expect(200));
+    bed.token(IN_10_MINUTES, &id).expect(200);
+    assert_eq!(grants(&bed, &id), ["authorization_code", "client_credentials"]);
 }
 
 #[test]
-fn one_write_a_second_to_a_key_loses_nothing() {
-    let stand = start();
-    stand.kv.add_fault(Fault::new(Kind::WriteRate).on(Op::Write));
-    let send = |plan: &str| stand.ask(NOW, "POST", "/webhook").body(plan).send();
-    // The row was written a moment ago; where the machine took a second over it, once more.
+fn kvs_limit_of_one_write_a_second_loses_no_fact() {
+    let bed = start();
+    bed.kv.add_fault(Fault::new(Kind::WriteRate).on(Op::Write));
+    let send = |plan: &str| bed.request(NOW, "POST", "/webhook").body(plan).send();
+    // The test needs two writes of the row within a second. It retries on a machine that is too slow for that.
     let try_at_once = || {
-        let (id, written) = (known(&stand), Instant::now());
+        let (id, written) = (known(&bed), Instant::now());
         let plan = Message::new("PaidPlanPurchased", &id, &json!({ "vendorProductId": "gold" })).sign();
-        let answer = send(&plan);
-        let was_late = answer.status == 200 && written.elapsed() > Duration::from_millis(500);
-        (!was_late).then_some((id, plan, answer))
+        let response = send(&plan);
+        let was_late = response.status == 200 && written.elapsed() > Duration::from_millis(500);
+        (!was_late).then_some((id, plan, response))
     };
-    let (id, plan, answer) = (0..20).find_map(|_| try_at_once()).expect("two messages within a second");
-    assert_eq!(answer.expect(503).code(), "store_failed");
-    // The redirect has the time to wait.
-    stand.settled(&callback(&stand, &id).ask.send().expect(302));
+    let (id, plan, response) = (0..20).find_map(|_| try_at_once()).expect("two messages within a second");
+    assert_eq!(response.expect(503).code(), "store_failed");
+    // The redirect retries the write until it succeeds.
+    bed.wait_for_tasks(&callback(&bed, &id).request.send().expect(302));
     std::thread::sleep(Duration::from_millis(1_100));
-    stand.settled(&send(&plan).expect(200));
-    let record = stand.api(LATER, "GET", &format!("/v1/instances/{id}")).send().expect(200).json();
+    bed.wait_for_tasks(&send(&plan).expect(200));
+    let record = bed.api(IN_10_MINUTES, "GET", &format!("/v1/instances/{id}")).send().expect(200).json();
     assert_eq!(
         (&record["plan"], &record["auth"], &record["status"]),
         (&json!("gold"), &json!("custom"), &json!("installed"))
@@ -88,13 +88,13 @@ fn one_write_a_second_to_a_key_loses_nothing() {
 }
 
 #[test]
-fn a_code_that_was_used_while_wix_could_not_say_whose_it_is_is_not_lost() {
-    let stand = start();
-    let id = at_wix(&stand);
-    let case = callback(&stand, &id);
-    stand.wix.fails(&id, "token_info", 4, 503);
-    case.ask.clone().send().expect(502);
-    stand.settled(&case.ask.send().expect(302));
-    stand.token(LATER, &id).expect(200);
-    assert_eq!(grants(&stand, &id), ["authorization_code", "refresh_token"]);
+fn an_exchanged_code_survives_a_failure_of_token_info() {
+    let bed = start();
+    let id = at_wix(&bed);
+    let case = callback(&bed, &id);
+    bed.wix.fail_with(&id, "token_info", 4, 503);
+    case.request.clone().send().expect(502);
+    bed.wait_for_tasks(&case.request.send().expect(302));
+    bed.token(IN_10_MINUTES, &id).expect(200);
+    assert_eq!(grants(&bed, &id), ["authorization_code", "refresh_token"]);
 }

@@ -1,4 +1,4 @@
-//! The tables as files: written, compared, and counted.
+//! Reads, writes and compares the files of the tables.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use super::route::Route;
 /// A line of a table.
 pub struct Line {
     pub route: &'static str,
-    /// The step, what went wrong, what the caller saw, what was stored then, what the same request was answered once all
-    /// was well again, and how the instance ended where that is not how it does when nothing fails.
+    /// The step, the failure, the response, the change of the store, the response to the repeated request, and the final
+    /// state of the instance if it differs from that without faults.
     pub fields: [String; 6],
 }
 
 impl Line {
-    /// As [`read`] gives it.
+    /// The line in the format of [`read`].
     pub fn text(&self) -> String {
         normal(self.route, &self.fields.join(" | "))
     }
@@ -26,8 +26,7 @@ fn normal(route: &str, line: &str) -> String {
     format!("{route} | {}", words.join(" ").trim_end_matches([' ', '|']))
 }
 
-/// The lines of a file, each with its route before it, and without what is there for the eye alone; none while it is
-/// being written.
+/// The normalised lines of a file, each with its route. Empty if `UPDATE_TABLES` is set.
 pub fn read(name: &str) -> Vec<String> {
     if std::env::var_os("UPDATE_TABLES").is_some() {
         return Vec::new();
@@ -39,8 +38,7 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/faults").join(name)
 }
 
-/// Compares the table with the file that is to be it. With `UPDATE_TABLES` set, the file is written anew, to be read
-/// before it is believed.
+/// Compares the table with its file. If `UPDATE_TABLES` is set, it writes the file first; a person must review it.
 pub fn compare(name: &str, mut lines: Vec<Line>, routes: &'static [Route]) {
     let place = |line: &Line| routes.iter().position(|route| route.name == line.route);
     lines.sort_by_cached_key(|line| (place(line), line.fields.clone()));
@@ -49,7 +47,7 @@ pub fn compare(name: &str, mut lines: Vec<Line>, routes: &'static [Route]) {
         std::fs::write(path(name), &is).expect("a writable file");
     }
     let wanted = std::fs::read_to_string(path(name)).unwrap_or_default();
-    #[expect(clippy::print_stdout, reason = "for whoever asks with --nocapture")]
+    #[expect(clippy::print_stdout, reason = "shown with --nocapture")]
     {
         println!("{name}\n{}", counts(&lines));
     }
@@ -59,7 +57,7 @@ pub fn compare(name: &str, mut lines: Vec<Line>, routes: &'static [Route]) {
         only.fold(String::new(), |text, line| format!("{text}{sign} {line}\n"))
     };
     let difference = only('-', &wanted, &is) + &only('+', &is, &wanted);
-    assert!(difference.is_empty(), "{name} is another table:\n{difference}");
+    assert!(difference.is_empty(), "{name} differs from its file:\n{difference}");
 }
 
 fn written(lines: &[Line], routes: &[Route]) -> String {
@@ -79,7 +77,7 @@ fn written(lines: &[Line], routes: &[Route]) -> String {
     table
 }
 
-/// What is run of a table.
+/// The normalised lines of the selected routes in a table.
 fn lines_of(table: &str) -> Vec<String> {
     let mut route = "";
     let mut lines = Vec::new();
@@ -94,22 +92,22 @@ fn lines_of(table: &str) -> Vec<String> {
     lines
 }
 
-/// How many cells there are of each route and trouble, as a table of Markdown.
+/// The number of cells for each route and failure, as a Markdown table.
 fn counts(lines: &[Line]) -> String {
-    let mut troubles: Vec<&str> = lines.iter().map(|line| line.fields[1].as_str()).collect();
-    troubles.sort_unstable();
-    troubles.dedup();
+    let mut failures: Vec<&str> = lines.iter().map(|line| line.fields[1].as_str()).collect();
+    failures.sort_unstable();
+    failures.dedup();
     let mut routes: Vec<&str> = lines.iter().map(|line| line.route).collect();
     routes.dedup();
-    let count = |route: Option<&str>, trouble: Option<&str>| {
+    let count = |route: Option<&str>, failure: Option<&str>| {
         let is_of = |line: &&Line| {
-            route.is_none_or(|route| line.route == route) && trouble.is_none_or(|trouble| line.fields[1] == trouble)
+            route.is_none_or(|route| line.route == route) && failure.is_none_or(|failure| line.fields[1] == failure)
         };
         lines.iter().filter(is_of).count()
     };
-    let mut text = format!("| Route | {} | All |\n|---|{}---|\n", troubles.join(" | "), "---|".repeat(troubles.len()));
+    let mut text = format!("| Route | {} | All |\n|---|{}---|\n", failures.join(" | "), "---|".repeat(failures.len()));
     for route in routes.into_iter().map(Some).chain([None]) {
-        let cells: Vec<String> = troubles.iter().map(|trouble| count(route, Some(trouble)).to_string()).collect();
+        let cells: Vec<String> = failures.iter().map(|failure| count(route, Some(failure)).to_string()).collect();
         let _ = writeln!(text, "| {} | {} | {} |", route.unwrap_or("all"), cells.join(" | "), count(route, None));
     }
     text

@@ -1,42 +1,42 @@
-//! The routes, each with what comes before it, the request itself, what it answers when nothing fails, and how it all ends.
+//! The routes: for each, the preparation, the request, and the status and final state without faults.
 
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::harness::{API_KEY, Ask, Direct, Flow, Jar, LATER, Message, NOW, ask, get, now, parameter};
+use crate::harness::{API_KEY, Flow, IN_10_MINUTES, Jar, Message, NOW, Request, Testbed, get, now, parameter, request};
 
-/// A row's route.
+/// A route of the tables.
 pub struct Route {
     pub name: &'static str,
-    /// With `FINISH_CONFIGURATION=on-install`.
+    /// Whether `FINISH_CONFIGURATION` is `on-install`.
     pub on_install: bool,
-    pub prepare: fn(&Direct) -> Case,
-    /// The status when nothing fails.
+    pub prepare: fn(&Testbed) -> Case,
+    /// The status without faults.
     pub good: u16,
-    /// How the instance ends: its record, and how its next token is had, in another isolate.
+    /// The final state without faults: the instance, and the source of its next token in another isolate.
     pub end: &'static str,
 }
 
 impl Route {
-    /// Whether it brings something that must last. The others note what the next request finds out again.
+    /// Whether the request has facts that must be stored. The other routes store only what the next request can find again.
     pub fn lasts(&self) -> bool {
         ["webhook", "redirect", "connected", "cron"].iter().any(|subject| self.name.starts_with(subject))
     }
 }
 
-/// One request about an instance of its own.
+/// One request, about its own instance.
 pub struct Case {
     pub id: String,
-    pub ask: Ask,
-    /// What may stand in no log line and no refusal.
+    pub request: Request,
+    /// Values that neither the log nor an error response may contain.
     pub secrets: Vec<String>,
 }
 
-const fn route(name: &'static str, prepare: fn(&Direct) -> Case, good: u16, end: &'static str) -> Route {
+const fn route(name: &'static str, prepare: fn(&Testbed) -> Case, good: u16, end: &'static str) -> Route {
     Route { name, on_install: false, prepare, good, end }
 }
 
-const fn on_install(name: &'static str, prepare: fn(&Direct) -> Case, good: u16, end: &'static str) -> Route {
+const fn on_install(name: &'static str, prepare: fn(&Testbed) -> Case, good: u16, end: &'static str) -> Route {
     Route { name, on_install: true, prepare, good, end }
 }
 
@@ -65,223 +65,223 @@ pub static ROUTES: [Route; 29] = [
     route("identity of a token", identity, 200, "installed oauth, kept"),
     route("cron, a row to be settled", cron, 200, "installed oauth, client_credentials"),
     on_install("cron, an event to be sent", cron_finish, 200, "installed oauth configured, kept, 1 event"),
-    route("readyz", |stand| plain(stand, "/readyz"), 200, "installed oauth, client_credentials"),
-    route("healthz", |stand| plain(stand, "/healthz"), 200, "installed oauth, client_credentials"),
-    route("home", |stand| plain(stand, "/"), 200, "installed oauth, client_credentials"),
-    route("install", |stand| plain(stand, "/install"), 302, "installed oauth, client_credentials"),
-    route("connect", |stand| plain(stand, "/connect"), 302, "installed oauth, client_credentials"),
+    route("readyz", |bed| plain(bed, "/readyz"), 200, "installed oauth, client_credentials"),
+    route("healthz", |bed| plain(bed, "/healthz"), 200, "installed oauth, client_credentials"),
+    route("home", |bed| plain(bed, "/"), 200, "installed oauth, client_credentials"),
+    route("install", |bed| plain(bed, "/install"), 302, "installed oauth, client_credentials"),
+    route("connect", |bed| plain(bed, "/connect"), 302, "installed oauth, client_credentials"),
 ];
 
-/// An instance that Wix knows and the Worker does not.
-pub fn at_wix(stand: &Direct) -> String {
-    let made = stand.wix.post("/_sim/installs", &json!({}));
+/// Installs the app at Wix without a webhook: the Worker does not know the instance.
+pub fn at_wix(bed: &Testbed) -> String {
+    let made = bed.wix.post("/_sim/installs", &json!({}));
     made["instance"]["instance_id"].as_str().unwrap_or_else(|| panic!("no instance: {made}")).to_owned()
 }
 
-pub fn installed_message(stand: &Direct, id: &str) -> Message {
-    let data = json!({ "appId": stand.wix.app.app_id, "originInstanceId": "" });
+pub fn installed_message(bed: &Testbed, id: &str) -> Message {
+    let data = json!({ "appId": bed.wix.app.app_id, "originInstanceId": "" });
     Message::new("AppInstalled", id, &data).at(now() - 100)
 }
 
-/// An instance that the Worker was told of.
-pub fn known(stand: &Direct) -> String {
-    let id = at_wix(stand);
-    let message = installed_message(stand, &id).sign();
-    stand.settled(&stand.ask(NOW, "POST", "/webhook").body(message).send().expect(200));
+/// An instance that the Worker knows from a webhook.
+pub fn known(bed: &Testbed) -> String {
+    let id = at_wix(bed);
+    let message = installed_message(bed, &id).sign();
+    bed.wait_for_tasks(&bed.request(NOW, "POST", "/webhook").body(message).send().expect(200));
     id
 }
 
-/// The same with a refresh token.
-fn custom(stand: &Direct) -> String {
-    let id = known(stand);
-    stand.settled(&callback(stand, &id).ask.send().expect(302));
+/// An instance with a refresh token.
+fn custom(bed: &Testbed) -> String {
+    let id = known(bed);
+    bed.wait_for_tasks(&callback(bed, &id).request.send().expect(302));
     id
 }
 
-/// A Wix that rotates would do so for all.
-fn rotate(stand: &Direct, is_on: bool) {
-    stand.wix.switch(&json!({ "rotate_refresh_tokens": is_on }));
+/// Sets the switch that rotates refresh tokens, for all instances.
+fn rotate(bed: &Testbed, is_on: bool) {
+    bed.wix.switch(&json!({ "rotate_refresh_tokens": is_on }));
 }
 
-/// A redirect that would succeed.
-pub fn callback(stand: &Direct, id: &str) -> Case {
+/// A valid callback.
+pub fn callback(bed: &Testbed, id: &str) -> Case {
     let mut jar = Jar::default();
-    let flow = Flow::begin_at(stand.url(), &mut jar, None);
-    let code = stand.wix.code(id);
-    let mut url = Url::parse(stand.url()).expect("a URL").join("/redirect").expect("a path");
+    let flow = Flow::begin_at(bed.url(), &mut jar, None);
+    let code = bed.wix.code(id);
+    let mut url = Url::parse(bed.url()).expect("a URL").join("/redirect").expect("a path");
     let pairs = [("code", code.as_str()), ("instanceId", id), ("state", &flow.state)];
     url.query_pairs_mut().extend_pairs(pairs);
-    Case { id: id.to_owned(), ask: jar.ask(url), secrets: vec![code, flow.state.clone(), jar.0[0].1.clone()] }
+    Case { id: id.to_owned(), request: jar.request(url), secrets: vec![code, flow.state.clone(), jar.0[0].1.clone()] }
 }
 
-fn case(id: String, ask: Ask) -> Case {
-    Case { id, ask, secrets: Vec::new() }
+fn case(id: String, request: Request) -> Case {
+    Case { id, request, secrets: Vec::new() }
 }
 
-fn of_message(stand: &Direct, id: String, message: &Message) -> Case {
+fn of_message(bed: &Testbed, id: String, message: &Message) -> Case {
     let message = message.sign();
-    Case { id, ask: stand.ask(NOW, "POST", "/webhook").body(message.clone()), secrets: vec![message] }
+    Case { id, request: bed.request(NOW, "POST", "/webhook").body(message.clone()), secrets: vec![message] }
 }
 
-fn plain(stand: &Direct, path: &str) -> Case {
-    case(known(stand), stand.ask(NOW, "GET", path))
+fn plain(bed: &Testbed, path: &str) -> Case {
+    case(known(bed), bed.request(NOW, "GET", path))
 }
 
-/// A call of the app API for an instance, ten minutes later.
-fn call(stand: &Direct, id: String, method: &str, path: &str, body: Option<&Value>) -> Case {
-    let ask = stand.api(LATER, method, &format!("/v1/instances/{id}{path}"));
-    case(id, body.into_iter().fold(ask, Ask::json))
+/// A request to the app API for an instance, ten minutes later.
+fn call(bed: &Testbed, id: String, method: &str, path: &str, body: Option<&Value>) -> Case {
+    let request = bed.api(IN_10_MINUTES, method, &format!("/v1/instances/{id}{path}"));
+    case(id, body.into_iter().fold(request, Request::json))
 }
 
-fn webhook_installed(stand: &Direct) -> Case {
-    let id = at_wix(stand);
-    let message = installed_message(stand, &id);
-    of_message(stand, id, &message)
+fn webhook_installed(bed: &Testbed) -> Case {
+    let id = at_wix(bed);
+    let message = installed_message(bed, &id);
+    of_message(bed, id, &message)
 }
 
-fn webhook_removed(stand: &Direct) -> Case {
-    let id = custom(stand);
-    let data = json!({ "appId": stand.wix.app.app_id });
-    // Later than the redirect of this second.
+fn webhook_removed(bed: &Testbed) -> Case {
+    let id = custom(bed);
+    let data = json!({ "appId": bed.wix.app.app_id });
+    // Later than the redirect, which may have the same second.
     let message = Message::new("AppRemoved", &id, &data).at(now() + 2);
-    stand.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
-    of_message(stand, id, &message)
+    bed.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
+    of_message(bed, id, &message)
 }
 
-fn webhook_plan(stand: &Direct) -> Case {
-    let id = known(stand);
+fn webhook_plan(bed: &Testbed) -> Case {
+    let id = known(bed);
     let message = Message::new("PaidPlanPurchased", &id, &json!({ "vendorProductId": "gold" }));
-    of_message(stand, id, &message)
+    of_message(bed, id, &message)
 }
 
-fn webhook_other(stand: &Direct) -> Case {
-    let id = at_wix(stand);
+fn webhook_other(bed: &Testbed) -> Case {
+    let id = at_wix(bed);
     let message = Message::new("wix.some.v1.event", &id, &json!({}));
-    of_message(stand, id, &message)
+    of_message(bed, id, &message)
 }
 
-fn webhook_again(stand: &Direct) -> Case {
-    let id = known(stand);
-    let message = installed_message(stand, &id);
-    stand.settled(&stand.ask(NOW, "POST", "/webhook").body(message.sign()).send().expect(200));
-    of_message(stand, id, &message)
+fn webhook_again(bed: &Testbed) -> Case {
+    let id = known(bed);
+    let message = installed_message(bed, &id);
+    bed.wait_for_tasks(&bed.request(NOW, "POST", "/webhook").body(message.sign()).send().expect(200));
+    of_message(bed, id, &message)
 }
 
-/// The webhook has come already: it leaves Wix at the same moment.
-fn redirect(stand: &Direct) -> Case {
-    callback(stand, &known(stand))
+/// The redirect after the webhook.
+fn redirect(bed: &Testbed) -> Case {
+    callback(bed, &known(bed))
 }
 
-/// The webhook has not come yet.
-fn redirect_alone(stand: &Direct) -> Case {
-    callback(stand, &at_wix(stand))
+/// The redirect without the webhook.
+fn redirect_alone(bed: &Testbed) -> Case {
+    callback(bed, &at_wix(bed))
 }
 
-fn connected(stand: &Direct) -> Case {
-    let id = at_wix(stand);
+fn connected(bed: &Testbed) -> Case {
+    let id = at_wix(bed);
     let mut jar = Jar::default();
-    let installer = jar.get(format!("{}/connect", stand.url())).expect(302).location();
+    let installer = jar.get(format!("{}/connect", bed.url())).expect(302).location();
     let mut url = Url::parse(&parameter(&installer, "postInstallationUrl")).expect("a URL");
-    let signed = stand.wix.post("/_sim/signed-instance", &json!({ "instance_id": id }));
+    let signed = bed.wix.post("/_sim/signed-instance", &json!({ "instance_id": id }));
     let signed = signed["instance"].as_str().expect("a signed instance").to_owned();
     url.query_pairs_mut().append_pair("instanceId", &id).append_pair("signedInstance", &signed);
     let secrets = vec![signed, parameter(&url, "state"), jar.0[0].1.clone()];
-    Case { id, ask: jar.ask(url), secrets }
+    Case { id, request: jar.request(url), secrets }
 }
 
-fn token_oauth(stand: &Direct) -> Case {
-    call(stand, known(stand), "POST", "/token", None)
+fn token_oauth(bed: &Testbed) -> Case {
+    call(bed, known(bed), "POST", "/token", None)
 }
 
-fn token_custom(stand: &Direct) -> Case {
-    call(stand, custom(stand), "POST", "/token", None)
+fn token_custom(bed: &Testbed) -> Case {
+    call(bed, custom(bed), "POST", "/token", None)
 }
 
-fn token_rotated(stand: &Direct) -> Case {
-    rotate(stand, true);
-    token_custom(stand)
+fn token_rotated(bed: &Testbed) -> Case {
+    rotate(bed, true);
+    token_custom(bed)
 }
 
-fn token_healed(stand: &Direct) -> Case {
-    let id = custom(stand);
-    stand.wix.expire(&id, true);
-    call(stand, id, "POST", "/token", None)
+fn token_healed(bed: &Testbed) -> Case {
+    let id = custom(bed);
+    bed.wix.revoke_tokens(&id, true);
+    call(bed, id, "POST", "/token", None)
 }
 
-fn token_refused(stand: &Direct) -> Case {
-    let id = known(stand);
-    stand.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
-    call(stand, id, "POST", "/token", None)
+fn token_refused(bed: &Testbed) -> Case {
+    let id = known(bed);
+    bed.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
+    call(bed, id, "POST", "/token", None)
 }
 
-fn token_accepted(stand: &Direct) -> Case {
-    let id = known(stand);
-    stand.wix.refuses(&id, "oauth2_token", 2, 400);
-    stand.token(NOW, &id).expect(409);
-    call(stand, id, "POST", "/token", None)
+fn token_accepted(bed: &Testbed) -> Case {
+    let id = known(bed);
+    bed.wix.refuse_with(&id, "oauth2_token", 2, 400);
+    bed.token(NOW, &id).expect(409);
+    call(bed, id, "POST", "/token", None)
 }
 
-fn finish(stand: &Direct) -> Case {
-    call(stand, known(stand), "POST", "/finish-configuration", None)
+fn finish(bed: &Testbed) -> Case {
+    call(bed, known(bed), "POST", "/finish-configuration", None)
 }
 
-fn bi_events(stand: &Direct) -> Case {
-    call(stand, known(stand), "POST", "/bi-events", Some(&json!({ "event_name": "PRIMARY_ACTION_PERFORMED" })))
+fn bi_events(bed: &Testbed) -> Case {
+    call(bed, known(bed), "POST", "/bi-events", Some(&json!({ "event_name": "PRIMARY_ACTION_PERFORMED" })))
 }
 
-fn proxy(stand: &Direct) -> Case {
-    call(stand, known(stand), "GET", "/wix/echo/v1/this", None)
+fn proxy(bed: &Testbed) -> Case {
+    call(bed, known(bed), "GET", "/wix/echo/v1/this", None)
 }
 
-fn proxy_dead(stand: &Direct) -> Case {
-    let id = known(stand);
-    stand.token(LATER, &id).expect(200);
-    stand.wix.expire(&id, false);
-    call(stand, id, "GET", "/wix/echo/v1/this", None)
+fn proxy_dead(bed: &Testbed) -> Case {
+    let id = known(bed);
+    bed.token(IN_10_MINUTES, &id).expect(200);
+    bed.wix.revoke_tokens(&id, false);
+    call(bed, id, "GET", "/wix/echo/v1/this", None)
 }
 
-fn list(stand: &Direct) -> Case {
-    case(known(stand), stand.api(LATER, "GET", "/v1/instances"))
+fn list(bed: &Testbed) -> Case {
+    case(known(bed), bed.api(IN_10_MINUTES, "GET", "/v1/instances"))
 }
 
-fn get_instance(stand: &Direct) -> Case {
-    call(stand, known(stand), "GET", "", None)
+fn get_instance(bed: &Testbed) -> Case {
+    call(bed, known(bed), "GET", "", None)
 }
 
-fn identity(stand: &Direct) -> Case {
-    let id = known(stand);
-    let token = stand.token(NOW, &id).expect(200).json()["access_token"].as_str().expect("a token").to_owned();
-    let ask = stand.api(NOW, "POST", "/v1/identity").json(&json!({ "access_token": token }));
-    Case { id, ask, secrets: vec![token] }
+fn identity(bed: &Testbed) -> Case {
+    let id = known(bed);
+    let token = bed.token(NOW, &id).expect(200).json()["access_token"].as_str().expect("a token").to_owned();
+    let request = bed.api(NOW, "POST", "/v1/identity").json(&json!({ "access_token": token }));
+    Case { id, request, secrets: vec![token] }
 }
 
-fn cron(stand: &Direct) -> Case {
-    case(known(stand), stand.cron(LATER))
+fn cron(bed: &Testbed) -> Case {
+    case(known(bed), bed.cron(IN_10_MINUTES))
 }
 
-/// The event was not taken when the app was installed.
-fn cron_finish(stand: &Direct) -> Case {
-    let id = at_wix(stand);
-    stand.wix.fails(&id, "bi_event", 1, 403);
-    let message = installed_message(stand, &id).sign();
-    stand.settled(&stand.ask(NOW, "POST", "/webhook").body(message).send().expect(200));
-    case(id, stand.cron(LATER))
+/// An installation whose event Wix refused, so that the Cron Trigger must send it.
+fn cron_finish(bed: &Testbed) -> Case {
+    let id = at_wix(bed);
+    bed.wix.fail_with(&id, "bi_event", 1, 403);
+    let message = installed_message(bed, &id).sign();
+    bed.wait_for_tasks(&bed.request(NOW, "POST", "/webhook").body(message).send().expect(200));
+    case(id, bed.cron(IN_10_MINUTES))
 }
 
-/// What may stand nowhere, whatever the case.
-pub fn secrets(stand: &Direct) -> Vec<String> {
-    vec![API_KEY.to_owned(), stand.wix.app.app_secret.clone(), "OAUTH2.".to_owned(), "OauthNG.".to_owned()]
+/// Values that neither the log nor an error response may contain in any case.
+pub fn secrets(bed: &Testbed) -> Vec<String> {
+    vec![API_KEY.to_owned(), bed.wix.app.app_secret.clone(), "OAUTH2.".to_owned(), "OauthNG.".to_owned()]
 }
 
-/// What every case begins with.
-pub fn begin(stand: &Direct) {
-    rotate(stand, false);
+/// Prepares the test bed for a case.
+pub fn begin(bed: &Testbed) {
+    rotate(bed, false);
 }
 
-/// What a stand is set to once.
-pub fn set_up(stand: &Direct) {
-    // The webhooks are the cases' own.
-    stand.wix.switch(&json!({ "webhook_drop": true, "echo_other_paths": true }));
-    get(stand.wix.at("/_sim/state")).expect(200);
-    ask("GET", format!("{}/readyz", stand.url())).send().expect(200);
+/// Sets up a test bed.
+pub fn set_up(bed: &Testbed) {
+    // The cases sign their own webhooks.
+    bed.wix.switch(&json!({ "webhook_drop": true, "echo_other_paths": true }));
+    get(bed.wix.at("/_sim/state")).expect(200);
+    request("GET", format!("{}/readyz", bed.url())).send().expect(200);
 }

@@ -1,4 +1,4 @@
-//! The steps of a request, as they are seen from outside, and what can go wrong at each.
+//! The steps of a request, and the failures that are injected at each.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use workerd::{Fault, Kind, Op, Operation};
 
-use crate::harness::Direct;
+use crate::harness::Testbed;
 
-/// Something that is asked of KV or Wix on the way to an answer, or after it.
+/// A KV operation or a call to Wix, before the response or in a deferred task.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// The how manieth operation of a kind on records of a kind, counted from 1.
+    /// An operation on a kind of entry, with its number among equal operations, from 1.
     Kv(Op, String, u32),
-    /// Every operation, where there is none: that there is none.
+    /// All operations, for a route that has none: proves that KV does not matter.
     WholeKv,
-    /// A call of an endpoint.
+    /// A call to an endpoint.
     Wix(String),
 }
 
@@ -37,12 +37,12 @@ impl Step {
     }
 }
 
-/// What kind of record a key is of: `fact` of `v1:fact:…`.
+/// The kind of an entry by its key: `fact` for `v1:fact:…`.
 pub fn kind_of(key: &str) -> String {
     key.split(':').nth(1).unwrap_or(key).to_owned()
 }
 
-/// The steps on KV, in the order in which they were first seen.
+/// The KV steps, in the order of the operations.
 pub fn steps_on_kv(operations: &[Operation]) -> Vec<Step> {
     let mut counts: BTreeMap<(Op, String), u32> = BTreeMap::new();
     let step = |operation: &Operation| {
@@ -55,43 +55,43 @@ pub fn steps_on_kv(operations: &[Operation]) -> Vec<Step> {
     if steps.is_empty() { vec![Step::WholeKv] } else { steps }
 }
 
-/// What goes wrong at a step.
+/// A failure that is injected at a step.
 #[derive(Clone)]
-pub struct Trouble {
+pub struct Failure {
     pub name: &'static str,
-    /// Shared by all that is written at the same time, so that it is left to chance what of it is stored.
-    pub is_a_race: bool,
-    what: What,
+    /// Whether the failure hits concurrent writes, so that chance decides which of them are stored.
+    pub is_race: bool,
+    what: Kinds,
 }
 
 #[derive(Clone)]
-enum What {
-    /// This many times from the step on.
+enum Kinds {
+    /// The fault, and the number of operations from the step on.
     Kv(Kind, u32),
     Wix(Value, u32),
 }
 
-const EVER: u32 = u32::MAX;
-/// Longer than KV may take, and far from every moment at which the Worker tries again.
+const ALWAYS: u32 = u32::MAX;
+/// Longer than the Worker's time limit for KV, and not near any of its retries.
 const SLOW: Duration = Duration::from_millis(1_700);
-/// Longer than a case.
-const BEFORE: Duration = Duration::from_mins(1);
+/// Longer than a case takes.
+const STALE_BY: Duration = Duration::from_mins(1);
 
-/// What can go wrong at a step.
-pub fn troubles(step: &Step) -> Vec<Trouble> {
-    let kv = |name, kind, times| Trouble { name, is_a_race: false, what: What::Kv(kind, times) };
-    let wix = |name, fault, times| Trouble { name, is_a_race: false, what: What::Wix(fault, times) };
+/// The failures of a step.
+pub fn failures(step: &Step) -> Vec<Failure> {
+    let kv = |name, kind, times| Failure { name, is_race: false, what: Kinds::Kv(kind, times) };
+    let wix = |name, fault, times| Failure { name, is_race: false, what: Kinds::Wix(fault, times) };
     let status = |status: u16| json!({ "kind": "status", "status": status });
     let refused = json!({ "kind": "refused", "status": 400, "error": "invalid_request" });
     match step {
         Step::Kv(op, ..) => {
             let mut all = vec![
-                kv("fails", Kind::Status(500), EVER),
-                kv("slow", Kind::Delay(SLOW), EVER),
-                Trouble { is_a_race: true, ..kv("down from here", Kind::Crash, EVER) },
+                kv("fails", Kind::Status(500), ALWAYS),
+                kv("slow", Kind::Delay(SLOW), ALWAYS),
+                Failure { is_race: true, ..kv("down from here", Kind::Crash, ALWAYS) },
             ];
             match op {
-                Op::Read | Op::List => all.push(kv("stale", Kind::Stale(BEFORE), EVER)),
+                Op::Read | Op::List => all.push(kv("stale", Kind::Stale(STALE_BY), ALWAYS)),
                 Op::Write => {
                     all.push(kv("too many", Kind::Status(429), 1));
                     all.push(kv("answer lost", Kind::LostResponse(500), 1));
@@ -100,7 +100,7 @@ pub fn troubles(step: &Step) -> Vec<Trouble> {
             }
             all
         }
-        Step::WholeKv => vec![kv("down from here", Kind::Crash, EVER)],
+        Step::WholeKv => vec![kv("down from here", Kind::Crash, ALWAYS)],
         Step::Wix(endpoint) => {
             let mut all = vec![
                 wix("500 once", status(500), 1),
@@ -138,30 +138,30 @@ pub fn troubles(step: &Step) -> Vec<Trouble> {
     }
 }
 
-/// Wix takes seven seconds for each answer, and a request has fifteen for all.
-pub fn slow_beyond_measure() -> Trouble {
-    Trouble { name: "7 s", is_a_race: false, what: What::Wix(json!({ "kind": "delay", "delay_ms": 7_000 }), 40) }
+/// Wix takes seven seconds for each response. A request has fifteen seconds for all calls.
+pub fn seven_second_delay() -> Failure {
+    Failure { name: "7 s", is_race: false, what: Kinds::Wix(json!({ "kind": "delay", "delay_ms": 7_000 }), 40) }
 }
 
-impl Trouble {
-    /// Begins.
-    pub fn strike(&self, stand: &Direct, id: &str, step: &Step) {
+impl Failure {
+    /// Adds the faults.
+    pub fn inject(&self, bed: &Testbed, id: &str, step: &Step) {
         match (&self.what, step) {
-            (What::Kv(kind, times), Step::Kv(op, record, count)) => {
+            (Kinds::Kv(kind, times), Step::Kv(op, record, count)) => {
                 let prefix = format!("v1:{record}");
-                stand.kv.add_fault(Fault::new(*kind).on(*op).prefix(prefix).after(count - 1).times(*times));
+                bed.kv.add_fault(Fault::new(*kind).on(*op).prefix(prefix).after(count - 1).times(*times));
             }
-            (What::Kv(kind, _), _) => stand.kv.add_fault(Fault::new(*kind)),
-            (What::Wix(kind, times), Step::Wix(endpoint)) => stand.wix.fault(id, endpoint, *times, kind),
-            (What::Wix(..), _) => panic!("Wix has no part in {}", step.name()),
+            (Kinds::Kv(kind, _), _) => bed.kv.add_fault(Fault::new(*kind)),
+            (Kinds::Wix(kind, times), Step::Wix(endpoint)) => bed.wix.add_fault(id, endpoint, *times, kind),
+            (Kinds::Wix(..), _) => panic!("a fault of Wix must be at a call to Wix, not at {}", step.name()),
         }
     }
 
-    /// Ends.
-    pub fn heal(&self, stand: &Direct, id: &str) {
+    /// Removes the faults.
+    pub fn remove(&self, bed: &Testbed, id: &str) {
         match &self.what {
-            What::Kv(..) => stand.kv.clear_faults(),
-            What::Wix(..) => stand.wix.take_back_faults(id),
+            Kinds::Kv(..) => bed.kv.clear_faults(),
+            Kinds::Wix(..) => bed.wix.remove_faults(id),
         }
     }
 }

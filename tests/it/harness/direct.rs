@@ -1,4 +1,4 @@
-//! The Worker in workerd, without wrangler before it, and with a KV of the tests' own that can be made to fail.
+//! A test bed without wrangler: the Worker in plain workerd, with an in-memory KV that injects faults.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,24 +10,25 @@ use workerd::{Kv, Setup, Worker, Workerd};
 
 use super::build_folder;
 use super::flow::Flow;
-use super::http::{Answer, Ask, Jar, ask, parameter};
+use super::http::{Jar, Request, Response, parameter, request};
 use super::log::Log;
 use super::stage::{API_KEY, values_for};
 use super::wix::Wix;
 use super::worker::Values;
 
-/// An isolate of the Worker: all have one KV, each a memory of its own and a clock that is so many seconds ahead.
+/// An isolate of the Worker: its name, and how many seconds its clock is ahead. All isolates share one KV; each has its
+/// own memory.
 pub type Isolate = (&'static str, u32);
 pub const NOW: Isolate = ("now", 0);
-/// Little later, and with nothing in memory.
-pub const SOON: Isolate = ("soon", 60);
-/// Tokens of five minutes have ended, and what was put down to be looked at again is due.
-pub const LATER: Isolate = ("later", 600);
-/// What was put off once is due too.
-pub const LAST: Isolate = ("last", 7_200);
+/// A second isolate with empty memory.
+pub const IN_1_MINUTE: Isolate = ("soon", 60);
+/// Five-minute tokens have expired, and rechecks are due.
+pub const IN_10_MINUTES: Isolate = ("later", 600);
+/// Rechecks that were postponed once are due too.
+pub const IN_2_HOURS: Isolate = ("last", 7_200);
 
-/// One simulated Wix, one KV, and a process with three isolates of the Worker.
-pub struct Direct {
+/// One simulated Wix, one KV, and one workerd process with four isolates of the Worker.
+pub struct Testbed {
     pub wix: Wix,
     pub kv: Kv,
     pub log: Arc<Log>,
@@ -35,19 +36,19 @@ pub struct Direct {
     workerd: Workerd,
 }
 
-impl Direct {
-    /// With changes to the configuration.
+impl Testbed {
+    /// Starts a test bed with a changed configuration.
     pub fn start(change: impl FnOnce(Values) -> Values) -> Self {
-        Self::beside(change, |setup| setup)
+        Self::with_workers(change, |setup| setup)
     }
 
-    /// And with other Workers beside it, which call it by the name of an isolate.
-    pub fn beside(change: impl FnOnce(Values) -> Values, others: impl FnOnce(Setup) -> Setup) -> Self {
+    /// Starts a test bed with other Workers, which can bind to an isolate by its name.
+    pub fn with_workers(change: impl FnOnce(Values) -> Values, others: impl FnOnce(Setup) -> Setup) -> Self {
         Self::build(change, |app| app, others)
     }
 
-    /// With modules of the tests' own before the built one.
-    pub fn behind(change: impl FnOnce(Values) -> Values, entry: impl FnOnce(Worker) -> Worker) -> Self {
+    /// Starts a test bed with modules of the test in front of the built ones.
+    pub fn with_entry(change: impl FnOnce(Values) -> Values, entry: impl FnOnce(Worker) -> Worker) -> Self {
         Self::build(change, entry, |setup| setup)
     }
 
@@ -62,10 +63,11 @@ impl Direct {
         let built = entry(built);
         let values = change(values_for(&wix));
         let app = values.iter().fold(built.kv("INSTANCES", &kv), |app, (name, value)| app.text(name, value));
-        let setup = [NOW, SOON, LATER, LAST].into_iter().fold(Setup::default(), |setup, (name, ahead)| {
-            let isolate = app.clone().text("CLOCK_OFFSET_SECONDS", &ahead.to_string());
-            setup.worker(name, isolate).worker(&cron(name), Worker::trigger(name))
-        });
+        let setup =
+            [NOW, IN_1_MINUTE, IN_10_MINUTES, IN_2_HOURS].into_iter().fold(Setup::default(), |setup, (name, ahead)| {
+                let isolate = app.clone().text("CLOCK_OFFSET_SECONDS", &ahead.to_string());
+                setup.worker(name, isolate).worker(&cron(name), Worker::trigger(name))
+            });
         let setup = others(setup);
         let lines = Arc::clone(&log);
         let workerd = Workerd::start(root, &setup, move |line| lines.push(line));
@@ -75,26 +77,27 @@ impl Direct {
         Self { wix, kv, log, on_install, workerd }
     }
 
-    /// The Worker's address.
+    /// The Worker's origin.
     pub fn url(&self) -> &str {
         self.workerd.url(NOW.0)
     }
 
-    /// A flow of which only the callback is left: the browser, the callback's address, and the instance, whose webhook came.
-    pub fn agreed(&self) -> (Jar, Url, String) {
+    /// Runs a redirect flow up to the callback, and waits for the webhook. Returns the browser's cookies, the callback's
+    /// URL and the instance id.
+    pub fn prepare_callback(&self) -> (Jar, Url, String) {
         let mut jar = Jar::default();
-        let callback = Flow::begin_at(self.url(), &mut jar, None).agree(&self.wix.site());
+        let callback = Flow::begin_at(self.url(), &mut jar, None).consent(&self.wix.site());
         let id = parameter(&callback, "instanceId");
-        self.wix.delivered(&id);
+        self.wix.wait_for_deliveries(&id);
         (jar, callback, id)
     }
 
-    /// CPU time that the runtime has used so far; nothing where the system does not tell.
+    /// The CPU time that workerd has used; `None` on a system without `/proc`.
     pub fn cpu(&self) -> Option<Duration> {
         let mut nanos = 0;
         for process in self.workerd.ids() {
             for thread in std::fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten() {
-                // A thread may have ended.
+                // The thread may have exited since the listing.
                 let Ok(text) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
                 nanos += text.split_whitespace().next().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
             }
@@ -102,45 +105,45 @@ impl Direct {
         (nanos > 0).then(|| Duration::from_nanos(nanos))
     }
 
-    /// A request to one of the other Workers.
-    pub fn ask_other(&self, worker: &str, method: &str, path: &str) -> Ask {
-        ask(method, format!("{}{path}", self.workerd.url(worker)))
+    /// A request to another Worker of the setup.
+    pub fn request_to(&self, worker: &str, method: &str, path: &str) -> Request {
+        request(method, format!("{}{path}", self.workerd.url(worker)))
     }
 
     /// A request to an isolate.
-    pub fn ask(&self, isolate: Isolate, method: &str, path: &str) -> Ask {
-        ask(method, format!("{}{path}", self.workerd.url(isolate.0)))
+    pub fn request(&self, isolate: Isolate, method: &str, path: &str) -> Request {
+        request(method, format!("{}{path}", self.workerd.url(isolate.0)))
     }
 
-    /// A call of the app API.
-    pub fn api(&self, isolate: Isolate, method: &str, path: &str) -> Ask {
-        self.ask(isolate, method, path).key(API_KEY)
+    /// A request to the app API, with the API key.
+    pub fn api(&self, isolate: Isolate, method: &str, path: &str) -> Request {
+        self.request(isolate, method, path).key(API_KEY)
     }
 
-    /// A token by the API.
-    pub fn token(&self, isolate: Isolate, id: &str) -> Answer {
+    /// Requests a token from the app API.
+    pub fn token(&self, isolate: Isolate, id: &str) -> Response {
         self.api(isolate, "POST", &format!("/v1/instances/{id}/token")).send()
     }
 
-    /// Fires an isolate's Cron Trigger; answered when it has ended.
-    pub fn cron(&self, isolate: Isolate) -> Ask {
-        ask("POST", self.workerd.url(&cron(isolate.0)))
+    /// A request that fires an isolate's Cron Trigger. Its response arrives when the trigger has ended.
+    pub fn cron(&self, isolate: Isolate) -> Request {
+        request("POST", self.workerd.url(&cron(isolate.0)))
     }
 
-    /// Waits until the work after an answer has ended, and gives the request's line in the log.
-    pub fn settled(&self, answer: &Answer) -> Value {
-        let line = self.log.of_request(answer.request_id());
-        let is_its_work = |entry: &Value| {
+    /// Waits until the deferred tasks of a request have ended. Returns the request's log entry.
+    pub fn wait_for_tasks(&self, response: &Response) -> Value {
+        let line = self.log.of_request(response.request_id());
+        let is_its_task = |entry: &Value| {
             let route = entry["route"].as_str().unwrap_or_default();
             entry["request_id"] == line["request_id"] && route.starts_with("task ")
         };
-        let is_done_by_redirect = line["route"] == "/redirect" || line["route"] == "/connected";
+        let is_callback = line["route"] == "/redirect" || line["route"] == "/connected";
         let is_known = line["outcome"] == "known";
-        if line["outcome"] == "stored" || (is_done_by_redirect && answer.status < 400 && !is_known) {
-            self.log.wait_for("the work after the answer", is_its_work);
+        if line["outcome"] == "stored" || (is_callback && response.status < 400 && !is_known) {
+            self.log.wait_for("the deferred task", is_its_task);
         } else if is_known && self.on_install {
-            // The event may have been sent already.
-            self.log.wait_up_to(Duration::from_millis(1_500), is_its_work);
+            // An earlier task may have sent the event already: then there is no task.
+            self.log.wait_up_to(Duration::from_millis(1_500), is_its_task);
         }
         line
     }

@@ -1,4 +1,4 @@
-//! HTTP as a stranger speaks it: no redirects followed, no cookies kept unless a jar is used, one connection a request.
+//! An HTTP client: follows no redirects, stores cookies only in a [`Jar`], opens a connection for each request.
 
 use std::fmt;
 use std::io::{Cursor, Write as _};
@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use ureq::http::{Request, Response};
+use ureq::http;
 use ureq::{Agent, Body, SendBody};
 use url::Url;
 
-/// Longer than the Worker ever takes: Wix's 15 s, and some.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Longer than any response takes: the Worker spends at most 15 s on calls to Wix.
+const TIMEOUT: Duration = Duration::from_secs(40);
 
 static AGENT: LazyLock<Agent> = LazyLock::new(|| {
     let config = Agent::config_builder()
@@ -21,13 +21,13 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         .max_idle_connections(0)
         .allow_non_standard_methods(true)
         .proxy(None)
-        .timeout_global(Some(PATIENCE));
+        .timeout_global(Some(TIMEOUT));
     config.build().into()
 });
 
-/// A request being put together.
+/// A request under construction.
 #[derive(Clone)]
-pub struct Ask {
+pub struct Request {
     method: String,
     url: String,
     headers: Vec<(String, String)>,
@@ -35,17 +35,17 @@ pub struct Ask {
     chunked: bool,
 }
 
-/// Begins a request.
-pub fn ask(method: &str, url: impl fmt::Display) -> Ask {
-    Ask { method: method.to_owned(), url: url.to_string(), headers: Vec::new(), body: None, chunked: false }
+/// Starts building a request.
+pub fn request(method: &str, url: impl fmt::Display) -> Request {
+    Request { method: method.to_owned(), url: url.to_string(), headers: Vec::new(), body: None, chunked: false }
 }
 
-/// A plain GET.
-pub fn get(url: impl fmt::Display) -> Answer {
-    ask("GET", url).send()
+/// Sends a GET request.
+pub fn get(url: impl fmt::Display) -> Response {
+    request("GET", url).send()
 }
 
-impl Ask {
+impl Request {
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
@@ -69,38 +69,38 @@ impl Ask {
         self.header("content-type", "application/x-www-form-urlencoded").body(body)
     }
 
-    /// The body goes without a length, in chunks.
+    /// Sends the body chunked, without a length.
     pub fn chunked(mut self) -> Self {
         self.chunked = true;
         self
     }
 
-    /// Sends it over a connection that is reset after something else, whatever is under way.
+    /// Sends the request, runs `after`, and resets the connection without reading the response.
     pub fn send_and_leave(&self, after: impl FnOnce()) {
         let url = Url::parse(&self.url).expect("a URL");
         let address = url.socket_addrs(|| None).expect("an address")[0];
         let mut stream = TcpStream::connect(address).expect("a connection");
         let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<Vec<_>>();
         let target = &url[url::Position::BeforePath..];
-        // The answer to the first request is never read, so that the connection is reset when it is closed: a server need
-        // not see the mere end of what it may read.
+        // Closing a socket with unread data resets the connection. The unread data is the response to a first request:
+        // a server may ignore a mere end of file.
         let text = format!(
             "GET /healthz HTTP/1.1\r\nhost: {address}\r\n\r\n{} {target} HTTP/1.1\r\nhost: {address}\r\n{}\r\n",
             self.method,
             headers.concat()
         );
-        stream.write_all(text.as_bytes()).expect("it goes out");
+        stream.write_all(text.as_bytes()).expect("an open connection");
         after();
     }
 
-    pub fn send(self) -> Answer {
-        let asked = format!("{} {}", self.method, self.url);
-        self.try_send().unwrap_or_else(|error| panic!("{asked}: {error}"))
+    pub fn send(self) -> Response {
+        let request_line = format!("{} {}", self.method, self.url);
+        self.try_send().unwrap_or_else(|error| panic!("{request_line}: {error}"))
     }
 
-    pub fn try_send(self) -> Result<Answer, ureq::Error> {
-        let asked = format!("{} {}", self.method, self.url);
-        let mut request = Request::builder().method(self.method.as_str()).uri(&self.url);
+    pub fn try_send(self) -> Result<Response, ureq::Error> {
+        let request_line = format!("{} {}", self.method, self.url);
+        let mut request = http::Request::builder().method(self.method.as_str()).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -110,28 +110,28 @@ impl Ask {
             Some(body) if self.chunked => AGENT.run(request.body(SendBody::from_owned_reader(Cursor::new(body)))?)?,
             Some(body) => AGENT.run(request.body(body)?)?,
         };
-        Answer::read(asked, started, response)
+        Response::read(request_line, started, response)
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Clone)]
-pub struct Answer {
-    asked: String,
+pub struct Response {
+    request_line: String,
     pub took: Duration,
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
-    fn read(asked: String, started: Instant, mut response: Response<Body>) -> Result<Self, ureq::Error> {
+impl Response {
+    fn read(request_line: String, started: Instant, mut response: http::Response<Body>) -> Result<Self, ureq::Error> {
         let body = response.body_mut().with_config().limit(64 << 20).read_to_vec()?;
         let headers = response.headers().iter();
         let headers =
             headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
         Ok(Self {
-            asked,
+            request_line,
             took: started.elapsed(),
             status: response.status().as_u16(),
             headers: headers.collect(),
@@ -139,7 +139,7 @@ impl Answer {
         })
     }
 
-    /// Itself, or a failed test that shows all of it.
+    /// Asserts the status. A failure shows the whole response.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
@@ -156,10 +156,10 @@ impl Answer {
 
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("must be JSON ({error}): {self:?}"))
     }
 
-    /// The error's name in a JSON answer.
+    /// The error code of a JSON response.
     #[track_caller]
     pub fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_else(|| panic!("no code: {self:?}")).to_owned()
@@ -168,7 +168,7 @@ impl Answer {
     #[track_caller]
     pub fn location(&self) -> Url {
         let text = self.header("location").unwrap_or_else(|| panic!("no Location: {self:?}"));
-        Url::parse(text).unwrap_or_else(|error| panic!("Location is no URL ({error}): {self:?}"))
+        Url::parse(text).unwrap_or_else(|error| panic!("Location must be a URL ({error}): {self:?}"))
     }
 
     #[track_caller]
@@ -177,9 +177,9 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} was answered {} after {} ms", self.asked, self.status, self.took.as_millis())?;
+        writeln!(f, "{}: {} after {} ms", self.request_line, self.status, self.took.as_millis())?;
         for (name, value) in &self.headers {
             writeln!(f, "  {name}: {value}")?;
         }
@@ -189,41 +189,41 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// A query parameter that must be there once.
+/// A query parameter, which must occur exactly once.
 #[track_caller]
 pub fn parameter(url: &Url, name: &str) -> String {
     let found: Vec<String> =
         url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect();
     match <[String; 1]>::try_from(found) {
         Ok([value]) => value,
-        Err(found) => panic!("{name} comes {} times in {url}", found.len()),
+        Err(found) => panic!("{name} must occur once in {url}; it occurs {} times", found.len()),
     }
 }
 
-/// A browser's cookies for the Worker, name and value. Nothing expires.
+/// A browser's cookies for the Worker, as names and values. They never expire.
 #[derive(Clone, Debug, Default)]
 pub struct Jar(pub Vec<(String, String)>);
 
 impl Jar {
-    /// A GET with the cookies, to be sent; new ones are not kept.
-    pub fn ask(&self, url: impl fmt::Display) -> Ask {
-        let ask = ask("GET", url);
+    /// A GET request with the cookies. It does not store new ones.
+    pub fn request(&self, url: impl fmt::Display) -> Request {
+        let request = request("GET", url);
         if self.0.is_empty() {
-            return ask;
+            return request;
         }
         let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        ask.header("cookie", pairs.join("; "))
+        request.header("cookie", pairs.join("; "))
     }
 
-    /// A GET with the cookies; new ones are kept.
-    pub fn get(&mut self, url: impl fmt::Display) -> Answer {
-        let answer = self.ask(url).send();
-        for (_, cookie) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
+    /// Sends a GET request with the cookies, and stores new ones.
+    pub fn get(&mut self, url: impl fmt::Display) -> Response {
+        let response = self.request(url).send();
+        for (_, cookie) in response.headers.iter().filter(|(name, _)| name == "set-cookie") {
             let pair = cookie.split(';').next().unwrap_or_default();
-            let (name, value) = pair.split_once('=').unwrap_or_else(|| panic!("no cookie: {cookie}"));
+            let (name, value) = pair.split_once('=').unwrap_or_else(|| panic!("must be a cookie: {cookie}"));
             self.0.retain(|(known, _)| known != name);
             self.0.push((name.to_owned(), value.to_owned()));
         }
-        answer
+        response
     }
 }

@@ -1,4 +1,4 @@
-//! Webhook messages made by hand, signed with the tests' own key: three layers of JSON in a JWT (Wix's rules 4).
+//! Hand-made webhook messages, signed with the tests' key: three layers of JSON in a JWT (docs/wix.md 4).
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::now;
 use super::stage::Stage;
 
-/// The key that every stage's `WIX_PUBLIC_KEYS` names beside the simulator's.
+/// The tests' key. Every configuration has it in `WIX_PUBLIC_KEYS`, together with the simulator's key.
 pub static KEY: LazyLock<Key> = LazyLock::new(Key::generate);
 
 /// An RSA key.
@@ -25,13 +25,13 @@ impl Key {
         Self(KeyPair::generate(KeySize::Rsa2048).expect("an RSA key"))
     }
 
-    /// As `WIX_PUBLIC_KEYS` takes it.
+    /// The public key in the format of `WIX_PUBLIC_KEYS`.
     pub fn public_base64(&self) -> String {
         let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().expect("a public key");
         STANDARD.encode(der.as_ref())
     }
 
-    /// The modulus, as a JWK has it.
+    /// The modulus in the format of a JWK.
     pub fn modulus(&self) -> String {
         encode(self.0.public_key().modulus().big_endian_without_leading_zero())
     }
@@ -43,18 +43,18 @@ impl Key {
     }
 }
 
-/// A message as Wix would send it, to be changed before it is signed.
+/// An unsigned message in Wix's format, whose parts tests can change.
 #[derive(Clone)]
 pub struct Message {
     pub header: Value,
-    /// The envelope; becomes text in the claim `data`.
+    /// The envelope. The claim `data` has it as text.
     pub envelope: Value,
     /// The other claims.
     pub claims: Value,
 }
 
 impl Message {
-    /// An event of an instance, from now; its inner data becomes text.
+    /// An event of an instance, dated now. The envelope has the inner data as text.
     pub fn new(event: &str, instance: &str, data: &Value) -> Self {
         Self {
             header: json!({ "kid": "TeStKiD1", "alg": "RS256" }),
@@ -71,13 +71,13 @@ impl Message {
         Self::new("AppRemoved", instance, &json!({ "appId": stage.wix.app.app_id }))
     }
 
-    /// Made at another time, in Unix seconds.
+    /// Sets the time of the message, in Unix seconds.
     pub fn at(mut self, iat: i64) -> Self {
         self.claims = json!({ "iat": iat, "exp": iat + 3_600_000 });
         self
     }
 
-    /// What is signed.
+    /// The signing input: header and claims.
     pub fn signing_input(&self) -> String {
         let mut claims = self.claims.clone();
         if claims.get("data").is_none() {
@@ -94,13 +94,13 @@ impl Message {
         with_signature(&self.signing_input(), &key.sign(&RSA_PKCS1_SHA256, &self.signing_input()))
     }
 
-    /// With another of RSA's algorithms, and rightly so.
+    /// Signs correctly with RS512, another RSA algorithm.
     pub fn sign_rs512(mut self) -> String {
         self.header["alg"] = "RS512".into();
         with_signature(&self.signing_input(), &KEY.sign(&RSA_PKCS1_SHA512, &self.signing_input()))
     }
 
-    /// With a text that everybody knows, the public key, as the secret.
+    /// Signs with HS256 and the public key as the secret, which everybody knows.
     pub fn sign_hs256(mut self, public_key: &str) -> String {
         self.header["alg"] = "HS256".into();
         let key = hmac::Key::new(hmac::HMAC_SHA256, public_key.as_bytes());
@@ -108,7 +108,7 @@ impl Message {
         with_signature(&self.signing_input(), tag.as_ref())
     }
 
-    /// Without a signature.
+    /// Declares `alg: none` and has an empty signature.
     pub fn sign_none(mut self) -> String {
         self.header["alg"] = "none".into();
         with_signature(&self.signing_input(), &[])

@@ -1,4 +1,4 @@
-//! A stage: one simulated Wix and one Worker that know each other.
+//! A stage: one simulated Wix and one Worker under `wrangler dev`, configured for each other.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -8,55 +8,55 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::http::Answer;
+use super::http::Response;
 use super::message::KEY;
-use super::wix::{PATIENCE, Wix};
+use super::wix::{TIMEOUT, Wix};
 use super::worker::{Values, Worker};
 
 /// The API key with every scope but `admin`.
 pub const API_KEY: &str = "it-key-of-the-back-end-0123456789abcdef";
-/// Webhooks are signed with Wix's key, with the tests' own, or with that of the one genuine message.
+/// The public key of the one genuine message.
 const GENUINE_KEY: &str = include_str!("../genuine/public-key.pem");
 
-/// See the module.
+/// One simulated Wix and one Worker.
 pub struct Stage {
     pub wix: Wix,
     pub worker: Worker,
-    /// What the Worker was started with.
+    /// The Worker's configuration.
     pub values: Values,
 }
 
-static SHARED: LazyLock<Stage> = LazyLock::new(|| Stage::for_many(|values| values));
+static SHARED: LazyLock<Stage> = LazyLock::new(|| Stage::to_share(|values| values));
 
-/// The stage of all tests that the default configuration suits. They keep apart by instance.
+/// The stage that all tests with the default configuration share. Each test uses its own instances.
 pub fn shared() -> &'static Stage {
     &SHARED
 }
 
 impl Stage {
-    /// A stage with changes to the configuration.
+    /// Starts a stage with a changed configuration.
     pub fn with(change: impl FnOnce(Values) -> Values) -> Self {
         Self::new(Worker::start, change)
     }
 
-    /// The same, for the tests of one file to share.
-    pub fn for_many(change: impl FnOnce(Values) -> Values) -> Self {
+    /// Starts a stage that the tests of one file share.
+    pub fn to_share(change: impl FnOnce(Values) -> Values) -> Self {
         Self::new(Worker::start_now, change)
     }
 
     fn new(start: fn(&Values) -> Worker, change: impl FnOnce(Values) -> Values) -> Self {
-        Self::before(Wix::start(), start, change)
+        Self::with_wix(Wix::start(), start, change)
     }
 
-    /// A stage for a Wix that is already there, and perhaps has something standing before it.
-    pub fn before(wix: Wix, start: fn(&Values) -> Worker, change: impl FnOnce(Values) -> Values) -> Self {
+    /// Starts a stage with a running Wix, to which a proxy may lead.
+    pub fn with_wix(wix: Wix, start: fn(&Values) -> Worker, change: impl FnOnce(Values) -> Values) -> Self {
         let values = change(values_for(&wix));
         let worker = start(&values);
         wix.register(&worker.url);
         Self { wix, worker, values }
     }
 
-    /// With the Worker started anew on what it has stored, with a changed configuration.
+    /// Restarts the Worker with the same store and a changed configuration.
     pub fn restart(self, change: impl FnOnce(Values) -> Values) -> Self {
         let values = change(self.values);
         let worker = self.worker.restart(&values);
@@ -64,43 +64,43 @@ impl Stage {
         Self { wix: self.wix, worker, values }
     }
 
-    /// The record as the API shows it.
+    /// The instance, as the app API returns it.
     pub fn instance(&self, id: &str) -> Value {
         self.api("GET", &format!("/v1/instances/{id}")).expect(200).json()
     }
 
-    /// The record once it has this value. Webhook and browser come at the same moment, and a row may lack what one of them
-    /// brought until the other has settled it, a second later.
-    pub fn becomes(&self, id: &str, name: &str, value: &str) -> Value {
-        self.until(id, |record| record[name] == value)
+    /// Waits until a field of the instance has this value. Webhook and redirect write the row at the same moment, so the
+    /// row can lack the facts of one of them until read repair, a second later.
+    pub fn wait_for_field(&self, id: &str, name: &str, value: &str) -> Value {
+        self.wait_until(id, |record| record[name] == value)
     }
 
-    /// Waits until the record is as wanted.
+    /// Waits until the instance satisfies a condition.
     #[track_caller]
-    pub fn until(&self, id: &str, is_right: impl Fn(&Value) -> bool) -> Value {
-        let until = Instant::now() + PATIENCE;
+    pub fn wait_until(&self, id: &str, is_right: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + TIMEOUT;
         loop {
             let record = self.instance(id);
             if is_right(&record) {
                 return record;
             }
-            assert!(Instant::now() < until, "the record stays as it is: {record}");
+            assert!(Instant::now() < until, "the instance does not satisfy the condition: {record}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// A call of the app API without a body.
-    pub fn api(&self, method: &str, path: &str) -> Answer {
-        self.worker.ask(method, path).key(API_KEY).send()
+    /// Sends a request without a body to the app API.
+    pub fn api(&self, method: &str, path: &str) -> Response {
+        self.worker.request(method, path).key(API_KEY).send()
     }
 
-    /// A token by the API.
-    pub fn token(&self, id: &str) -> Answer {
+    /// Requests a token from the app API.
+    pub fn token(&self, id: &str) -> Response {
         self.api("POST", &format!("/v1/instances/{id}/token"))
     }
 }
 
-/// A whole configuration for the app of this Wix.
+/// A complete configuration for the app of this Wix.
 pub fn values_for(wix: &Wix) -> Values {
     let genuine: String = GENUINE_KEY.lines().filter(|line| !line.starts_with("-----")).collect();
     let keys = [wix.app.public_key_base64.as_str(), &KEY.public_base64(), &genuine];

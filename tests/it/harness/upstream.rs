@@ -1,4 +1,4 @@
-//! A Wix API that gives out tokens and takes and sends bodies of any size as they come, without keeping them.
+//! An upstream in place of Wix's API: it issues tokens, and streams bodies of any size without storing them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,38 +16,38 @@ use tokio::task::JoinHandle;
 
 use super::wix::RUNTIME;
 
-/// `{"a":1}`
+/// `{"a":1}`, compressed.
 const GZIP: &[u8] =
     b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x32\xac\x05\x00\xaf\xac\x1b\x56\x07\x00\x00\x00";
 
-/// A call as it came.
+/// A received call.
 #[derive(Clone, Debug)]
-pub struct Heard {
+pub struct UpstreamCall {
     pub method: String,
     pub target: String,
     pub headers: HeaderMap,
-    /// Bytes of the body; the body itself is not kept.
+    /// The length of the body in bytes.
     pub length: usize,
 }
 
-/// See the module. Ends when dropped.
+/// A running upstream. It stops when it is dropped.
 pub struct Upstream {
     pub url: String,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    received: Arc<Mutex<Vec<UpstreamCall>>>,
     server: JoinHandle<()>,
 }
 
 impl Upstream {
-    /// Any path answers 200 with JSON, but for
-    /// - `/echo`: the body comes back, each piece as it arrives,
-    /// - `/bytes/{megabytes}`: a body of that size, in chunks,
-    /// - `/status/{status}` and `/moved?to=`: what they say,
-    /// - `/accents`: headers with other characters than ASCII,
+    /// Starts an upstream. It answers 200 with JSON on all paths except:
+    /// - `/echo`: streams the body back,
+    /// - `/bytes/{megabytes}`: sends a body of that size, chunked,
+    /// - `/status/{status}` and `/moved?to=`: the given status, or a redirect to the given URL,
+    /// - `/accents`: headers with characters outside ASCII,
     /// - `/gzip`: `{"a":1}`, compressed,
-    /// - `/dead`: 401 for the first token that is given out.
+    /// - `/dead`: 401 for the first token that it issued.
     pub fn start() -> Self {
-        let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
-        let (calls, minted) = (Arc::clone(&heard), Arc::new(Mutex::new(0)));
+        let received: Arc<Mutex<Vec<UpstreamCall>>> = Arc::default();
+        let (calls, minted) = (Arc::clone(&received), Arc::new(Mutex::new(0)));
         let token = move || {
             let minted = Arc::clone(&minted);
             async move {
@@ -58,16 +58,16 @@ impl Upstream {
         };
         let app = Router::new()
             .route("/oauth2/token", post(token))
-            .fallback(any(move |request: Request| answer(Arc::clone(&calls), request)));
+            .fallback(any(move |request: Request| response(Arc::clone(&calls), request)));
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = RUNTIME.spawn(async move { axum::serve(listener, app).await.expect("it serves") });
-        Self { url, heard, server }
+        let server = RUNTIME.spawn(async move { axum::serve(listener, app).await.expect("a running server") });
+        Self { url, received, server }
     }
 
-    /// Every call but those for tokens, once its body was read.
-    pub fn heard(&self) -> Vec<Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The calls whose bodies were read, without the token requests.
+    pub fn received(&self) -> Vec<UpstreamCall> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -77,22 +77,23 @@ impl Drop for Upstream {
     }
 }
 
-async fn answer(calls: Arc<Mutex<Vec<Heard>>>, request: Request) -> Response {
+async fn response(calls: Arc<Mutex<Vec<UpstreamCall>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let target = parts.uri.to_string();
-    let heard = Heard { method: parts.method.to_string(), target: target.clone(), headers: parts.headers, length: 0 };
-    let note = move |heard: Heard| calls.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
+    let received =
+        UpstreamCall { method: parts.method.to_string(), target: target.clone(), headers: parts.headers, length: 0 };
+    let note = move |received: UpstreamCall| calls.lock().unwrap_or_else(PoisonError::into_inner).push(received);
     if target == "/echo" {
-        note(heard);
+        note(received);
         return Body::from_stream(body.into_data_stream()).into_response();
     }
-    let dead = target == "/dead" && heard.headers.get("authorization").is_some_and(|token| token == "token-1");
+    let dead = target == "/dead" && received.headers.get("authorization").is_some_and(|token| token == "token-1");
     let mut pieces = body.into_data_stream();
     let mut length = 0;
     while let Some(Ok(piece)) = pieces.next().await {
         length += piece.len();
     }
-    note(Heard { length, ..heard });
+    note(UpstreamCall { length, ..received });
     let (first, rest) = target.trim_start_matches('/').split_once('/').unwrap_or((target.trim_start_matches('/'), ""));
     match first {
         _ if dead => (StatusCode::UNAUTHORIZED, "dead").into_response(),
@@ -103,9 +104,9 @@ async fn answer(calls: Arc<Mutex<Vec<Heard>>>, request: Request) -> Response {
                 .into_response()
         }
         "accents" => {
-            let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).expect("a value that HTTP allows");
-            let name = value("attachment; filename=\"told-\u{e9}.pdf\"");
-            let headers = [("content-disposition", name), ("x-wix-request-id", value("told-\u{fc}"))];
+            let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).expect("a valid header value");
+            let name = value("attachment; filename=\"leak-\u{e9}.pdf\"");
+            let headers = [("content-disposition", name), ("x-wix-request-id", value("leak-\u{fc}"))];
             (headers, "{}").into_response()
         }
         "gzip" => ([("content-type", "application/json"), ("content-encoding", "gzip")], GZIP).into_response(),

@@ -1,4 +1,4 @@
-//! A Worker: `wrangler dev` on a leash, with a configuration and a store of its own.
+//! A Worker under `wrangler dev`, with its own configuration and store.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,15 +14,15 @@ use leash::Leash;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::http::{Ask, ask};
+use super::http::{Request, request};
 use super::log::Log;
 
-/// wrangler is up in two seconds on an idle machine.
-const PATIENCE: Duration = Duration::from_mins(2);
-/// How many Workers of their own tests may have at a time, beside the shared one.
-const AT_A_TIME: usize = 2;
+/// The time limit for the start. On an idle machine wrangler starts in two seconds.
+const TIMEOUT: Duration = Duration::from_mins(2);
+/// The number of Workers that run at the same time, without the shared ones.
+const MAX_WORKERS: usize = 2;
 
-/// What the operator sets, by name. Everything is text.
+/// The configuration: vars and secrets by name.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
     all: BTreeMap<String, String>,
@@ -36,12 +36,12 @@ impl Values {
         self
     }
 
-    /// And no KV namespace bound.
+    /// Binds no KV namespace.
     pub fn without_store(self) -> Self {
         Self { no_store: true, ..self }
     }
 
-    /// And the rate limiter of `wrangler.toml` bound.
+    /// Binds the rate limiter of `wrangler.toml`.
     pub fn rate_limited(self) -> Self {
         Self { rate_limited: true, ..self }
     }
@@ -50,22 +50,22 @@ impl Values {
         self.all.get(name).map_or("", String::as_str)
     }
 
-    /// Each with its name.
+    /// The names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.all.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// As a dotenv file. In single quotes everything stands for itself.
+    /// The values as a dotenv file. Single quotes disable all escapes.
     fn dotenv(&self) -> String {
         self.all.iter().fold(String::new(), |mut text, (name, value)| {
-            assert!(!value.contains('\''), "{name} cannot be quoted: {value}");
+            assert!(!value.contains('\''), "{name} must not contain a single quote: {value}");
             let _ = writeln!(text, "{name}='{value}'");
             text
         })
     }
 }
 
-/// A running Worker. It ends when this is dropped, or when the tests end.
+/// A running Worker. It ends when this value is dropped, or when the test process ends.
 pub struct Worker {
     /// `http://localhost:PORT`
     pub url: String,
@@ -76,19 +76,19 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts one for a single test; waits while too many others run.
+    /// Starts a Worker for a single test. Waits while [`MAX_WORKERS`] others run.
     pub fn start(values: &Values) -> Self {
         let permit = Permit::take();
         Self { permit: Some(permit), ..Self::start_now(values) }
     }
 
-    /// Ends it and starts it anew with the same store and another memory, at another address.
+    /// Restarts the Worker with the same store, empty memory, and another port.
     pub fn restart(self, values: &Values) -> Self {
         self.leash.end();
         Self { permit: self.permit, ..Self::run(self.folder, values) }
     }
 
-    /// Starts one, however many there are.
+    /// Starts a Worker without waiting for others.
     pub fn start_now(values: &Values) -> Self {
         Self::run(new_folder(), values)
     }
@@ -118,37 +118,37 @@ impl Worker {
             .env("NO_COLOR", "1")
             .env("WRANGLER_SEND_METRICS", "false")
             .env("WRANGLER_HIDE_BANNER", "true")
-            // Or every `wrangler dev` of the machine could bind to this Worker by its name.
+            // A separate registry: otherwise other `wrangler dev` processes could bind to this Worker by its name.
             .env("WRANGLER_REGISTRY_PATH", folder.path().join("registry"))
             .env("WRANGLER_LOG_PATH", folder.path().join("wrangler-logs"))
-            // Or it asks the network where this machine is, and starts anew with the answer.
+            // Otherwise wrangler looks up the machine's location in the network, and reloads with the result.
             .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
-            // It would keep a record of every request, with the codes in its URL.
+            // Otherwise wrangler records every request with its URL, which can contain a code.
             .env("X_LOCAL_OBSERVABILITY", "false");
         let log = Arc::new(Log::default());
         let lines = Arc::clone(&log);
         let leash = Leash::spawn("wrangler dev", &wrangler, move |line| lines.push(line));
         let mut leash = leash.unwrap_or_else(|error| panic!("{error}; `npm ci` installs wrangler"));
-        let ready = leash.wait_for_line(PATIENCE, |line| line.contains("Ready on http://"));
+        let ready = leash.wait_for_line(TIMEOUT, |line| line.contains("Ready on http://"));
         let ready = ready.unwrap_or_else(|error| panic!("{error}"));
         let url = ready.split_whitespace().find(|word| word.starts_with("http://")).expect("a URL in the line");
         let worker = Self { url: url.trim_end_matches('/').to_owned(), log, folder, leash, permit: None };
-        // The first request compiles the Worker and opens the store; what is measured comes after it.
-        worker.ask("GET", "/readyz").send();
+        // The first request compiles the Worker and opens the store. It must not count in measurements.
+        worker.request("GET", "/readyz").send();
         worker
     }
 
-    /// An address of the Worker's.
+    /// The URL of a path.
     pub fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
     /// A request to the Worker.
-    pub fn ask(&self, method: &str, path: &str) -> Ask {
-        ask(method, self.at(path))
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        request(method, self.at(path))
     }
 
-    /// What its workerd processes hold of the machine's memory, in KiB; nothing where there is no `/proc`.
+    /// The resident memory of the workerd processes, in KiB; `None` on a system without `/proc`.
     pub fn memory(&self) -> Option<u64> {
         let size = |id: u32| {
             let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
@@ -159,18 +159,18 @@ impl Worker {
         (!sizes.is_empty()).then(|| sizes.iter().sum())
     }
 
-    /// Where workerd keeps KV.
+    /// The directory with workerd's KV.
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 }
 
-/// Where the built Worker is. `WORKER_BUILD` names another folder than `build`, such as that of a Worker broken on purpose.
+/// The directory of the built Worker: `build`, or the value of `WORKER_BUILD`, such as a Worker with deliberate defects.
 pub fn build_folder(root: &Path) -> PathBuf {
     std::env::var_os("WORKER_BUILD").map_or_else(|| root.join("build"), PathBuf::from)
 }
 
-/// Puts the built Worker beside its configuration: a build that begins while tests run must not reach into them.
+/// Copies the built Worker, so that a build during the tests does not change it.
 fn copy_build(root: &Path, folder: &Path) {
     let build = build_folder(root);
     for name in ["index.js", "index_bg.wasm"] {
@@ -180,7 +180,7 @@ fn copy_build(root: &Path, folder: &Path) {
     }
 }
 
-/// The repository's own configuration, with the built Worker as it is and without its values.
+/// The repository's `wrangler.toml`, changed to run the built Worker, without its vars.
 fn config_for(root: &Path, values: &Values) -> Value {
     let text = fs::read_to_string(root.join("wrangler.toml")).expect("wrangler.toml beside Cargo.toml");
     let table: toml::Table = text.parse().expect("wrangler.toml is TOML");
@@ -198,14 +198,14 @@ fn config_for(root: &Path, values: &Values) -> Value {
     config
 }
 
-/// The Node that npm installed comes first: wrangler needs a newer one than machines may have.
+/// `PATH` with the Node that npm installed first: wrangler needs a newer Node than many machines have.
 pub fn path_with_node(root: &Path) -> std::ffi::OsString {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let all = std::iter::once(root.join("node_modules/.bin")).chain(std::env::split_paths(&rest));
     std::env::join_paths(all).expect("a PATH")
 }
 
-/// A folder under cargo's own. The shared Worker's outlives the tests, so what is old is cleared away here.
+/// A new directory under cargo's. The shared Worker never drops its directory, so this function deletes old ones.
 fn new_folder() -> TempDir {
     const OLD: Duration = Duration::from_hours(1);
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -221,7 +221,7 @@ fn new_folder() -> TempDir {
     tempfile::Builder::new().prefix("worker-").tempdir_in(base).expect("a folder for the Worker")
 }
 
-/// Leave to run a Worker.
+/// A permit to run a Worker.
 struct Permit;
 
 static TAKEN: Mutex<usize> = Mutex::new(0);
@@ -230,7 +230,7 @@ static RETURNED: Condvar = Condvar::new();
 impl Permit {
     fn take() -> Self {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = RETURNED.wait_while(taken, |taken| *taken >= AT_A_TIME);
+        let free = RETURNED.wait_while(taken, |taken| *taken >= MAX_WORKERS);
         *free.unwrap_or_else(PoisonError::into_inner) += 1;
         Self
     }

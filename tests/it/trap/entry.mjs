@@ -1,4 +1,4 @@
-// The Worker as it is built, and two addresses of the tests' own.
+// The built Worker with one more route, /trap, which arms a trap and returns its state.
 
 import { trap } from "./hook.mjs";
 import worker from "./index.js";

@@ -1,9 +1,9 @@
-// Stands between the built index.js and the wasm instances that it makes: a call into wasm can be made to ask for 4 GiB
-// first, which wasm does not have, so that it traps as it would in earnest. Nothing in the build is changed.
+// Wraps the exports of the wasm instances that the built index.js creates. An armed call first allocates 4 GiB, which wasm
+// does not have, so that it traps. The build itself is unchanged.
 
 const { Instance } = WebAssembly;
 
-/** Which call traps next: "fetch", or "closure" for what goes on after a promise; and how many instances there were. */
+/** The call that traps next, "fetch" or "closure" (a continuation after a promise), and the number of instances so far. */
 export const trap = { next: undefined, instances: 0 };
 
 function kind(name) {
@@ -16,12 +16,12 @@ WebAssembly.Instance = function (module, imports) {
   trap.instances += 1;
   const hooked = {};
   for (const [name, value] of Object.entries(exports)) {
-    hooked[name] = kind(name) === undefined ? value : (...given) => {
+    hooked[name] = kind(name) === undefined ? value : (...parameters) => {
       if (trap.next === kind(name)) {
         trap.next = undefined;
         exports.__wbindgen_malloc(0xffff_fff0, 1);
       }
-      return value(...given);
+      return value(...parameters);
     };
   }
   return { exports: hooked };

@@ -1,5 +1,5 @@
-// The WebCrypto calls of src/crypto.rs, with the same parameters, for messages that are no webhooks.
-// Asked with {"spki","vectors":[{"message","signature"}]}, all base64; answers whether each signature is good.
+// The WebCrypto calls of src/crypto.rs with the same parameters, for messages that are not webhooks.
+// Request: {"spki","vectors":[{"message","signature"}]}, all base64. Response: whether each signature is valid.
 
 const bytes = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
 
