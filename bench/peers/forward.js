@@ -1,4 +1,4 @@
-// A Worker that only forwards: the call goes on with another key, and the answer comes back, both as they are.
+// A Worker that only forwards: it replaces the key of the call, and streams both bodies unchanged.
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);

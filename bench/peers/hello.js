@@ -1,4 +1,4 @@
-// The floor: a Worker that says hello, with as many entries as ours has.
+// The minimum: a Worker that responds "hello", with the same handlers as wix-edge.
 export default {
   async fetch() {
     return new Response("hello");

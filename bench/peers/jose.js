@@ -1,4 +1,4 @@
-// A webhook by jose.
+// A webhook handler with jose.
 import { importSPKI, jwtVerify } from "jose";
 
 let key;

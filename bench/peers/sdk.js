@@ -1,4 +1,4 @@
-// A webhook by Wix's own SDK.
+// A webhook handler with Wix's SDK.
 import { AppStrategy, createClient } from "@wix/sdk";
 
 let client;

@@ -1,4 +1,4 @@
-// A webhook as one writes it by hand for speed: WebCrypto, the key kept, and every check that wix-edge makes.
+// A webhook handler written for speed: WebCrypto, a cached key, and all checks of wix-edge.
 
 const LIMIT = 256 * 1024;
 const SKEW = 60;
@@ -42,7 +42,7 @@ function object(json) {
     const value = JSON.parse(json);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch {
-    // Said below.
+    // Falls through to the error below.
   }
   throw new Refused(400, "malformed");
 }
@@ -87,8 +87,8 @@ async function event(request, env) {
   return { instance, eventType: envelope.eventType, data };
 }
 
-/// WITH_LOG: the same headers and the same line in the log as wix-edge, too.
-async function answer(request, env) {
+// With WITH_LOG: the same headers and the same log line as wix-edge.
+async function respondWithLog(request, env) {
   const id = crypto.randomUUID();
   const start = Date.now();
   const headers = {
@@ -117,7 +117,7 @@ export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
     if (pathname !== "/webhook" || request.method !== "POST") return new Response("not found", { status: 404 });
-    if (env.WITH_LOG) return answer(request, env);
+    if (env.WITH_LOG) return respondWithLog(request, env);
     try {
       await event(request, env);
       return new Response("{}", { headers: { "content-type": "application/json" } });

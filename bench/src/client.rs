@@ -1,4 +1,4 @@
-//! A client of a few kept connections, which costs as little as it can: requests are bytes made beforehand.
+//! An HTTP client with little overhead: persistent connections, and requests that are serialised in advance.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// Connections kept, each with one request at a time.
+/// The number of persistent connections, each with one request at a time.
 const CONNECTIONS: usize = 4;
-/// Longer bodies are read and not kept, in bytes.
-const KEPT: u64 = 64 * 1024;
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The length up to which a body is stored, in bytes. Longer bodies are read and discarded.
+const MAX_STORED: u64 = 64 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A request as it is sent, and the status that it must get.
+/// A serialised request, and the status that its response must have.
 #[derive(Clone)]
 pub struct Request {
     bytes: Vec<u8>,
@@ -28,7 +28,7 @@ impl Request {
         Self::with_body(method, path, headers, None, status)
     }
 
-    /// A request with a body of known length.
+    /// A request with a body and its `Content-Length`.
     pub fn with_body(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&[u8]>, status: u16) -> Self {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
@@ -43,15 +43,15 @@ impl Request {
     }
 }
 
-/// An answer, with its body if that is short.
-pub struct Answer {
+/// A response.
+pub struct Response {
     head: String,
-    /// Of a long one: nothing.
+    /// The body, if it is short; empty otherwise.
     pub body: Vec<u8>,
 }
 
-impl Answer {
-    /// A header's value.
+impl Response {
+    /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
         lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
@@ -64,57 +64,61 @@ impl Connection {
     fn open(url: &str) -> Result<Self> {
         let stream = TcpStream::connect(url.trim_start_matches("http://")).context("no connection")?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self(BufReader::with_capacity(64 * 1024, stream)))
     }
 
-    fn send(&mut self, request: &Request) -> Result<Answer> {
+    fn send(&mut self, request: &Request) -> Result<Response> {
         self.0.get_mut().write_all(&request.bytes)?;
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             ensure!(self.0.read_line(&mut head)? > 0, "the connection was closed");
         }
-        let mut answer = Answer { head, body: Vec::new() };
-        let status: u16 = answer.head.get(9..12).and_then(|text| text.parse().ok()).context("no HTTP")?;
-        if answer.header("transfer-encoding").is_some() {
+        let mut response = Response { head, body: Vec::new() };
+        let status: u16 =
+            response.head.get(9..12).and_then(|text| text.parse().ok()).context("the response has no status")?;
+        if response.header("transfer-encoding").is_some() {
             loop {
                 let mut line = String::new();
                 self.0.read_line(&mut line)?;
-                let length = u64::from_str_radix(line.trim(), 16).context("no chunk")?;
-                self.body(length, &mut answer.body)?;
+                let length = u64::from_str_radix(line.trim(), 16).context("a chunk has no length")?;
+                self.read_body(length, &mut response.body)?;
                 self.0.read_line(&mut line)?;
                 if length == 0 {
                     break;
                 }
             }
         } else {
-            let length = answer.header("content-length").map_or(Ok(0), str::parse).context("no length")?;
-            self.body(length, &mut answer.body)?;
+            let length = response
+                .header("content-length")
+                .map_or(Ok(0), str::parse)
+                .context("Content-Length must be a number")?;
+            self.read_body(length, &mut response.body)?;
         }
         if status != request.status {
-            bail!("answered {status} in place of {}: {}", request.status, String::from_utf8_lossy(&answer.body));
+            bail!("the status must be {}; it is {status}: {}", request.status, String::from_utf8_lossy(&response.body));
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    fn body(&mut self, length: u64, into: &mut Vec<u8>) -> Result<()> {
+    fn read_body(&mut self, length: u64, into: &mut Vec<u8>) -> Result<()> {
         let mut part = self.0.by_ref().take(length);
-        let read = if length <= KEPT {
+        let read = if length <= MAX_STORED {
             part.read_to_end(into)? as u64
         } else {
             std::io::copy(&mut part, &mut std::io::sink())?
         };
-        ensure!(read == length, "the body was cut off");
+        ensure!(read == length, "the body ended early");
         Ok(())
     }
 }
 
 /// Sends one request.
-pub fn one(url: &str, request: &Request) -> Result<Answer> {
+pub fn one(url: &str, request: &Request) -> Result<Response> {
     Connection::open(url)?.send(request)
 }
 
-/// Sends `count` requests, those given in turns; fails at the first that gets another status than its own.
+/// Sends `count` requests, cycling through `requests`. Fails at the first response with a wrong status.
 pub fn many(url: &str, requests: &[Request], count: usize) -> Result<()> {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -125,13 +129,13 @@ pub fn many(url: &str, requests: &[Request], count: usize) -> Result<()> {
                 if number >= count {
                     return Ok(());
                 }
-                let request = requests.get(number % requests.len()).context("nothing to send")?;
+                let request = requests.get(number % requests.len()).context("requests must not be empty")?;
                 connection.send(request)?;
             }
         };
         let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(work)).collect();
         for thread in threads {
-            thread.join().map_err(|_| anyhow::anyhow!("a connection's thread failed"))??;
+            thread.join().map_err(|_| anyhow::anyhow!("the thread of a connection panicked"))??;
         }
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! What a request of each route asks of Wix and of KV, before its answer and in all.
+//! The numbers of calls to Wix and of KV operations for each route, before the response and with deferred tasks.
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
@@ -12,10 +12,10 @@ use crate::report::{Counts, Work};
 use crate::routes::{api, event, redirect, token, webhook};
 use crate::stage::{Running, Stage, instance};
 
-/// Work after an answer waits for KV's one write a second.
-const AFTERWARDS: Duration = Duration::from_millis(2_500);
+/// The time of the deferred tasks, which wait for KV's limit of one write a second.
+const TASK_TIME: Duration = Duration::from_millis(2_500);
 
-/// Of an isolate that has done nothing yet, with one instance that is known.
+/// Counts the requests of a new isolate, with one instance in KV.
 pub fn counts(stage: &Stage, edge: &Running) -> Result<BTreeMap<String, Counts>> {
     stage.kv.delete_where(|_| true);
     stage.seed(1);
@@ -25,7 +25,7 @@ pub fn counts(stage: &Stage, edge: &Running) -> Result<BTreeMap<String, Counts>>
         Ok(webhook(&stage.key.message(kind, &new(number), &data, 1200)?, 200))
     };
     let installed = of_app("AppInstalled", 1)?;
-    let asked: Vec<(&str, Request)> = vec![
+    let requests: Vec<(&str, Request)> = vec![
         ("healthz", Request::new("GET", "/healthz", &[], 200)),
         ("install", Request::new("GET", "/install", &[], 302)),
         ("webhook, first of an instance", event(stage, &id, 1200)?),
@@ -42,7 +42,7 @@ pub fn counts(stage: &Stage, edge: &Running) -> Result<BTreeMap<String, Counts>>
         ("redirect", redirect(edge, &new(2))?),
     ];
     let mut found = BTreeMap::new();
-    for (route, request) in asked {
+    for (route, request) in requests {
         stage.upstream.take();
         stage.kv.clear_operations();
         client::one(&edge.url, &request)?;
@@ -62,7 +62,7 @@ pub fn counts(stage: &Stage, edge: &Running) -> Result<BTreeMap<String, Counts>>
         };
         let before = work();
         if before.writes > 0 {
-            sleep(AFTERWARDS);
+            sleep(TASK_TIME);
         }
         found.insert(route.to_owned(), Counts { before, in_all: work() });
     }

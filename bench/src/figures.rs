@@ -1,10 +1,10 @@
-//! Figures with their spread.
+//! Measured figures with their spread.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The median of several measurements, and the median of how far they are from it.
+/// The median and the median absolute deviation of several measurements.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Figure {
     /// The median.
@@ -14,7 +14,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// Of measurements in any order; 0 if there are none.
+    /// The figure of measurements in any order; 0 without measurements.
     pub fn of(measurements: impl IntoIterator<Item = f64>) -> Self {
         let measurements: Vec<f64> = measurements.into_iter().collect();
         let middle = median(measurements.clone());
@@ -26,7 +26,7 @@ impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = if self.median.abs() < 10.0 { 2 } else { 0 };
         write!(f, "{:.digits$}", self.median)?;
-        // What was measured once has none.
+        // A single measurement has no spread.
         if self.spread > 0.0 { write!(f, " ± {:.digits$}", self.spread) } else { Ok(()) }
     }
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::Figure;
 
     #[test]
-    fn one_bad_round_moves_nothing() {
+    fn an_outlier_does_not_change_the_median() {
         assert_eq!(Figure::of([4.0, 5.0, 90.0, 6.0, 4.0]), Figure { median: 5.0, spread: 1.0 });
         assert_eq!(Figure::of([1.0, 2.0]), Figure { median: 1.5, spread: 0.5 });
         assert_eq!(Figure::of([]), Figure { median: 0.0, spread: 0.0 });

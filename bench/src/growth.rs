@@ -1,4 +1,4 @@
-//! What must not grow, or not faster than what is asked: with instances, with the size of a message, with uptime.
+//! Growth of cost and memory with the number of instances, the size of a message, and uptime.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::routes::{api, event, token};
 use crate::stage::{Running, Stage};
 use crate::usage::{cpu, memory};
 
-/// Instances that messages are signed for, of all that are seeded: signing takes longer than verifying.
+/// The number of seeded instances that get messages: signing one takes longer than verifying it.
 const SIGNED: usize = 500;
 
-/// Microseconds of CPU for each of `count` requests.
+/// The CPU time of a request in microseconds, averaged over `count` requests.
 pub fn cost(worker: &Running, requests: &[Request], count: usize) -> Result<f64> {
     let ids = worker.ids();
     let before = cpu(&ids)?;
@@ -23,7 +23,7 @@ pub fn cost(worker: &Running, requests: &[Request], count: usize) -> Result<f64>
     Ok(cost)
 }
 
-/// Looks into each growth; `count` is of requests to one measurement.
+/// Measures the growth with instances and with message size. Each measurement sends `count` requests.
 pub fn growth(stage: &Stage, rounds: usize, count: usize) -> Result<BTreeMap<String, Figure>> {
     let mut found = BTreeMap::new();
     for seeded in [1, 1_000, 100_000] {
@@ -31,9 +31,9 @@ pub fn growth(stage: &Stage, rounds: usize, count: usize) -> Result<BTreeMap<Str
         let ids = stage.seed(seeded);
         let (edge, _) = stage.start(&stage.edge()?, &Request::new("GET", "/healthz", &[], 200))?;
         let step = (seeded / SIGNED).max(1);
-        let some = || ids.iter().step_by(step);
-        let events: Vec<Request> = some().map(|id| event(stage, id, 1200)).collect::<Result<_>>()?;
-        let reads: Vec<Request> = some().map(|id| api("GET", &format!("/v1/instances/{id}"), None)).collect();
+        let sample = || ids.iter().step_by(step);
+        let events: Vec<Request> = sample().map(|id| event(stage, id, 1200)).collect::<Result<_>>()?;
+        let reads: Vec<Request> = sample().map(|id| api("GET", &format!("/v1/instances/{id}"), None)).collect();
         for (name, requests) in [("webhook", events), ("instance", reads)] {
             cost(&edge, &requests, count)?;
             let costs: Vec<f64> = (0..rounds).map(|_| cost(&edge, &requests, count)).collect::<Result<_>>()?;
@@ -42,7 +42,7 @@ pub fn growth(stage: &Stage, rounds: usize, count: usize) -> Result<BTreeMap<Str
         if seeded == 1_000 {
             let (peer, _) = stage.start(&stage.peer("webcrypto")?, &Request::new("GET", "/", &[], 404))?;
             for kib in [1, 4, 16, 64, 256] {
-                let requests = [event(stage, &stage_id(&ids), kib * 1024 - 600)?];
+                let requests = [event(stage, &first_id(&ids), kib * 1024 - 600)?];
                 for (name, worker) in [("ours", &edge), ("JS, WebCrypto", &peer)] {
                     let costs: Vec<f64> =
                         (0..rounds).map(|_| cost(worker, &requests, count / 4)).collect::<Result<_>>()?;
@@ -54,11 +54,11 @@ pub fn growth(stage: &Stage, rounds: usize, count: usize) -> Result<BTreeMap<Str
     Ok(found)
 }
 
-fn stage_id(ids: &[String]) -> String {
+fn first_id(ids: &[String]) -> String {
     ids.first().cloned().unwrap_or_default()
 }
 
-/// Mixed requests for a while: what one costs and what the process holds, at the beginning and at the end.
+/// Sends mixed requests, and measures the cost of a request and the memory of workerd at the start and at the end.
 pub fn uptime(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
     stage.kv.delete_where(|_| true);
     let ids = stage.seed(1_000);
@@ -80,10 +80,10 @@ pub fn uptime(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let held = memory(&edge.ids())? as f64 / 1_048_576.0;
         println!(
-            "    after {:>7} requests: {cost:>5.0} µs each, {held:>4.0} MiB",
+            "    after {:>7} requests: {cost:>5.0} µs per request, {held:>4.0} MiB",
             count / blocks as usize * (block as usize + 1)
         );
-        // The first block fills the caches.
+        // The first block fills the caches and does not count.
         if block == 1 || block == blocks {
             let when = if block == 1 { "at first" } else { "at last" };
             found.insert(format!("mixed requests, {when}, µs"), Figure::of([cost]));
@@ -93,7 +93,7 @@ pub fn uptime(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
     Ok(found)
 }
 
-/// Tokens of many instances, each asked for once: what the isolate remembers has an end.
+/// Requests a token for each of many instances, to show that the isolate's memory is bounded.
 pub fn many_instances(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
     stage.kv.delete_where(|_| true);
     let ids = stage.seed(count);
@@ -105,11 +105,11 @@ pub fn many_instances(stage: &Stage, count: usize) -> Result<BTreeMap<String, Fi
         let cost = cost(&edge, &requests, requests.len())?;
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let held = memory(&edge.ids())? as f64 / 1_048_576.0;
-        println!("    tokens of {:>7} instances: {cost:>5.0} µs each, {held:>4.0} MiB", tenth * (number + 1));
+        println!("    tokens of {:>7} instances: {cost:>5.0} µs per request, {held:>4.0} MiB", tenth * (number + 1));
         if number == 0 || number == 9 {
-            let asked = tenth * (number + 1);
-            found.insert(format!("tokens of {asked:>6} instances, MiB"), Figure::of([held]));
-            found.insert(format!("tokens of {asked:>6} instances, µs"), Figure::of([cost]));
+            let total = tenth * (number + 1);
+            found.insert(format!("tokens of {total:>6} instances, MiB"), Figure::of([held]));
+            found.insert(format!("tokens of {total:>6} instances, µs"), Figure::of([cost]));
         }
     }
     Ok(found)

@@ -1,13 +1,9 @@
-//! What the Worker costs, beside peers: CPU of the workerd process by request, as ratios of one run. Linux only.
+//! Measures the CPU that workerd uses for a request, and compares the Worker with peers as ratios of one run. Linux only.
 //!
-//! Every Worker has a workerd of its own, started directly; KV, Wix's side and the client are this process. The cases are
-//! measured in turns, round by round, so that what the machine does meanwhile meets all of them.
+//! Each Worker runs in its own workerd process. This process has the KV, the upstream in place of Wix, and the client. Each
+//! round measures every case once, so that other load on the machine affects all cases alike.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "telling a person what was measured is what this is for"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the program prints its measurements")]
 
 mod client;
 mod counts;
@@ -36,32 +32,32 @@ use crate::routes::COMPARISONS;
 use crate::stage::{Running, Stage};
 use crate::usage::memory;
 
-/// Measures the built Worker beside its peers.
+/// Measures the built Worker and its peers.
 #[derive(Debug, Parser)]
 #[command(override_usage = "cargo xtask bench [OPTIONS]")]
 struct Options {
-    /// The repository
+    /// The root of the repository
     #[arg(long, hide = true)]
     root: PathBuf,
-    /// The folder of the built Worker
+    /// The directory of the built Worker
     #[arg(long)]
     build: Option<PathBuf>,
-    /// Fewer rounds, and nothing about growth: a minute instead of five
+    /// Fewer rounds and no growth: a minute instead of five
     #[arg(long)]
     quick: bool,
-    /// Only the cases whose names begin so, with those that they stand beside; or only `growth`
+    /// Only the cases with this prefix and the cases that they are compared with; or only `growth`
     #[arg(long)]
     only: Option<String>,
-    /// Nothing but so many mixed requests to one Worker: what one costs and what the process holds, as time passes
+    /// Only this number of mixed requests to one Worker: cost and memory over time
     #[arg(long)]
     uptime: Option<usize>,
-    /// Writes what was measured to a file; bench/results/accepted.json is what --check compares with
+    /// Writes the results to a file; --check compares with bench/results/accepted.json
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Fails where it costs more than what was accepted, beyond the noise of both runs
+    /// Fails if the Worker costs more than the accepted results, beyond the noise of both runs
     #[arg(long)]
     check: bool,
-    /// Measures a second build of the Worker, the copy of an earlier build/, side by side with this one
+    /// Measures a second build of the Worker, a copy of an earlier build/, in the same rounds
     #[arg(long)]
     beside: Option<PathBuf>,
 }
@@ -88,7 +84,7 @@ fn run(options: &Options) -> Result<()> {
     let mut report = Report { machine: machine(), ..Report::default() };
 
     let (rounds, thousands) = if options.quick { (5, 1) } else { (9, 2) };
-    sides(&stage, options, rounds, thousands * 1000, &mut report)?;
+    compare(&stage, options, rounds, thousands * 1000, &mut report)?;
     if options.only.is_none() && options.beside.is_none() {
         cold(&stage, if options.quick { 3 } else { 9 }, &mut report)?;
         let (edge, _) = stage.start(&stage.edge()?, &Request::new("GET", "/healthz", &[], 200))?;
@@ -112,24 +108,24 @@ fn run(options: &Options) -> Result<()> {
     }
     if options.check {
         let path = root.join("bench/results/accepted.json");
-        let text = fs::read_to_string(&path).with_context(|| format!("{}: no accepted table", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| format!("{} must exist for --check", path.display()))?;
         report.check(&serde_json::from_str(&text)?)?;
-        println!("==> it costs no more than what was accepted");
+        println!("==> the costs do not exceed the accepted results");
     }
     Ok(())
 }
 
-/// Requests of a case before anything counts: the runtime compiles what is used often once more.
-const WARM: usize = 5_000;
+/// The number of warm-up requests of a case: the runtime optimises hot code.
+const WARM_UP: usize = 5_000;
 
-/// All cases in turns, round by round.
-fn sides(stage: &Stage, options: &Options, rounds: usize, thousand: usize, report: &mut Report) -> Result<()> {
+/// Measures all cases, round by round.
+fn compare(stage: &Stage, options: &Options, rounds: usize, thousand: usize, report: &mut Report) -> Result<()> {
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.starts_with(only));
     let comparisons: Vec<_> = COMPARISONS.iter().filter(|row| wanted(row.case)).collect();
     let mut cases = routes::cases(stage)?;
     cases.retain(|case| comparisons.iter().any(|row| row.case == case.name || row.beside == case.name));
 
-    println!("==> starting {} cases' Workers", cases.len());
+    println!("==> starting the Workers of {} cases", cases.len());
     let mut workers: BTreeMap<&str, Running> = BTreeMap::new();
     for case in &cases {
         if workers.contains_key(case.worker) {
@@ -140,7 +136,7 @@ fn sides(stage: &Stage, options: &Options, rounds: usize, thousand: usize, repor
             "webcrypto-log" => stage.peer("webcrypto")?.text("WITH_LOG", "yes"),
             name => stage.peer(name)?,
         };
-        let first = case.requests.first().context("no request")?;
+        let first = case.requests.first().context("a case must have a request")?;
         workers.insert(case.worker, stage.start(&worker, first)?.0);
     }
     let second = match &options.beside {
@@ -154,9 +150,9 @@ fn sides(stage: &Stage, options: &Options, rounds: usize, thousand: usize, repor
     let mut costs: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for round in 0..=rounds {
         for case in &cases {
-            let worker = workers.get(case.worker).context("no such Worker")?;
-            // The first round compiles and fills caches.
-            let thousand = if round == 0 { WARM } else { thousand };
+            let worker = workers.get(case.worker).context("a case must name a Worker")?;
+            // Round 0 warms up and does not count.
+            let thousand = if round == 0 { WARM_UP } else { thousand };
             let count = (thousand * case.of_a_thousand / 1000).max(4);
             let cost = growth::cost(worker, &case.requests, count)?;
             let beside = match &second {
@@ -189,7 +185,7 @@ fn sides(stage: &Stage, options: &Options, rounds: usize, thousand: usize, repor
     Ok(())
 }
 
-/// From workerd's start to the first answer.
+/// Measures the time from workerd's start to the first response.
 fn cold(stage: &Stage, rounds: usize, report: &mut Report) -> Result<()> {
     let (edge, hello) = (stage.edge()?, stage.peer("hello")?);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Webhook messages as Wix signs them.
+//! Signed webhook messages in Wix's format.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,24 +15,25 @@ use serde_json::{Value, json};
 pub struct Key(KeyPair);
 
 impl Key {
-    /// A fresh one of 2048 bits.
+    /// Generates a key of 2048 bits.
     pub fn generate() -> Result<Self> {
-        Ok(Self(KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow::anyhow!("no RSA key"))?))
+        Ok(Self(KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow::anyhow!("could not generate an RSA key"))?))
     }
 
-    /// Base64 of the DER.
+    /// The public key as base64 of its DER.
     pub fn public(&self) -> Result<String> {
-        let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().map_err(|_| anyhow::anyhow!("no DER"))?;
+        let der: PublicKeyX509Der<'_> =
+            self.0.public_key().as_der().map_err(|_| anyhow::anyhow!("the public key has no DER form"))?;
         Ok(STANDARD.encode(der.as_ref()))
     }
 
-    /// A message about an instance. Its inner data is filled up to about `size` bytes of message.
+    /// A message about an instance, padded in its inner data to about `size` bytes.
     pub fn message(&self, event: &str, instance: &str, data: &Value, size: usize) -> Result<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let mut data = data.clone();
-        // 4/3 for base64; the rest of the message has about 700 bytes.
-        let filling = "x".repeat(size.saturating_sub(700) * 3 / 4);
-        data.as_object_mut().context("data is an object")?.insert("filling".to_owned(), filling.into());
+        // Base64 adds a third. The rest of the message has about 700 bytes.
+        let padding = "x".repeat(size.saturating_sub(700) * 3 / 4);
+        data.as_object_mut().context("data must be an object")?.insert("filling".to_owned(), padding.into());
         let identity = json!({ "identityType": "WIX_USER", "wixUserId": instance }).to_string();
         let envelope = json!({
             "data": data.to_string(), "instanceId": instance, "eventType": event, "identity": identity,
@@ -45,7 +46,7 @@ impl Key {
         let random = SystemRandom::new();
         self.0
             .sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature)
-            .map_err(|_| anyhow::anyhow!("no signature"))?;
+            .map_err(|_| anyhow::anyhow!("the key failed to sign"))?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 }

@@ -1,4 +1,4 @@
-//! What was found: as a table for people, as JSON for the next run, and beside what was accepted before.
+//! The results: printed as tables, stored as JSON, and compared with the accepted results.
 
 use std::collections::BTreeMap;
 
@@ -7,54 +7,54 @@ use serde::{Deserialize, Serialize};
 
 use crate::figures::Figure;
 
-/// How far a ratio may move by itself, beyond the spread that both runs measured: machines differ.
+/// The tolerated increase of a ratio beyond the spread of both runs, since machines differ.
 const TOLERANCE: f64 = 0.05;
-/// Spreads that two runs may be apart: three standard errors of the median of five rounds, if they scatter normally.
+/// The tolerated distance of two runs in spreads: three standard errors of the median of five normally distributed rounds.
 const SPREADS: f64 = 2.5;
 
-/// Everything.
+/// The results of a run.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Report {
-    /// On what it ran.
+    /// The machine.
     pub machine: String,
-    /// CPU of a request in microseconds, by case.
+    /// The CPU time of a request in microseconds, by case.
     pub cpu: BTreeMap<String, Figure>,
-    /// Cases beside others.
+    /// The comparisons.
     pub rows: Vec<Row>,
-    /// Bytes.
+    /// Sizes in bytes.
     pub sizes: BTreeMap<String, u64>,
-    /// Requests to Wix and operations on KV, by route: before the answer and in all.
+    /// Calls to Wix and KV operations, by route.
     pub counts: BTreeMap<String, Counts>,
-    /// What is asked once: of growth, memory, time.
+    /// Growth, memory and start time.
     pub growth: BTreeMap<String, Figure>,
 }
 
-/// A case beside another.
+/// A comparison of two cases.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Row {
     /// The case.
     pub case: String,
-    /// The other.
+    /// The case that it is compared with.
     pub beside: String,
-    /// The ratio, round by round.
+    /// The ratio of their CPU times, from the ratios of each round.
     pub ratio: Figure,
     /// The largest ratio that meets the goal.
     pub goal: Option<f64>,
 }
 
-/// See [`Report::counts`].
+/// The work of a request.
 #[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Counts {
-    /// When the answer is there.
+    /// Before the response.
     pub before: Work,
-    /// When the work after it is done as well.
+    /// With deferred tasks.
     pub in_all: Work,
 }
 
-/// Requests to Wix, and operations on KV.
+/// Numbers of calls to Wix and of KV operations.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Work {
-    /// Requests to Wix.
+    /// Calls to Wix.
     pub wix: u64,
     /// Values read.
     pub reads: u64,
@@ -67,9 +67,9 @@ pub struct Work {
 }
 
 impl Report {
-    /// For people, and as it stands in the documentation: tables in Markdown.
+    /// Prints the results as Markdown tables, for the documentation too.
     pub fn print(&self) {
-        println!("\nOn {}.\n", self.machine);
+        println!("\nMachine: {}\n", self.machine);
         println!(
             "| {:<20} | {:>6} | {:<48} | {:>6} | {:>12} | {:<15} |",
             "Case", "µs", "beside", "µs", "ratio", "goal"
@@ -86,7 +86,7 @@ impl Report {
             println!("| {case:<20} | {ours:>6} | {beside:<48} | {theirs:>6} | {ratio:>12} | {goal:<15} |");
         }
         if !self.counts.is_empty() {
-            println!("\n| {:<30} | Wix | reads, writes, removals, lists before the answer | in all |", "Route");
+            println!("\n| {:<30} | Wix | Reads, writes, removals, lists before the response | With tasks |", "Route");
             println!("|---|---|---|---|");
         }
         for (route, counts) in &self.counts {
@@ -102,7 +102,7 @@ impl Report {
         }
     }
 
-    /// Fails where a ratio is worse than it was, by more than the two runs' own noise, or where counts are others.
+    /// Fails if a ratio exceeds the accepted one by more than the noise of both runs, or if a count differs.
     pub fn check(&self, accepted: &Self) -> Result<()> {
         let mut worse = Vec::new();
         for now in &self.rows {
@@ -112,17 +112,17 @@ impl Report {
             };
             let noise = SPREADS * now.ratio.spread.hypot(then.ratio.spread) + TOLERANCE * then.ratio.median;
             if now.ratio.median > then.ratio.median + noise {
-                worse.push(format!("{} beside {}: {} was {}", now.case, now.beside, now.ratio, then.ratio));
+                worse.push(format!("{} / {}: {}, accepted {}", now.case, now.beside, now.ratio, then.ratio));
             }
         }
         for (route, now) in &self.counts {
             let Some(then) = accepted.counts.get(route) else { continue };
-            // Work after an answer may begin before it is counted.
+            // `before` varies in KV operations, since deferred tasks may start before the count.
             if now.in_all != then.in_all || now.before.wix != then.before.wix {
-                worse.push(format!("{route}: {now:?} was {then:?}"));
+                worse.push(format!("{route}: {now:?}, accepted {then:?}"));
             }
         }
-        ensure!(worse.is_empty(), "it costs more than was accepted:\n{}", worse.join("\n"));
+        ensure!(worse.is_empty(), "the costs exceed the accepted results:\n{}", worse.join("\n"));
         Ok(())
     }
 }
@@ -134,5 +134,4 @@ impl Work {
 }
 
 #[cfg(test)]
-#[path = "report_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! What is asked of the Workers: a case is a request, or several in turns, of one Worker.
+//! The cases, each with its requests to one Worker, and the comparisons.
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -7,23 +7,23 @@ use crate::client::{self, Request};
 use crate::stage::{API_KEY, Running, Stage, instance};
 use crate::upstream::LONG;
 
-/// One case.
+/// A case.
 pub struct Case {
     /// Its name.
     pub name: &'static str,
-    /// Which of the Workers.
+    /// The name of its Worker.
     pub worker: &'static str,
-    /// What is sent, in turns.
+    /// The requests, which the client cycles through.
     pub requests: Vec<Request>,
-    /// How many are sent in place of a thousand.
+    /// The number of requests per thousand: fewer for a slow case.
     pub of_a_thousand: usize,
 }
 
-/// What is shown: a case beside another, and the ratio that is wanted.
+/// A comparison of two cases, with its goal.
 pub struct Comparison {
     /// The case.
     pub case: &'static str,
-    /// The peer's.
+    /// The case that it is compared with.
     pub beside: &'static str,
     /// The largest ratio that meets the goal.
     pub goal: Option<f64>,
@@ -33,7 +33,7 @@ const fn beside(case: &'static str, beside: &'static str, goal: Option<f64>) -> 
     Comparison { case, beside, goal }
 }
 
-/// The rows of the table.
+/// The comparisons, in the order of the table.
 pub const COMPARISONS: &[Comparison] = &[
     beside("webhook", "webhook: JS, WebCrypto", Some(1.05)),
     beside("webhook", "webhook: JS, WebCrypto, the same answer and log", None),
@@ -49,14 +49,14 @@ pub const COMPARISONS: &[Comparison] = &[
     beside("instance", "JS hello", None),
 ];
 
-/// A call of the app API.
+/// A request to the app API.
 pub fn api(method: &str, path: &str, body: Option<&[u8]>) -> Request {
     let authorization = format!("Bearer {API_KEY}");
     let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
     Request::with_body(method, path, &headers, body, 200)
 }
 
-/// A call for a token.
+/// A request for a token.
 pub fn token(id: &str) -> Request {
     api("POST", &format!("/v1/instances/{id}/token"), None)
 }
@@ -78,11 +78,11 @@ pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
     let case = |name, worker, request| Case { name, worker, requests: vec![request], of_a_thousand: 1000 };
     let valid = event(stage, &id, 1200)?;
     let message = stage.key.message("wix.contacts.v4.contact_created", &id, &json!({ "id": id }), 1200)?;
-    let (signed, _) = message.rsplit_once('.').context("three parts")?;
+    let (signed, _) = message.rsplit_once('.').context("a message must have three parts")?;
     let other = stage.key.message("AppInstalled", &id, &json!({ "id": id }), 1200)?;
-    let (_, signature) = other.rsplit_once('.').context("three parts")?;
+    let (_, signature) = other.rsplit_once('.').context("a message must have three parts")?;
     let forged = webhook(&format!("{signed}.{signature}"), 401);
-    let shapeless = webhook(&message.replace('.', "_"), 400);
+    let malformed = webhook(&message.replace('.', "_"), 400);
     let hello = Request::new("GET", "/", &[], 200);
     let (path, long_path) = (format!("/v1/instances/{id}/wix/short"), format!("/v1/instances/{id}/wix/long"));
     let (short, long) = (vec![b'y'; 1024], vec![b'y'; LONG]);
@@ -97,7 +97,7 @@ pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
         case("webhook: @wix/sdk", "sdk", valid.clone()),
         case("webhook", "edge", valid),
         case("webhook, forged", "edge", forged),
-        case("webhook, no JWT", "edge", shapeless),
+        case("webhook, no JWT", "edge", malformed),
         case("install", "edge", Request::new("GET", "/install", &[], 302)),
         case("token from memory", "edge", token(&id)),
         case("healthz", "edge", Request::new("GET", "/healthz", &[], 200)),
@@ -109,12 +109,13 @@ pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
     ])
 }
 
-/// The redirect of an install that is begun first, for an instance.
+/// Starts an install flow, and returns its callback for an instance.
 pub fn redirect(edge: &Running, id: &str) -> Result<Request> {
     let begun = client::one(&edge.url, &Request::new("GET", "/install", &[], 302))?;
-    let location = begun.header("location").context("no location")?;
-    let (_, state) = location.split_once("&state=").context("no state")?;
-    let cookie = begun.header("set-cookie").and_then(|cookie| cookie.split(';').next()).context("no cookie")?;
+    let location = begun.header("location").context("/install must redirect")?;
+    let (_, state) = location.split_once("&state=").context("the redirect must have a state")?;
+    let cookie =
+        begun.header("set-cookie").and_then(|cookie| cookie.split(';').next()).context("/install must set a cookie")?;
     let path = format!("/redirect?code={id}&instanceId={id}&state={state}");
     Ok(Request::new("GET", &path, &[("cookie", cookie)], 302))
 }

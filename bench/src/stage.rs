@@ -1,4 +1,4 @@
-//! The Workers that are measured: ours and the peers, each in a workerd of its own.
+//! The measured Workers: wix-edge and its peers, each in its own workerd process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,52 +15,52 @@ use crate::client::{self, Request};
 use crate::message::Key;
 use crate::upstream::Upstream;
 
-/// The date that the peers' runtime behaves as of.
+/// The compatibility date of the peers.
 const DATE: &str = "2026-10-20";
-/// The app.
+/// The app's id.
 pub const APP_ID: &str = "10000000-2000-4000-8000-900000000001";
-/// The key of the app API.
+/// The API key.
 pub const API_KEY: &str = "bench-key-of-the-back-end-0123456789abcdef";
 
-/// What the Workers stand on.
+/// The environment of the Workers: KV, upstream, signing key.
 pub struct Stage {
     root: PathBuf,
     build: PathBuf,
     /// Signs the webhooks.
     pub key: Key,
-    /// Wix's side.
+    /// The upstream in place of Wix.
     pub upstream: Upstream,
     /// The Worker's KV.
     pub kv: Kv,
 }
 
-/// A Worker that runs.
+/// A running Worker.
 pub struct Running {
-    /// Its address.
+    /// Its origin.
     pub url: String,
     workerd: Workerd,
 }
 
 impl Running {
-    /// Its processes.
+    /// The ids of its processes.
     pub fn ids(&self) -> Vec<u32> {
         self.workerd.ids()
     }
 }
 
 impl Stage {
-    /// With Wix's side and KV, and no Worker yet. `build` is the folder of the built Worker.
+    /// Starts the upstream and the KV. `build` is the directory of the built Worker.
     pub fn new(root: &Path, build: &Path) -> Result<Self> {
         let upstream = Upstream::start(APP_ID)?;
         Ok(Self { root: root.to_owned(), build: build.to_owned(), key: Key::generate()?, upstream, kv: Kv::start()? })
     }
 
-    /// Ours, as it is deployed.
+    /// wix-edge.
     pub fn edge(&self) -> Result<Worker> {
         self.edge_of(&self.build)
     }
 
-    /// Ours, from another folder.
+    /// wix-edge, from another directory.
     pub fn edge_of(&self, build: &Path) -> Result<Worker> {
         let hash = Sha256::digest(API_KEY).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         Ok(Worker::built(&self.root, build)?
@@ -75,7 +75,7 @@ impl Stage {
             .text("WIX_SITE_URL", &self.upstream.url))
     }
 
-    /// A peer: a file of `bench/peers`, bundled.
+    /// A peer: a bundled file of `bench/peers`.
     pub fn peer(&self, name: &str) -> Result<Worker> {
         let bundle = Command::new(self.root.join("node_modules/.bin/esbuild"))
             .arg(self.root.join("bench/peers").join(format!("{name}.js")))
@@ -92,7 +92,7 @@ impl Stage {
             .text("TOKEN", "OauthNG.JWS.of-the-bench"))
     }
 
-    /// Starts a Worker, and says how long it took to its first answer.
+    /// Starts a Worker, and returns the time to its first response.
     pub fn start(&self, worker: &Worker, first: &Request) -> Result<(Running, Duration)> {
         let setup = Setup::default().worker("it", worker.clone());
         let started = Instant::now();
@@ -103,7 +103,7 @@ impl Stage {
         Ok((Running { url, workerd }, took))
     }
 
-    /// Instances as they are once they were installed and looked at: a fact and a row each.
+    /// Seeds KV with installed instances: a fact and a row for each. Returns their ids.
     pub fn seed(&self, count: usize) -> Vec<String> {
         let ids: Vec<String> = (0..count).map(instance).collect();
         self.kv.seed(ids.iter().flat_map(|id| {
@@ -129,7 +129,7 @@ impl Stage {
     }
 }
 
-/// The id of the instance of a number.
+/// The instance id with a number.
 pub fn instance(number: usize) -> String {
     format!("a0000000-0000-4000-8000-{number:012x}")
 }

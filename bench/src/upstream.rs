@@ -1,4 +1,4 @@
-//! Wix's side, as fast as it can be: fixed answers to the few calls that are made, and how many there were.
+//! A fast upstream in place of Wix: it sends fixed responses and counts the calls.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,10 +9,10 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-/// How long the long bodies are, in bytes.
+/// The length of the long bodies, in bytes.
 pub const LONG: usize = 10 * 1024 * 1024;
 
-/// See the module. It serves as long as the process lives.
+/// The upstream. It runs until the process ends.
 pub struct Upstream {
     /// Its origin.
     pub url: String,
@@ -20,7 +20,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// Serves on a free port of loopback.
+    /// Starts the upstream on a free port of loopback.
     pub fn start(app_id: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("no port")?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -29,14 +29,14 @@ impl Upstream {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (seen, app_id) = (Arc::clone(&seen), app_id.clone());
-                // A connection that breaks is made again by whoever needs it.
+                // An error ends the connection. The client opens a new one.
                 thread::spawn(move || drop(serve(stream, &app_id, &seen)));
             }
         });
         Ok(Self { url, counts })
     }
 
-    /// Calls since the last time that this was asked, by path.
+    /// The number of calls since the last `take`, by path.
     pub fn take(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -55,20 +55,20 @@ fn serve(stream: TcpStream, app_id: &str, counts: &Mutex<BTreeMap<String, u64>>)
         }
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
         let body = body(&mut stream, &head)?;
-        let answer = match path.as_str() {
+        let response = match path.as_str() {
             "/oauth2/token" | "/oauth/access" => token(&body),
             "/oauth2/token-info" => token_info(app_id, &body),
             "/long" => long.clone(),
             _ => vec![b'x'; 1024],
         };
         *counts.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
-        let kind = if answer.first() == Some(&b'{') { "application/json" } else { "text/plain" };
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", answer.len());
-        stream.get_mut().write_all(&[head.into_bytes(), answer].concat())?;
+        let kind = if response.first() == Some(&b'{') { "application/json" } else { "text/plain" };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", response.len());
+        stream.get_mut().write_all(&[head.into_bytes(), response].concat())?;
     }
 }
 
-/// A short body; a long one is read and not kept.
+/// Reads a body, and returns it if it is short.
 fn body(stream: &mut BufReader<TcpStream>, head: &str) -> Result<Vec<u8>> {
     let header = |name: &str| {
         let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(name))?;
@@ -97,22 +97,22 @@ fn body(stream: &mut BufReader<TcpStream>, head: &str) -> Result<Vec<u8>> {
     Ok(body)
 }
 
-/// A token as long as Wix's are, which names its instance: the code does, or the request.
+/// A token response. The token is as long as Wix's, and contains the instance id from the request or its code.
 fn token(body: &[u8]) -> Vec<u8> {
-    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |name: &str| asked.get(name).and_then(Value::as_str);
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| request.get(name).and_then(Value::as_str);
     let instance = text("instance_id").or_else(|| text("code")).or_else(|| text("refresh_token")).unwrap_or_default();
     let access_token = format!("OauthNG.JWS.{instance}.{}", "x".repeat(600));
-    let mut answer = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 14400 });
+    let mut response = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 14400 });
     if text("code").is_some() {
-        answer = json!({ "access_token": access_token, "refresh_token": instance });
+        response = json!({ "access_token": access_token, "refresh_token": instance });
     }
-    answer.to_string().into_bytes()
+    response.to_string().into_bytes()
 }
 
 fn token_info(app_id: &str, body: &[u8]) -> Vec<u8> {
-    let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-    let instance = asked.get("token").and_then(Value::as_str).and_then(|token| token.split('.').nth(2));
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let instance = request.get("token").and_then(Value::as_str).and_then(|token| token.split('.').nth(2));
     json!({
         "active": true, "subjectType": "APP", "subjectId": app_id, "clientId": app_id, "siteId": instance,
         "instanceId": instance, "exp": 4_102_444_800_u64, "iat": 1_700_000_000,
