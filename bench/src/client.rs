@@ -62,7 +62,8 @@ struct Connection(BufReader<TcpStream>);
 
 impl Connection {
     fn open(url: &str) -> Result<Self> {
-        let stream = TcpStream::connect(url.trim_start_matches("http://")).context("no connection")?;
+        let stream =
+            TcpStream::connect(url.trim_start_matches("http://")).context("could not connect to the Worker")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self(BufReader::with_capacity(64 * 1024, stream)))

@@ -82,7 +82,7 @@ impl Stage {
             .args(["--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"])
             .args(["--conditions=workerd,worker,browser", "--minify-whitespace", "--log-level=warning"])
             .output()
-            .context("`npm ci` installs esbuild")?;
+            .context("could not start esbuild, which `npm ci` installs")?;
         ensure!(bundle.status.success(), "{name}.js: {}", String::from_utf8_lossy(&bundle.stderr));
         Ok(Worker::script(DATE, &String::from_utf8(bundle.stdout)?)
             .text("PUBLIC_KEY", &self.key.public()?)

@@ -22,7 +22,7 @@ pub struct Upstream {
 impl Upstream {
     /// Starts the upstream on a free port of loopback.
     pub fn start(app_id: &str) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no port")?;
+        let listener = TcpListener::bind("127.0.0.1:0").context("could not bind a port")?;
         let url = format!("http://{}", listener.local_addr()?);
         let counts: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
         let (seen, app_id) = (Arc::clone(&counts), app_id.to_owned());

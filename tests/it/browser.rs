@@ -93,7 +93,7 @@ fn reloading_the_redirect_shows_the_same_page() {
 #[test]
 fn a_browser_that_did_not_start_the_flow_sees_an_error_page() {
     let seen = play(&turn(), "other-browser", None);
-    let text = seen["text"].as_str().expect("a text");
+    let text = seen["text"].as_str().expect("a string");
     assert!(text.contains("another browser") && text.contains("start the installation again from Wix"), "{seen}");
     assert!(text.contains("Request id:"), "{seen}");
 }

@@ -65,11 +65,11 @@ fn assert_budget(bed: &Testbed, name: &str, status: u16, budget: &Budget, reques
     }
     let cpu_after = bed.cpu();
     wait_until_idle(bed);
-    let times = u64::try_from(REPETITIONS).expect("a small number");
+    let times = u64::try_from(REPETITIONS).expect("a number that fits");
     assert_eq!(counts(bed), budget.kv.map(|count| count * times), "{name}: KV operations");
     assert_eq!(calls() - calls_before, budget.wix as u64 * times, "{name}: calls to Wix");
     if let (Some(before), Some(after)) = (cpu_before, cpu_after) {
-        let each = after.saturating_sub(before) / u32::try_from(REPETITIONS).expect("a small number");
+        let each = after.saturating_sub(before) / u32::try_from(REPETITIONS).expect("a number that fits");
         assert!(each <= budget.cpu, "{name}: {each:?} of CPU for each request");
     }
 }

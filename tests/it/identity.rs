@@ -32,7 +32,7 @@ fn a_signed_instance_identifies_its_instance_and_user() {
     let site = &stage.wix.of_instance("instances", &id)[0]["site_id"];
     assert_eq!((&identity["instance_id"], &identity["site_id"]), (&json!(id), site), "{identity}");
     assert_eq!((&identity["permissions"], &identity["demo_mode"]), (&json!("OWNER"), &json!(false)), "{identity}");
-    let life = identity["expires_at"].as_i64().expect("an end") - now();
+    let life = identity["expires_at"].as_i64().expect("an expiration") - now();
     assert!((14_390..=14_400).contains(&life), "{identity}");
     assert_eq!(stage.wix.called_endpoints(&id), Vec::<String>::new());
     let entry = stage.worker.log.of_request(response.request_id());

@@ -15,7 +15,7 @@ fn problems(worker: &Worker) -> Vec<Value> {
         .unwrap_or_else(|| panic!("problems must be a list: {response:?}"));
     for problem in &problems {
         for field in ["name", "problem", "fix"] {
-            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "no {field}: {problem}");
+            assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field} is missing: {problem}");
         }
     }
     problems

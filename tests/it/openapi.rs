@@ -70,7 +70,7 @@ fn schemathesis_finds_no_undescribed_response() {
     let report = Arc::new(Mutex::new(String::new()));
     let lines = Arc::clone(&report);
     let on_line = move |line: &str| {
-        let _ = writeln!(lines.lock().expect("nobody panicked"), "{line}");
+        let _ = writeln!(lines.lock().expect("a lock that is not poisoned"), "{line}");
     };
     let mut schemathesis = Leash::spawn("schemathesis", &command, on_line).unwrap_or_else(|error| panic!("{error}"));
     let until = Instant::now() + TIMEOUT;
@@ -84,7 +84,7 @@ fn schemathesis_finds_no_undescribed_response() {
         }
     };
     schemathesis.end();
-    let report = report.lock().expect("nobody panicked").clone();
+    let report = report.lock().expect("a lock that is not poisoned").clone();
     println!("{report}");
     for entry in bed.log.entries().iter().filter(|entry| entry["status"].as_i64() >= Some(500)) {
         println!("{entry}");

@@ -51,7 +51,7 @@ fn every_method_is_forwarded_with_the_instances_token() {
         let received = proxied.received(&path);
         assert_eq!((received.len(), received[0].method.as_str()), (1, method), "{received:?}");
         assert_eq!(received[0].length, if has_body { 7 } else { 0 }, "{received:?}");
-        let token = received[0].headers["authorization"].to_str().expect("text");
+        let token = received[0].headers["authorization"].to_str().expect("ASCII");
         assert!(token.starts_with("token-"), "{token}");
         let line = proxied.stage.worker.log.of_request(response.request_id());
         assert_eq!((&line["route"], &line["instance_id"]), (&json!("/v1/instances/{id}/wix/…"), &json!(id)), "{line}");
@@ -168,7 +168,7 @@ fn only_chosen_headers_are_forwarded_in_both_directions() {
         "x-wix-consistent",
     ];
     for (name, value) in &received.headers {
-        let value = value.to_str().expect("text");
+        let value = value.to_str().expect("ASCII");
         assert!(known.contains(&name.as_str()), "{name}: {value}");
         assert!(!value.contains("mine") && !value.contains("192.0.2.1") && !value.contains(API_KEY), "{name}: {value}");
     }
@@ -177,7 +177,7 @@ fn only_chosen_headers_are_forwarded_in_both_directions() {
     {
         assert_eq!(received.headers[name], value);
     }
-    assert!(received.headers["user-agent"].to_str().expect("text").starts_with("wix-edge/"));
+    assert!(received.headers["user-agent"].to_str().expect("ASCII").starts_with("wix-edge/"));
 
     for (name, value) in [
         ("etag", Some("\"1\"")),
@@ -244,6 +244,6 @@ fn after_a_401_a_buffered_call_is_replayed_with_a_new_token() {
 }
 
 fn tokens(proxied: &Proxied) -> Vec<String> {
-    let token = |received: &UpstreamCall| received.headers["authorization"].to_str().expect("text").to_owned();
+    let token = |received: &UpstreamCall| received.headers["authorization"].to_str().expect("ASCII").to_owned();
     proxied.upstream.received().iter().map(token).collect()
 }

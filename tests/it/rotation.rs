@@ -44,7 +44,7 @@ impl Rotation {
     /// Starts a Worker with a changed configuration, lets both serve, and then ends the old one.
     fn roll_out(&self, changes: &[(&str, String)]) {
         let values = {
-            let mut values = self.values.lock().expect("nobody panicked");
+            let mut values = self.values.lock().expect("a lock that is not poisoned");
             *values = changes.iter().fold(values.clone(), |values, (name, value)| values.with(name, value.clone()));
             values.clone()
         };
@@ -52,7 +52,7 @@ impl Rotation {
         let workerd = Workerd::start(root, &Setup::default().worker("app", self.app(&values)), |_| {});
         let workerd = Arc::new(workerd.unwrap_or_else(|error| panic!("{error:#}")));
         {
-            let mut serving = self.serving.write().expect("nobody panicked");
+            let mut serving = self.serving.write().expect("a lock that is not poisoned");
             serving.push(workerd);
             // On Cloudflare both have one URL. Here the dashboard needs the URLs of both.
             let all: Vec<String> = serving.iter().map(|worker| format!("{}/redirect", worker.url("app"))).collect();
@@ -61,7 +61,7 @@ impl Rotation {
             request("PATCH", self.wix.at("/_sim/app")).json(&urls).send().expect(200);
         }
         std::thread::sleep(OVERLAP);
-        let mut serving = self.serving.write().expect("nobody panicked");
+        let mut serving = self.serving.write().expect("a lock that is not poisoned");
         // A thread with a request in flight holds an `Arc` of its Worker.
         let last = serving.pop();
         *serving = last.into_iter().collect();
@@ -71,14 +71,14 @@ impl Rotation {
 
     /// One of the serving Workers.
     fn any_worker(&self, turn: usize) -> Arc<Workerd> {
-        let serving = self.serving.read().expect("nobody panicked");
+        let serving = self.serving.read().expect("a lock that is not poisoned");
         Arc::clone(&serving[turn % serving.len()])
     }
 
     fn check(&self, what: &'static str, right: u16, response: &Response) {
-        *self.counts.lock().expect("nobody panicked").entry(what).or_default() += 1;
+        *self.counts.lock().expect("a lock that is not poisoned").entry(what).or_default() += 1;
         if response.status != right {
-            self.failures.lock().expect("nobody panicked").push(format!("{what}: {response:?}"));
+            self.failures.lock().expect("a lock that is not poisoned").push(format!("{what}: {response:?}"));
         }
     }
 
@@ -105,7 +105,7 @@ impl Rotation {
             let id = &instances[turn % instances.len()];
             let worker = self.any_worker(turn);
             let call = |method: &str, path: &str| {
-                let key = self.key.read().expect("nobody panicked").clone();
+                let key = self.key.read().expect("a lock that is not poisoned").clone();
                 request(method, format!("{}{path}", worker.url("app"))).key(&key)
             };
             let token = format!("/v1/instances/{id}/token");
@@ -119,7 +119,8 @@ impl Rotation {
                 }
                 4 | 5 => {
                     let event = Message::new("Whatever", id, &json!({}));
-                    let signed = event.sign_with(&Arc::clone(&self.signer.read().expect("nobody panicked")));
+                    let signed =
+                        event.sign_with(&Arc::clone(&self.signer.read().expect("a lock that is not poisoned")));
                     let webhook = request("POST", format!("{}/webhook", worker.url("app"))).body(signed);
                     self.check("webhook", 200, &webhook.send());
                 }
@@ -132,7 +133,7 @@ impl Rotation {
     fn statuses(&self) -> BTreeMap<String, String> {
         let worker = self.any_worker(0);
         let list = request("GET", format!("{}/v1/instances?limit=1000", worker.url("app")));
-        let list = list.key(&self.key.read().expect("nobody panicked")).send().expect(200).json();
+        let list = list.key(&self.key.read().expect("a lock that is not poisoned")).send().expect(200).json();
         let word = |instance: &Value, name: &str| instance[name].as_str().unwrap_or_default().to_owned();
         let list = list["instances"].as_array().expect("a list");
         let statuses = |instance| format!("{} {}", word(instance, "status"), word(instance, "auth"));
@@ -186,7 +187,8 @@ impl Rotation {
 
     /// Fires the Cron Trigger of a Worker whose clock is ahead, so that all rechecks are due.
     fn run_cron(&self) -> String {
-        let values = self.values.lock().expect("nobody panicked").clone().with("CLOCK_OFFSET_SECONDS", "600");
+        let values =
+            self.values.lock().expect("a lock that is not poisoned").clone().with("CLOCK_OFFSET_SECONDS", "600");
         let setup = Setup::default().worker("later", self.app(&values)).worker("trigger", Worker::trigger("later"));
         let later = Workerd::start(Path::new(env!("CARGO_MANIFEST_DIR")), &setup, |_| {});
         let later = later.unwrap_or_else(|error| panic!("{error:#}"));
@@ -269,7 +271,7 @@ fn no_request_fails_while_every_key_is_rotated() {
             [("WIX_PUBLIC_KEYS", format!("{own},{}", all.join(",")))]
         };
         roll_out(&keys(&[&first, &second]));
-        *bed.signer.write().expect("nobody panicked") = Arc::clone(&second);
+        *bed.signer.write().expect("a lock that is not poisoned") = Arc::clone(&second);
         std::thread::sleep(OVERLAP / 3);
         roll_out(&keys(&[&second]));
 
@@ -280,7 +282,7 @@ fn no_request_fails_while_every_key_is_rotated() {
         // The API key: both keys are valid at the same time.
         let new_key = "it-the-new-key-of-the-back-end-0123456789";
         roll_out(&[("API_KEYS", format!("{},{}", api_key("back-end", API_KEY), api_key("back-end-2", new_key)))]);
-        *bed.key.write().expect("nobody panicked") = new_key.to_owned();
+        *bed.key.write().expect("a lock that is not poisoned") = new_key.to_owned();
         std::thread::sleep(OVERLAP / 3);
         roll_out(&[("API_KEYS", api_key("back-end-2", new_key))]);
 
@@ -290,8 +292,8 @@ fn no_request_fails_while_every_key_is_rotated() {
         roll_out(&[("SEALING_KEYS", sealing("new"))]);
     });
 
-    let counts = bed.counts.into_inner().expect("nobody panicked");
-    let failures = bed.failures.into_inner().expect("nobody panicked");
+    let counts = bed.counts.into_inner().expect("a lock that is not poisoned");
+    let failures = bed.failures.into_inner().expect("a lock that is not poisoned");
     println!(
         "{} requests while four keys were rotated, {} failed: {counts:?}",
         counts.values().sum::<usize>(),

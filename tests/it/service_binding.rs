@@ -48,7 +48,7 @@ fn bundled(entry: &str) -> String {
     let output = esbuild.current_dir(root).env("PATH", path_with_node(root)).output().expect("esbuild must start");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}: `cargo xtask test` builds clients/js first");
-    String::from_utf8(output.stdout).expect("text")
+    String::from_utf8(output.stdout).expect("ASCII")
 }
 
 fn request(bed: &Testbed, path: &str) -> Response {
@@ -139,7 +139,7 @@ fn ten_thousand_instances_are_ten_pages_of_one_kv_operation() {
     let [row] = bed.kv.entries("v1:instance:").try_into().expect("one row");
     // Copies the row under other ids, without assumptions about its other content.
     let ids: BTreeSet<String> = (1..COUNT).map(|_| guid()).chain([first.clone()]).collect();
-    let text = String::from_utf8(row.value.clone()).expect("text");
+    let text = String::from_utf8(row.value.clone()).expect("ASCII");
     bed.kv.seed(ids.iter().map(|id| {
         let metadata = row.metadata.as_ref().map(|metadata| metadata.replace(&first, id));
         Entry::new(row.key.replace(&first, id), text.replace(&first, id), metadata)

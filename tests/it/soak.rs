@@ -45,13 +45,13 @@ impl Client<'_> {
 
     fn instance(&mut self) -> String {
         let which = self.random_below(INSTANCES as u64);
-        self.instances[usize::try_from(which).expect("a small number")].clone()
+        self.instances[usize::try_from(which).expect("a number that fits")].clone()
     }
 
     /// Sends a request, counts the response and checks its status.
     fn send(&self, what: &'static str, request: Request, expected: &[u16]) -> Option<Response> {
         let response = request.try_send();
-        let mut seen = self.seen.lock().expect("nobody panicked");
+        let mut seen = self.seen.lock().expect("a lock that is not poisoned");
         match response {
             Ok(response) => {
                 *seen.responses.entry((what, response.status)).or_default() += 1;
@@ -68,7 +68,7 @@ impl Client<'_> {
     }
 
     fn wrong(&self, what: String) {
-        self.seen.lock().expect("nobody panicked").wrong.push(what);
+        self.seen.lock().expect("a lock that is not poisoned").wrong.push(what);
     }
 
     fn post(&self, message: impl Into<Vec<u8>>) -> Request {
@@ -123,7 +123,7 @@ impl Client<'_> {
 
     fn duplicate(&mut self) {
         let which = self.random_below(50);
-        let Some(message) = self.messages.get(usize::try_from(which).expect("a small number")) else { return };
+        let Some(message) = self.messages.get(usize::try_from(which).expect("a number that fits")) else { return };
         self.send("webhook, again", self.post(message.clone()), &[200]);
     }
 
@@ -263,7 +263,7 @@ fn mixed_traffic_gets_no_wrong_answer() {
     let took = started.elapsed().as_secs_f64();
     let after = stage.worker.memory();
 
-    let seen = seen.into_inner().expect("nobody panicked");
+    let seen = seen.into_inner().expect("a lock that is not poisoned");
     let total: usize = seen.responses.values().sum();
     let mut table = String::new();
     for ((what, status), count) in &seen.responses {

@@ -50,7 +50,7 @@ fn trap_with_a_request_in_flight(bed: &Testbed, place: &str, slow: &str, other: 
         assert_eq!(trap_state(bed, ""), (1, false), "the trap must have happened");
         bed.log.wait_for_line("Critical");
         and();
-        let response = in_flight.join().expect("no panic");
+        let response = in_flight.join().expect("a thread without a panic");
         let is_failure = response.as_ref().map_or(true, |response| [500, 502].contains(&response.status));
         assert!(is_failure, "the request in flight: {response:?}");
         assert!(started.elapsed() < MAX_WAIT, "the request in flight took {:?}", started.elapsed());

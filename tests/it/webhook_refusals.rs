@@ -268,11 +268,11 @@ impl Line {
         }
         let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-        for _ in 0..length.unwrap_or_else(|| panic!("no length: {head}")) {
+        for _ in 0..length.unwrap_or_else(|| panic!("length is missing: {head}")) {
             self.byte();
         }
         let status = head.split(' ').nth(1).and_then(|text| text.parse().ok());
-        status.unwrap_or_else(|| panic!("no status: {head}"))
+        status.unwrap_or_else(|| panic!("status is missing: {head}"))
     }
 
     fn byte(&mut self) -> u8 {

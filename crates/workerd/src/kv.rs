@@ -87,7 +87,7 @@ impl Kv {
     /// An empty namespace, served on a free port of `127.0.0.1`.
     pub fn start() -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).context("no port for KV")?;
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).context("could not bind a port for KV")?;
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State::default()));
         let (end, ended) = oneshot::channel();

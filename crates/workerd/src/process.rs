@@ -28,8 +28,9 @@ impl Workerd {
         let bin = root.join("node_modules/.bin");
         // Only this user can open the directory. It is deleted when this function returns: workerd has read all files
         // before it listens.
-        let folder = tempfile::Builder::new().prefix("workerd-").tempdir().context("no temporary folder")?;
-        setup.write(folder.path()).context("the configuration could not be written")?;
+        let folder =
+            tempfile::Builder::new().prefix("workerd-").tempdir().context("could not create a temporary directory")?;
+        setup.write(folder.path()).context("could not write the configuration")?;
 
         let mut command = Command::new(bin.join("workerd"));
         // `--control-fd=1`: workerd writes the sockets' ports to standard output.
@@ -37,13 +38,14 @@ impl Workerd {
         // If npm ran no install scripts, `bin/workerd` is a Node script and needs the pinned node on PATH.
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env("PATH", std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)))?);
-        let mut leash = Leash::spawn("workerd", &command, on_line).context("`npm ci` installs workerd")?;
+        let mut leash =
+            Leash::spawn("workerd", &command, on_line).context("could not start workerd, which `npm ci` installs")?;
 
         let mut urls = BTreeMap::new();
         for name in setup.names() {
             let is_wanted = |line: &str| parse_listen_event(line).is_some_and(|(socket, _)| socket == name);
             let line = leash.wait_for_line(START_TIMEOUT, is_wanted)?;
-            let (name, port) = parse_listen_event(&line).context("no port")?;
+            let (name, port) = parse_listen_event(&line).context("the listen event has no port")?;
             urls.insert(name, format!("http://127.0.0.1:{port}"));
         }
         Ok(Self { urls, leash })

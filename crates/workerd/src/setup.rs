@@ -103,8 +103,8 @@ impl Worker {
     /// The Worker of the repository at `root`, with the compatibility date and flags of its `wrangler.toml` and the
     /// modules in the folder `build`. The caller adds the bindings.
     pub fn built(root: &Path, build: &Path) -> Result<Self> {
-        let text = fs::read_to_string(root.join("wrangler.toml")).context("no wrangler.toml")?;
-        let config: Table = text.parse().context("wrangler.toml")?;
+        let text = fs::read_to_string(root.join("wrangler.toml")).context("could not read wrangler.toml")?;
+        let config: Table = text.parse().context("wrangler.toml must be TOML")?;
         let date = config.get("compatibility_date").and_then(toml::Value::as_str);
         let flags = config.get("compatibility_flags").and_then(toml::Value::as_array);
         let module = |name: &str, kind| {
@@ -116,7 +116,7 @@ impl Worker {
         Ok(Self {
             modules: vec![module("index.js", "esModule")?, module("index_bg.wasm", "wasm")?],
             bindings: Vec::new(),
-            date: date.context("wrangler.toml has no compatibility_date")?.to_owned(),
+            date: date.context("compatibility_date must be set in wrangler.toml")?.to_owned(),
             flags: flags.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned).collect(),
         })
     }

@@ -75,7 +75,7 @@ pub static ROUTES: [Route; 29] = [
 /// Installs the app at Wix without a webhook: the Worker does not know the instance.
 pub fn at_wix(bed: &Testbed) -> String {
     let made = bed.wix.post("/_sim/installs", &json!({}));
-    made["instance"]["instance_id"].as_str().unwrap_or_else(|| panic!("no instance: {made}")).to_owned()
+    made["instance"]["instance_id"].as_str().unwrap_or_else(|| panic!("instance is missing: {made}")).to_owned()
 }
 
 pub fn installed_message(bed: &Testbed, id: &str) -> Message {

@@ -162,18 +162,18 @@ impl Response {
     /// The error code of a JSON response.
     #[track_caller]
     pub fn code(&self) -> String {
-        self.json()["code"].as_str().unwrap_or_else(|| panic!("no code: {self:?}")).to_owned()
+        self.json()["code"].as_str().unwrap_or_else(|| panic!("code is missing: {self:?}")).to_owned()
     }
 
     #[track_caller]
     pub fn location(&self) -> Url {
-        let text = self.header("location").unwrap_or_else(|| panic!("no Location: {self:?}"));
+        let text = self.header("location").unwrap_or_else(|| panic!("Location is missing: {self:?}"));
         Url::parse(text).unwrap_or_else(|error| panic!("Location must be a URL ({error}): {self:?}"))
     }
 
     #[track_caller]
     pub fn request_id(&self) -> &str {
-        self.header("x-request-id").unwrap_or_else(|| panic!("no x-request-id: {self:?}"))
+        self.header("x-request-id").unwrap_or_else(|| panic!("x-request-id is missing: {self:?}"))
     }
 }
 

@@ -140,7 +140,7 @@ impl Wix {
     /// The calls for an instance, oldest first.
     pub fn calls(&self, instance: &str) -> Vec<Value> {
         let response = get(self.at(&format!("/_sim/calls?instance_id={instance}"))).expect(200);
-        response.json()["calls"].as_array().cloned().unwrap_or_else(|| panic!("no calls: {response:?}"))
+        response.json()["calls"].as_array().cloned().unwrap_or_else(|| panic!("calls is missing: {response:?}"))
     }
 
     /// The endpoints that were called for an instance, oldest first, with the grant type if there is one.
@@ -148,7 +148,7 @@ impl Wix {
         let name = |call: &Value| match (call["endpoint"].as_str(), call["grant_type"].as_str()) {
             (Some(endpoint), Some(grant)) => format!("{endpoint} {grant}"),
             (Some(endpoint), None) => endpoint.to_owned(),
-            _ => panic!("no endpoint: {call}"),
+            _ => panic!("endpoint is missing: {call}"),
         };
         self.calls(instance).iter().map(name).collect()
     }
@@ -161,7 +161,7 @@ impl Wix {
     /// The entries of an instance in a list of the state.
     pub fn of_instance(&self, list: &str, instance: &str) -> Vec<Value> {
         let state = self.state();
-        let all = state[list].as_array().unwrap_or_else(|| panic!("no {list}: {state}"));
+        let all = state[list].as_array().unwrap_or_else(|| panic!("{list} is missing: {state}"));
         all.iter().filter(|entry| entry["instance_id"] == instance).cloned().collect()
     }
 
@@ -185,5 +185,5 @@ impl Wix {
 }
 
 fn text(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_else(|| panic!("no {name}: {value}")).to_owned()
+    value[name].as_str().unwrap_or_else(|| panic!("{name} is missing: {value}")).to_owned()
 }

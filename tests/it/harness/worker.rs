@@ -97,7 +97,7 @@ impl Worker {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy_build(root, folder.path());
         let config = folder.path().join("wrangler.json");
-        fs::write(&config, config_for(root, values).to_string()).expect("a writable folder");
+        fs::write(&config, config_for(root, values).to_string()).expect("a writable directory");
         let env = folder.path().join("values.env");
         let mut options = fs::OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&env).expect("a file");
