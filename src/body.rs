@@ -1,4 +1,4 @@
-//! Bodies: read to a limit, and never left unread.
+//! Inbound bodies: read up to a limit, or streamed. None is left unread.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,25 +10,26 @@ use wix_edge_core::{Body, BodyError, HeldJws, InFlight, JwsLimits};
 
 use crate::glue;
 
-/// How much of a refused body is read and thrown away, in bytes. `wrangler dev` fails the next request on a connection
+/// How much of a refused body is read and discarded, in bytes. `wrangler dev` fails the next request on a connection
 /// whose last body was left unread.
 const DRAIN_LIMIT: u32 = 4 * 1024 * 1024;
 
 thread_local! {
-    /// The bytes of bodies that this isolate holds, but for those that the core asks for and drops at once.
+    /// The memory of the bodies that this isolate holds in JavaScript. Bodies that the core reads into wasm do not
+    /// count.
     pub static IN_FLIGHT: InFlight = InFlight::default();
 }
 
-/// Room for the bytes of a body, given back when this is dropped.
-struct Room(usize);
+/// Memory reserved for the bytes of a body, and released on drop.
+struct Reservation(usize);
 
-impl Room {
+impl Reservation {
     fn reserve(bytes: usize) -> Result<Self, BodyError> {
         if IN_FLIGHT.with(|in_flight| in_flight.reserve(bytes)) { Ok(Self(bytes)) } else { Err(BodyError::Busy) }
     }
 }
 
-impl Drop for Room {
+impl Drop for Reservation {
     fn drop(&mut self) {
         IN_FLIGHT.with(|in_flight| in_flight.release(self.0));
     }
@@ -37,8 +38,8 @@ impl Drop for Room {
 /// Bytes that stay in JavaScript's memory.
 pub struct Held {
     bytes: Uint8Array,
-    /// None of a body that was read on the way in: `entry.js` keeps the room for that.
-    _room: Option<Room>,
+    /// `None` for a body that `entry.js` read: it holds the reservation itself.
+    _reservation: Option<Reservation>,
 }
 
 impl Held {
@@ -47,49 +48,50 @@ impl Held {
     }
 }
 
-/// A request, and whether its body was asked for.
+/// A request with its body.
 #[derive(Clone)]
 pub struct Inbound {
     pub request: Request,
-    /// A short body, which is read on the way in; `null` where it broke off, and undefined of a longer one.
-    short: JsValue,
-    asked_for: Rc<Cell<bool>>,
+    /// The body, if `entry.js` has read it: `null` where it broke off, and undefined where it was not read.
+    read_early: JsValue,
+    /// Whether the core took the body.
+    taken: Rc<Cell<bool>>,
 }
 
 impl Inbound {
-    pub fn new(request: Request, short: JsValue) -> Self {
-        Self { request, short, asked_for: Rc::default() }
+    pub fn new(request: Request, read_early: JsValue) -> Self {
+        Self { request, read_early, taken: Rc::default() }
     }
 
-    /// The body as it can be sent on: bytes, or a stream.
+    /// The body for a forwarded request: bytes or a stream.
     pub fn payload(&self) -> JsValue {
-        if self.short.is_undefined() {
+        if self.read_early.is_undefined() {
             self.request.body().map_or(JsValue::UNDEFINED, JsValue::from)
         } else {
-            self.short.clone()
+            self.read_early.clone()
         }
     }
 
-    /// The body of up to `limit` bytes. A longer one is read on, to a bound, and thrown away.
+    /// Reads a body of up to `limit` bytes. A longer one is refused, and discarded up to `DRAIN_LIMIT`.
     pub async fn read(&self, limit: usize) -> Result<Vec<u8>, BodyError> {
-        self.asked_for.set(true);
-        if self.short.is_undefined() {
+        self.taken.set(true);
+        if self.read_early.is_undefined() {
             return read(&self.request, limit).await;
         }
-        let short = bytes(&self.short).ok_or(BodyError::Broken)?;
+        let short = bytes(&self.read_early).ok_or(BodyError::Broken)?;
         Some(short).filter(|bytes| bytes.len() <= limit).ok_or(BodyError::TooLarge)
     }
 
-    /// The body as a compact JWS, held outside.
+    /// Reads a compact JWS. Its signed bytes stay in JavaScript's memory.
     pub async fn hold_jws(&self, limits: JwsLimits) -> Result<Option<HeldJws<Held>>, BodyError> {
-        let (bytes, room) = if self.short.is_undefined() {
+        let (bytes, reservation) = if self.read_early.is_undefined() {
             let length = glue::header(&self.request, "content-length").and_then(|text| text.parse().ok());
-            let room = Room::reserve(length.unwrap_or(limits.body).min(limits.body))?;
-            self.asked_for.set(true);
-            (read_outside(&self.request, limits.body).await?, Some(room))
+            let reservation = Reservation::reserve(length.unwrap_or(limits.body).min(limits.body))?;
+            self.taken.set(true);
+            (read_in_js(&self.request, limits.body).await?, Some(reservation))
         } else {
-            self.asked_for.set(true);
-            let bytes = self.short.dyn_ref::<Uint8Array>().ok_or(BodyError::Broken)?.clone();
+            self.taken.set(true);
+            let bytes = self.read_early.dyn_ref::<Uint8Array>().ok_or(BodyError::Broken)?.clone();
             (bytes, None)
         };
         if bytes.length() > size(limits.body) {
@@ -98,15 +100,15 @@ impl Inbound {
         let parts = glue::split_jws(&bytes, size(limits.header), size(limits.signature));
         let Some(parts) = parts.dyn_ref::<Array>() else { return Ok(None) };
         let text = |at| parts.get(at).as_string().unwrap_or_default();
-        let held = Held { bytes: parts.get(2).unchecked_into(), _room: room };
+        let held = Held { bytes: parts.get(2).unchecked_into(), _reservation: reservation };
         Ok(Some(HeldJws { header: text(0), signature: text(1), held }))
     }
 
-    /// Buffers the body if it ends within `limit` bytes. A longer one stays whole, to be streamed.
+    /// Buffers a body of up to `limit` bytes. A longer one can then be streamed from its start.
     pub async fn buffer(&self, limit: usize) -> Result<Body<Self>, BodyError> {
-        self.asked_for.set(true);
-        if !self.short.is_undefined() {
-            let short = bytes(&self.short).ok_or(BodyError::Broken)?;
+        self.taken.set(true);
+        if !self.read_early.is_undefined() {
+            let short = bytes(&self.read_early).ok_or(BodyError::Broken)?;
             let fits = short.len() <= limit;
             return Ok(if fits { Body::Buffered(short) } else { Body::Streamed(self.clone(), None) });
         }
@@ -117,20 +119,20 @@ impl Inbound {
         }
     }
 
-    /// Reads and throws away a body that nobody asked for.
+    /// Reads and discards a body that the core did not take.
     pub async fn drain(&self) {
-        if !self.asked_for.get() && self.short.is_undefined() && glue::is_unread(&self.request) {
+        if !self.taken.get() && self.read_early.is_undefined() && glue::is_unread(&self.request) {
             let _ = read(&self.request, 0).await;
         }
     }
 }
 
 async fn read(request: &Request, limit: usize) -> Result<Vec<u8>, BodyError> {
-    Ok(read_outside(request, limit).await?.to_vec())
+    Ok(read_in_js(request, limit).await?.to_vec())
 }
 
-/// The bytes of a body of up to `limit`, left where they are.
-async fn read_outside(request: &Request, limit: usize) -> Result<Uint8Array, BodyError> {
+/// Reads a body of up to `limit` bytes, and leaves the bytes in JavaScript's memory.
+async fn read_in_js(request: &Request, limit: usize) -> Result<Uint8Array, BodyError> {
     let most = size(limit);
     let mut read = glue::read(request, most, DRAIN_LIMIT).map_err(|_| BodyError::Broken)?;
     if let Some(promise) = read.dyn_ref::<Promise>() {
@@ -144,7 +146,7 @@ fn size(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// What was read.
-pub fn bytes(read: &JsValue) -> Option<Vec<u8>> {
-    read.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
+/// Copies an array of bytes into wasm. `None` if the value is not one.
+pub fn bytes(value: &JsValue) -> Option<Vec<u8>> {
+    value.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
 }

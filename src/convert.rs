@@ -1,4 +1,4 @@
-//! Converts the runtime's types into the core's and back.
+//! Converts between the runtime's types and the core's.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
     Config::parse(lookup, binding("INSTANCES").is_object())
 }
 
-/// A request. Its headers and body stay in JavaScript's memory.
+/// Converts a request. Its headers and its body stay in JavaScript's memory.
 pub fn request(inbound: Inbound) -> worker::Result<Request<Inbound>> {
     let method = inbound.request.method();
     let method = Method::from_bytes(method.as_bytes()).map_err(|error| Error::RustError(error.to_string()))?;
@@ -34,26 +34,27 @@ pub fn request(inbound: Inbound) -> worker::Result<Request<Inbound>> {
     Ok(Request::new(method, &url, inbound)?)
 }
 
-/// A response.
+/// Converts a response.
 pub fn response(reply: &Reply<Option<ReadableStream>>) -> worker::Result<Response> {
     let lines_of = |constant: bool| {
         let headers = reply.headers.iter().filter(|(_, value)| matches!(value, Cow::Borrowed(_)) == constant);
         lines(headers.map(|(name, value)| (*name, value.as_ref())))
     };
     let (Some(constant), Some(varying)) = (lines_of(true), lines_of(false)) else {
-        return Err(Error::RustError("a header has a line break".to_owned()));
+        return Err(Error::RustError("a header must not have a line break".to_owned()));
     };
     let status = reply.status.as_u16();
     let (text, stream) = match &reply.body {
         ReplyBody::Text(text) => (Some(text.as_str()), None),
-        // The runtime refuses a body, even an empty one, with a status that allows none.
+        // With these statuses the runtime refuses any body, even an empty one.
         ReplyBody::Stream(stream) if !matches!(status, 204 | 205 | 304) => (None, stream.as_ref()),
         ReplyBody::Empty | ReplyBody::Stream(_) => (None, None),
     };
     Ok(glue::respond(status, &constant, &varying, text, stream)?)
 }
 
-/// Encodes names and values for `glue.js`, a line each. `None` if a value has a line break, which would make another header.
+/// Encodes headers for `glue.js`: a line for each name, and a line for its value. `None` if a value has a line break,
+/// after which `glue.js` would read another header.
 pub fn lines<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
     let mut lines = String::new();
     for (name, value) in headers {
@@ -65,12 +66,12 @@ pub fn lines<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Optio
     Some(lines)
 }
 
-/// Decodes the headers that `glue.js` found: a line for the number of the name, and a line for the value.
+/// Decodes the headers that `glue.js` found: a line for the index of each name, and a line for its value.
 pub fn found(lines: &str, names: &[&'static str]) -> Vec<(&'static str, String)> {
     let mut lines = lines.split('\n');
     let mut found = Vec::new();
-    while let (Some(number), Some(value)) = (lines.next(), lines.next()) {
-        let name = number.parse::<usize>().ok().and_then(|number| names.get(number));
+    while let (Some(index), Some(value)) = (lines.next(), lines.next()) {
+        let name = index.parse::<usize>().ok().and_then(|index| names.get(index));
         found.extend(name.map(|name| (*name, value.to_owned())));
     }
     found

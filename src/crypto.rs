@@ -1,6 +1,6 @@
-//! WebCrypto: RS256 verification and AES-256-GCM, with imported keys kept for the isolate's life.
+//! WebCrypto: RS256 verification and AES-256-GCM. Imported keys are cached for the life of the isolate.
 //!
-//! RSA in wasm costs ten times the CPU of the runtime's own.
+//! RSA in wasm costs ten times as much CPU as in WebCrypto.
 
 use std::cell::RefCell;
 
@@ -28,7 +28,7 @@ pub async fn aes_gcm_seal(key: &SealingKey, nonce: [u8; 12], associated: &[u8], 
     Ok(Uint8Array::new(&glue::seal(&key, &nonce, associated, plain)?.await?).to_vec())
 }
 
-/// Nothing where the runtime refuses: key, nonce, associated data and cipher text do not belong together.
+/// Decrypts. `None` if the key, nonce, associated data or cipher text is wrong.
 pub async fn aes_gcm_open(
     key: &SealingKey,
     nonce: [u8; 12],
@@ -41,9 +41,10 @@ pub async fn aes_gcm_open(
 }
 
 async fn public_key(key: &PublicKey) -> Result<CryptoKey> {
-    let kept = PUBLIC_KEYS.with_borrow(|keys| keys.iter().find(|(kept, _)| kept == key).map(|(_, key)| key.clone()));
-    if let Some(kept) = kept {
-        return Ok(kept);
+    let cached =
+        PUBLIC_KEYS.with_borrow(|keys| keys.iter().find(|(cached, _)| cached == key).map(|(_, key)| key.clone()));
+    if let Some(cached) = cached {
+        return Ok(cached);
     }
     let imported: CryptoKey = glue::import_rs256(key.der())?.await?.unchecked_into();
     PUBLIC_KEYS.with_borrow_mut(|keys| keys.push((key.clone(), imported.clone())));
@@ -51,10 +52,10 @@ async fn public_key(key: &PublicKey) -> Result<CryptoKey> {
 }
 
 async fn sealing_key(key: &SealingKey) -> Result<CryptoKey> {
-    let kept = SEALING_KEYS
-        .with_borrow(|keys| keys.iter().find(|(kept, _)| kept.id() == key.id()).map(|(_, key)| key.clone()));
-    if let Some(kept) = kept {
-        return Ok(kept);
+    let cached = SEALING_KEYS
+        .with_borrow(|keys| keys.iter().find(|(cached, _)| cached.id() == key.id()).map(|(_, key)| key.clone()));
+    if let Some(cached) = cached {
+        return Ok(cached);
     }
     let imported: CryptoKey = glue::import_aes(key.key().expose())?.await?.unchecked_into();
     SEALING_KEYS.with_borrow_mut(|keys| keys.push((key.clone(), imported.clone())));

@@ -1,5 +1,6 @@
-// The Worker's entry, as the runtime calls it. A trap leaves the wasm instance in a state that nobody knows, so the next
-// request gets a new one; its imports say so, and what comes here.
+// The Worker's entry point, which the runtime calls. After a trap the state of a wasm instance is undefined, so the
+// next request gets a new instance. The instance's imports record a trap in `state.criticalError`, and so does this
+// file.
 
 import * as wasm from "./index.js";
 
@@ -16,7 +17,8 @@ function instance() {
   return wasm;
 }
 
-function judged(error) {
+/** Records a trap, and returns the error. */
+function recorded(error) {
   if (error instanceof WebAssembly.RuntimeError) {
     console.error("Critical", error);
     state.criticalError = true;
@@ -24,55 +26,56 @@ function judged(error) {
   return error;
 }
 
-// What fails in a microtask or a timer comes here.
-addEventListener("error", (event) => judged(event.error));
+// The runtime reports errors in microtasks and timers here.
+addEventListener("error", (event) => recorded(event.error));
 
-// A body of so many bytes is read on the way in: to wait for it costs far less here than in wasm.
+// The longest body that is read before wasm is called, in bytes: to wait for a body costs far less here than in wasm.
 const SHORT = 64 * 1024;
 
-/** The length of a body that is read on the way in; 0 of any other. */
+/** The length of a short body, or 0 if the request has none. */
 function shortLength({ method, headers }) {
   if (method === "GET" || method === "HEAD") return 0;
   const length = Number(headers.get("content-length"));
   return length <= SHORT ? length : 0;
 }
 
-/** `body` is null where it broke off, and undefined where it was not read. */
-function answer(request, env, context, body) {
+/** `body` has the bytes of a body that was read: null if it broke off, and undefined if it was not read. */
+function respond(request, env, context, body) {
   try {
-    const answer = instance().fetch(request, env, context, body);
-    if (!(answer instanceof Promise)) return answer;
-    // A request is finished even if whoever asked goes away: an install half stored helps nobody.
-    context.waitUntil(answer);
-    return answer.catch((error) => {
-      throw judged(error);
+    const response = instance().fetch(request, env, context, body);
+    if (!(response instanceof Promise)) return response;
+    // The request runs to its end even if the client disconnects, so that no installation is stored in part.
+    context.waitUntil(response);
+    return response.catch((error) => {
+      throw recorded(error);
     });
   } catch (error) {
-    throw judged(error);
+    throw recorded(error);
   }
 }
 
 export default {
   fetch(request, env, context) {
     const length = shortLength(request);
-    // Anybody can send bodies, so there is a bound on what is held of them at a time. Beyond it the core decides.
-    if (!(length > 0) || !instance().reserve(length)) return answer(request, env, context);
+    // An attacker can send many bodies at once, so the memory for them is limited. Beyond the limit, wasm gets the
+    // request with its body unread.
+    if (!(length > 0) || !instance().reserve(length)) return respond(request, env, context);
     const release = () => {
       if (!state.criticalError) wasm.release(length);
     };
-    const answered = request.bytes().then(
-      (body) => answer(request, env, context, body),
-      () => answer(request, env, context, null),
+    const response = request.bytes().then(
+      (body) => respond(request, env, context, body),
+      () => respond(request, env, context, null),
     );
-    answered.then(release, release);
-    return answered;
+    response.then(release, release);
+    return response;
   },
 
   async scheduled(event, env, context) {
     try {
       await instance().scheduled(event, env, context);
     } catch (error) {
-      throw judged(error);
+      throw recorded(error);
     }
   },
 };

@@ -1,7 +1,6 @@
-// What costs less in one call than in many: each crossing between wasm and JavaScript has its price. Nothing is decided
-// here.
+// Does in one call what would else take several: each call from wasm to JavaScript costs CPU. It makes no decisions.
 
-/** Names and values, a line each. No value has a line break: glue.rs sees to that. */
+/** Decodes headers: a line for each name, and one for its value. convert.rs refuses values with line breaks. */
 function pairs(lines) {
   const parts = lines.split("\n");
   const pairs = [];
@@ -9,18 +8,18 @@ function pairs(lines) {
   return pairs;
 }
 
-/** Headers that never change, by their lines. There are as many as the code has kinds of answers. */
-const kept = new Map();
+/** A cache of constant headers by their lines. It has an entry for each set of constant headers in the code. */
+const constantHeaders = new Map();
 
-/** What a header's value may be made of. Of anything else the runtime writes the value into its log. */
+/** The values of headers that are read. The runtime would write any other value into its log. */
 const PLAIN = /^[\t\x20-\x7e]*$/;
 
-/** A response; a stream comes before a text. To copy headers costs the runtime far less than to make them. */
+/** Makes a response. A copy of headers costs the runtime far less CPU than new ones. */
 export function respond(status, constant, varying, text, stream) {
-  let headers = kept.get(constant);
+  let headers = constantHeaders.get(constant);
   if (headers === undefined) {
     headers = new Headers(pairs(constant));
-    kept.set(constant, headers);
+    constantHeaders.set(constant, headers);
   }
   headers = new Headers(headers);
   for (const [name, value] of pairs(varying)) headers.append(name, value);
@@ -31,20 +30,20 @@ export function header(request, name) {
   return request.headers.get(name) ?? undefined;
 }
 
-/** Those headers of a request or a response that it has, of the names in lines: a value and its name's number, a line each. */
-export function headers(of, names) {
-  const all = of.headers;
+/** The headers of a request or a response with these names: a line for the index of a name, and one for its value. */
+export function headers(message, names) {
+  const all = message.headers;
   let found = "";
-  let number = 0;
+  let index = 0;
   for (const name of names.split("\n")) {
     const value = all.get(name);
-    if (value !== null && PLAIN.test(value)) found += `${number}\n${value}\n`;
-    number += 1;
+    if (value !== null && PLAIN.test(value)) found += `${index}\n${value}\n`;
+    index += 1;
   }
   return found;
 }
 
-/** The bytes of a body of up to `limit`; undefined of a longer one, of which no more than `drain` beyond that are read. */
+/** Reads a body of up to `limit` bytes. Of a longer one it discards up to `drain` more, and returns undefined. */
 async function collect(stream, limit, drain) {
   const reader = stream.getReader();
   const chunks = [];
@@ -56,7 +55,7 @@ async function collect(stream, limit, drain) {
     if (length <= limit) {
       chunks.push(value);
     } else if (length > limit + drain) {
-      // Not waited for: of a stream that was split it ends with the other half.
+      // Not awaited: where the stream was split, `cancel` ends only with the other half.
       reader.cancel().catch(() => {});
       break;
     }
@@ -72,11 +71,11 @@ async function collect(stream, limit, drain) {
   return bytes;
 }
 
-/** How much of a body is thrown away in one step. */
+/** How many bytes of a body are discarded in one read. */
 const STEP = 64 * 1024;
 
-/** Reads a body and throws it away, up to a bound: in large steps, since each costs CPU. */
-async function discard(stream, bound) {
+/** Reads and discards a body, up to `limit` bytes. The reads are large, since each costs CPU. */
+async function discard(stream, limit) {
   const reader = stream.getReader({ mode: "byob" });
   let buffer = new Uint8Array(STEP);
   let length = 0;
@@ -84,7 +83,7 @@ async function discard(stream, bound) {
     const { done, value } = await reader.readAtLeast(STEP, buffer);
     if (done) return;
     length += value.byteLength;
-    if (length > bound) {
+    if (length > limit) {
       reader.cancel().catch(() => {});
       return;
     }
@@ -92,9 +91,9 @@ async function discard(stream, bound) {
   }
 }
 
-/** An inbound body, or a promise of it; undefined if it is too long. */
+/** Reads an inbound body. Returns bytes, or a promise of them; undefined if there are more than `limit`. */
 export function read(request, limit, drain) {
-  // The runtime holds the sender to the length it names, so that the body can be had in one piece.
+  // The runtime enforces `Content-Length`, so a body with a short one can be read in one call.
   const length = request.headers.get("content-length");
   if (length === "0" || (length === null && request.body === null)) return new Uint8Array();
   if (length !== null && Number(length) <= limit) return request.bytes();
@@ -103,13 +102,13 @@ export function read(request, limit, drain) {
 }
 
 /**
- * An inbound body that ends within `limit` bytes, or a request that has it whole: the stream is split in two, and the one
- * that was looked into is cancelled, so that nothing is held for it.
+ * Reads an inbound body of up to `limit` bytes. For a longer one it returns a request with the whole body: it splits
+ * the stream, reads the start of one half, and cancels that half, so that the runtime buffers no more for it.
  */
 export async function readShort(request, limit) {
   if (request.body === null) return new Uint8Array();
-  const [lookedInto, whole] = request.body.tee();
-  const bytes = await collect(lookedInto, limit, 0);
+  const [start, whole] = request.body.tee();
+  const bytes = await collect(start, limit, 0);
   if (bytes === undefined) {
     const { url, method, headers } = request;
     return new Request(url, { method, headers, body: whole });
@@ -118,7 +117,7 @@ export async function readShort(request, limit) {
   return bytes;
 }
 
-/** Whether there is a body that nobody has read. */
+/** Whether the request has an unread body. */
 export function isUnread(request) {
   return !request.bodyUsed && request.body !== null;
 }
@@ -126,7 +125,7 @@ export function isUnread(request) {
 const DOT = 0x2e;
 const isBlank = (byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
-/** A compact JWS in bytes: header, signature, and the bytes that are signed. Undefined where it has other than three parts. */
+/** Splits a compact JWS into header, signature and signed bytes. Returns undefined if it is malformed or too long. */
 export function splitJws(bytes, longestHeader, longestSignature) {
   let start = 0;
   let end = bytes.length;
@@ -140,23 +139,26 @@ export function splitJws(bytes, longestHeader, longestSignature) {
   return [text(start, first), text(second + 1, end), bytes.subarray(start, second)];
 }
 
-/** The claims of a held JWS. */
+/** The claims in the signed bytes of a JWS. */
 export function heldClaims(signed) {
   return signed.subarray(signed.indexOf(DOT) + 1);
 }
 
-/** Whether a client may go on. */
+/** Counts an attempt of the client, and returns whether it is within the limit. */
 export async function isWithinRate(limiter, key) {
   return (await limiter.limit({ key })).success;
 }
 
-/** Sends a request and reads the answer: status, headers, body. Undefined when the time is over. */
-export async function ask(url, method, headersOf, body, millis, names, limit) {
+/** Redirects are not followed. Cloudflare's cache must not be used: its key is the URL, without the installation. */
+const OPTIONS = { redirect: "manual", cache: "no-store" };
+
+/** Sends a request and reads the response: status, headers, body. Returns undefined after the timeout. */
+export async function send(url, method, headerLines, body, millis, names, limit) {
   const signal = AbortSignal.timeout(millis);
   try {
-    const response = await fetch(url, { method, headers: pairs(headersOf), body, redirect: "manual", cache: "no-store", signal });
+    const response = await fetch(url, { method, headers: pairs(headerLines), body, ...OPTIONS, signal });
     const bytes = response.body === null ? new Uint8Array() : await collect(response.body, limit, 0);
-    if (bytes === undefined) throw new Error("the answer is too long");
+    if (bytes === undefined) throw new Error("the response must not be longer than the limit");
     return [response.status, headers(response, names), bytes];
   } catch (error) {
     if (signal.aborted) return undefined;
@@ -164,14 +166,14 @@ export async function ask(url, method, headersOf, body, millis, names, limit) {
   }
 }
 
-/** Sends a request and gives the response with its body unread. Undefined when the time is over before its head is there. */
-export async function exchange(url, method, headersOf, body, millis) {
-  // Not a signal with a time of its own, which would also cut off the answer's body.
+/** Sends a request and returns the response with its body unread, or undefined if its head comes after the timeout. */
+export async function forward(url, method, headerLines, body, millis) {
+  // Not `AbortSignal.timeout`, which would also cut off the response's body.
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), millis);
   try {
     const { signal } = controller;
-    return await fetch(url, { method, headers: pairs(headersOf), body, redirect: "manual", cache: "no-store", signal });
+    return await fetch(url, { method, headers: pairs(headerLines), body, ...OPTIONS, signal });
   } catch (error) {
     if (controller.signal.aborted) return undefined;
     throw error;
@@ -184,7 +186,7 @@ export function put(kv, key, value, expirationTtl, metadata) {
   return kv.put(key, value, { expirationTtl, metadata: metadata === undefined ? undefined : JSON.parse(metadata) });
 }
 
-/** A page: the cursor, then name and metadata of each key, a line each. JSON has no line breaks but between its parts. */
+/** Lists a page: a line for the cursor, one for each name, and one for its metadata as JSON without line breaks. */
 export async function list(kv, prefix, cursor, limit) {
   const page = await kv.list({ prefix, cursor, limit });
   let lines = page.list_complete ? "" : (page.cursor ?? "");
@@ -212,7 +214,7 @@ export function seal(key, iv, additionalData, plain) {
   return crypto.subtle.encrypt({ name: "AES-GCM", iv, additionalData }, key, plain);
 }
 
-/** Undefined where the runtime refuses: key, nonce, associated data and cipher text do not belong together. */
+/** Decrypts. Returns undefined if the key, nonce, associated data or cipher text is wrong. */
 export async function open(key, iv, additionalData, cipher) {
   try {
     return await crypto.subtle.decrypt({ name: "AES-GCM", iv, additionalData }, key, cipher);

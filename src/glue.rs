@@ -1,4 +1,4 @@
-//! `glue.js`: what of the runtime is asked for in one call instead of many.
+//! Bindings to `glue.js`, which does in one call of JavaScript what would else take several.
 
 use js_sys::{JsString, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
@@ -18,7 +18,7 @@ extern "C" {
     pub fn delete(this: &Kv, key: &str) -> Result<Promise>;
     #[wasm_bindgen(catch)]
     pub fn put(kv: &Kv, key: &str, value: &str, ttl: Option<f64>, metadata: Option<&str>) -> Result<Promise>;
-    /// A text of lines: name and metadata of each key; before them the cursor.
+    /// Resolves to lines: the cursor, then a name and its metadata for each key.
     pub fn list(kv: &Kv, prefix: &str, cursor: Option<&str>, limit: u16) -> Promise<JsString>;
 
     #[wasm_bindgen(catch)]
@@ -30,16 +30,16 @@ extern "C" {
         stream: Option<&ReadableStream>,
     ) -> Result<Response>;
     pub fn header(request: &Request, name: &str) -> Option<String>;
-    /// Lines of a name's number and a value.
-    pub fn headers(of: &JsValue, names: &str) -> String;
+    /// Lines: the index of a name and its value, for each header found.
+    pub fn headers(message: &JsValue, names: &str) -> String;
 
-    /// Bytes, or a promise of them; undefined of too many.
+    /// Bytes or a promise of them. Undefined if there are too many.
     #[wasm_bindgen(catch)]
     pub fn read(request: &Request, limit: u32, drain: u32) -> Result<JsValue>;
-    /// Bytes, or a request.
+    /// Resolves to the bytes of a short body, or to a request with the whole of a longer one.
     #[wasm_bindgen(js_name = readShort)]
     pub fn read_short(request: &Request, limit: u32) -> Promise;
-    /// Header, signature, and the bytes that are signed; undefined of what is no compact JWS.
+    /// Header, signature, and the signed bytes. Undefined if the bytes are not a compact JWS of these limits.
     #[wasm_bindgen(js_name = splitJws)]
     pub fn split_jws(bytes: &Uint8Array, longest_header: u32, longest_signature: u32) -> JsValue;
     #[wasm_bindgen(js_name = heldClaims)]
@@ -49,8 +49,8 @@ extern "C" {
     #[wasm_bindgen(js_name = isUnread)]
     pub fn is_unread(request: &Request) -> bool;
 
-    /// Status, lines of headers, bytes; undefined when the time is over.
-    pub fn ask(
+    /// Resolves to status, lines of headers, and body. Undefined after the timeout.
+    pub fn send(
         url: &str,
         method: &str,
         headers: &str,
@@ -59,8 +59,8 @@ extern "C" {
         names: &str,
         limit: u32,
     ) -> Promise;
-    /// A response; undefined when the time is over.
-    pub fn exchange(url: &str, method: &str, headers: &str, body: &JsValue, millis: u32) -> Promise;
+    /// Resolves to a response with its body unread. Undefined after the timeout.
+    pub fn forward(url: &str, method: &str, headers: &str, body: &JsValue, millis: u32) -> Promise;
 
     #[wasm_bindgen(catch, js_name = importRs256)]
     pub fn import_rs256(spki: &[u8]) -> Result<Promise>;
@@ -70,6 +70,6 @@ extern "C" {
     pub fn import_aes(key: &[u8]) -> Result<Promise>;
     #[wasm_bindgen(catch)]
     pub fn seal(key: &CryptoKey, nonce: &[u8], associated: &[u8], plain: &[u8]) -> Result<Promise>;
-    /// An array buffer; undefined where the runtime refuses.
+    /// Resolves to an array buffer, or to undefined if decryption fails.
     pub fn open(key: &CryptoKey, nonce: &[u8], associated: &[u8], cipher: &[u8]) -> Promise;
 }

@@ -1,4 +1,4 @@
-//! The Worker: carries requests into the core and answers out of it. It decides nothing.
+//! The Worker: converts the runtime's requests and responses. It makes no decisions.
 
 mod body;
 mod convert;
@@ -20,7 +20,8 @@ use crate::body::Inbound;
 use crate::platform::Edge;
 
 thread_local! {
-    /// What the requests of this isolate share. The environment does not change while it lives.
+    /// The state that the requests of this isolate share. Its configuration is parsed once, since the environment of an
+    /// isolate does not change.
     static SHARED: OnceCell<Rc<Shared>> = const { OnceCell::new() };
 }
 
@@ -28,8 +29,8 @@ fn shared(env: &Env) -> Rc<Shared> {
     SHARED.with(|shared| Rc::clone(shared.get_or_init(|| Rc::new(Shared::new(convert::config(env))))))
 }
 
-/// A response, or a promise of one. `#[event(fetch)]` would begin each request in a microtask of its own. `body` is one that
-/// was read already: see `entry.js`.
+/// Handles a request. Returns a response, or a promise of one. Not `#[event(fetch)]`, which begins each request in a
+/// microtask of its own. `body` is a short body that `entry.js` has read.
 #[wasm_bindgen]
 pub fn fetch(
     request: web_sys::Request,
@@ -38,29 +39,29 @@ pub fn fetch(
     body: JsValue,
 ) -> Result<JsValue, JsValue> {
     start::start(async move {
-        let answered = answer(Inbound::new(request, body), env, Context::new(context)).await;
-        let answered = answered.or_else(|error| {
+        let response = respond(Inbound::new(request, body), env, Context::new(context)).await;
+        let response = response.or_else(|error| {
             console_error!("{error}");
             glue::respond(500, "", "", Some("INTERNAL SERVER ERROR"), None)
         });
-        answered.map(JsValue::from)
+        response.map(JsValue::from)
     })
 }
 
-/// Makes room for a body that `entry.js` reads on the way in, if there is room.
+/// Reserves memory for a body that `entry.js` reads. Returns whether there was enough.
 #[wasm_bindgen]
 #[must_use]
 pub fn reserve(bytes: usize) -> bool {
     body::IN_FLIGHT.with(|in_flight| in_flight.reserve(bytes))
 }
 
-/// Gives the room back.
+/// Releases the memory of a body that `entry.js` read.
 #[wasm_bindgen]
 pub fn release(bytes: usize) {
     body::IN_FLIGHT.with(|in_flight| in_flight.release(bytes));
 }
 
-async fn answer(inbound: Inbound, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+async fn respond(inbound: Inbound, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let shared = shared(&env);
     let unread = inbound.clone();
     let inbound = convert::request(inbound)?;

@@ -1,4 +1,5 @@
-//! Implements the core's ports: clock, randomness, log, requests, KV, fetch with a deadline, cryptography.
+//! Implements the core's traits for the Workers runtime: clock, randomness, log, inbound requests, KV, outbound
+//! requests, cryptography.
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -16,11 +17,11 @@ use crate::body::{self, Held, Inbound};
 use crate::glue::{self, Kv};
 use crate::{convert, crypto, random};
 
-/// How much of a response from Wix is read, in bytes.
-const ANSWER_LIMIT: u32 = 1024 * 1024;
+/// The longest response from Wix that is read, in bytes.
+const RESPONSE_LIMIT: u32 = 1024 * 1024;
 const USER_AGENT: &str = concat!("wix-edge/", env!("CARGO_PKG_VERSION"));
 
-/// The Workers runtime, for the length of one request.
+/// The Workers runtime, for one request.
 pub struct Edge {
     env: Env,
     kv: OnceCell<Option<Kv>>,
@@ -141,17 +142,17 @@ impl Fetch for Edge {
         let headers = convert::lines(headers).ok_or(SendError::Unreachable)?;
         let (millis, names) = (millis(timeout), WANTED.join("\n"));
         let method = request.method.as_str();
-        let asked = glue::ask(request.url, method, &headers, request.json, millis, &names, ANSWER_LIMIT);
-        let answer = asked.await.map_err(|_| SendError::Unreachable)?;
-        let answer: Array = answer.dyn_into().map_err(|_| SendError::Timeout)?;
+        let sent = glue::send(request.url, method, &headers, request.json, millis, &names, RESPONSE_LIMIT);
+        let response = sent.await.map_err(|_| SendError::Unreachable)?;
+        let response: Array = response.dyn_into().map_err(|_| SendError::Timeout)?;
 
-        let found = convert::found(&answer.get(1).as_string().unwrap_or_default(), &WANTED);
+        let found = convert::found(&response.get(1).as_string().unwrap_or_default(), &WANTED);
         let header = |name| found.iter().find(|(found, _)| *found == name).map(|(_, value)| value.clone());
         Ok(Response {
-            status: status(&answer.get(0)),
+            status: status(&response.get(0)),
             wix_request_id: header("x-wix-request-id"),
             retry_after: header("retry-after"),
-            body: body::bytes(&answer.get(2)).ok_or(SendError::Unreachable)?,
+            body: body::bytes(&response.get(2)).ok_or(SendError::Unreachable)?,
         })
     }
 
@@ -160,15 +161,15 @@ impl Fetch for Edge {
         request: Forward<'_, Inbound>,
         timeout: Duration,
     ) -> Result<Forwarded<Self::Stream>, SendError> {
-        let own = [("user-agent", USER_AGENT), ("authorization", request.authorization)];
+        let fixed = [("user-agent", USER_AGENT), ("authorization", request.authorization)];
         let others = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
-        let headers = convert::lines(own.into_iter().chain(others)).ok_or(SendError::Unreachable)?;
+        let headers = convert::lines(fixed.into_iter().chain(others)).ok_or(SendError::Unreachable)?;
         let body = match request.body {
             Body::Empty => JsValue::UNDEFINED,
             Body::Buffered(bytes) => Uint8Array::from(bytes.as_slice()).into(),
             Body::Streamed(inbound, _) => inbound.payload(),
         };
-        let sent = glue::exchange(request.url, request.method.as_str(), &headers, &body, millis(timeout));
+        let sent = glue::forward(request.url, request.method.as_str(), &headers, &body, millis(timeout));
         let response = sent.await.map_err(|_| SendError::Unreachable)?;
         let response: web_sys::Response = response.dyn_into().map_err(|_| SendError::Timeout)?;
         let headers = convert::found(&glue::headers(&response, &request.wanted.join("\n")), request.wanted);
@@ -213,20 +214,20 @@ fn millis(time: Duration) -> u32 {
 }
 
 fn status(value: &JsValue) -> u16 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the runtime's, 200 to 599")]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a status of fetch, from 200 to 599")]
     let status = value.as_f64().unwrap_or_default() as u16;
     status
 }
 
-/// The first line of the message alone: the rest is a JavaScript stack.
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+/// Only the first line of the message, since the others are a JavaScript stack.
+#[expect(clippy::needless_pass_by_value, reason = "map_err passes a value")]
 fn kv_error(error: JsValue) -> PlatformError {
     let text = error.dyn_ref::<js_sys::Error>().map_or_else(JsString::default, js_sys::Error::message);
     let text = String::from(text);
     PlatformError(format!("KV: {}", text.lines().next().unwrap_or_default()))
 }
 
-/// WebCrypto's own errors carry a stack, and nothing of use.
+/// WebCrypto's errors have a stack, and no cause that the log could use.
 fn crypto_error() -> PlatformError {
     PlatformError("WebCrypto failed".to_owned())
 }

@@ -1,32 +1,32 @@
-//! Random bytes of the runtime's, asked for many at a time. None is given out twice, nor kept once it is given out.
+//! Random bytes from the runtime, fetched in blocks. A byte is used once, and erased when it is used.
 
 use std::cell::RefCell;
 
-/// Bytes asked for at once: a request needs 16 or 32.
-const SUPPLY: usize = 1024;
+/// The size of a block in bytes. A request needs 16 or 32 bytes.
+const BLOCK: usize = 1024;
 
 thread_local! {
-    static LEFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static UNUSED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 pub fn fill(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
-    if bytes.len() > SUPPLY {
+    if bytes.len() > BLOCK {
         return getrandom::fill(bytes);
     }
-    LEFT.with_borrow_mut(|left| {
-        if left.len() < bytes.len() {
-            left.resize(SUPPLY, 0);
-            if let Err(error) = getrandom::fill(left) {
-                left.clear();
+    UNUSED.with_borrow_mut(|unused| {
+        if unused.len() < bytes.len() {
+            unused.resize(BLOCK, 0);
+            if let Err(error) = getrandom::fill(unused) {
+                unused.clear();
                 return Err(error);
             }
         }
-        let rest = left.len() - bytes.len();
-        bytes.copy_from_slice(left.get(rest..).unwrap_or_default());
-        if let Some(given) = left.get_mut(rest..) {
-            given.fill(0);
+        let rest = unused.len() - bytes.len();
+        bytes.copy_from_slice(unused.get(rest..).unwrap_or_default());
+        if let Some(used) = unused.get_mut(rest..) {
+            used.fill(0);
         }
-        left.truncate(rest);
+        unused.truncate(rest);
         Ok(())
     })
 }

@@ -1,4 +1,4 @@
-//! The first step of a future at once, and not in a microtask of its own: many requests are answered in it.
+//! Polls a future for the first time at once, and not in a microtask: many requests are complete after that poll.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use wasm_bindgen::JsValue;
 
 type Result = std::result::Result<JsValue, JsValue>;
 
-/// Wakes whoever polled last: the executor, once there is one.
+/// A waker that wakes the executor, which exists only after the first poll.
 #[derive(Default)]
 struct Relay(Mutex<Option<Waker>>);
 
@@ -22,14 +22,14 @@ impl Wake for Relay {
     }
 }
 
-/// What the future gives, if it gives it now; else a promise of it.
+/// Returns the future's output if the first poll completes it, else a promise of the output.
 pub fn start(future: impl Future<Output = Result> + 'static) -> Result {
     let mut future = Box::pin(future);
     let relay = Arc::new(Relay::default());
-    // What waits keeps the waker it saw first, so it is to be one that lasts.
+    // A pending operation may keep the waker of its first poll, so this waker must work for all polls.
     let waker = Waker::from(Arc::clone(&relay));
     match poll(future.as_mut(), &waker) {
-        Poll::Ready(end) => end,
+        Poll::Ready(output) => output,
         Poll::Pending => {
             let rest = std::future::poll_fn(move |context| {
                 *relay.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
