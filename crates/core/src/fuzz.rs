@@ -1,10 +1,10 @@
-//! What the fuzzer calls: for each parser of outside input a function that takes any bytes and panics where the parser
-//! panics, or where what it let through is not what it should let through.
+//! The fuzz targets: for each parser of outside input a function that takes any bytes. It panics where the parser panics,
+//! and where the parser accepts an input that it must refuse.
 //!
-//! Compiled with the feature `fuzz`, which nothing but `fuzz/` asks for, and for the tests, where the seeds of every
-//! target are run through it. `cargo xtask fuzz` runs the targets.
+//! They are compiled with the feature `fuzz`, which only `fuzz/` enables, and for the tests, which run each target with its
+//! seeds. `cargo xtask fuzz` runs the fuzzer.
 
-#![expect(clippy::missing_panics_doc, reason = "to panic is what these are for")]
+#![expect(clippy::missing_panics_doc, reason = "a target reports a fault by a panic")]
 
 mod requests;
 pub(crate) mod stub;
@@ -18,10 +18,10 @@ use futures::FutureExt as _;
 use crate::config::{Binding, Config};
 use crate::values::Fault;
 
-/// A target: its name, which is also the name of its folder of seeds, and the function.
+/// A fuzz target: its name, which is also the name of its folder of seeds, and the function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All fuzz targets.
 pub const TARGETS: [Target; 13] = [
     ("api_keys", api_keys),
     ("claims", claims),
@@ -43,11 +43,11 @@ const INSTANCE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 const APP_SECRET: &str = "planted-app-secret";
 const SEALING_KEY: &str = "k1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 const PUBLIC_KEY: &str = include_str!("../testdata/webhook_key.pub.pem");
-/// A client with every scope; its key is the letter `k`.
+/// A client with every scope. Its key is the letter `k`.
 const API_KEYS: &str =
     "fuzz:8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a:token+instances+events+proxy+admin";
 
-/// A configuration without a fault, in which `changes` replace values.
+/// Parses a valid configuration in which `changes` replace values.
 fn configured(changes: &[(String, String)]) -> Result<Config, Vec<Fault>> {
     let lookup = |name: &str| {
         let replaced = changes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
@@ -64,10 +64,10 @@ fn configured(changes: &[(String, String)]) -> Result<Config, Vec<Fault>> {
     Config::parse(lookup, true)
 }
 
-/// The stub lets nobody wait.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+/// Polls a future once. On the stub no future waits.
+fn poll_once<T>(future: impl Future<Output = T>) -> T {
     let value = future.now_or_never();
-    assert!(value.is_some(), "something is waited for that never comes");
+    assert!(value.is_some(), "a future waits on the stub");
     value.unwrap_or_else(|| unreachable!())
 }
 

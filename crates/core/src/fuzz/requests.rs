@@ -1,4 +1,4 @@
-//! Whole requests: whatever comes, nothing breaks and nobody gets in.
+//! Fuzz targets for whole requests: no input causes an internal error, and none gets access without a key or a proof.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use url::Url;
 
 use super::stub::{CURSOR, HERE, Inbound, NOW, Stub};
 use super::values::token;
-use super::{API_KEYS, APP_ID, APP_SECRET, INSTANCE, SEALING_KEY, at_once, configured};
+use super::{API_KEYS, APP_ID, APP_SECRET, INSTANCE, SEALING_KEY, configured, poll_once};
 use crate::crypto::state::{self, Purpose};
 use crate::crypto::{SealingKey, StateKey};
 use crate::web::{Body, Reply, Request};
@@ -16,24 +16,27 @@ const ORIGIN: &str = "https://app.example";
 /// See [`API_KEYS`].
 const KEY: &str = "Bearer k";
 
-/// Sends a request to a fresh isolate, does the work after it, and checks what holds for every answer.
-fn ask(stub: &Stub, method: &Method, url: &Url, inbound: Inbound) -> Reply<Vec<u8>> {
+/// Sends a request to a new isolate, runs its deferred task, and checks the properties of every response.
+fn send(stub: &Stub, method: &Method, url: &Url, inbound: Inbound) -> Reply<Vec<u8>> {
     let shared = Shared::new(configured(&[]));
     let request = Request { method: method.clone(), path: url.path().to_owned(), url: url.clone(), inbound };
-    let answered = at_once(handle(stub.clone(), &shared, request));
-    if let Some(work) = answered.follow_up {
-        at_once(work.run());
+    let answered = poll_once(handle(stub.clone(), &shared, request));
+    if let Some(task) = answered.follow_up {
+        poll_once(task.run());
     }
     let reply = answered.reply;
-    assert_ne!(reply.status, 500, "a fault of our own: {}", stub.log_text());
-    assert!(header(&reply, "x-request-id").is_some(), "no request id");
+    assert_ne!(reply.status, 500, "an internal error: {}", stub.log_text());
+    assert!(header(&reply, "x-request-id").is_some(), "the response must have a request id");
     let plain = reply.headers.iter().all(|(_, value)| value.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-    assert!(plain, "a header with more than plain text in it");
+    assert!(plain, "a header must be printable ASCII");
     for secret in [APP_SECRET, SEALING_KEY, API_KEYS] {
-        assert!(!text(&reply).contains(secret) && !stub.log_text().contains(secret), "a secret is told");
+        assert!(
+            !text(&reply).contains(secret) && !stub.log_text().contains(secret),
+            "a secret is in the response or the log"
+        );
     }
     if let Some(location) = header(&reply, "location") {
-        assert!(location.starts_with("https://www.wix.com/"), "the browser is sent somewhere else: {location}");
+        assert!(location.starts_with("https://www.wix.com/"), "a redirect must lead to Wix: {location}");
     }
     reply
 }
@@ -50,7 +53,8 @@ fn header<'a>(reply: &'a Reply<Vec<u8>>, name: &str) -> Option<&'a str> {
     reply.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
 }
 
-/// The host is the runtime's affair: what is no path would become a part of it.
+/// A URL of the Worker. `None` for a text that is not a path, since it could become part of the host, which the runtime
+/// provides.
 fn url(path: &str) -> Option<Url> {
     if !path.starts_with('/') {
         return None;
@@ -64,10 +68,10 @@ fn headers(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 fn call(stub: &Stub, method: &Method, path: &str) -> Option<Reply<Vec<u8>>> {
     let inbound = Inbound { headers: headers(&[("authorization", KEY)]), body: Vec::new() };
-    url(path).map(|url| ask(stub, method, &url, inbound))
+    url(path).map(|url| send(stub, method, &url, inbound))
 }
 
-/// A request in HTTP's own form: `METHOD /path?query`, headers, an empty line, a body.
+/// A request as HTTP/1.1 writes it: `METHOD /path?query`, headers, an empty line, a body.
 pub fn request(data: &[u8]) {
     let split = data.windows(2).position(|pair| pair == b"\n\n");
     let (head, body) = split.and_then(|at| data.split_at_checked(at)).unwrap_or((data, b""));
@@ -80,15 +84,15 @@ pub fn request(data: &[u8]) {
     let knows_a_key = fields.iter().any(|(name, value)| name == "authorization" && value.ends_with('k'));
     for genuine in [false, true] {
         let inbound = Inbound { headers: fields.clone(), body: body.get(2..).unwrap_or_default().to_vec() };
-        let reply = ask(&Stub::new(genuine), &method, &url, inbound);
+        let reply = send(&Stub::new(genuine), &method, &url, inbound);
         let allowed = !url.path().starts_with("/v1") || knows_a_key;
-        assert!(allowed || !reply.status.is_success(), "the API answers somebody without a key");
+        assert!(allowed || !reply.status.is_success(), "the API answers a client without a key");
         let forged = !genuine && url.path() == "/webhook";
         assert!(!(forged && reply.status.is_success()), "a forged message is accepted");
     }
 }
 
-/// The query of a listing: what reaches KV is what KV takes.
+/// The query of a listing: only a limit and a cursor that KV accepts reach KV.
 pub fn list(data: &[u8]) {
     let Ok(query) = std::str::from_utf8(data) else { return };
     let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth"}).to_string();
@@ -98,16 +102,19 @@ pub fn list(data: &[u8]) {
     match reply.status.as_u16() {
         200 => {
             let instances = page.get("instances").and_then(Value::as_array);
-            assert!(instances.is_some_and(|instances| instances.len() <= 1), "a list of another length");
+            assert!(
+                instances.is_some_and(|instances| instances.len() <= 1),
+                "the list must have at most the one instance in KV"
+            );
             let next = page.get("next_cursor").and_then(Value::as_str);
-            assert!(next.is_none_or(|next| next == CURSOR), "a cursor of nobody's");
+            assert!(next.is_none_or(|next| next == CURSOR), "the cursor must be the one from KV");
         }
-        400 | 404 => assert!(page.get("code").is_some_and(Value::is_string), "no problem document"),
+        400 | 404 => assert!(page.get("code").is_some_and(Value::is_string), "an error must be a problem document"),
         status => assert_eq!(status, 200),
     }
 }
 
-/// An event: the whole envelope, or type, instance and inner data on three lines.
+/// An event: the whole envelope in JSON, or type, instance id and inner data on three lines.
 pub fn webhook(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let envelope = if text.starts_with('{') {
@@ -127,47 +134,53 @@ pub fn webhook(data: &[u8]) {
 fn deliver(stub: &Stub, envelope: &str) -> Option<u16> {
     let message = token(json!({"data": envelope, "iat": NOW.0}).to_string().as_bytes());
     let inbound = Inbound { headers: Vec::new(), body: message.into_bytes() };
-    url("/webhook").map(|url| ask(stub, &Method::POST, &url, inbound).status.as_u16())
+    url("/webhook").map(|url| send(stub, &Method::POST, &url, inbound).status.as_u16())
 }
 
-/// Wix's answer to whatever it is asked: a status in the first byte, then the body.
+/// The response of Wix to every request: the first byte selects the status, the rest is the body.
 pub fn wix_answer(data: &[u8]) {
     let Some((first, body)) = data.split_first() else { return };
     let statuses = [200, 200, 200, 201, 204, 301, 400, 401, 404, 408, 429, 500, 503];
     let Some(status) = statuses.get(usize::from(*first) % statuses.len()).copied() else { return };
     let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth", "facts": []}).to_string();
 
-    let stub = Stub::new(false).holding(&row).answering(status, body);
+    let stub = Stub::new(false).holding(&row).responding(status, body);
     if let Some(reply) = call(&stub, &Method::POST, &format!("/v1/instances/{INSTANCE}/token")) {
         let status = reply.status.as_u16();
         assert!([200, 409, 502, 504].contains(&status), "{status}");
         if status == 200 {
-            let answer: Value = serde_json::from_str(text(&reply)).unwrap_or_default();
-            let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
-            assert!(!token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()), "no token");
-            assert!(answer.get("expires_at").and_then(Value::as_u64) >= Some(NOW.0), "no end");
+            let response: Value = serde_json::from_str(text(&reply)).unwrap_or_default();
+            let token = response.get("access_token").and_then(Value::as_str).unwrap_or_default();
+            assert!(
+                !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()),
+                "the token must be printable ASCII"
+            );
+            assert!(
+                response.get("expires_at").and_then(Value::as_u64) >= Some(NOW.0),
+                "the token must have an end in the future"
+            );
         }
     }
 
     let Ok(key) = SealingKey::parse(SEALING_KEY) else { return };
-    let stub = Stub::new(false).answering(status, body);
+    let stub = Stub::new(false).responding(status, body);
     let Ok(issued) = state::issue(&stub, &[StateKey::derive(&key)], Purpose::Install, NOW, HERE) else { return };
     let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
     let inbound = Inbound { headers: headers(&[("cookie", cookie)]), body: Vec::new() };
     let Some(url) = url(&format!("/redirect?code=c&state={}&instanceId={INSTANCE}", issued.state)) else { return };
-    let reply = ask(&stub, &Method::GET, &url, inbound);
+    let reply = send(&stub, &Method::GET, &url, inbound);
     if reply.status == 302 {
-        let told: Value = serde_json::from_slice(body).unwrap_or_default();
-        let says = |name: &str, id: &str| {
-            told.get(name).and_then(Value::as_str).is_some_and(|told| told.eq_ignore_ascii_case(id))
+        let info: Value = serde_json::from_slice(body).unwrap_or_default();
+        let names = |field: &str, id: &str| {
+            info.get(field).and_then(Value::as_str).is_some_and(|value| value.eq_ignore_ascii_case(id))
         };
-        let active = told.get("active").is_some_and(|active| *active == json!(true) || *active == json!("true"));
-        assert!(active && says("clientId", APP_ID) && says("instanceId", INSTANCE), "installed without proof");
+        let active = info.get("active").is_some_and(|active| *active == json!(true) || *active == json!("true"));
+        assert!(active && names("clientId", APP_ID) && names("instanceId", INSTANCE), "an installation without proof");
     }
 }
 
-/// What KV gives back: a value for every key on the first line, then what every listing shows: a key's end and its
-/// metadata.
+/// The contents of KV: the first line is the value of every key, the second the end of the one key in every listing, the
+/// rest its metadata.
 pub fn records(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.splitn(3, '\n');
@@ -176,9 +189,9 @@ pub fn records(data: &[u8]) {
     if rest.len() > 400 || metadata.len() > 1024 {
         return;
     }
-    let answer = json!({"access_token": "t", "refresh_token": "r"}).to_string();
+    let response = json!({"access_token": "t", "refresh_token": "r"}).to_string();
     for genuine in [false, true] {
-        let stub = Stub::new(genuine).holding(value).listing(rest, metadata).answering(200, answer.as_bytes());
+        let stub = Stub::new(genuine).holding(value).listing(rest, metadata).responding(200, response.as_bytes());
         let paths = ["/v1/instances".to_owned(), format!("/v1/instances/{INSTANCE}")];
         for path in paths {
             call(&stub, &Method::GET, &path);
@@ -190,6 +203,6 @@ pub fn records(data: &[u8]) {
             let inner = json!({"appId": APP_ID}).to_string();
             deliver(&stub, &json!({"eventType": event, "instanceId": INSTANCE, "data": inner}).to_string());
         }
-        at_once(scheduled(stub, &Shared::new(configured(&[]))));
+        poll_once(scheduled(stub, &Shared::new(configured(&[]))));
     }
 }

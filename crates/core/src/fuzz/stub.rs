@@ -1,4 +1,4 @@
-//! A platform that answers everything at once with what it was given, and holds KV to its rules.
+//! A platform on which no future waits. It returns fixed values, and panics on an operation that KV would refuse.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,61 +13,61 @@ use crate::wix::{Body, Fetch, Forward, Forwarded, HeldJws, JwsLimits, Outbound, 
 
 /// The stub's time: 2026-01-01T00:00:00Z.
 pub const NOW: Timestamp = Timestamp(1_767_225_600);
-/// Where its listings go on.
+/// The cursor of its listings.
 pub const CURSOR: &str = "next";
-/// The tag of an origin.
+/// The tag of an origin in a state.
 pub const HERE: [u8; 4] = *b"here";
 
-/// A platform; clones are the same one.
+/// The platform. Clones share one state.
 #[derive(Clone)]
 pub struct Stub(Rc<Inner>);
 
 struct Inner {
     genuine: bool,
-    passed: Cell<u64>,
+    slept_millis: Cell<u64>,
     value: Option<String>,
     listed: Option<(String, String)>,
-    answer: (u16, Vec<u8>),
+    response: (u16, Vec<u8>),
     log: RefCell<String>,
 }
 
 /// A request's headers and body.
 #[derive(Default)]
 pub struct Inbound {
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Stub {
-    /// Says of every signature and every sealed value that it is genuine, or of none. Its KV is empty, and Wix answers
-    /// with an empty object.
+    /// A platform that takes every signature and every sealed value for genuine, or none. Its KV is empty, and Wix
+    /// responds with an empty object.
     pub fn new(genuine: bool) -> Self {
-        let answer = (200, b"{}".to_vec());
+        let response = (200, b"{}".to_vec());
         Self(Rc::new(Inner {
             genuine,
-            passed: Cell::default(),
+            slept_millis: Cell::default(),
             value: None,
             listed: None,
-            answer,
+            response,
             log: RefCell::default(),
         }))
     }
 
-    /// With one value under every key.
+    /// Stores one value under every key.
     pub fn holding(self, value: &str) -> Self {
         self.change(|inner| inner.value = Some(value.to_owned()))
     }
 
-    /// With one key in every listing: what follows the prefix, and the metadata.
+    /// Shows one key in every listing: the prefix with `rest` after it, and its metadata.
     pub fn listing(self, rest: &str, metadata: &str) -> Self {
         self.change(|inner| inner.listed = Some((rest.to_owned(), metadata.to_owned())))
     }
 
-    /// With this answer to everything that Wix is asked.
-    pub fn answering(self, status: u16, body: &[u8]) -> Self {
-        self.change(|inner| inner.answer = (status, body.to_vec()))
+    /// Lets Wix respond to every request with this.
+    pub fn responding(self, status: u16, body: &[u8]) -> Self {
+        self.change(|inner| inner.response = (status, body.to_vec()))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -77,13 +77,13 @@ impl Stub {
         self
     }
 
-    /// All that was logged.
+    /// The log lines.
     pub fn log_text(&self) -> String {
         self.0.log.borrow().clone()
     }
 }
 
-/// A body as a held JWS, which is here its header and claims.
+/// Splits a body into a held JWS. The held part is header and claims in one text.
 pub fn hold(body: &[u8], limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, BodyError> {
     if body.len() > limits.body {
         return Err(BodyError::TooLarge);
@@ -98,19 +98,19 @@ pub fn hold(body: &[u8], limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, 
     Ok(Some(HeldJws { header: part(header), signature: part(signature), held: [header, b".", claims].concat() }))
 }
 
-/// The claims of what [`hold`] held.
+/// The claims of a held part from [`hold`].
 pub fn claims(held: &[u8]) -> Vec<u8> {
     held.splitn(2, |byte| *byte == b'.').nth(1).unwrap_or_default().to_vec()
 }
 
 impl Clock for Stub {
     fn now_millis(&self) -> u64 {
-        NOW.0 * 1000 + self.0.passed.get()
+        NOW.0 * 1000 + self.0.slept_millis.get()
     }
 
     async fn sleep(&self, time: Duration) {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.0.passed.set(self.0.passed.get().saturating_add(millis));
+        self.0.slept_millis.set(self.0.slept_millis.get().saturating_add(millis));
     }
 }
 
@@ -123,7 +123,7 @@ impl Entropy for Stub {
 
 impl Log for Stub {
     fn log(&self, _level: Level, line: &str) {
-        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "a log line is no JSON");
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "a log line must be JSON");
         self.0.log.borrow_mut().push_str(line);
     }
 }
@@ -132,7 +132,11 @@ impl Crypto for Stub {
     type Held = Vec<u8>;
 
     async fn verify_rs256(&self, key: &PublicKey, _held: &Vec<u8>, signature: &[u8]) -> Result<bool, PlatformError> {
-        assert_eq!(signature.len(), key.signature_len(), "a signature of another length is not worth the asking");
+        assert_eq!(
+            signature.len(),
+            key.signature_len(),
+            "a signature must be as long as its key before the platform verifies it"
+        );
         Ok(self.0.genuine)
     }
 
@@ -163,25 +167,28 @@ impl Crypto for Stub {
 
 impl KvNamespace for Stub {
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
-        assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
+        assert!(key.len() <= 512, "KV: a key must be at most 512 bytes long");
         Ok(self.0.value.clone())
     }
 
     async fn kv_put(&self, key: &str, _value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
-        assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
-        assert!(options.ttl.is_none_or(|ttl| ttl >= 60), "KV takes no life under 60 seconds");
-        assert!(options.metadata.is_none_or(|text| text.len() <= 1024), "KV takes at most 1024 bytes of metadata");
+        assert!(key.len() <= 512, "KV: a key must be at most 512 bytes long");
+        assert!(options.ttl.is_none_or(|ttl| ttl >= 60), "KV: a lifetime must be at least 60 seconds");
+        assert!(options.metadata.is_none_or(|text| text.len() <= 1024), "KV: metadata must be at most 1024 bytes long");
         Ok(())
     }
 
     async fn kv_delete(&self, key: &str) -> Result<(), PlatformError> {
-        assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
+        assert!(key.len() <= 512, "KV: a key must be at most 512 bytes long");
         Ok(())
     }
 
     async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
-        assert!((1..=1000).contains(&limit), "KV lists 1 to 1000 keys");
-        assert!(cursor.is_none_or(|cursor| !cursor.is_empty() && cursor.len() <= 1024), "no cursor of KV's");
+        assert!((1..=1000).contains(&limit), "KV: the limit of a listing must be from 1 to 1000");
+        assert!(
+            cursor.is_none_or(|cursor| !cursor.is_empty() && cursor.len() <= 1024),
+            "KV: a cursor must have 1 to 1024 bytes"
+        );
         let keys = self
             .0
             .listed
@@ -196,7 +203,7 @@ impl Fetch for Stub {
     type Stream = Vec<u8>;
 
     async fn send(&self, _request: Outbound<'_>, _timeout: Duration) -> Result<Response, SendError> {
-        let (status, body) = self.0.answer.clone();
+        let (status, body) = self.0.response.clone();
         Ok(Response { status, wix_request_id: None, retry_after: None, body })
     }
 
@@ -205,12 +212,19 @@ impl Fetch for Stub {
         request: Forward<'_, Inbound>,
         _timeout: Duration,
     ) -> Result<Forwarded<Self::Stream>, SendError> {
-        assert!(request.url.starts_with("https://www.wixapis.com/"), "a call goes somewhere else: {}", request.url);
-        assert!(request.headers.iter().all(|(name, _)| *name != "authorization"), "the caller's key is forwarded");
+        assert!(
+            request.url.starts_with("https://www.wixapis.com/"),
+            "a forwarded request must go to Wix: {}",
+            request.url
+        );
+        assert!(
+            request.headers.iter().all(|(name, _)| *name != "authorization"),
+            "the client's key must not be forwarded"
+        );
         if let Body::Streamed(inbound, _) = request.body {
-            assert!(!inbound.body.is_empty(), "no body to stream");
+            assert!(!inbound.body.is_empty(), "a streamed body must not be empty");
         }
-        let (status, body) = self.0.answer.clone();
+        let (status, body) = self.0.response.clone();
         let headers = request.wanted.iter().map(|name| (*name, "https://elsewhere.example/".to_owned())).collect();
         Ok(Forwarded { status, headers, body })
     }

@@ -1,4 +1,4 @@
-//! The seeds of the fuzzer, each run through its target; what a fuzzer found once is a seed from then on.
+//! Runs every target with its seeds. An input with which the fuzzer found a fault becomes a seed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
 }
 
-/// The seeds of a target, in order.
+/// The seeds of a target, in the order of their names.
 fn seeds(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let entries = fs::read_dir(folder().join("seeds").join(target)).expect("a folder of seeds");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -49,17 +49,17 @@ fn every_target_is_a_program_of_the_fuzz_crate() {
     }
 }
 
-/// A fuzzer makes no signatures: what lies behind them is reached from seeds that have them.
+/// The fuzzer cannot sign, so it reaches the code behind a check of a signature only from seeds with a valid one.
 #[test]
-fn the_seeds_that_are_signed_are_as_this_version_signs() {
+fn signed_seeds_have_the_signatures_of_this_version() {
     let key = SealingKey::parse(SEALING_KEY).unwrap();
     let issued = state::issue(&Stub::new(false), &[StateKey::derive(&key)], Purpose::Install, NOW, HERE).unwrap();
     let cookie = issued.set_cookie.split(';').next().unwrap();
     let state = format!("{}\nother=1; {cookie}", issued.state);
-    assert_eq!(seeds("state")[0].1, state.as_bytes(), "seeds/state must begin with: {state}");
+    assert_eq!(seeds("state")[0].1, state.as_bytes(), "the first seed in seeds/state must be: {state}");
     let path = format!("GET /redirect?code=c&state={}&instanceId={INSTANCE}\ncookie: {cookie}", issued.state);
     assert!(
         seeds("request").iter().any(|(_, seed)| seed.starts_with(path.as_bytes())),
-        "seeds/request must hold: {path}"
+        "a seed in seeds/request must begin with: {path}"
     );
 }

@@ -1,4 +1,4 @@
-//! The parsers by themselves.
+//! Fuzz targets for single parsers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::stub::{HERE, NOW, Stub, hold};
-use super::{APP_ID, APP_SECRET, INSTANCE, PUBLIC_KEY, SEALING_KEY, at_once, configured};
+use super::{APP_ID, APP_SECRET, INSTANCE, PUBLIC_KEY, SEALING_KEY, configured, poll_once};
 use crate::crypto::state::{self, Purpose};
 use crate::crypto::{self, Place, PublicKey, SealingKey, StateKey};
 use crate::values::{AppId, AppSecret, CLOCK_SKEW, InstanceId};
@@ -16,32 +16,32 @@ use crate::wix::event::BODY_LIMIT;
 use crate::wix::jws::{self, Claims};
 use crate::wix::signed_instance;
 
-/// The body of a webhook: nothing is accepted without a signature, and what is accepted with one is a JWS by RS256.
+/// The body of a webhook: no body is accepted without a valid signature, and with one only a JWS by RS256.
 pub fn jwt(data: &[u8]) {
     let keys = PublicKey::parse_all(PUBLIC_KEY).unwrap_or_default();
     let verify = |genuine| {
-        at_once(jws::verify(&Stub::new(genuine), &keys, NOW, hold(data, jws::limits(BODY_LIMIT)).ok().flatten()))
+        poll_once(jws::verify(&Stub::new(genuine), &keys, NOW, hold(data, jws::limits(BODY_LIMIT)).ok().flatten()))
     };
-    assert!(verify(false).is_err(), "accepted without a signature");
+    assert!(verify(false).is_err(), "a body without a valid signature is accepted");
     if let Ok(claims) = verify(true) {
-        assert!(is_what_was_signed(data, &claims), "another reader reads another message");
+        assert!(agrees_with_another_reader(data, &claims), "another reader must read the same message");
     }
 }
 
-/// The same for the claims of a message whose form is right.
+/// The claims of a well-formed message.
 pub fn claims(data: &[u8]) {
     jwt(token(data).as_bytes());
 }
 
-/// A message of Wix's form; the stub says whether the signature is good.
+/// A message as Wix forms it. The stub decides whether its signature is valid.
 pub(super) fn token(claims: &[u8]) -> String {
     let header = URL_SAFE_NO_PAD.encode(r#"{"kid":"TeStKiD1","alg":"RS256"}"#);
     format!("{header}.{}.{}", URL_SAFE_NO_PAD.encode(claims), URL_SAFE_NO_PAD.encode([1; 256]))
 }
 
-/// Read once more, without any of the code under test. That reader refuses text and numbers in fields that nobody reads
-/// here (no UTF-8, half a surrogate pair, 1e999); there is nothing to compare then.
-fn is_what_was_signed(body: &[u8], claims: &Claims) -> bool {
+/// Reads the message again without the code under test, and compares. The other reader refuses some values in fields that
+/// the code under test skips (invalid UTF-8, half a surrogate pair, 1e999); then there is nothing to compare.
+fn agrees_with_another_reader(body: &[u8], claims: &Claims) -> bool {
     let text = String::from_utf8_lossy(body);
     let parts: Vec<Option<Value>> = text
         .trim_ascii()
@@ -62,8 +62,8 @@ fn is_what_was_signed(body: &[u8], claims: &Claims) -> bool {
         && all.get("data").and_then(Value::as_str) == Some(&claims.data)
 }
 
-/// A state and, on the next line, the browser's cookies: the one that was issued is accepted with the cookie that was
-/// issued with it, and no other.
+/// A state and, on the next line, the browser's cookies: only the issued state is accepted, with the cookie issued beside
+/// it.
 pub fn state(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (state, cookies) = text.split_once('\n').map_or((text, None), |(state, cookies)| (state, Some(cookies)));
@@ -71,14 +71,17 @@ pub fn state(data: &[u8]) {
     let keys = [StateKey::derive(&key)];
     let Ok(issued) = state::issue(&Stub::new(false), &keys, Purpose::Install, NOW, HERE) else { return };
     let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
-    assert!(state::check(&keys, Purpose::Connect, NOW, state, cookies, HERE).is_err(), "a state of the other flow");
+    assert!(
+        state::check(&keys, Purpose::Connect, NOW, state, cookies, HERE).is_err(),
+        "a state of the other flow is accepted"
+    );
     if state::check(&keys, Purpose::Install, NOW, state, cookies, HERE).is_ok() {
-        assert_eq!(state, issued.state, "a state that was not issued");
-        assert!(cookies.is_some_and(|cookies| cookies.contains(cookie)), "a cookie that was not issued");
+        assert_eq!(state, issued.state, "a state that was not issued is accepted");
+        assert!(cookies.is_some_and(|cookies| cookies.contains(cookie)), "a cookie that was not issued is accepted");
     }
 }
 
-/// A signed instance as it comes, and then as the data that the app secret signs.
+/// A signed instance: the input as the whole value, and then as data that is signed with the app secret.
 pub fn signed_instance(data: &[u8]) {
     let Ok(app) = AppId::parse(APP_ID) else { return };
     let secret = AppSecret::new(APP_SECRET);
@@ -91,32 +94,35 @@ pub fn signed_instance(data: &[u8]) {
         && verify(value).is_ok()
     {
         let (signature, signed) = value.split_once('.').unwrap_or_default();
-        assert_eq!(signature.trim_end_matches('='), sign(signed), "a value that was not signed");
+        assert_eq!(signature.trim_end_matches('='), sign(signed), "a value without a valid signature is accepted");
     }
     let signed = URL_SAFE_NO_PAD.encode(data);
     if let Ok(instance) = verify(&format!("{}.{signed}", sign(&signed))) {
-        // See `is_what_was_signed`.
+        // See `agrees_with_another_reader`.
         let Ok(fields) = serde_json::from_slice::<Value>(data) else { return };
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
         let same = text("instanceId").is_some_and(|id| id.eq_ignore_ascii_case(instance.instance.as_str()));
-        assert!(same, "the instance is another one");
-        assert!(text("appDefId").is_none_or(|id| id.eq_ignore_ascii_case(APP_ID)), "it is of another app");
-        assert!(text("signDate").or(text("expirationDate")).is_some(), "it has no date");
+        assert!(same, "the instance must be the one in the data");
+        assert!(
+            text("appDefId").is_none_or(|id| id.eq_ignore_ascii_case(APP_ID)),
+            "a value of another app is accepted"
+        );
+        assert!(text("signDate").or(text("expirationDate")).is_some(), "a value without a date is accepted");
     }
 }
 
-/// `WIX_PUBLIC_KEYS`: every key that is read can be written and read again.
+/// `WIX_PUBLIC_KEYS`: every parsed key can be written and parsed again.
 pub fn public_keys(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(keys) = PublicKey::parse_all(text) else { return };
-    assert!(!keys.is_empty(), "no key and no complaint");
+    assert!(!keys.is_empty(), "a list without a key must be refused");
     for key in keys {
-        assert!((256..=512).contains(&key.signature_len()), "a key of another length");
+        assert!((256..=512).contains(&key.signature_len()), "a key must have 2048 to 4096 bits");
         assert_eq!(PublicKey::parse_all(&STANDARD.encode(key.der())), Ok(vec![key]));
     }
 }
 
-/// The whole configuration, a line for each `NAME=value`: a fault quotes no value.
+/// The whole configuration, with a line `NAME=value` for each value: no fault quotes a value.
 pub fn config(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let lines = text.lines().filter_map(|line| line.split_once('='));
@@ -127,14 +133,14 @@ pub fn config(data: &[u8]) {
             assert!(!wix.public_keys.is_empty() && !config.web.api_keys.is_empty());
             assert_eq!(keys.state().len(), keys.sealing().len());
             for url in [&wix.api_url, wix.site_url.as_str()] {
-                assert!(url.starts_with("https://") || url.starts_with("http://"), "no URL: {url}");
+                assert!(url.starts_with("https://") || url.starts_with("http://"), "not a URL: {url}");
             }
-            assert!(!wix.api_url.ends_with('/'), "a slash at the end");
+            assert!(!wix.api_url.ends_with('/'), "the API URL must not end with a slash");
             assert_eq!(wix.site_url.path(), "/");
         }
         Err(faults) => {
-            assert!(!faults.is_empty(), "refused without a fault");
-            // No message of ours has this word: it can only come from a value.
+            assert!(!faults.is_empty(), "a refused configuration must have a fault");
+            // No fault text has this word, so it can only come from a value.
             assert!(faults.iter().all(|fault| !fault.problem.contains("planted")), "a fault quotes a value");
         }
     }
@@ -147,13 +153,16 @@ pub fn api_keys(data: &[u8]) {
         let Ok(key) = ApiKey::parse(entry) else { continue };
         let mut parts = entry.split(':');
         assert_eq!(parts.next(), Some(key.client.as_str()));
-        assert!((1..=64).contains(&key.client.len()) && key.client.is_ascii(), "a client of another form");
-        assert_eq!(parts.next().map(str::len), Some(64), "a hash of another length");
-        assert!(parts.next().is_some() || !key.allows(Scope::Admin), "admin without being named");
+        assert!(
+            (1..=64).contains(&key.client.len()) && key.client.is_ascii(),
+            "a client must have a name of 1 to 64 ASCII characters"
+        );
+        assert_eq!(parts.next().map(str::len), Some(64), "a hash must have 64 digits");
+        assert!(parts.next().is_some() || !key.allows(Scope::Admin), "the scope admin must be named");
     }
 }
 
-/// A sealed value: without the cipher's consent nothing opens.
+/// A sealed value: it opens only where the cipher accepts it, and only with its key.
 pub fn sealed(data: &[u8]) {
     let Ok(envelope) = std::str::from_utf8(data) else { return };
     let (Ok(key), Ok(app), Ok(id)) =
@@ -163,9 +172,9 @@ pub fn sealed(data: &[u8]) {
     };
     let place = Place { app: &app, instance: &id, field: "refresh_token" };
     let keys = [key];
-    let open = |genuine| at_once(crypto::open(&Stub::new(genuine), &keys, place, envelope));
-    assert!(open(false).is_err(), "opened against the cipher's word");
+    let open = |genuine| poll_once(crypto::open(&Stub::new(genuine), &keys, place, envelope));
+    assert!(open(false).is_err(), "a value opens that the cipher refused");
     if open(true).is_ok() {
-        assert!(envelope.starts_with("s1.k1."), "opened with another key");
+        assert!(envelope.starts_with("s1.k1."), "a value opens with another key than the named one");
     }
 }
