@@ -1,4 +1,4 @@
-//! Whole requests on the fake platform, by route and by subject.
+//! Tests of whole requests on the fake platform, a module for each route or subject.
 
 mod api;
 mod bi_event;

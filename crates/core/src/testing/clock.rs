@@ -1,4 +1,4 @@
-//! Time that stands still while anybody can go on, and then jumps to the next thing that is waited for.
+//! A clock that stands still while a future can make progress, and then jumps to the time at which the next sleep ends.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,25 +8,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Where the clock starts: 2026-01-01T00:00:00Z, in seconds of Unix time.
+/// The time at which the clock starts: 2026-01-01T00:00:00Z, in seconds of Unix time.
 pub const START: u64 = 1_767_225_600;
-/// No test waits longer for one thing than this, in milliseconds.
+/// The longest time that one `run` may take, in milliseconds.
 const LONGEST_RUN: u64 = 3_600_000;
 
-/// The clock, and all who wait.
+/// The clock, with the futures that sleep on it.
 pub struct Clock {
     millis: Cell<u64>,
-    next: Cell<u64>,
+    sleeps: Cell<u64>,
     waiting: RefCell<BTreeMap<(u64, u64), Waker>>,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { millis: Cell::new(START * 1000), next: Cell::new(0), waiting: RefCell::default() }
+        Self { millis: Cell::new(START * 1000), sleeps: Cell::new(0), waiting: RefCell::default() }
     }
 }
 
-/// Takes the waiting one off the list, whether it was served or given up.
+/// An entry in `waiting`. It is removed when its sleep ends, and also when its future is dropped.
 struct Ticket<'a>(&'a Clock, (u64, u64));
 
 impl Drop for Ticket<'_> {
@@ -54,20 +54,20 @@ impl Clock {
         self.millis.set(seconds * 1000);
     }
 
-    /// Goes on by so many seconds.
-    pub fn pass(&self, seconds: u64) {
+    /// Advances the time by so many seconds.
+    pub fn advance(&self, seconds: u64) {
         self.millis.set(self.now() + seconds * 1000);
     }
 
-    /// How often somebody waited.
+    /// How many sleeps have begun.
     pub fn sleeps(&self) -> u64 {
-        self.next.get()
+        self.sleeps.get()
     }
 
-    /// Waits; without any time to wait, lets the others go first once.
+    /// Sleeps. With 0 ms it yields once to the other futures.
     pub async fn sleep(&self, millis: u64) {
-        let number = self.next.get();
-        self.next.set(number + 1);
+        let number = self.sleeps.get();
+        self.sleeps.set(number + 1);
         let due = self.now().saturating_add(millis);
         let ticket = Ticket(self, (due, number));
         let mut first = true;
@@ -82,7 +82,7 @@ impl Clock {
         .await;
     }
 
-    /// Runs to the end, letting time pass where all wait.
+    /// Runs a future to its end, and advances the time whenever every future sleeps.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         let started = self.now();
         let mut future = pin!(future);
@@ -97,9 +97,11 @@ impl Clock {
                 continue;
             }
             let next = self.waiting.borrow_mut().pop_first();
-            let Some(((due, _), waker)) = next else { panic!("everybody waits for what never happens") };
+            let Some(((due, _), waker)) = next else {
+                panic!("deadlock: the future waits, and nothing sleeps on the clock")
+            };
             self.millis.set(self.now().max(due));
-            assert!(self.now() - started < LONGEST_RUN, "this takes for ever");
+            assert!(self.now() - started < LONGEST_RUN, "the run takes longer than {LONGEST_RUN} ms");
             waker.wake();
         }
     }

@@ -1,4 +1,4 @@
-//! Wix's signatures, made with keys that are good for nothing else.
+//! Messages signed as Wix signs them, with key pairs that only the tests use.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
@@ -14,28 +14,28 @@ use sha2::{Sha256, Sha384, Sha512};
 
 use super::world::APP_ID;
 
-/// The public half of the key that signs.
+/// The public key of [`Key::Wix`], which the configuration of the tests has.
 pub const PUBLIC_KEY: &str = include_str!("../../testdata/webhook_key.pub.pem");
-/// Of the other one.
+/// The public key of [`Key::Other`].
 pub const OTHER_PUBLIC_KEY: &str = include_str!("../../testdata/other_key.pub.pem");
-/// The genuine message of Wix's rules 12.1 and its key.
+/// The genuine message in docs/wix.md, 12.1.
 pub const GENUINE: &str = include_str!("../../testdata/genuine.jwt");
-/// See [`GENUINE`].
+/// The public key of [`GENUINE`].
 pub const GENUINE_KEY: &str = include_str!("../../testdata/genuine.pub.pem");
-/// The message of Wix's rules 12.2 and its key.
+/// The invented message in docs/wix.md, 12.2.
 pub const INVENTED: &str = include_str!("../../testdata/invented.jwt");
-/// See [`INVENTED`].
+/// The public key of [`INVENTED`].
 pub const INVENTED_KEY: &str = include_str!("../../testdata/invented.pub.pem");
 
-/// Wix's header.
+/// The header of a message from Wix: docs/wix.md, 4.3.
 pub const HEADER: &str = r#"{"kid":"TeStKiD1","alg":"RS256"}"#;
 
-/// Who signs.
+/// The key that signs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// The one in the configuration.
+    /// The key in the configuration.
     Wix,
-    /// Another one.
+    /// A key that is not in the configuration.
     Other,
 }
 
@@ -51,13 +51,13 @@ impl Key {
     }
 }
 
-/// A JWS of texts as they are, by RSASSA-PKCS1-v1_5 with the hash that the header names, or else SHA-256.
-/// Signing is slow in a debug build, so what was signed once is remembered.
+/// Signs header and claims, unchanged, as a compact JWS: RSASSA-PKCS1-v1_5 with the hash that the header names, else
+/// SHA-256. Signing is slow in a debug build, so signatures are cached.
 pub fn sign(key: Key, header: &str, claims: &str) -> String {
-    static SIGNED: Mutex<BTreeMap<(Key, String), String>> = Mutex::new(BTreeMap::new());
+    static CACHE: Mutex<BTreeMap<(Key, String), String>> = Mutex::new(BTreeMap::new());
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-    let mut signed = SIGNED.lock().expect("nobody panicked");
-    let token = signed.entry((key, message.clone())).or_insert_with(|| {
+    let mut cache = CACHE.lock().expect("no other test panicked while it signed");
+    let token = cache.entry((key, message.clone())).or_insert_with(|| {
         let private = key.private().clone();
         let bytes = message.as_bytes();
         let signature: Signature = if header.contains("RS384") {
@@ -72,12 +72,12 @@ pub fn sign(key: Key, header: &str, claims: &str) -> String {
     token.clone()
 }
 
-/// Claims as Wix makes them around an envelope.
+/// The claims that Wix puts around an envelope: docs/wix.md, 4.3.
 pub fn claims(envelope: &Value, iat: u64) -> String {
     json!({"data": envelope.to_string(), "iat": iat, "exp": iat + 3_600_000}).to_string()
 }
 
-/// An event as Wix sends it: three layers, signed.
+/// A signed event in the three layers that Wix sends: docs/wix.md, 4.5.
 pub fn event(kind: &str, instance: &str, data: &Value, iat: u64) -> String {
     let envelope = json!({
         "data": data.to_string(),
@@ -88,18 +88,18 @@ pub fn event(kind: &str, instance: &str, data: &Value, iat: u64) -> String {
     sign(Key::Wix, HEADER, &claims(&envelope, iat))
 }
 
-/// `AppInstalled`.
+/// A signed `AppInstalled`.
 pub fn installed(instance: &str, iat: u64) -> String {
     event("AppInstalled", instance, &json!({"appId": APP_ID, "originInstanceId": ""}), iat)
 }
 
-/// `AppRemoved`.
+/// A signed `AppRemoved`.
 pub fn removed(instance: &str, iat: u64) -> String {
     event("AppRemoved", instance, &json!({"appId": APP_ID}), iat)
 }
 
 pub(super) fn verify(der: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, &'static str> {
-    let key = PublicKey::from_public_key_der(der).map_err(|_| "the public key does not import")?;
+    let key = PublicKey::from_public_key_der(der).map_err(|_| "the public key must be an RSA key in DER")?;
     let Ok(signature) = Signature::try_from(signature) else { return Ok(false) };
     Ok(VerifyingKey::<Sha256>::new(key).verify(message, &signature).is_ok())
 }

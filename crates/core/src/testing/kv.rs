@@ -1,4 +1,4 @@
-//! The key-value store: as strict as the real one about keys, metadata and lives.
+//! A KV namespace in memory, with the limits of the real one on keys, metadata and lifetimes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -6,123 +6,125 @@ use std::collections::BTreeMap;
 use crate::runtime::PlatformError;
 use crate::store::{KvKey, KvOptions, KvPage};
 
-/// What was asked of the store.
+/// An operation of KV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
-    /// A value was read.
+    /// Reads a value.
     Get,
-    /// A value was written.
+    /// Writes a value.
     Put,
-    /// A value was removed.
+    /// Deletes a value.
     Delete,
-    /// Keys were listed.
+    /// Lists keys.
     List,
 }
 
-/// A value as it is kept.
+/// A stored value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The value.
     pub value: String,
-    /// What a listing shows.
+    /// The metadata, which a listing shows.
     pub metadata: Option<String>,
-    /// When it is gone, in milliseconds of Unix time.
+    /// The time at which it expires, in milliseconds of Unix time.
     pub expires: Option<u64>,
 }
 
-/// What a key held, since when (in milliseconds of Unix time).
+/// The values of a key, each with the time at which it was written, in milliseconds of Unix time. `None` is a deletion.
 type History = Vec<(u64, Option<Entry>)>;
 type Rule<T> = RefCell<Option<Box<dyn Fn(Op, &str) -> T>>>;
 
-/// The store, with switches.
+/// The namespace, with a journal of its operations, faults, and stale reads.
 #[derive(Default)]
-pub struct Store {
+pub struct FakeKv {
     entries: RefCell<BTreeMap<String, History>>,
-    lag: Cell<u64>,
-    list_lag: Cell<u64>,
+    visible_after: Cell<u64>,
+    listed_after: Cell<u64>,
     journal: RefCell<Vec<(Op, String)>>,
-    breaks: Rule<bool>,
+    faults: Rule<bool>,
     delays: Rule<u64>,
 }
 
-impl Store {
-    /// From now on fails where the rule says so.
-    pub fn break_where(&self, rule: impl Fn(Op, &str) -> bool + 'static) {
-        *self.breaks.borrow_mut() = Some(Box::new(rule));
+impl FakeKv {
+    /// Lets every operation fail for which the rule returns true.
+    pub fn fail_where(&self, rule: impl Fn(Op, &str) -> bool + 'static) {
+        *self.faults.borrow_mut() = Some(Box::new(rule));
     }
 
-    /// From now on takes as many milliseconds as the rule says.
+    /// Lets every operation take as many milliseconds as the rule returns.
     pub fn delay_where(&self, rule: impl Fn(Op, &str) -> u64 + 'static) {
         *self.delays.borrow_mut() = Some(Box::new(rule));
     }
 
-    /// Works at once again.
-    pub fn mend(&self) {
-        self.breaks.take();
+    /// Removes the rules for failures and delays.
+    pub fn clear_faults(&self) {
+        self.faults.take();
         self.delays.take();
     }
 
-    /// From now on shows a change only after so many milliseconds, as the real store may for a minute.
-    pub fn lag(&self, millis: u64) {
-        self.lag.set(millis);
-        self.list_lag.set(millis);
+    /// Makes reads and listings stale: they show a change only after so many milliseconds. In real KV that takes up to a
+    /// minute.
+    pub fn delay_visibility(&self, millis: u64) {
+        self.visible_after.set(millis);
+        self.listed_after.set(millis);
     }
 
-    /// The same for listings alone.
-    pub fn lag_lists(&self, millis: u64) {
-        self.list_lag.set(millis);
+    /// Makes listings stale, and not reads of a key.
+    pub fn delay_list_visibility(&self, millis: u64) {
+        self.listed_after.set(millis);
     }
 
-    /// Everything that is kept.
+    /// Every stored value.
     pub fn entries(&self) -> BTreeMap<String, Entry> {
         let entries = self.entries.borrow();
         entries.iter().filter_map(|(key, history)| Some((key.clone(), history.last()?.1.clone()?))).collect()
     }
 
-    /// The keys with a prefix.
+    /// The stored keys with a prefix.
     pub fn keys(&self, prefix: &str) -> Vec<String> {
         self.entries().into_keys().filter(|key| key.starts_with(prefix)).collect()
     }
 
-    /// Puts a value there as if it had always been there.
-    pub fn plant(&self, key: &str, value: &str, metadata: Option<&str>) {
+    /// Inserts a value without an operation of the app: it is not in the journal, and visible at once.
+    pub fn insert_directly(&self, key: &str, value: &str, metadata: Option<&str>) {
         let entry = Entry { value: value.to_owned(), metadata: metadata.map(str::to_owned), expires: None };
         self.write(key, Some(entry), 0);
     }
 
-    /// Takes a value away as if it had never been there.
-    pub fn forget(&self, key: &str) {
+    /// Removes a key with its history, without an operation of the app.
+    pub fn remove_directly(&self, key: &str) {
         self.entries.borrow_mut().remove(key);
     }
 
-    /// The writes and removals since the last call.
+    /// The writes and deletions since the journal was last taken.
     pub fn take_changes(&self) -> Vec<(Op, String)> {
         let journal = self.journal.take();
         journal.into_iter().filter(|(op, _)| matches!(op, Op::Put | Op::Delete)).collect()
     }
 
-    /// How many values were read, written and removed, and how often was listed, since the last call.
+    /// The numbers of reads, writes, deletions and listings since the journal was last taken.
     pub fn take_counts(&self) -> [usize; 4] {
         let journal = self.journal.take();
         [Op::Get, Op::Put, Op::Delete, Op::List].map(|op| journal.iter().filter(|(known, _)| *known == op).count())
     }
 
+    /// Records an operation. Returns its delay, and whether it fails.
     pub(super) fn begin(&self, op: Op, key: &str) -> (u64, bool) {
-        assert!(key.len() <= 512, "KV takes keys of at most 512 bytes");
+        assert!(key.len() <= 512, "KV: a key must be at most 512 bytes long");
         self.journal.borrow_mut().push((op, key.to_owned()));
         let delay = self.delays.borrow().as_ref().map_or(0, |rule| rule(op, key));
-        (delay, self.breaks.borrow().as_ref().is_some_and(|rule| rule(op, key)))
+        (delay, self.faults.borrow().as_ref().is_some_and(|rule| rule(op, key)))
     }
 
     pub(super) fn get(&self, key: &str, now: u64) -> Option<String> {
-        seen(self.entries.borrow().get(key)?, self.lag.get(), now).map(|entry| entry.value)
+        seen(self.entries.borrow().get(key)?, self.visible_after.get(), now).map(|entry| entry.value)
     }
 
     pub(super) fn put(&self, key: &str, value: &str, options: KvOptions<'_>, now: u64) {
-        assert!(options.ttl.is_none_or(|ttl| ttl >= 60), "KV takes no life under 60 seconds");
+        assert!(options.ttl.is_none_or(|ttl| ttl >= 60), "KV: a lifetime must be at least 60 seconds");
         if let Some(metadata) = options.metadata {
-            assert!(metadata.len() <= 1024, "KV takes at most 1024 bytes of metadata");
-            let _: serde_json::Value = serde_json::from_str(metadata).expect("metadata is JSON");
+            assert!(metadata.len() <= 1024, "KV: metadata must be at most 1024 bytes long");
+            let _: serde_json::Value = serde_json::from_str(metadata).expect("KV: metadata must be JSON");
         }
         let entry = Entry {
             value: value.to_owned(),
@@ -147,16 +149,20 @@ impl Store {
         limit: u16,
         now: u64,
     ) -> Result<KvPage, PlatformError> {
-        assert!((1..=1000).contains(&limit), "KV lists 1 to 1000 keys");
+        assert!((1..=1000).contains(&limit), "KV: the limit of a listing must be from 1 to 1000");
         let after = match cursor {
             None => None,
-            Some(cursor) => Some(cursor.strip_prefix("after-").ok_or(PlatformError("KV: bad cursor".to_owned()))?),
+            Some(cursor) => Some(
+                cursor
+                    .strip_prefix("after-")
+                    .ok_or(PlatformError("KV: the cursor must be one from a listing".to_owned()))?,
+            ),
         };
         let entries = self.entries.borrow();
         let mut rest = entries
             .iter()
             .filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after))
-            .filter_map(|(key, history)| Some((key, seen(history, self.list_lag.get(), now)?)))
+            .filter_map(|(key, history)| Some((key, seen(history, self.listed_after.get(), now)?)))
             .peekable();
         let keys: Vec<KvKey> = rest
             .by_ref()
@@ -169,8 +175,8 @@ impl Store {
     }
 }
 
-/// What a reader is shown.
-fn seen(history: &History, lag: u64, now: u64) -> Option<Entry> {
-    let (_, entry) = history.iter().rfind(|(since, _)| since.saturating_add(lag) <= now)?;
+/// The value that is visible now, if changes become visible after so many milliseconds.
+fn seen(history: &History, visible_after: u64, now: u64) -> Option<Entry> {
+    let (_, entry) = history.iter().rfind(|(since, _)| since.saturating_add(visible_after) <= now)?;
     entry.clone().filter(|entry| entry.expires.is_none_or(|expires| now < expires))
 }

@@ -1,7 +1,7 @@
-//! The platform of the tests: everything in memory, and time that passes only when everybody waits for it.
+//! The platform of the tests: KV, Wix, clock and log in memory.
 //!
-//! Hundreds of requests run side by side in one thread, in the same order each time; an hour of back-off takes no
-//! time. What the app did to the outside (KV, Wix, log) is recorded for the tests to look at.
+//! Hundreds of requests run concurrently in one thread, in the same order in each run, and an hour of backoff takes no real
+//! time. The operations on KV, the requests to Wix and the log lines are recorded for the tests.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::clock::Clock as FakeClock;
 use super::jws;
-use super::kv::{Op, Store};
-use super::wix::{CannedAnswer, Sent, WixScript};
+use super::kv::{FakeKv, Op};
+use super::wix::{CannedResponse, Sent, WixScript};
 use crate::crypto::{Crypto, PublicKey, SealingKey};
 use crate::fuzz::stub;
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
@@ -25,36 +25,36 @@ use crate::wix::{Body, Fetch, Forward, Forwarded, HeldJws, JwsLimits, Outbound, 
 
 const REQUEST_ID: &str = "1767225601.1234567890";
 
-/// A platform; clones are the same one.
+/// The platform. Clones share one state.
 #[derive(Clone, Default)]
 pub struct Fake(Rc<Inner>);
 
 #[derive(Default)]
 struct Inner {
     clock: FakeClock,
-    kv: Store,
+    kv: FakeKv,
     wix: WixScript,
     log: RefCell<Vec<(Level, String)>>,
     random: Cell<u64>,
-    no_random: Cell<bool>,
-    busy: Cell<bool>,
+    random_fails: Cell<bool>,
+    is_body_memory_full: Cell<bool>,
     rate_limit: Cell<Option<u32>>,
-    begun: RefCell<HashMap<String, u32>>,
+    flows_begun: RefCell<HashMap<String, u32>>,
 }
 
 /// An inbound request's headers and body.
 #[derive(Clone, Default)]
 pub struct Inbound {
-    /// In order, names in lower case.
+    /// The headers in their order, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The whole body.
     pub body: Vec<u8>,
-    /// The connection breaks while the body is read.
+    /// Whether the connection breaks while the body is read.
     pub broken: bool,
-    /// The body comes without a length.
+    /// Whether the body comes without `Content-Length`.
     pub chunked: bool,
-    /// The body was handed on.
-    pub handed_on: Rc<Cell<bool>>,
+    /// Whether the body was streamed to Wix.
+    pub streamed: Rc<Cell<bool>>,
 }
 
 impl Fake {
@@ -63,17 +63,17 @@ impl Fake {
         &self.0.clock
     }
 
-    /// The key-value store.
-    pub fn kv(&self) -> &Store {
+    /// The KV namespace.
+    pub fn kv(&self) -> &FakeKv {
         &self.0.kv
     }
 
-    /// What Wix answers, and what it was asked.
+    /// Wix: its scripted responses, and the requests to it.
     pub fn wix(&self) -> &WixScript {
         &self.0.wix
     }
 
-    /// Every line of the log so far.
+    /// The lines of the log.
     pub fn log_lines(&self) -> Vec<(Level, String)> {
         self.0.log.borrow().clone()
     }
@@ -81,34 +81,36 @@ impl Fake {
     /// The last line of the log.
     pub fn last_log(&self) -> serde_json::Value {
         let log = self.0.log.borrow();
-        serde_json::from_str(&log.last().expect("something was logged").1).expect("a log line is JSON")
+        serde_json::from_str(&log.last().expect("a log line").1).expect("a log line must be JSON")
     }
 
-    /// From now on there are no random bytes.
-    pub fn break_random(&self) {
-        self.0.no_random.set(true);
+    /// Lets every request for random bytes fail.
+    pub fn fail_random(&self) {
+        self.0.random_fails.set(true);
     }
 
-    /// From now on there is no room for another held body.
-    pub fn fill_up(&self) {
-        self.0.busy.set(true);
+    /// Lets every request for a held body fail as `Busy`.
+    pub fn exhaust_body_memory(&self) {
+        self.0.is_body_memory_full.set(true);
     }
 
-    /// From now on a client may begin so many flows; with 0 the limiter itself fails.
+    /// Lets each client begin so many flows. With 0 the rate limiter itself fails.
     pub fn limit_rate(&self, flows: u32) {
         self.0.rate_limit.set(Some(flows));
     }
 
-    async fn kv_turn(&self, op: Op, key: &str) -> Result<(), PlatformError> {
+    /// Records an operation, waits for its delay, and fails where the test says so.
+    async fn begin_kv(&self, op: Op, key: &str) -> Result<(), PlatformError> {
         let (delay, broken) = self.0.kv.begin(op, key);
         if delay > 0 {
             self.0.clock.sleep(delay).await;
         }
-        if broken { Err(PlatformError("KV: scripted failure".to_owned())) } else { Ok(()) }
+        if broken { Err(PlatformError("KV: a scripted failure".to_owned())) } else { Ok(()) }
     }
 
-    async fn answer(&self, sent: Sent, timeout: Duration) -> Result<CannedAnswer, SendError> {
-        let canned = self.0.wix.ask(sent);
+    /// Waits for the response, or for the timeout.
+    async fn response(&self, sent: Sent, timeout: Duration) -> Result<CannedResponse, SendError> {
+        let canned = self.0.wix.respond(sent);
         let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         if canned.delay >= timeout {
             self.0.clock.sleep(timeout).await;
@@ -133,8 +135,8 @@ impl Clock for Fake {
 
 impl Entropy for Fake {
     fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError> {
-        if self.0.no_random.get() {
-            return Err(PlatformError("scripted: no random bytes".to_owned()));
+        if self.0.random_fails.get() {
+            return Err(PlatformError("a scripted failure: no random bytes".to_owned()));
         }
         for chunk in bytes.chunks_mut(32) {
             self.0.random.set(self.0.random.get() + 1);
@@ -186,24 +188,24 @@ impl Crypto for Fake {
 
 impl KvNamespace for Fake {
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
-        self.kv_turn(Op::Get, key).await?;
+        self.begin_kv(Op::Get, key).await?;
         Ok(self.0.kv.get(key, self.now_millis()))
     }
 
     async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
-        self.kv_turn(Op::Put, key).await?;
+        self.begin_kv(Op::Put, key).await?;
         self.0.kv.put(key, value, options, self.now_millis());
         Ok(())
     }
 
     async fn kv_delete(&self, key: &str) -> Result<(), PlatformError> {
-        self.kv_turn(Op::Delete, key).await?;
+        self.begin_kv(Op::Delete, key).await?;
         self.0.kv.delete(key, self.now_millis());
         Ok(())
     }
 
     async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
-        self.kv_turn(Op::List, prefix).await?;
+        self.begin_kv(Op::List, prefix).await?;
         self.0.kv.list(prefix, cursor, limit, self.now_millis())
     }
 }
@@ -213,23 +215,23 @@ impl Fetch for Fake {
     type Stream = Vec<u8>;
 
     async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Response, SendError> {
-        let answer = self.answer(Sent::new(&request, self.now_millis()), timeout).await?;
+        let response = self.response(Sent::new(&request, self.now_millis()), timeout).await?;
         Ok(Response {
-            status: answer.status,
+            status: response.status,
             wix_request_id: Some(REQUEST_ID.to_owned()),
-            retry_after: answer.retry_after,
-            body: answer.body.into_bytes(),
+            retry_after: response.retry_after,
+            body: response.body.into_bytes(),
         })
     }
 
     async fn forward(&self, request: Forward<'_, Inbound>, timeout: Duration) -> Result<Forwarded<Vec<u8>>, SendError> {
-        let answer = self.answer(Sent::forwarded(&request, self.now_millis()), timeout).await?;
-        let retry_after = answer.retry_after.map(|wait| ("retry-after".to_owned(), wait));
+        let response = self.response(Sent::forwarded(&request, self.now_millis()), timeout).await?;
+        let retry_after = response.retry_after.map(|wait| ("retry-after".to_owned(), wait));
         let id = ("x-wix-request-id".to_owned(), REQUEST_ID.to_owned());
-        let sent: Vec<_> = answer.headers.into_iter().chain(retry_after).chain([id]).collect();
+        let sent: Vec<_> = response.headers.into_iter().chain(retry_after).chain([id]).collect();
         let wanted = |name: &&'static str| Some((*name, sent.iter().find(|(known, _)| known == name)?.1.clone()));
         let headers = request.wanted.iter().filter_map(wanted).collect();
-        Ok(Forwarded { status: answer.status, headers, body: answer.body.into_bytes() })
+        Ok(Forwarded { status: response.status, headers, body: response.body.into_bytes() })
     }
 }
 
@@ -263,17 +265,17 @@ impl Requests for Fake {
     async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, BodyError> {
         match inbound {
             Inbound { broken: true, .. } => Err(BodyError::Broken),
-            _ if self.0.busy.get() => Err(BodyError::Busy),
+            _ if self.0.is_body_memory_full.get() => Err(BodyError::Busy),
             Inbound { body, .. } => stub::hold(&body, limits),
         }
     }
 
     async fn is_within_rate(&self, client: &str) -> Result<bool, PlatformError> {
-        let mut begun = self.0.begun.borrow_mut();
+        let mut begun = self.0.flows_begun.borrow_mut();
         let count = begun.entry(client.to_owned()).or_default();
         *count += 1;
         match self.0.rate_limit.get() {
-            Some(0) => Err(PlatformError("scripted: no rate limiter".to_owned())),
+            Some(0) => Err(PlatformError("a scripted failure: no rate limiter".to_owned())),
             limit => Ok(limit.is_none_or(|limit| *count <= limit)),
         }
     }

@@ -1,4 +1,4 @@
-//! Wix, as far as the core sees it: a well-behaved one, with answers put in its mouth where a test wants others.
+//! Wix as the core sees it. Every request succeeds, unless a test scripts another response.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -10,24 +10,24 @@ use super::Inbound;
 use super::world::{APP_ID, INSTANCE, SITE};
 use crate::wix::{Body, Forward, Outbound, SendError};
 
-/// A request as Wix got it.
+/// A request that Wix received.
 #[derive(Debug, Clone)]
 pub struct Sent {
     /// The method.
     pub method: Method,
     /// The whole URL.
     pub url: String,
-    /// The `Authorization` header.
+    /// The header `Authorization`.
     pub authorization: Option<String>,
-    /// The body, if it is JSON.
+    /// The body where it is JSON, else null.
     pub json: Value,
-    /// The body of a proxied request.
+    /// The body of a forwarded request.
     pub body: Vec<u8>,
-    /// The headers of a proxied request.
+    /// The headers of a forwarded request.
     pub headers: Vec<(&'static str, String)>,
-    /// Whether it is a proxied one, and its body was handed on unread.
+    /// `None` where the request is the Worker's own; of a forwarded request, whether its body was streamed.
     pub proxied: Option<bool>,
-    /// When, in milliseconds of Unix time.
+    /// The time at which it was sent, in milliseconds of Unix time.
     pub at: u64,
 }
 
@@ -50,7 +50,7 @@ impl Sent {
             Body::Empty => Vec::new(),
             Body::Buffered(bytes) => bytes.clone(),
             Body::Streamed(inbound, _) => {
-                assert!(!inbound.handed_on.replace(true), "a stream is sent once");
+                assert!(!inbound.streamed.replace(true), "a stream must be sent once");
                 inbound.body.clone()
             }
         };
@@ -68,119 +68,120 @@ impl Sent {
 
     /// The path.
     pub fn path(&self) -> &str {
-        self.url.strip_prefix("https://www.wixapis.com").expect("only Wix's API is asked")
+        self.url.strip_prefix("https://www.wixapis.com").expect("the host must be that of Wix's API")
     }
 }
 
-/// An answer, or none.
+/// A scripted result of a request: a response, or none.
 #[derive(Debug, Clone)]
 pub struct Canned {
-    /// How long it takes, in milliseconds.
+    /// The time until the result, in milliseconds.
     pub delay: u64,
-    /// What it is.
-    pub result: Result<CannedAnswer, SendError>,
+    /// The result.
+    pub result: Result<CannedResponse, SendError>,
 }
 
-/// An answer.
+/// A scripted response.
 #[derive(Debug, Clone)]
-pub struct CannedAnswer {
+pub struct CannedResponse {
     /// The status.
     pub status: u16,
-    /// `Retry-After`.
+    /// The header `Retry-After`.
     pub retry_after: Option<String>,
     /// The body.
     pub body: String,
-    /// Other headers; only those who proxy look at them.
+    /// The other headers, which only forwarded requests show.
     pub headers: Vec<(String, String)>,
 }
 
 impl Canned {
-    /// 200 with JSON.
+    /// A response of status 200 with a JSON body.
     pub fn ok(body: &Value) -> Self {
         Self::text(200, &body.to_string())
     }
 
-    /// A status with a body.
+    /// A response of a status with a body.
     pub fn text(status: u16, body: &str) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        Self { delay: 0, result: Ok(CannedAnswer { status, retry_after: None, body: body.to_owned(), headers }) }
+        Self { delay: 0, result: Ok(CannedResponse { status, retry_after: None, body: body.to_owned(), headers }) }
     }
 
-    /// A failure in Wix's form.
+    /// A response of a status with a JSON error of Wix.
     pub fn status(status: u16) -> Self {
         Self::text(status, r#"{"message":"scripted","details":{}}"#)
     }
 
-    /// No connection.
+    /// A connection that fails.
     pub fn unreachable() -> Self {
         Self { delay: 0, result: Err(SendError::Unreachable) }
     }
 
-    /// No answer, ever.
+    /// No response before any timeout.
     pub fn hang() -> Self {
         Self { delay: u64::MAX, ..Self::unreachable() }
     }
 
-    /// The same, so many milliseconds later.
+    /// Delays the result by so many milliseconds.
     pub fn after(mut self, millis: u64) -> Self {
         self.delay = millis;
         self
     }
 
-    /// The same with another header.
+    /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        if let Ok(answer) = &mut self.result {
-            answer.headers.push((name.to_owned(), value.to_owned()));
+        if let Ok(response) = &mut self.result {
+            response.headers.push((name.to_owned(), value.to_owned()));
         }
         self
     }
 
-    /// The same with `Retry-After`.
+    /// Adds the header `Retry-After`.
     pub fn retry_after(mut self, wait: impl std::fmt::Display) -> Self {
-        if let Ok(answer) = &mut self.result {
-            answer.retry_after = Some(wait.to_string());
+        if let Ok(response) = &mut self.result {
+            response.retry_after = Some(wait.to_string());
         }
         self
     }
 }
 
-/// Wix: what it will answer, and what it was asked.
+/// Wix: its scripted responses, and the requests that it received.
 #[derive(Default)]
 pub struct WixScript {
     queued: RefCell<HashMap<String, VecDeque<Canned>>>,
     always: RefCell<HashMap<String, Canned>>,
     sent: RefCell<Vec<Sent>>,
-    minted: Cell<u32>,
+    issued: Cell<u32>,
 }
 
 impl WixScript {
-    /// The next answers at a path, before the usual ones.
-    pub fn next(&self, path: &str, answers: impl IntoIterator<Item = Canned>) {
-        self.queued.borrow_mut().entry(path.to_owned()).or_default().extend(answers);
+    /// Queues responses for a path. When they are used up, the usual response follows.
+    pub fn queue(&self, path: &str, responses: impl IntoIterator<Item = Canned>) {
+        self.queued.borrow_mut().entry(path.to_owned()).or_default().extend(responses);
     }
 
-    /// The answer at a path from now on.
-    pub fn always(&self, path: &str, answer: Canned) {
-        self.always.borrow_mut().insert(path.to_owned(), answer);
+    /// Sets the usual response of a path.
+    pub fn always(&self, path: &str, response: Canned) {
+        self.always.borrow_mut().insert(path.to_owned(), response);
     }
 
-    /// Well-behaved again.
-    pub fn mend(&self) {
+    /// Removes all scripted responses.
+    pub fn clear_script(&self) {
         self.queued.take();
         self.always.take();
     }
 
-    /// All requests so far.
+    /// The requests since their paths were last taken.
     pub fn sent(&self) -> Vec<Sent> {
         self.sent.borrow().clone()
     }
 
-    /// The paths of the requests since the last call.
+    /// Removes the requests, and returns their paths.
     pub fn take_paths(&self) -> Vec<String> {
         self.sent.take().iter().map(|sent| sent.path().to_owned()).collect()
     }
 
-    pub(super) fn ask(&self, sent: Sent) -> Canned {
+    /// Records a request, and returns its result.
+    pub(super) fn respond(&self, sent: Sent) -> Canned {
         let path = sent.path().to_owned();
         let proxied = sent.proxied.is_some();
         let grant = sent.json.get("grant_type").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -193,32 +194,33 @@ impl WixScript {
         }
         match (path.as_str(), grant.as_str()) {
             ("/oauth2/token", "client_credentials") => Canned::ok(&json!({
-                "access_token": format!("OauthNG.JWS.planted-token.{}", self.count()),
+                "access_token": format!("OauthNG.JWS.planted-token.{}", self.next_token()),
                 "token_type": "Bearer",
                 "expires_in": 14_400,
             })),
             ("/oauth/access", "authorization_code" | "refresh_token") => Canned::ok(&json!({
                 "refresh_token": REFRESH_TOKEN,
-                "access_token": format!("OAUTH2.planted-token.{}", self.count()),
+                "access_token": format!("OAUTH2.planted-token.{}", self.next_token()),
             })),
             ("/oauth2/token-info", _) => Canned::ok(&token_info()),
             ("/apps/v1/bi-event", _) => Canned::ok(&json!({})),
             ("/apps/v1/instance", _) if !proxied => Canned::ok(&json!({"instance": {"instanceId": INSTANCE}})),
             _ if proxied => Canned::ok(&json!({"answered": path})),
-            _ => panic!("Wix is asked for {path} {grant}"),
+            _ => panic!("a request without a scripted response: {path} {grant}"),
         }
     }
 
-    fn count(&self) -> u32 {
-        self.minted.set(self.minted.get() + 1);
-        self.minted.get()
+    /// The number of the next access token.
+    fn next_token(&self) -> u32 {
+        self.issued.set(self.issued.get() + 1);
+        self.issued.get()
     }
 }
 
-/// The refresh token that the well-behaved Wix gives.
+/// The refresh token in the response to a code.
 pub const REFRESH_TOKEN: &str = "OAUTH2.planted-refresh-token";
 
-/// Token Info's answer for the instance of the tests.
+/// Token info for a token of the tests' instance.
 pub fn token_info() -> Value {
     json!({
         "active": true,

@@ -14,24 +14,24 @@ use crate::values::Fault;
 use crate::web::{Body, Request};
 use crate::{Shared, handle, scheduled};
 
-/// The app.
+/// The app's id.
 pub const APP_ID: &str = "11111111-2222-4333-8444-555555555555";
-/// The instance that the well-behaved Wix knows.
+/// The instance of the tests.
 pub const INSTANCE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
-/// Another one.
+/// Another instance of the same app.
 pub const VICTIM: &str = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee";
-/// Its site.
+/// The site of [`INSTANCE`].
 pub const SITE: &str = "12121212-3434-4565-8787-909090909090";
 /// The app secret.
 pub const APP_SECRET: &str = "99999999-8888-4777-8666-555555555555";
-/// The key of `full`, for all scopes.
+/// The API key of the client `full`, which has every scope.
 pub const API_KEY: &str = "planted-api-key-of-the-tests";
-/// The base64 of a sealing key.
+/// A sealing key in base64.
 pub const SEALING_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
-/// Where the tests' Worker is.
+/// The origin of the Worker.
 pub const ORIGIN: &str = "https://app.example";
 
-/// A configuration without a fault; `changes` replace values, an empty one takes a value away.
+/// Parses a valid configuration in which `changes` replace values. An empty value removes one.
 pub fn config(changes: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
     let usual = [
         ("WIX_APP_ID", APP_ID.to_owned()),
@@ -48,13 +48,13 @@ pub fn config(changes: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
     Config::parse(lookup, true)
 }
 
-/// As in `API_KEYS`.
+/// A hash as `API_KEYS` takes it.
 pub fn sha256_hex(text: &str) -> String {
     use sha2::Digest as _;
     crate::values::hex(&sha2::Sha256::digest(text))
 }
 
-/// One isolate, and the world around it.
+/// One isolate, with the platform that it runs on.
 pub struct World {
     /// KV, Wix, clock and log.
     pub fake: Fake,
@@ -62,104 +62,104 @@ pub struct World {
 }
 
 impl World {
-    /// With the usual configuration.
+    /// An isolate with the usual configuration and an empty KV.
     pub fn new() -> Self {
         Self::with(&[])
     }
 
-    /// With some values changed.
+    /// An isolate in whose configuration some values are replaced.
     pub fn with(changes: &[(&str, &str)]) -> Self {
         Self { fake: Fake::default(), shared: Shared::new(config(changes)) }
     }
 
-    /// Another isolate in the same world: same KV, same Wix, nothing remembered.
+    /// Another isolate on the same platform: with the same KV and the same Wix, and empty caches.
     pub fn isolate(&self, changes: &[(&str, &str)]) -> Self {
         Self { fake: self.fake.clone(), shared: Shared::new(config(changes)) }
     }
 
-    /// Seconds of Unix time.
+    /// The time, in seconds of Unix time.
     pub fn now(&self) -> u64 {
         self.fake.clock().now() / 1000
     }
 
     /// A request.
-    pub fn call(&self, method: Method, path: &str) -> Ask<'_> {
+    pub fn call(&self, method: Method, path: &str) -> TestRequest<'_> {
         let url = format!("{ORIGIN}{path}");
-        Ask { world: self, method, url, inbound: Inbound::default(), alone: false }
+        TestRequest { world: self, method, url, inbound: Inbound::default(), without_deferred_task: false }
     }
 
     /// A GET request.
-    pub fn get(&self, path: &str) -> Ask<'_> {
+    pub fn get(&self, path: &str) -> TestRequest<'_> {
         self.call(Method::GET, path)
     }
 
     /// A GET request to another origin of the Worker.
-    pub fn get_at(&self, origin: &str, path: &str) -> Ask<'_> {
-        Ask { url: format!("{origin}{path}"), ..self.get(path) }
+    pub fn get_at(&self, origin: &str, path: &str) -> TestRequest<'_> {
+        TestRequest { url: format!("{origin}{path}"), ..self.get(path) }
     }
 
     /// A POST request.
-    pub fn post(&self, path: &str) -> Ask<'_> {
+    pub fn post(&self, path: &str) -> TestRequest<'_> {
         self.call(Method::POST, path)
     }
 
-    /// A webhook.
-    pub fn webhook(&self, body: impl Into<Vec<u8>>) -> Answer {
-        self.post("/webhook").body(body).answer()
+    /// Sends a webhook.
+    pub fn webhook(&self, body: impl Into<Vec<u8>>) -> TestResponse {
+        self.post("/webhook").body(body).send()
     }
 
-    /// The app's back end wants a token.
-    pub fn token(&self, instance: &str) -> Answer {
-        self.post(&format!("/v1/instances/{instance}/token")).key(API_KEY).answer()
+    /// Requests a token as the app's back end does.
+    pub fn token(&self, instance: &str) -> TestResponse {
+        self.post(&format!("/v1/instances/{instance}/token")).key(API_KEY).send()
     }
 
-    /// The app's back end wants to know an instance.
+    /// Requests an instance as the app's back end does.
     pub fn instance(&self, instance: &str) -> Value {
-        self.get(&format!("/v1/instances/{instance}")).key(API_KEY).answer().json()
+        self.get(&format!("/v1/instances/{instance}")).key(API_KEY).send().json()
     }
 
-    /// Many requests at once.
-    pub fn all<'a>(&'a self, asks: impl IntoIterator<Item = Ask<'a>>) -> Vec<Answer> {
-        self.fake.clock().run(join_all(asks.into_iter().map(Ask::send)))
+    /// Sends requests concurrently.
+    pub fn send_all<'a>(&'a self, requests: impl IntoIterator<Item = TestRequest<'a>>) -> Vec<TestResponse> {
+        self.fake.clock().run(join_all(requests.into_iter().map(TestRequest::send_async)))
     }
 
-    /// The Cron Trigger.
+    /// Runs the Cron Trigger.
     pub fn cron(&self) {
         self.fake.clock().run(scheduled(self.fake.clone(), &self.shared));
     }
 
-    /// Begins an install flow: the state, and the cookie as the browser sends it back.
+    /// Begins an install flow. Returns the state, and the cookie as the browser sends it back.
     pub fn begin_install(&self) -> (String, String) {
-        let answer = self.get("/install?token=planted-install-token").answer();
-        assert_eq!(answer.status, 302, "{}", answer.body);
-        let location = Url::parse(answer.header("location")).expect("a URL");
+        let response = self.get("/install?token=planted-install-token").send();
+        assert_eq!(response.status, 302, "{}", response.body);
+        let location = Url::parse(response.header("location")).expect("a URL");
         let (_, state) = location.query_pairs().find(|(name, _)| name == "state").expect("a state");
-        let cookie = answer.header("set-cookie").split(';').next().expect("a cookie").to_owned();
+        let cookie = response.header("set-cookie").split(';').next().expect("a cookie").to_owned();
         (state.into_owned(), cookie)
     }
 
-    /// What comes back from Wix at the end of the flow.
-    pub fn callback(&self, state: &str, cookie: &str, instance: &str) -> Ask<'_> {
+    /// The request with which Wix ends the flow.
+    pub fn callback(&self, state: &str, cookie: &str, instance: &str) -> TestRequest<'_> {
         self.get(&format!("/redirect?code=planted-code&state={state}&instanceId={instance}")).header("cookie", cookie)
     }
 
-    /// The whole flow.
-    pub fn connect(&self) -> Answer {
+    /// Goes through the whole install flow.
+    pub fn connect(&self) -> TestResponse {
         let (state, cookie) = self.begin_install();
-        self.callback(&state, &cookie, INSTANCE).answer()
+        self.callback(&state, &cookie, INSTANCE).send()
     }
 }
 
 /// A request that has not been sent.
-pub struct Ask<'a> {
+pub struct TestRequest<'a> {
     world: &'a World,
     method: Method,
     url: String,
     inbound: Inbound,
-    alone: bool,
+    without_deferred_task: bool,
 }
 
-impl Ask<'_> {
+impl TestRequest<'_> {
     /// Adds a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.inbound.headers.push((name.to_owned(), value.to_owned()));
@@ -189,29 +189,29 @@ impl Ask<'_> {
         self
     }
 
-    /// Leaves the work after the answer undone.
-    pub fn alone(mut self) -> Self {
-        self.alone = true;
+    /// Sends the request without its deferred task, as where the runtime ends the isolate after the response.
+    pub fn without_deferred_task(mut self) -> Self {
+        self.without_deferred_task = true;
         self
     }
 
-    /// Sends it, by itself.
-    pub fn answer(self) -> Answer {
-        let clock = self.world.fake.clone();
-        clock.clock().run(self.send())
+    /// Sends the request, and runs the clock until its deferred task has ended.
+    pub fn send(self) -> TestResponse {
+        let fake = self.world.fake.clone();
+        fake.clock().run(self.send_async())
     }
 
-    /// Sends it, and does the work after the answer.
-    pub fn send(self) -> impl Future<Output = Answer> {
-        let Self { world, method, url, inbound, alone } = self;
+    /// Sends the request, and then runs its deferred task.
+    pub fn send_async(self) -> impl Future<Output = TestResponse> {
+        let Self { world, method, url, inbound, without_deferred_task } = self;
         async move {
             let request = Request::new(method.clone(), &url, inbound).expect("a URL");
             let found = Found::<Fake>::of(&request.segments());
             let started = world.fake.clock().now();
             let answered = Box::pin(handle(world.fake.clone(), &world.shared, request)).await;
             let took = world.fake.clock().now() - started;
-            let follow_up = answered.follow_up.is_some();
-            if let Some(work) = answered.follow_up.filter(|_| !alone) {
+            let has_deferred_task = answered.follow_up.is_some();
+            if let Some(work) = answered.follow_up.filter(|_| !without_deferred_task) {
                 Box::pin(work.run()).await;
             }
             let reply = answered.reply;
@@ -224,51 +224,51 @@ impl Ask<'_> {
             if let Found::Route(route) = found {
                 conformance::check(route, &method, reply.status.as_u16(), &headers, &body);
             }
-            Answer { status: reply.status.as_u16(), headers, body, took, follow_up }
+            TestResponse { status: reply.status.as_u16(), headers, body, took, has_deferred_task }
         }
     }
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct TestResponse {
     /// The status.
     pub status: u16,
     /// The headers, in order.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
-    /// Milliseconds until it was there.
+    /// The time until the response, in milliseconds.
     pub took: u64,
-    /// Whether there was work to do after it.
-    pub follow_up: bool,
+    /// Whether the request left a deferred task.
+    pub has_deferred_task: bool,
 }
 
-impl Answer {
-    /// A header that must be there once.
+impl TestResponse {
+    /// The value of a header that must occur once.
     pub fn header(&self, name: &str) -> &str {
         let mut values = self.headers.iter().filter(|(known, _)| *known == name);
         let (_, value) = values.next().unwrap_or_else(|| panic!("no {name} in {:?}", self.headers));
-        assert!(values.next().is_none(), "{name} is there twice");
+        assert!(values.next().is_none(), "{name} occurs twice");
         value
     }
 
-    /// Whether a header is there.
+    /// Whether the response has a header.
     pub fn has(&self, name: &str) -> bool {
         self.headers.iter().any(|(known, _)| *known == name)
     }
 
     /// The body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{} is no JSON", self.body))
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.body))
     }
 
-    /// Status and the problem's code.
+    /// The status, and the code in the body.
     pub fn problem(&self) -> (u16, String) {
         (self.status, self.json()["code"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// The access token of a token answer.
+    /// The access token of a response with status 200.
     pub fn access_token(&self) -> String {
         assert_eq!(self.status, 200, "{}", self.body);
         self.json()["access_token"].as_str().expect("a token").to_owned()

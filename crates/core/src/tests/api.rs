@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::kv::Op;
-use crate::testing::world::{API_KEY, APP_ID, Answer, Ask, INSTANCE, World, sha256_hex};
+use crate::testing::world::{API_KEY, APP_ID, INSTANCE, TestRequest, TestResponse, World, sha256_hex};
 
 const SCOPES: [&str; 5] = ["token", "instances", "events", "proxy", "admin"];
 
@@ -19,7 +19,7 @@ struct Call {
 }
 
 impl Call {
-    fn to<'a>(&self, world: &'a World) -> Ask<'a> {
+    fn to<'a>(&self, world: &'a World) -> TestRequest<'a> {
         world.call(self.method.clone(), &self.path).body(self.body)
     }
 }
@@ -38,13 +38,13 @@ fn routes() -> Vec<Call> {
     ]
 }
 
-fn list(world: &World, query: &str) -> Answer {
-    world.get(&format!("/v1/instances{query}")).key(API_KEY).answer()
+fn list(world: &World, query: &str) -> TestResponse {
+    world.get(&format!("/v1/instances{query}")).key(API_KEY).send()
 }
 
-fn ids(answer: &Answer) -> Vec<String> {
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    let instances = answer.json()["instances"].as_array().unwrap().clone();
+fn ids(response: &TestResponse) -> Vec<String> {
+    assert_eq!(response.status, 200, "{}", response.body);
+    let instances = response.json()["instances"].as_array().unwrap().clone();
     instances.iter().map(|instance| instance["instance_id"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -72,13 +72,13 @@ fn every_route_opens_for_its_scope_and_no_other() {
     for call in routes() {
         let (path, wanted) = (&call.path, call.scope);
         for scope in SCOPES {
-            let answer = call.to(&world).key(scope).answer();
+            let response = call.to(&world).key(scope).send();
             if scope == wanted {
-                assert_eq!(answer.status, 200, "{path} with {scope}: {}", answer.body);
+                assert_eq!(response.status, 200, "{path} with {scope}: {}", response.body);
                 assert_eq!(world.fake.last_log()["client"], scope);
             } else {
-                assert_eq!(answer.problem(), (403, "forbidden".to_owned()), "{path} with {scope}");
-                let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+                assert_eq!(response.problem(), (403, "forbidden".to_owned()), "{path} with {scope}");
+                let detail = response.json()["detail"].as_str().unwrap().to_owned();
                 assert!(detail.contains(&format!("`{wanted}`")), "{detail}");
             }
         }
@@ -91,7 +91,7 @@ fn a_key_without_scopes_opens_all_of_these() {
     let world = World::with(&[("API_KEYS", &keys)]);
     world.webhook(jws::installed(INSTANCE, START));
     for call in routes() {
-        assert_eq!(call.to(&world).key("k").answer().status, 200, "{}", call.path);
+        assert_eq!(call.to(&world).key("k").send().status, 200, "{}", call.path);
     }
 }
 
@@ -121,12 +121,12 @@ fn without_a_known_key_nothing_opens() {
                 Some(header) => ask.header("authorization", header),
                 None => ask,
             };
-            let answer = ask.answer();
-            assert_eq!(answer.problem(), (401, "unauthorized".to_owned()), "{path} {header:?}");
-            assert_eq!(answer.header("www-authenticate"), "Bearer");
+            let response = ask.send();
+            assert_eq!(response.problem(), (401, "unauthorized".to_owned()), "{path} {header:?}");
+            assert_eq!(response.header("www-authenticate"), "Bearer");
         }
         let in_query = world.call(call.method, &format!("{path}?key={API_KEY}&authorization={API_KEY}"));
-        assert_eq!(in_query.answer().status, 401);
+        assert_eq!(in_query.send().status, 401);
     }
     assert!(world.fake.wix().sent().is_empty());
 }
@@ -135,7 +135,7 @@ fn without_a_known_key_nothing_opens() {
 fn the_scheme_may_be_spelt_in_any_case() {
     let world = World::new();
     for header in [format!("bearer {API_KEY}"), format!("BEARER  {API_KEY}")] {
-        assert_eq!(world.get("/v1/instances").header("authorization", &header).answer().status, 200, "{header}");
+        assert_eq!(world.get("/v1/instances").header("authorization", &header).send().status, 200, "{header}");
     }
 }
 
@@ -143,15 +143,15 @@ fn the_scheme_may_be_spelt_in_any_case() {
 fn any_of_several_keys_opens() {
     let keys = format!("old:{}:token,new:{}:instances", sha256_hex("old"), sha256_hex("new"));
     let world = World::with(&[("API_KEYS", &keys)]);
-    assert_eq!(world.get("/v1/instances").key("new").answer().status, 200);
-    assert_eq!(world.get("/v1/instances").key("old").answer().status, 403);
+    assert_eq!(world.get("/v1/instances").key("new").send().status, 200);
+    assert_eq!(world.get("/v1/instances").key("old").send().status, 403);
 }
 
 #[test]
 fn who_has_no_key_does_not_learn_what_exists() {
     let world = World::new();
     for path in ["/v1/instances/not-a-guid", &format!("/v1/instances/{}", id(1)), "/v1/instances?limit=0"] {
-        assert_eq!(world.get(path).answer().status, 401, "{path}");
+        assert_eq!(world.get(path).send().status, 401, "{path}");
     }
 }
 
@@ -202,7 +202,7 @@ fn a_list_of_a_hundred_is_what_nobody_asked_otherwise() {
     let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth"}).to_string();
     for number in 1..=1001 {
         let row = row.replace(INSTANCE, &id(number));
-        world.fake.kv().plant(&format!("v1:instance:{}", id(number)), &row, Some(&row));
+        world.fake.kv().insert_directly(&format!("v1:instance:{}", id(number)), &row, Some(&row));
     }
     assert_eq!(ids(&list(&world, "")).len(), 100);
     assert_eq!(ids(&list(&world, "?limit=1000")).len(), 1000);
@@ -238,7 +238,7 @@ fn a_query_that_makes_no_sense_is_refused() {
 #[test]
 fn an_instance_that_is_not_known_is_a_404_and_a_bad_id_a_400() {
     let world = World::new();
-    let get = |id: &str| world.get(&format!("/v1/instances/{id}")).key(API_KEY).answer().problem();
+    let get = |id: &str| world.get(&format!("/v1/instances/{id}")).key(API_KEY).send().problem();
     assert_eq!(get(INSTANCE), (404, "unknown_instance".to_owned()));
     for bad in ["x", "", "00000000-0000-0000-0000-000000000000", "%61aaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"] {
         assert_eq!(get(bad), (400, "bad_request".to_owned()), "{bad}");
@@ -264,11 +264,11 @@ fn nothing_that_is_shown_of_an_instance_is_secret() {
 #[test]
 fn a_store_that_fails_is_a_503() {
     let world = populated(1);
-    world.fake.kv().break_where(|op, _| matches!(op, Op::Get | Op::List));
+    world.fake.kv().fail_where(|op, _| matches!(op, Op::Get | Op::List));
     assert_eq!(list(&world, "").problem(), (503, "store_failed".to_owned()));
-    let one = world.get(&format!("/v1/instances/{}", id(1))).key(API_KEY).answer();
+    let one = world.get(&format!("/v1/instances/{}", id(1))).key(API_KEY).send();
     assert_eq!(one.problem(), (503, "store_failed".to_owned()));
-    world.fake.kv().mend();
+    world.fake.kv().clear_faults();
     world.fake.kv().delay_where(|_, _| 5_000);
     let slow = list(&world, "");
     assert_eq!((slow.status, slow.took), (503, 1000));
@@ -279,9 +279,9 @@ fn a_row_that_cannot_be_read_is_folded_anew_or_left_out_and_told_in_the_log() {
     let world = World::new();
     let key = format!("v1:instance:{INSTANCE}");
     for planted in ["", "planted", r#"{"instance_id":"planted"}"#, "[]", r#"{"status":"planted"}"#] {
-        world.fake.kv().plant(&key, planted, Some(planted));
-        let answer = list(&world, "");
-        assert_eq!((answer.status, answer.json()["instances"].clone()), (200, json!([])), "{planted}");
+        world.fake.kv().insert_directly(&key, planted, Some(planted));
+        let response = list(&world, "");
+        assert_eq!((response.status, response.json()["instances"].clone()), (200, json!([])), "{planted}");
         let log = world.fake.last_log();
         assert_eq!((&log["level"], &log["error"]), (&json!("error"), &json!("row_unreadable")), "{planted}");
         assert!(!log.to_string().contains("planted"));
@@ -289,7 +289,7 @@ fn a_row_that_cannot_be_read_is_folded_anew_or_left_out_and_told_in_the_log() {
     }
     // With facts beside it, it is made anew.
     world.webhook(jws::installed(INSTANCE, START));
-    world.fake.kv().plant(&key, "planted", Some("planted"));
+    world.fake.kv().insert_directly(&key, "planted", Some("planted"));
     assert_eq!(list(&world, "").json()["instances"][0]["status"], "installed");
     assert_eq!(world.instance(INSTANCE)["status"], "installed");
     assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
@@ -303,9 +303,9 @@ fn every_answer_is_json() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     for call in routes() {
-        let answer = call.to(&world).key(API_KEY).answer();
-        assert_eq!(answer.header("content-type"), "application/json");
-        assert!(matches!(answer.json(), Value::Object(_)));
+        let response = call.to(&world).key(API_KEY).send();
+        assert_eq!(response.header("content-type"), "application/json");
+        assert!(matches!(response.json(), Value::Object(_)));
     }
 }
 
@@ -322,17 +322,17 @@ fn what_is_no_key_opens_nothing() {
         "Bearer a key",
         "Bearer \t",
     ] {
-        let answer = world.get("/v1/instances").header("authorization", header).answer();
-        assert_eq!(answer.status, 401, "{header:?}");
+        let response = world.get("/v1/instances").header("authorization", header).send();
+        assert_eq!(response.status, 401, "{header:?}");
     }
     // Not even where its hash is among the entries: a key is printable ASCII and nothing is cut off it.
     for key in ["a key", "a-k\u{e9}y", "key\u{a0}", "\u{feff}key"] {
         let world = World::with(&[("API_KEYS", &format!("a:{}", sha256_hex(key)))]);
-        let answer = world.get("/v1/instances").header("authorization", &format!("Bearer {key}")).answer();
-        assert_eq!(answer.status, 401, "{key:?}");
+        let response = world.get("/v1/instances").header("authorization", &format!("Bearer {key}")).send();
+        assert_eq!(response.status, 401, "{key:?}");
     }
     // Between scheme and key there may be several spaces.
     let world = World::new();
-    let answer = world.get("/v1/instances").header("authorization", &format!("Bearer   {API_KEY}")).answer();
-    assert_eq!(answer.status, 200);
+    let response = world.get("/v1/instances").header("authorization", &format!("Bearer   {API_KEY}")).send();
+    assert_eq!(response.status, 200);
 }

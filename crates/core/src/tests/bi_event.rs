@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::wix::{Canned, Sent};
-use crate::testing::world::{API_KEY, Answer, INSTANCE, World};
+use crate::testing::world::{API_KEY, INSTANCE, TestResponse, World};
 
 const EVENT: &str = "/apps/v1/bi-event";
-const MINT: &str = "/oauth2/token";
+const TOKEN: &str = "/oauth2/token";
 
 fn installed() -> World {
     let world = World::new();
@@ -16,11 +16,11 @@ fn installed() -> World {
     world
 }
 
-fn ask(world: &World, body: &str) -> Answer {
-    world.post(&format!("/v1/instances/{INSTANCE}/bi-events")).key(API_KEY).body(body).answer()
+fn ask(world: &World, body: &str) -> TestResponse {
+    world.post(&format!("/v1/instances/{INSTANCE}/bi-events")).key(API_KEY).body(body).send()
 }
 
-fn send(world: &World, body: &Value) -> Answer {
+fn send(world: &World, body: &Value) -> TestResponse {
     ask(world, &body.to_string())
 }
 
@@ -56,9 +56,9 @@ fn every_event_of_wixs_is_sent_in_wixs_words() {
         ),
     ] {
         let world = installed();
-        let answer = send(&world, &body);
-        assert_eq!(answer.status, 200, "{body}: {}", answer.body);
-        assert_eq!(answer.json(), json!({"instance_id": INSTANCE, "event_name": wanted["eventName"]}));
+        let response = send(&world, &body);
+        assert_eq!(response.status, 200, "{body}: {}", response.body);
+        assert_eq!(response.json(), json!({"instance_id": INSTANCE, "event_name": wanted["eventName"]}));
         assert_eq!(world.fake.last_log()["outcome"], "sent");
         let sent = world.fake.wix().sent();
         assert_eq!(sent.len(), 2);
@@ -115,9 +115,9 @@ fn what_wix_would_refuse_or_misread_never_leaves() {
         (json!({"event_name": "APP_UPGRADED", "eventData": {}}), "body"),
         (json!(["APP_UPGRADED", null, null]), "body"),
     ] {
-        let answer = send(&world, &body);
-        assert_eq!(answer.problem(), (400, "bad_request".to_owned()), "{body}");
-        assert!(answer.json()["detail"].as_str().unwrap().contains(field), "{body}: {}", answer.body);
+        let response = send(&world, &body);
+        assert_eq!(response.problem(), (400, "bad_request".to_owned()), "{body}");
+        assert!(response.json()["detail"].as_str().unwrap().contains(field), "{body}: {}", response.body);
     }
     for body in ["", "{", "null", r#"{"event_name":"APP_UPGRADED"} x"#] {
         assert_eq!(ask(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
@@ -143,7 +143,7 @@ fn finished_configuration_is_sent_once_by_either_route() {
     assert_eq!(send(&world, &finished).status, 200);
     assert_eq!(send(&world, &finished).status, 200);
     assert_eq!(world.fake.last_log()["outcome"], "sent_before");
-    let other = world.post(&format!("/v1/instances/{INSTANCE}/finish-configuration")).key(API_KEY).answer();
+    let other = world.post(&format!("/v1/instances/{INSTANCE}/finish-configuration")).key(API_KEY).send();
     assert_eq!(other.json()["configured_at"], START);
     assert_eq!(events(&world).len(), 1);
     assert_eq!(world.instance(INSTANCE)["configured_at"], START);
@@ -160,10 +160,10 @@ fn a_token_that_wix_no_longer_takes_is_replaced_once() {
     let world = installed();
     world.token(INSTANCE);
     world.fake.wix().take_paths();
-    world.fake.wix().next(EVENT, [Canned::status(401)]);
+    world.fake.wix().queue(EVENT, [Canned::status(401)]);
     assert_eq!(send(&world, &upgraded).status, 200);
     let sent = world.fake.wix().sent();
-    assert_eq!(sent.iter().map(Sent::path).collect::<Vec<_>>(), [EVENT, MINT, EVENT]);
+    assert_eq!(sent.iter().map(Sent::path).collect::<Vec<_>>(), [EVENT, TOKEN, EVENT]);
     assert_ne!(sent[0].authorization, sent[2].authorization);
 
     let world = installed();
@@ -176,10 +176,10 @@ fn a_token_that_wix_no_longer_takes_is_replaced_once() {
 fn a_failure_in_passing_is_overcome_and_a_refusal_told_as_what_it_is() {
     let upgraded = json!({"event_name": "APP_UPGRADED"});
     let world = installed();
-    world.fake.wix().next(EVENT, [Canned::status(503), Canned::status(429).retry_after(2), Canned::unreachable()]);
-    let answer = send(&world, &upgraded);
-    assert_eq!((answer.status, events(&world).len()), (200, 4));
-    assert!(answer.took >= 2_000, "{} ms", answer.took);
+    world.fake.wix().queue(EVENT, [Canned::status(503), Canned::status(429).retry_after(2), Canned::unreachable()]);
+    let response = send(&world, &upgraded);
+    assert_eq!((response.status, events(&world).len()), (200, 4));
+    assert!(response.took >= 2_000, "{} ms", response.took);
 
     for (status, times, problem) in [
         (400, 1, (400, "event_refused")),

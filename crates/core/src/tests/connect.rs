@@ -8,19 +8,19 @@ use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::kv::Op;
 use crate::testing::wix::Canned;
-use crate::testing::world::{APP_ID, APP_SECRET, Answer, INSTANCE, SITE, VICTIM, World};
+use crate::testing::world::{APP_ID, APP_SECRET, INSTANCE, SITE, TestResponse, VICTIM, World};
 use crate::wix::signed_instance::tests::sign;
 
 /// Begins: the callback that Wix is given, and the cookie.
 fn begin(world: &World) -> (Url, String) {
-    let answer = world.get("/connect").answer();
-    assert_eq!(answer.status, 302, "{}", answer.body);
-    let wix = Url::parse(answer.header("location")).unwrap();
+    let response = world.get("/connect").send();
+    assert_eq!(response.status, 302, "{}", response.body);
+    let wix = Url::parse(response.header("location")).unwrap();
     assert_eq!((wix.host_str(), wix.path()), (Some("www.wix.com"), "/app-installer"));
     let query: Vec<(String, String)> = wix.query_pairs().into_owned().collect();
     assert_eq!(query[0], ("appId".to_owned(), APP_ID.to_owned()));
     assert_eq!((query.len(), query[1].0.as_str()), (2, "postInstallationUrl"));
-    let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    let cookie = response.header("set-cookie").split(';').next().unwrap().to_owned();
     (Url::parse(&query[1].1).unwrap(), cookie)
 }
 
@@ -44,7 +44,7 @@ fn date(seconds: u64) -> String {
 }
 
 /// Comes back with what Wix appends; `changes` replace parameters, null takes one away.
-fn come_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> Answer {
+fn come_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> TestResponse {
     let mut url = callback.clone();
     let usual = json!({"appId": APP_ID, "tenantId": SITE, "instanceId": INSTANCE, "signedInstance": signed(INSTANCE)});
     for (name, value) in usual.as_object().unwrap() {
@@ -53,7 +53,7 @@ fn come_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> An
         }
     }
     let path = format!("{}?{}", url.path(), url.query().unwrap());
-    world.get(&path).header("cookie", cookie).answer()
+    world.get(&path).header("cookie", cookie).send()
 }
 
 #[test]
@@ -62,9 +62,9 @@ fn an_external_install_is_stored_and_says_that_it_is_done() {
     world.fake.clock().set(START);
     let (callback, cookie) = begin(&world);
     assert_eq!(callback.path(), "/connected");
-    let answer = come_back(&world, &callback, &cookie, &json!({}));
-    assert_eq!((answer.status, answer.header("location")), (302, "https://app.example/connected/done"));
-    let done = world.get("/connected/done").answer();
+    let response = come_back(&world, &callback, &cookie, &json!({}));
+    assert_eq!((response.status, response.header("location")), (302, "https://app.example/connected/done"));
+    let done = world.get("/connected/done").send();
     assert_eq!((done.status, done.body.contains("The app is installed")), (200, true));
     let instance = world.instance(INSTANCE);
     assert_eq!((&instance["status"], &instance["auth"]), (&json!("installed"), &json!("oauth")));
@@ -76,8 +76,8 @@ fn an_external_install_is_stored_and_says_that_it_is_done() {
 fn afterwards_the_browser_goes_where_the_operator_wants() {
     let world = World::with(&[("AFTER_INSTALL_URL", "https://app.example/welcome")]);
     let (callback, cookie) = begin(&world);
-    let answer = come_back(&world, &callback, &cookie, &json!({}));
-    assert_eq!((answer.status, answer.header("location")), (302, "https://app.example/welcome"));
+    let response = come_back(&world, &callback, &cookie, &json!({}));
+    assert_eq!((response.status, response.header("location")), (302, "https://app.example/welcome"));
 }
 
 #[test]
@@ -121,8 +121,8 @@ fn the_state_is_of_this_flow_and_this_browser() {
     let of_the_other_route = Url::parse(&format!("https://app.example/connected?state={install}")).unwrap();
     assert_eq!(come_back(&world, &of_the_other_route, &install_cookie, &json!({})).status, 403);
     let (_, state) = callback.query_pairs().next().unwrap();
-    assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 403);
-    world.fake.clock().pass(601);
+    assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 403);
+    world.fake.clock().advance(601);
     assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 403);
     assert!(world.fake.kv().entries().is_empty());
 }
@@ -130,9 +130,9 @@ fn the_state_is_of_this_flow_and_this_browser() {
 #[test]
 fn an_unlisted_apps_share_is_passed_on() {
     let world = World::new();
-    let answer = world.get(&format!("/connect?shareUrlId={SITE}")).answer();
-    assert!(answer.header("location").ends_with(&format!("&shareUrlId={SITE}")));
-    assert_eq!(world.get("/connect?shareUrlId=https://evil.example").answer().status, 400);
+    let response = world.get(&format!("/connect?shareUrlId={SITE}")).send();
+    assert!(response.header("location").ends_with(&format!("&shareUrlId={SITE}")));
+    assert_eq!(world.get("/connect?shareUrlId=https://evil.example").send().status, 400);
 }
 
 /// Signed so many seconds before `now`.
@@ -151,7 +151,7 @@ fn a_value_that_was_signed_before_the_flow_began_is_refused() {
     }
     // However long the person takes at Wix.
     let (callback, cookie) = begin(&world);
-    world.fake.clock().pass(500);
+    world.fake.clock().advance(500);
     assert_eq!(come_back(&world, &callback, &cookie, &aged(&world, 0)).status, 302);
     assert_eq!(come_back(&world, &callback, &cookie, &aged(&world, 570)).status, 403);
 }
@@ -175,9 +175,9 @@ fn the_fact_is_dated_by_the_value_and_by_no_clock_of_ours() {
     ] {
         let world = World::new();
         let (callback, cookie) = begin(&world);
-        world.fake.clock().pass(90);
-        let answer = come_back(&world, &callback, &cookie, &json!({"signedInstance": signed_with(&value)}));
-        assert_eq!(answer.status, 302, "{}", answer.body);
+        world.fake.clock().advance(90);
+        let response = come_back(&world, &callback, &cookie, &json!({"signedInstance": signed_with(&value)}));
+        assert_eq!(response.status, 302, "{}", response.body);
         assert_eq!(world.instance(INSTANCE)["installed_at"], dated);
     }
     let world = World::new();
@@ -203,11 +203,11 @@ fn a_callback_that_is_opened_again_writes_nothing_and_changes_nothing() {
         world.fake.wix().always("/apps/v1/bi-event", Canned::status(500));
         come_back(&world, &callback, &cookie, &json!({}));
         let record = world.instance(INSTANCE);
-        world.fake.clock().pass(30);
+        world.fake.clock().advance(30);
         world.fake.kv().take_counts();
         for _ in 0..20 {
             let again = come_back(&world, &callback, &cookie, &json!({}));
-            assert_eq!((again.status, again.follow_up), (302, false));
+            assert_eq!((again.status, again.has_deferred_task), (302, false));
         }
         assert_eq!(world.fake.kv().take_counts(), [0; 4], "{mode}: in the same isolate");
         for _ in 0..20 {
@@ -224,7 +224,7 @@ fn a_callback_that_is_opened_again_after_a_removal_leaves_it_removed() {
     let world = World::new();
     let (callback, cookie) = begin(&world);
     come_back(&world, &callback, &cookie, &json!({}));
-    world.fake.clock().pass(30);
+    world.fake.clock().advance(30);
     world.webhook(jws::removed(INSTANCE, world.now()));
     for isolate in [world.isolate(&[]), world] {
         assert_eq!(come_back(&isolate, &callback, &cookie, &json!({})).status, 302);
@@ -250,8 +250,8 @@ fn a_head_request_stores_nothing() {
         callback.query().unwrap(),
         signed(INSTANCE)
     );
-    let answer = world.call(Method::HEAD, &path).header("cookie", &cookie).answer();
-    assert_eq!((answer.status, answer.body.as_str()), (503, ""));
+    let response = world.call(Method::HEAD, &path).header("cookie", &cookie).send();
+    assert_eq!((response.status, response.body.as_str()), (503, ""));
     assert!(world.fake.kv().entries().is_empty());
 }
 
@@ -259,10 +259,10 @@ fn a_head_request_stores_nothing() {
 fn where_the_recheck_could_not_be_stored_nothing_else_is_and_the_callback_can_be_opened_again() {
     let world = World::new();
     let (callback, cookie) = begin(&world);
-    world.fake.kv().break_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
+    world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
     assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 503);
     assert!(world.fake.kv().entries().is_empty());
-    world.fake.kv().mend();
+    world.fake.kv().clear_faults();
     assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 302);
     assert_eq!(world.instance(INSTANCE)["status"], "installed");
 }

@@ -11,7 +11,7 @@ use crate::testing::world::{INSTANCE, World};
 use crate::values::Timestamp;
 
 const INSTANCE_PATH: &str = "/apps/v1/instance";
-const MINT: &str = "/oauth2/token";
+const TOKEN: &str = "/oauth2/token";
 const REFRESH: &str = "/oauth/access";
 
 /// A site with a refresh token, an hour later.
@@ -19,7 +19,7 @@ fn connected() -> World {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     world.connect();
-    world.fake.clock().pass(3_600);
+    world.fake.clock().advance(3_600);
     world.fake.wix().take_paths();
     world
 }
@@ -37,14 +37,17 @@ fn status(world: &World) -> String {
 }
 
 fn cron_soon(world: &World) {
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.isolate(&[]).cron();
 }
 
 #[test]
 fn a_plain_removal_erases_at_once_and_asks_nobody() {
     let world = connected();
-    assert_eq!(world.post("/webhook").body(jws::removed(INSTANCE, world.now())).alone().answer().status, 200);
+    assert_eq!(
+        world.post("/webhook").body(jws::removed(INSTANCE, world.now())).without_deferred_task().send().status,
+        200
+    );
     assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()));
     cron_soon(&world);
     assert!(world.fake.wix().sent().is_empty());
@@ -71,8 +74,8 @@ fn a_removal_with_a_plan_bought_after_it_is_taken_back_if_wix_knows_the_instance
 fn nothing_is_erased_before_wix_was_asked() {
     let world = connected();
     world.webhook(plan(START + 1_000));
-    let answer = world.post("/webhook").body(jws::removed(INSTANCE, START + 900)).alone().answer();
-    assert_eq!((answer.status, answer.follow_up), (200, true));
+    let response = world.post("/webhook").body(jws::removed(INSTANCE, START + 900)).without_deferred_task().send();
+    assert_eq!((response.status, response.has_deferred_task), (200, true));
     assert_eq!((refresh_tokens(&world), world.fake.wix().sent().len()), (1, 0));
     assert_eq!(
         world.isolate(&[]).token(INSTANCE).problem(),
@@ -89,11 +92,11 @@ fn wix_is_asked_also_where_putting_it_down_failed_at_first() {
     let world = connected();
     world.webhook(plan(START + 1_000));
     cron_soon(&world);
-    world.fake.kv().break_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
+    world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
     let removed = jws::removed(INSTANCE, START + 900);
     assert_eq!(world.webhook(removed.clone()).status, 503);
-    world.fake.kv().mend();
-    assert_eq!(world.post("/webhook").body(removed).alone().answer().status, 200);
+    world.fake.kv().clear_faults();
+    assert_eq!(world.post("/webhook").body(removed).without_deferred_task().send().status, 200);
     cron_soon(&world);
     assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()));
 }
@@ -106,7 +109,7 @@ fn a_removal_is_final_where_wix_refuses() {
         if mint == 200 {
             wix.always(INSTANCE_PATH, Canned::status(instance));
         } else {
-            wix.always(MINT, Canned::status(mint));
+            wix.always(TOKEN, Canned::status(mint));
             wix.always(REFRESH, Canned::status(mint));
         }
         world.webhook(plan(START + 1_000));
@@ -130,7 +133,7 @@ fn without_the_permission_to_read_the_instance_the_token_is_wixs_word() {
 #[test]
 fn while_wix_fails_nothing_is_erased_and_it_is_asked_again() {
     let other = Canned::ok(&json!({"instance": {"instanceId": crate::testing::world::VICTIM}}));
-    for (path, answer) in [
+    for (path, response) in [
         (REFRESH, Canned::status(500)),
         (REFRESH, Canned::unreachable()),
         (INSTANCE_PATH, Canned::status(503)),
@@ -138,15 +141,15 @@ fn while_wix_fails_nothing_is_erased_and_it_is_asked_again() {
         (INSTANCE_PATH, other),
     ] {
         let world = connected();
-        world.fake.wix().always(path, answer.clone());
+        world.fake.wix().always(path, response.clone());
         world.webhook(plan(START + 1_000));
         world.webhook(jws::removed(INSTANCE, START + 900));
         cron_soon(&world);
-        assert_eq!((refresh_tokens(&world), status(&world)), (1, "removed".to_owned()), "{path} {answer:?}");
-        world.fake.wix().mend();
+        assert_eq!((refresh_tokens(&world), status(&world)), (1, "removed".to_owned()), "{path} {response:?}");
+        world.fake.wix().clear_script();
         cron_soon(&world);
         cron_soon(&world);
-        assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()), "{path} {answer:?}");
+        assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()), "{path} {response:?}");
     }
 }
 
@@ -157,7 +160,7 @@ fn a_token_given_long_after_a_removal_contradicts_it() {
         for elsewhere in [false, true] {
             let world = World::new();
             world.webhook(jws::installed(INSTANCE, START));
-            world.fake.clock().pass(3_600);
+            world.fake.clock().advance(3_600);
             assert_eq!(world.token(INSTANCE).status, 200);
             let isolate = world.isolate(&[]);
             let receiver = if elsewhere { &isolate } else { &world };
@@ -194,7 +197,7 @@ fn after_a_removal_was_taken_back_the_next_one_counts() {
     assert_eq!(status(&world), "installed");
     world.webhook(jws::removed(INSTANCE, START + 900));
     assert_eq!(status(&world), "installed", "the same message once more");
-    world.fake.clock().pass(600);
+    world.fake.clock().advance(600);
     world.webhook(jws::removed(INSTANCE, world.now()));
     assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()));
 }

@@ -13,7 +13,7 @@ use crate::testing::world::{INSTANCE, World};
 const EVENT: &str = "/apps/v1/bi-event";
 const ON_INSTALL: [(&str, &str); 1] = [("FINISH_CONFIGURATION", "on-install")];
 
-fn todos(world: &World) -> Vec<String> {
+fn rechecks(world: &World) -> Vec<String> {
     world.fake.kv().keys("v1:todo:")
 }
 
@@ -24,7 +24,7 @@ fn events(world: &World) -> usize {
 /// Lets the Cron Trigger come every five minutes for so many hours.
 fn hours(world: &World, hours: u64) {
     for _ in 0..hours * 12 {
-        world.fake.clock().pass(300);
+        world.fake.clock().advance(300);
         world.cron();
     }
 }
@@ -39,13 +39,13 @@ fn last_outcome(world: &World) -> Value {
 fn a_change_is_looked_at_again_once_kv_shows_it_everywhere() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
-    assert_eq!(todos(&world).len(), 1);
-    world.fake.clock().pass(60);
+    assert_eq!(rechecks(&world).len(), 1);
+    world.fake.clock().advance(60);
     world.cron();
-    assert_eq!(todos(&world).len(), 1, "too early");
-    world.fake.clock().pass(60);
+    assert_eq!(rechecks(&world).len(), 1, "too early");
+    world.fake.clock().advance(60);
     world.cron();
-    assert!(todos(&world).is_empty());
+    assert!(rechecks(&world).is_empty());
     assert_eq!(last_outcome(&world)["instance_id"], INSTANCE);
 }
 
@@ -53,20 +53,20 @@ fn a_change_is_looked_at_again_once_kv_shows_it_everywhere() {
 fn a_message_that_comes_twice_is_put_down_once() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
-    world.fake.clock().pass(30);
+    world.fake.clock().advance(30);
     world.webhook(jws::installed(INSTANCE, START));
-    assert_eq!(todos(&world).len(), 1);
+    assert_eq!(rechecks(&world).len(), 1);
 }
 
 #[test]
 fn a_change_whose_todo_failed_is_put_down_when_wix_resends_it() {
     let world = World::new();
-    world.fake.kv().break_where(|op, key| op == Op::Put && !key.starts_with("v1:fact:"));
+    world.fake.kv().fail_where(|op, key| op == Op::Put && !key.starts_with("v1:fact:"));
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 503);
-    assert!(todos(&world).is_empty());
-    world.fake.kv().mend();
+    assert!(rechecks(&world).is_empty());
+    world.fake.kv().clear_faults();
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
-    assert_eq!(todos(&world).len(), 1);
+    assert_eq!(rechecks(&world).len(), 1);
 }
 
 #[test]
@@ -76,19 +76,19 @@ fn an_event_that_did_not_get_through_is_sent_later_and_once() {
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
     hours(&world, 1);
     assert!(world.instance(INSTANCE).get("configured_at").is_none());
-    world.fake.wix().mend();
+    world.fake.wix().clear_script();
     let failed = events(&world);
     hours(&world, 2);
     assert_eq!(events(&world), failed + 1);
     assert!(world.instance(INSTANCE).get("configured_at").is_some());
-    assert!(todos(&world).is_empty());
+    assert!(rechecks(&world).is_empty());
 }
 
 #[test]
 fn an_event_is_sent_later_where_the_work_after_the_answer_was_lost() {
     let world = World::with(&ON_INSTALL);
-    let answer = world.post("/webhook").body(jws::installed(INSTANCE, START)).alone().answer();
-    assert_eq!((answer.status, events(&world)), (200, 0));
+    let response = world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
+    assert_eq!((response.status, events(&world)), (200, 0));
     hours(&world, 1);
     assert_eq!(events(&world), 1);
 }
@@ -103,7 +103,7 @@ fn trying_becomes_rarer_and_ends_after_48_hours() {
     assert!((5..60).contains(&first), "{first}");
     hours(&world, 60);
     assert!(events(&world) < 2 * first + 30, "{}", events(&world));
-    assert!(todos(&world).is_empty());
+    assert!(rechecks(&world).is_empty());
     assert_eq!(last_outcome(&world)["outcome"], "given_up");
 }
 
@@ -112,12 +112,12 @@ fn an_instance_that_was_removed_meanwhile_is_left_alone() {
     let world = World::with(&ON_INSTALL);
     world.fake.wix().always(EVENT, Canned::status(500));
     world.webhook(jws::installed(INSTANCE, START));
-    world.fake.clock().pass(60);
+    world.fake.clock().advance(60);
     world.webhook(jws::removed(INSTANCE, START + 60));
     let before = events(&world);
     hours(&world, 1);
     assert_eq!(events(&world), before);
-    assert!(todos(&world).is_empty());
+    assert!(rechecks(&world).is_empty());
 }
 
 #[test]
@@ -126,14 +126,14 @@ fn a_run_looks_at_two_hundred_and_the_next_one_goes_on() {
     for number in 0..250 {
         world.webhook(jws::installed(&format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}"), START));
     }
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.fake.kv().take_counts();
     world.cron();
-    assert_eq!(todos(&world).len(), 50);
+    assert_eq!(rechecks(&world).len(), 50);
     let operations: usize = world.fake.kv().take_counts().iter().sum();
     assert!(operations < 1_000, "{operations}: Cloudflare's limit for an invocation");
     world.cron();
-    assert!(todos(&world).is_empty());
+    assert!(rechecks(&world).is_empty());
 }
 
 #[test]
@@ -141,10 +141,10 @@ fn a_run_in_which_wix_is_slow_ends_before_the_next_one_comes() {
     let world = World::with(&ON_INSTALL);
     for number in 0..40 {
         let message = jws::installed(&format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}"), START);
-        world.post("/webhook").body(message).alone().answer();
+        world.post("/webhook").body(message).without_deferred_task().send();
     }
     world.fake.wix().always("/oauth2/token", Canned::hang());
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     let started = world.fake.clock().now();
     world.cron();
     let took = world.fake.clock().now() - started;
@@ -155,22 +155,22 @@ fn a_run_in_which_wix_is_slow_ends_before_the_next_one_comes() {
 fn while_kv_fails_everything_stays_put_down() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
-    world.fake.kv().break_where(|op, _| op == Op::List);
+    world.fake.kv().fail_where(|op, _| op == Op::List);
     hours(&world, 1);
-    assert_eq!(todos(&world).len(), 1);
-    world.fake.kv().mend();
+    assert_eq!(rechecks(&world).len(), 1);
+    world.fake.kv().clear_faults();
     hours(&world, 1);
-    assert!(todos(&world).is_empty());
+    assert!(rechecks(&world).is_empty());
 }
 
 #[test]
 fn what_is_left_after_the_answer_is_put_down_when_wix_resends_a_message_whose_todo_alone_failed() {
     let world = World::with(&ON_INSTALL);
-    world.fake.kv().break_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
+    world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 503);
-    world.fake.kv().mend();
-    let answer = world.post("/webhook").body(jws::installed(INSTANCE, START)).alone().answer();
-    assert_eq!((answer.status, todos(&world).len(), events(&world)), (200, 1, 0));
+    world.fake.kv().clear_faults();
+    let response = world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
+    assert_eq!((response.status, rechecks(&world).len(), events(&world)), (200, 1, 0));
     hours(&world, 1);
     assert_eq!(events(&world), 1);
 }
@@ -179,42 +179,42 @@ fn what_is_left_after_the_answer_is_put_down_when_wix_resends_a_message_whose_to
 fn an_event_that_was_sent_and_not_noted_is_noted_later_and_not_sent_again_by_the_same_isolate() {
     for may_list in [true, false] {
         let world = World::with(&ON_INSTALL);
-        world.post("/webhook").body(jws::installed(INSTANCE, START)).alone().answer();
-        world.fake.clock().pass(300);
+        world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
+        world.fake.clock().advance(300);
         // Nothing can be written; or not even the facts be listed, after the first time.
         let listings = Cell::new(0_u32);
-        world.fake.kv().break_where(move |op, key| match op {
+        world.fake.kv().fail_where(move |op, key| match op {
             Op::Put => may_list && !key.starts_with("v1:todo:"),
             Op::List => !may_list && key.starts_with("v1:fact:") && listings.replace(listings.get() + 1) > 0,
             Op::Get | Op::Delete => false,
         });
         world.cron();
-        assert!(events(&world) == 1 && !todos(&world).is_empty());
+        assert!(events(&world) == 1 && !rechecks(&world).is_empty());
         assert!(world.instance(INSTANCE).get("configured_at").is_none());
-        world.fake.kv().mend();
+        world.fake.kv().clear_faults();
         hours(&world, 1);
         assert_eq!(world.instance(INSTANCE)["configured_at"], START + 300);
-        assert_eq!((events(&world), todos(&world).len()), (1, 0));
+        assert_eq!((events(&world), rechecks(&world).len()), (1, 0));
     }
 }
 
 #[test]
 fn an_instance_that_kv_does_not_show_is_looked_for_again() {
     let world = World::with(&ON_INSTALL);
-    world.post("/webhook").body(jws::installed(INSTANCE, START)).alone().answer();
+    world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
     let rows = world.fake.kv().entries();
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     // Todos alone are shown: the rest was written at a moment that KV does not show yet.
     for key in rows.keys().filter(|key| !key.starts_with("v1:todo:")) {
-        world.fake.kv().forget(key);
+        world.fake.kv().remove_directly(key);
     }
     world.cron();
-    assert_eq!((events(&world), todos(&world).len()), (0, 1));
+    assert_eq!((events(&world), rechecks(&world).len()), (0, 1));
     for (key, entry) in rows.iter().filter(|(key, _)| !key.starts_with("v1:todo:")) {
-        world.fake.kv().plant(key, &entry.value, entry.metadata.as_deref());
+        world.fake.kv().insert_directly(key, &entry.value, entry.metadata.as_deref());
     }
     hours(&world, 1);
-    assert_eq!((events(&world), todos(&world).len()), (1, 0));
+    assert_eq!((events(&world), rechecks(&world).len()), (1, 0));
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn several_rechecks_of_one_instance_are_done_as_one() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     for seconds in 1..=5 {
-        world.fake.clock().pass(1);
+        world.fake.clock().advance(1);
         world.webhook(jws::event(
             "PaidPlanChanged",
             INSTANCE,
@@ -238,11 +238,11 @@ fn several_rechecks_of_one_instance_are_done_as_one() {
             START + seconds,
         ));
     }
-    assert_eq!(todos(&world).len(), 6);
-    world.fake.clock().pass(300);
+    assert_eq!(rechecks(&world).len(), 6);
+    world.fake.clock().advance(300);
     world.fake.kv().take_counts();
     world.cron();
-    assert!(todos(&world).is_empty());
+    assert!(rechecks(&world).is_empty());
     // The list of what is due; the facts and the row once; each entry and the outdated plans removed.
     let [reads, writes, _, lists] = world.fake.kv().take_counts();
     assert_eq!([reads, writes, lists], [1, 0, 2]);
@@ -257,7 +257,7 @@ fn of_several_rechecks_the_youngest_decides_how_long_it_is_tried() {
     let message = jws::event("PaidPlanChanged", INSTANCE, &serde_json::json!({"vendorProductId": "p"}), world.now());
     world.webhook(message);
     hours(&world, 12);
-    assert!(!todos(&world).is_empty(), "the second one is not given up with the first");
+    assert!(!rechecks(&world).is_empty(), "the second one is not given up with the first");
 }
 
 #[test]
@@ -266,11 +266,11 @@ fn each_instance_of_a_run_has_the_time_of_its_own_turn() {
     world.fake.wix().always(EVENT, Canned::status(500));
     let other = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee";
     world.webhook(jws::installed(INSTANCE, START));
-    world.fake.clock().pass(1);
+    world.fake.clock().advance(1);
     world.webhook(jws::installed(other, START));
-    world.fake.clock().pass(300);
-    world.fake.wix().mend();
-    world.fake.wix().next(EVENT, [Canned::ok(&serde_json::json!({})).after(5_000)]);
+    world.fake.clock().advance(300);
+    world.fake.wix().clear_script();
+    world.fake.wix().queue(EVENT, [Canned::ok(&serde_json::json!({})).after(5_000)]);
     let began = world.now();
     world.cron();
     let configured = |id: &str| world.instance(id)["configured_at"].as_u64().unwrap();
@@ -281,7 +281,7 @@ fn each_instance_of_a_run_has_the_time_of_its_own_turn() {
 #[test]
 fn without_randomness_the_run_is_told_as_failed() {
     let world = World::new();
-    world.fake.break_random();
+    world.fake.fail_random();
     world.cron();
     let line = world.fake.last_log();
     assert_eq!((&line["route"], &line["error"]), (&"cron".into(), &"internal".into()));

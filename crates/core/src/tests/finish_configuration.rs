@@ -8,18 +8,18 @@ use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::kv::Op;
 use crate::testing::wix::{Canned, token_info};
-use crate::testing::world::{API_KEY, Answer, Ask, INSTANCE, World};
+use crate::testing::world::{API_KEY, INSTANCE, TestRequest, TestResponse, World};
 
 const EVENT: &str = "/apps/v1/bi-event";
-const MINT: &str = "/oauth2/token";
+const TOKEN: &str = "/oauth2/token";
 const ON_INSTALL: [(&str, &str); 1] = [("FINISH_CONFIGURATION", "on-install")];
 
-fn ask(world: &World) -> Ask<'_> {
+fn ask(world: &World) -> TestRequest<'_> {
     world.post(&format!("/v1/instances/{INSTANCE}/finish-configuration")).key(API_KEY)
 }
 
-fn finish(world: &World) -> Answer {
-    ask(world).answer()
+fn finish(world: &World) -> TestResponse {
+    ask(world).send()
 }
 
 fn installed() -> World {
@@ -35,9 +35,9 @@ fn events(world: &World) -> usize {
 #[test]
 fn the_event_is_sent_with_the_raw_token_and_nothing_but_its_name() {
     let world = installed();
-    let answer = finish(&world);
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.json(), json!({"instance_id": INSTANCE, "configured_at": START}));
+    let response = finish(&world);
+    assert_eq!(response.status, 200);
+    assert_eq!(response.json(), json!({"instance_id": INSTANCE, "configured_at": START}));
     let sent = world.fake.wix().sent();
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[1].url, "https://www.wixapis.com/apps/v1/bi-event");
@@ -52,10 +52,10 @@ fn asked_again_it_answers_the_same_and_sends_nothing() {
     let world = installed();
     let first = finish(&world).json();
     world.fake.wix().take_paths();
-    world.fake.clock().pass(1000);
+    world.fake.clock().advance(1000);
     assert_eq!(finish(&world).json(), first);
     assert_eq!(
-        world.isolate(&[]).post(&format!("/v1/instances/{INSTANCE}/finish-configuration")).key(API_KEY).answer().json(),
+        world.isolate(&[]).post(&format!("/v1/instances/{INSTANCE}/finish-configuration")).key(API_KEY).send().json(),
         first
     );
     assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new());
@@ -67,9 +67,9 @@ fn a_store_that_has_not_caught_up_does_not_send_it_twice() {
     let before = world.fake.kv().entries();
     let first = finish(&world).json();
     for (key, entry) in before {
-        world.fake.kv().plant(&key, &entry.value, entry.metadata.as_deref());
+        world.fake.kv().insert_directly(&key, &entry.value, entry.metadata.as_deref());
     }
-    world.fake.clock().pass(5);
+    world.fake.clock().advance(5);
     assert_eq!(finish(&world).json(), first);
     assert_eq!(events(&world), 1);
 }
@@ -78,7 +78,7 @@ fn a_store_that_has_not_caught_up_does_not_send_it_twice() {
 fn each_installation_has_its_own_event() {
     let world = installed();
     finish(&world);
-    world.fake.clock().pass(100);
+    world.fake.clock().advance(100);
     world.webhook(jws::removed(INSTANCE, world.now() - 20));
     assert_eq!(finish(&world).problem(), (410, "removed_instance".to_owned()));
     world.webhook(jws::installed(INSTANCE, world.now() - 10));
@@ -90,10 +90,10 @@ fn each_installation_has_its_own_event() {
 #[test]
 fn many_at_once_send_it_once() {
     let world = installed();
-    world.fake.wix().next(EVENT, [Canned::ok(&json!({})).after(300)]);
-    let answers = world.all((0..20).map(|_| ask(&world)));
-    let bodies: BTreeSet<&str> = answers.iter().map(|answer| answer.body.as_str()).collect();
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    world.fake.wix().queue(EVENT, [Canned::ok(&json!({})).after(300)]);
+    let responses = world.send_all((0..20).map(|_| ask(&world)));
+    let bodies: BTreeSet<&str> = responses.iter().map(|response| response.body.as_str()).collect();
+    assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(bodies.len(), 1);
     assert_eq!(events(&world), 1);
 }
@@ -108,8 +108,8 @@ fn who_waits_for_another_does_not_wear_the_store_out() {
         count.set(count.get() + 1);
         1
     });
-    world.fake.wix().next(EVENT, [Canned::ok(&json!({})).after(5_900)]);
-    world.all([ask(&world), ask(&world)]);
+    world.fake.wix().queue(EVENT, [Canned::ok(&json!({})).after(5_900)]);
+    world.send_all([ask(&world), ask(&world)]);
     assert!(reads.get() < 100, "{} operations; the platform allows 1000 a request", reads.get());
 }
 
@@ -118,10 +118,10 @@ fn a_token_that_wix_no_longer_takes_is_replaced_once() {
     let world = installed();
     world.token(INSTANCE);
     world.fake.wix().take_paths();
-    world.fake.wix().next(EVENT, [Canned::status(401)]);
+    world.fake.wix().queue(EVENT, [Canned::status(401)]);
     assert_eq!(finish(&world).status, 200);
     let sent = world.fake.wix().sent();
-    assert_eq!(sent.iter().map(crate::testing::wix::Sent::path).collect::<Vec<_>>(), [EVENT, MINT, EVENT]);
+    assert_eq!(sent.iter().map(crate::testing::wix::Sent::path).collect::<Vec<_>>(), [EVENT, TOKEN, EVENT]);
     assert_ne!(sent[0].authorization, sent[2].authorization);
 
     let world = installed();
@@ -134,7 +134,7 @@ fn a_token_that_wix_no_longer_takes_is_replaced_once() {
 #[test]
 fn a_failure_of_wix_in_passing_is_overcome_and_a_lasting_one_told() {
     let world = installed();
-    world.fake.wix().next(EVENT, [Canned::status(500), Canned::status(429)]);
+    world.fake.wix().queue(EVENT, [Canned::status(500), Canned::status(429)]);
     assert_eq!(finish(&world).status, 200);
 
     for status in [400, 403, 404, 500] {
@@ -142,7 +142,7 @@ fn a_failure_of_wix_in_passing_is_overcome_and_a_lasting_one_told() {
         world.fake.wix().always(EVENT, Canned::status(status));
         assert_eq!(finish(&world).problem(), (502, "wix_failed".to_owned()), "{status}");
         assert_eq!(world.instance(INSTANCE).get("configured_at"), None);
-        world.fake.wix().mend();
+        world.fake.wix().clear_script();
         assert_eq!(finish(&world).status, 200, "and may be asked for again");
     }
 }
@@ -150,11 +150,11 @@ fn a_failure_of_wix_in_passing_is_overcome_and_a_lasting_one_told() {
 #[test]
 fn all_of_it_takes_15_seconds_at_most() {
     let world = installed();
-    world.fake.wix().always(MINT, Canned::ok(&json!({"access_token": "t"})).after(5_900));
+    world.fake.wix().always(TOKEN, Canned::ok(&json!({"access_token": "t"})).after(5_900));
     world.fake.wix().always(EVENT, Canned::hang());
-    let answer = finish(&world);
-    assert_eq!(answer.problem(), (504, "wix_timeout".to_owned()));
-    assert!(answer.took <= 15_000, "{} ms", answer.took);
+    let response = finish(&world);
+    assert_eq!(response.problem(), (504, "wix_timeout".to_owned()));
+    assert!(response.took <= 15_000, "{} ms", response.took);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn on_install_the_event_follows_the_webhook() {
     let world = World::with(&ON_INSTALL);
     let message = jws::installed(INSTANCE, START);
     assert_eq!(world.webhook(message.clone()).status, 200);
-    assert_eq!(world.fake.wix().take_paths(), [MINT, EVENT]);
+    assert_eq!(world.fake.wix().take_paths(), [TOKEN, EVENT]);
     assert_eq!(world.instance(INSTANCE)["configured_at"], START);
     world.webhook(message);
     world.webhook(jws::installed(INSTANCE, START + 1));
@@ -212,8 +212,9 @@ fn webhook_and_redirect_at_once_send_one_event() {
         world.fake.wix().always("/oauth2/token-info", Canned::ok(&token_info()).after(wix));
         world.fake.wix().always(EVENT, Canned::ok(&json!({})).after(wix));
         let message = jws::installed(INSTANCE, START);
-        let answers = world.all([world.post("/webhook").body(message), world.callback(&state, &cookie, INSTANCE)]);
-        assert_eq!((answers[0].status, answers[1].status), (200, 302));
+        let responses =
+            world.send_all([world.post("/webhook").body(message), world.callback(&state, &cookie, INSTANCE)]);
+        assert_eq!((responses[0].status, responses[1].status), (200, 302));
         assert_eq!(events(&world), 1, "KV {kv} ms, Wix {wix} ms");
         assert!(world.instance(INSTANCE).get("configured_at").is_some());
     }
@@ -245,10 +246,10 @@ fn an_event_that_fails_does_not_undo_the_installation() {
 fn an_event_that_was_sent_counts_though_the_store_failed() {
     let world = installed();
     world.token(INSTANCE);
-    world.fake.kv().break_where(|op, _| op == Op::Put);
-    let answer = finish(&world);
-    world.fake.kv().mend();
-    assert!(matches!(answer.status, 200 | 503), "{}", answer.body);
+    world.fake.kv().fail_where(|op, _| op == Op::Put);
+    let response = finish(&world);
+    world.fake.kv().clear_faults();
+    assert!(matches!(response.status, 200 | 503), "{}", response.body);
     assert_eq!(finish(&world).status, 200);
     assert_eq!(events(&world), 1);
 }

@@ -24,7 +24,7 @@ fn one_address_begins_so_many_flows() {
     for path in ["/install", "/connect"] {
         let world = World::new();
         world.fake.limit_rate(3);
-        let ask = |address: &str| world.get(path).header("cf-connecting-ip", address).answer();
+        let ask = |address: &str| world.get(path).header("cf-connecting-ip", address).send();
         for end in 1..=3 {
             assert_eq!(ask(&format!("2001:db8::{end}")).status, 302);
         }
@@ -32,7 +32,7 @@ fn one_address_begins_so_many_flows() {
         assert_eq!((refused.status, refused.header("retry-after")), (429, "60"));
         assert!(refused.body.contains("start the installation again"), "{}", refused.body);
         assert_eq!(ask("2001:db9::1").status, 302, "another network");
-        assert_eq!(world.get(path).answer().status, 302, "without an address nobody is limited");
+        assert_eq!(world.get(path).send().status, 302, "without an address nobody is limited");
         // A limiter that fails stops no installation, and is told in the log.
         world.fake.limit_rate(0);
         assert_eq!(ask("203.0.113.9").status, 302);

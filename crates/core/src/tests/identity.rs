@@ -4,23 +4,23 @@ use serde_json::{Value, json};
 
 use crate::testing::clock::START;
 use crate::testing::wix::{Canned, token_info};
-use crate::testing::world::{API_KEY, APP_ID, APP_SECRET, Answer, Ask, INSTANCE, SITE, VICTIM, World};
+use crate::testing::world::{API_KEY, APP_ID, APP_SECRET, INSTANCE, SITE, TestRequest, TestResponse, VICTIM, World};
 use crate::wix::signed_instance::tests::sign;
 
 const INFO: &str = "/oauth2/token-info";
 const PREVIOUS: &str = "planted-former-secret";
 const USER: &str = "66666666-7777-4888-8999-000000000000";
 
-fn ask<'a>(world: &'a World, body: &Value) -> Ask<'a> {
+fn ask<'a>(world: &'a World, body: &Value) -> TestRequest<'a> {
     world.post("/v1/identity").key(API_KEY).body(body.to_string())
 }
 
-fn of_token(world: &World, token: &str) -> Answer {
-    ask(world, &json!({"access_token": token})).answer()
+fn of_token(world: &World, token: &str) -> TestResponse {
+    ask(world, &json!({"access_token": token})).send()
 }
 
-fn of_instance(world: &World, value: &str) -> Answer {
-    ask(world, &json!({"instance": value})).answer()
+fn of_instance(world: &World, value: &str) -> TestResponse {
+    ask(world, &json!({"instance": value})).send()
 }
 
 fn not_genuine() -> (u16, String) {
@@ -44,13 +44,13 @@ fn with(name: &str, value: Value) -> Value {
 #[test]
 fn a_signed_instance_says_whose_it_is() {
     let world = World::new();
-    let answer = of_instance(&world, &sign(APP_SECRET, &fields()));
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    let response = of_instance(&world, &sign(APP_SECRET, &fields()));
+    assert_eq!(response.status, 200, "{}", response.body);
     let wanted = json!({
         "instance_id": INSTANCE, "site_id": SITE, "user": USER, "permissions": "OWNER", "demo_mode": false,
         "vendor_product_id": "pro_plan", "origin_instance_id": VICTIM, "expires_at": START + 14_400,
     });
-    assert_eq!(answer.json(), wanted);
+    assert_eq!(response.json(), wanted);
     assert_eq!(world.fake.last_log()["instance_id"], INSTANCE);
     assert!(world.fake.wix().sent().is_empty(), "Wix is not asked");
 }
@@ -60,15 +60,15 @@ fn what_a_signed_instance_does_not_say_is_absent() {
     let world = World::new();
     let sparse = json!({"instanceId": INSTANCE, "signDate": "2026-01-01T00:00:00Z", "uid": "u", "permissions": "",
         "vendorProductId": null, "originInstanceId": "", "demoMode": true});
-    let answer = of_instance(&world, &sign(APP_SECRET, &sparse));
+    let response = of_instance(&world, &sign(APP_SECRET, &sparse));
     assert_eq!(
-        answer.json(),
+        response.json(),
         json!({"instance_id": INSTANCE, "user": "u", "demo_mode": true, "expires_at": START + 14_400})
     );
     let odd = json!({"instanceId": INSTANCE, "signDate": "2026-01-01T00:00:00Z", "uid": 5, "permissions": ["OWNER"],
         "vendorProductId": "a b", "originInstanceId": {}, "demoMode": "true"});
-    let answer = of_instance(&world, &sign(APP_SECRET, &odd));
-    assert_eq!(answer.json(), json!({"instance_id": INSTANCE, "demo_mode": true, "expires_at": START + 14_400}));
+    let response = of_instance(&world, &sign(APP_SECRET, &odd));
+    assert_eq!(response.json(), json!({"instance_id": INSTANCE, "demo_mode": true, "expires_at": START + 14_400}));
 }
 
 #[test]
@@ -123,11 +123,11 @@ fn a_signed_instance_that_is_forged_stale_or_anothers_is_refused() {
         String::new(),
         "OauthNG.JWS.planted.planted.planted".to_owned(),
     ] {
-        let answer = of_instance(&world, &value);
-        assert_eq!(answer.problem(), not_genuine(), "{value}");
-        assert!(!answer.body.contains(APP_SECRET) && !answer.body.contains(signature), "{}", answer.body);
+        let response = of_instance(&world, &value);
+        assert_eq!(response.problem(), not_genuine(), "{value}");
+        assert!(!response.body.contains(APP_SECRET) && !response.body.contains(signature), "{}", response.body);
     }
-    world.fake.clock().pass(14_400);
+    world.fake.clock().advance(14_400);
     assert_eq!(of_instance(&world, &genuine).problem(), not_genuine());
 }
 
@@ -153,8 +153,8 @@ fn an_access_token_is_whose_wix_says() {
         if let Some(user) = user {
             wanted["user"] = json!(user);
         }
-        let answer = of_token(&world, "planted-token");
-        assert_eq!((answer.status, answer.json()), (200, wanted));
+        let response = of_token(&world, "planted-token");
+        assert_eq!((response.status, response.json()), (200, wanted));
         let sent = world.fake.wix().sent();
         assert_eq!(sent.len(), 1);
         assert_eq!((&sent[0].json, &sent[0].authorization), (&json!({"token": "planted-token"}), &None));
@@ -169,8 +169,8 @@ fn token_info_counts_in_either_spelling() {
     info["exp"] = json!((START + 60).to_string());
     info.as_object_mut().unwrap().remove("subjectId");
     world.fake.wix().always(INFO, Canned::ok(&info));
-    let answer = of_token(&world, "t").json();
-    assert_eq!((&answer["expires_at"], &answer["subject"]), (&json!(START + 60), &json!({"type": "app"})));
+    let response = of_token(&world, "t").json();
+    assert_eq!((&response["expires_at"], &response["subject"]), (&json!(START + 60), &json!({"type": "app"})));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_failure_of_wixs_is_not_the_tokens() {
     assert_eq!(of_token(&world, "t").problem(), (502, "wix_failed".to_owned()));
     world.fake.wix().always(INFO, Canned::hang());
     assert_eq!(of_token(&world, "t").problem(), (504, "wix_timeout".to_owned()));
-    world.fake.wix().mend();
+    world.fake.wix().clear_script();
     assert_eq!(of_token(&world, "t").status, 200, "and is not remembered");
 }
 
@@ -230,25 +230,25 @@ fn wixs_word_is_remembered_for_a_minute_and_no_longer_than_the_token_lives() {
     info["exp"] = json!(START + 100);
     world.fake.wix().always(INFO, Canned::ok(&info));
     let asked = |world: &World, token: &str| {
-        let answer = of_token(world, token);
-        (answer.status, world.fake.wix().take_paths().len())
+        let response = of_token(world, token);
+        (response.status, world.fake.wix().take_paths().len())
     };
     assert_eq!(asked(&world, "one"), (200, 1));
     assert_eq!(asked(&world, "one"), (200, 0));
     assert_eq!(asked(&world, "another"), (200, 1), "each token for itself");
     assert_eq!(asked(&world.isolate(&[]), "one"), (200, 1), "and each isolate");
-    world.fake.clock().pass(59);
+    world.fake.clock().advance(59);
     assert_eq!(asked(&world, "one"), (200, 0));
-    world.fake.clock().pass(1);
+    world.fake.clock().advance(1);
     assert_eq!(asked(&world, "one"), (200, 1));
-    world.fake.clock().pass(40);
+    world.fake.clock().advance(40);
     assert_eq!(asked(&world, "one"), (422, 1), "it ended meanwhile");
 }
 
 #[test]
 fn a_refusal_is_not_remembered() {
     let world = World::new();
-    world.fake.wix().next(INFO, [Canned::ok(&json!({"active": false}))]);
+    world.fake.wix().queue(INFO, [Canned::ok(&json!({"active": false}))]);
     assert_eq!(of_token(&world, "t").problem(), not_genuine());
     assert_eq!(of_token(&world, "t").status, 200);
 }
@@ -256,9 +256,9 @@ fn a_refusal_is_not_remembered() {
 #[test]
 fn many_at_once_ask_wix_once() {
     let world = World::new();
-    world.fake.wix().next(INFO, [Canned::ok(&token_info()).after(200)]);
-    let answers = world.all((0..50).map(|_| ask(&world, &json!({"access_token": "t"}))));
-    assert!(answers.iter().all(|answer| answer.status == 200));
+    world.fake.wix().queue(INFO, [Canned::ok(&token_info()).after(200)]);
+    let responses = world.send_all((0..50).map(|_| ask(&world, &json!({"access_token": "t"}))));
+    assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(world.fake.wix().sent().len(), 1);
 }
 
@@ -276,9 +276,9 @@ fn both_or_neither_is_a_400() {
         json!([signed, null]),
         json!("t"),
     ] {
-        assert_eq!(ask(&world, &body).answer().problem(), (400, "bad_request".to_owned()), "{body}");
+        assert_eq!(ask(&world, &body).send().problem(), (400, "bad_request".to_owned()), "{body}");
     }
-    let long = ask(&world, &json!({"instance": "i".repeat(50_000)})).answer();
+    let long = ask(&world, &json!({"instance": "i".repeat(50_000)})).send();
     assert_eq!(long.problem(), (413, "too_large".to_owned()));
     assert!(world.fake.wix().sent().is_empty());
 }

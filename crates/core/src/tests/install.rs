@@ -3,9 +3,9 @@ use url::Url;
 use crate::testing::world::{APP_ID, World};
 
 fn parameters(world: &World, path: &str) -> (String, Vec<(String, String)>) {
-    let answer = world.get(path).answer();
-    assert_eq!(answer.status, 302, "{}", answer.body);
-    let location = Url::parse(answer.header("location")).unwrap();
+    let response = world.get(path).send();
+    assert_eq!(response.status, 302, "{}", response.body);
+    let location = Url::parse(response.header("location")).unwrap();
     let pairs = location.query_pairs().into_owned().collect();
     (location.as_str().split('?').next().unwrap().to_owned(), pairs)
 }
@@ -51,7 +51,7 @@ fn a_token_that_is_no_token_is_refused() {
         (format!("token={}", "t".repeat(4097)), 400),
         ("token=a&token=b".to_owned(), 400),
     ] {
-        assert_eq!(world.get(&format!("/install?{query}")).answer().status, status, "{}", query.len());
+        assert_eq!(world.get(&format!("/install?{query}")).send().status, status, "{}", query.len());
     }
 }
 
@@ -66,8 +66,8 @@ fn beginning_an_install_asks_nobody_and_keeps_nothing() {
 #[test]
 fn without_randomness_no_install_begins() {
     let world = World::new();
-    world.fake.break_random();
-    let answer = world.get("/install").answer();
-    assert_eq!(answer.status, 500);
-    assert!(!answer.has("location") && !answer.has("set-cookie"));
+    world.fake.fail_random();
+    let response = world.get("/install").send();
+    assert_eq!(response.status, 500);
+    assert!(!response.has("location") && !response.has("set-cookie"));
 }

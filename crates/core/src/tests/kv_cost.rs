@@ -15,7 +15,7 @@ fn an_installation() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     assert_eq!(world.fake.kv().take_counts(), [2, 3, 0, 2], "by webhook");
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.cron();
     assert_eq!(world.fake.kv().take_counts(), [1, 0, 1, 2], "and once by the Cron Trigger");
     world.cron();
@@ -46,10 +46,10 @@ fn events_that_change_nothing() {
     let event = || world.webhook(jws::event("Whatever", INSTANCE, &json!({}), START));
     event();
     assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0]);
-    world.fake.clock().pass(299);
+    world.fake.clock().advance(299);
     event();
     assert_eq!(world.fake.kv().take_counts(), [0; 4], "within five minutes nothing is looked up");
-    world.fake.clock().pass(1);
+    world.fake.clock().advance(1);
     event();
     assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0], "and then it is");
     world.webhook(jws::removed(INSTANCE, world.now()));
@@ -65,7 +65,7 @@ fn a_day_of_tokens_of_hours() {
     world.fake.kv().take_counts();
     for _ in 0..DAY / 60 {
         world.token(INSTANCE);
-        world.fake.clock().pass(60);
+        world.fake.clock().advance(60);
     }
     let [reads, writes, removals, lists] = world.fake.kv().take_counts();
     assert_eq!((writes, removals, lists), (7, 0, 0));
@@ -78,11 +78,11 @@ fn a_day_of_tokens_of_hours() {
 fn a_day_of_tokens_of_minutes() {
     let world = World::new();
     world.connect();
-    world.fake.clock().pass(600);
+    world.fake.clock().advance(600);
     world.fake.kv().take_counts();
     for _ in 0..DAY / 60 {
         world.token(INSTANCE);
-        world.fake.clock().pass(60);
+        world.fake.clock().advance(60);
     }
     let [reads, writes, removals, lists] = world.fake.kv().take_counts();
     assert_eq!((writes, removals, lists), (0, 0, 0));
@@ -95,18 +95,18 @@ fn ten_thousand_instances_list_in_pages_of_a_thousand_with_one_operation_each() 
     let id = |number: usize| format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}");
     for number in 1..=10_000 {
         let row = json!({"instance_id": id(number), "status": "installed", "auth": "oauth"}).to_string();
-        world.fake.kv().plant(&format!("v1:instance:{}", id(number)), &row, Some(&row));
+        world.fake.kv().insert_directly(&format!("v1:instance:{}", id(number)), &row, Some(&row));
     }
     let mut seen = Vec::new();
     let mut cursor = String::new();
     for page in 1..=10 {
-        let answer = world.get(&format!("/v1/instances?limit=1000{cursor}")).key(API_KEY).answer().json();
+        let response = world.get(&format!("/v1/instances?limit=1000{cursor}")).key(API_KEY).send().json();
         assert_eq!(world.fake.kv().take_counts(), [0, 0, 0, 1], "page {page}");
-        let instances = answer["instances"].as_array().unwrap();
+        let instances = response["instances"].as_array().unwrap();
         assert_eq!(instances.len(), 1_000);
         seen.extend(instances.iter().map(|instance| instance["instance_id"].as_str().unwrap().to_owned()));
-        assert_eq!(answer.get("next_cursor").is_none(), page == 10);
-        cursor = format!("&cursor={}", answer["next_cursor"].as_str().unwrap_or_default());
+        assert_eq!(response.get("next_cursor").is_none(), page == 10);
+        cursor = format!("&cursor={}", response["next_cursor"].as_str().unwrap_or_default());
     }
     assert_eq!(seen, (1..=10_000).map(id).collect::<Vec<_>>());
 }

@@ -8,7 +8,7 @@ use crate::testing::clock::START;
 use crate::testing::jws::{self, HEADER, Key};
 use crate::testing::kv::Op;
 use crate::testing::wix::{Canned, token_info};
-use crate::testing::world::{API_KEY, APP_SECRET, Answer, INSTANCE, SEALING_KEY, VICTIM, World};
+use crate::testing::world::{API_KEY, APP_SECRET, INSTANCE, SEALING_KEY, TestResponse, VICTIM, World};
 use crate::values::RequestId;
 use crate::wix::signed_instance::tests::sign;
 
@@ -30,34 +30,28 @@ fn assert_clean(what: &str, text: &str, more: &[String]) {
 }
 
 /// Every way in, each with secrets in every place that has room for one.
-fn ask_everything(world: &World) -> (Vec<Answer>, Vec<String>) {
+fn ask_everything(world: &World) -> (Vec<TestResponse>, Vec<String>) {
     let (state, cookie) = world.begin_install();
     let (other_state, other_cookie) = world.begin_install();
     let value = |cookie: &str| cookie.split_once('=').unwrap().1.to_owned();
     let secrets = vec![state.clone(), other_state.clone(), value(&cookie), value(&other_cookie)];
     let own = |path: &str| format!("/v1/instances/{INSTANCE}{path}");
     let signed = sign(APP_SECRET, &json!({"instanceId": "planted", "signDate": "planted", "uid": "planted"}));
-    let answers = vec![
-        world.callback(&state, &cookie, INSTANCE).answer(),
-        world.callback(&state, &other_cookie, INSTANCE).answer(),
-        world.callback(&other_state, &other_cookie, VICTIM).answer(),
-        world.get(&format!("/redirect?state={state}&error=planted-error")).header("cookie", &cookie).answer(),
-        world
-            .get(&format!("/redirect?code=planted-code&code=planted&state={state}"))
-            .header("cookie", &cookie)
-            .answer(),
-        world
-            .get(&format!("/redirect?code=planted&state={state}&instanceId=planted"))
-            .header("cookie", &cookie)
-            .answer(),
-        world.get("/redirect?code=planted-code&state=planted-state").header("cookie", "planted=planted").answer(),
-        world.get("/install?token=planted&token=planted").answer(),
-        world.get(&format!("/install?token={}", MARK.repeat(1000))).answer(),
-        world.get("/connect?shareUrlId=planted").answer(),
-        world.get("/connected?state=planted&signedInstance=planted.planted").answer(),
-        world.get("/planted/planted?planted=planted").answer(),
-        world.call("PLANTED".parse().unwrap(), "/?planted").header("x-planted", MARK).answer(),
-        world.call("PLANTED".parse().unwrap(), &own("/token?planted")).key(API_KEY).answer(),
+    let responses = vec![
+        world.callback(&state, &cookie, INSTANCE).send(),
+        world.callback(&state, &other_cookie, INSTANCE).send(),
+        world.callback(&other_state, &other_cookie, VICTIM).send(),
+        world.get(&format!("/redirect?state={state}&error=planted-error")).header("cookie", &cookie).send(),
+        world.get(&format!("/redirect?code=planted-code&code=planted&state={state}")).header("cookie", &cookie).send(),
+        world.get(&format!("/redirect?code=planted&state={state}&instanceId=planted")).header("cookie", &cookie).send(),
+        world.get("/redirect?code=planted-code&state=planted-state").header("cookie", "planted=planted").send(),
+        world.get("/install?token=planted&token=planted").send(),
+        world.get(&format!("/install?token={}", MARK.repeat(1000))).send(),
+        world.get("/connect?shareUrlId=planted").send(),
+        world.get("/connected?state=planted&signedInstance=planted.planted").send(),
+        world.get("/planted/planted?planted=planted").send(),
+        world.call("PLANTED".parse().unwrap(), "/?planted").header("x-planted", MARK).send(),
+        world.call("PLANTED".parse().unwrap(), &own("/token?planted")).key(API_KEY).send(),
         world.webhook("planted.planted.planted"),
         world.webhook(jws::sign(Key::Wix, HEADER, r#"{"data":"planted","iat":1767225600}"#)),
         world.webhook(jws::sign(Key::Wix, r#"{"alg":"planted"}"#, MARK)),
@@ -67,55 +61,55 @@ fn ask_everything(world: &World) -> (Vec<Answer>, Vec<String>) {
         world.webhook(jws::event("PaidPlanPurchased", INSTANCE, &json!({"vendorProductId": "planted\n"}), START)),
         world.webhook(jws::event("AppInstalled", INSTANCE, &json!({"appId": "planted"}), START)),
         world.webhook(jws::installed(INSTANCE, START + 1)),
-        world.post("/webhook").body(MARK).broken().answer(),
+        world.post("/webhook").body(MARK).broken().send(),
         world.webhook(MARK.repeat(100_000)),
-        world.post(&own("/token")).answer(),
-        world.post(&own("/token")).key("planted-wrong-key").answer(),
-        world.post(&own("/token")).header("authorization", "planted planted").answer(),
-        world.post(&own("/token")).key(API_KEY).body(r#"{"planted":true}"#).answer(),
-        world.post(&own("/token")).key(API_KEY).body(r#"{"force":true}"#).answer(),
-        world.post("/v1/instances/planted/token").key(API_KEY).answer(),
-        world.post(&own("/finish-configuration")).key(API_KEY).body(MARK).answer(),
-        world.post(&own("/bi-events")).key(API_KEY).body(MARK).answer(),
-        world.post(&own("/bi-events")).key(API_KEY).body(r#"{"event_name":"planted"}"#).answer(),
-        world.post(&own("/bi-events")).key(API_KEY).body(PLANTED_EVENT).answer(),
-        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":"planted-token"}"#).answer(),
-        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":"planted token"}"#).answer(),
-        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":["planted"]}"#).answer(),
-        world.post("/v1/identity").key(API_KEY).body(r#"{"instance":"planted.planted"}"#).answer(),
-        world.post("/v1/identity").key(API_KEY).body(json!({"instance": signed}).to_string()).answer(),
-        world.get(&own("/wix/planted/planted?planted=planted")).key(API_KEY).header("accept", MARK).answer(),
-        world.get(&own("/wix/planted/../planted")).key(API_KEY).answer(),
-        world.get(&own("/wix//planted.example/")).key(API_KEY).answer(),
-        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).answer(),
-        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).broken().answer(),
-        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).chunked().answer(),
-        world.get(&own("/wix/planted")).key("planted-wrong-key").answer(),
-        world.get(&own("?planted")).key(API_KEY).answer(),
-        world.get("/v1/instances?cursor=planted%20&status=planted").key(API_KEY).answer(),
-        world.get("/v1/instances?status=planted").key(API_KEY).answer(),
-        world.get("/v1/instances?limit=planted").key(API_KEY).answer(),
-        world.get("/v1/instances?cursor=planted").key(API_KEY).answer(),
-        world.get("/v1/planted?planted").key(API_KEY).answer(),
-        world.get("/readyz?planted").answer(),
-        world.get("/healthz?planted").answer(),
+        world.post(&own("/token")).send(),
+        world.post(&own("/token")).key("planted-wrong-key").send(),
+        world.post(&own("/token")).header("authorization", "planted planted").send(),
+        world.post(&own("/token")).key(API_KEY).body(r#"{"planted":true}"#).send(),
+        world.post(&own("/token")).key(API_KEY).body(r#"{"force":true}"#).send(),
+        world.post("/v1/instances/planted/token").key(API_KEY).send(),
+        world.post(&own("/finish-configuration")).key(API_KEY).body(MARK).send(),
+        world.post(&own("/bi-events")).key(API_KEY).body(MARK).send(),
+        world.post(&own("/bi-events")).key(API_KEY).body(r#"{"event_name":"planted"}"#).send(),
+        world.post(&own("/bi-events")).key(API_KEY).body(PLANTED_EVENT).send(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":"planted-token"}"#).send(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":"planted token"}"#).send(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"access_token":["planted"]}"#).send(),
+        world.post("/v1/identity").key(API_KEY).body(r#"{"instance":"planted.planted"}"#).send(),
+        world.post("/v1/identity").key(API_KEY).body(json!({"instance": signed}).to_string()).send(),
+        world.get(&own("/wix/planted/planted?planted=planted")).key(API_KEY).header("accept", MARK).send(),
+        world.get(&own("/wix/planted/../planted")).key(API_KEY).send(),
+        world.get(&own("/wix//planted.example/")).key(API_KEY).send(),
+        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).send(),
+        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).broken().send(),
+        world.post(&own("/wix/planted")).key(API_KEY).body(MARK).chunked().send(),
+        world.get(&own("/wix/planted")).key("planted-wrong-key").send(),
+        world.get(&own("?planted")).key(API_KEY).send(),
+        world.get("/v1/instances?cursor=planted%20&status=planted").key(API_KEY).send(),
+        world.get("/v1/instances?status=planted").key(API_KEY).send(),
+        world.get("/v1/instances?limit=planted").key(API_KEY).send(),
+        world.get("/v1/instances?cursor=planted").key(API_KEY).send(),
+        world.get("/v1/planted?planted").key(API_KEY).send(),
+        world.get("/readyz?planted").send(),
+        world.get("/healthz?planted").send(),
         world.isolate(&[]).token(INSTANCE),
         world.webhook(jws::removed(INSTANCE, START + 2)),
         world.token(INSTANCE),
     ];
-    (answers, secrets)
+    (responses, secrets)
 }
 
 fn check(name: &str, world: &World) {
-    let (answers, secrets) = ask_everything(world);
-    for answer in &answers {
-        if answer.status >= 400 {
-            assert_clean(name, &answer.body, &secrets);
-            assert_clean(name, &format!("{:?}", answer.headers), &secrets);
+    let (responses, secrets) = ask_everything(world);
+    for response in &responses {
+        if response.status >= 400 {
+            assert_clean(name, &response.body, &secrets);
+            assert_clean(name, &format!("{:?}", response.headers), &secrets);
         }
     }
     let log = world.fake.log_lines();
-    assert!(log.len() >= answers.len(), "every request leaves a line");
+    assert!(log.len() >= responses.len(), "every request leaves a line");
     for (_, line) in log {
         assert_clean(name, &line, &secrets);
         let _: Value = serde_json::from_str(&line).unwrap();
@@ -172,7 +166,7 @@ fn where_wix_vouches_for_something_else_no_secret_is_shown() {
 fn where_the_store_fails_no_secret_is_shown() {
     for failing in [Op::Get, Op::Put, Op::Delete, Op::List] {
         let world = world();
-        world.fake.kv().break_where(move |op, _| op == failing);
+        world.fake.kv().fail_where(move |op, _| op == failing);
         check("store", &world);
     }
 }
@@ -187,11 +181,11 @@ fn where_the_configuration_has_faults_no_secret_is_shown() {
         ("PUBLIC_URL", "http://planted:planted@planted"),
     ] {
         let world = World::with(&[(name, value)]);
-        let answers = ["/", "/readyz", "/install", "/redirect?code=planted", "/v1/instances?planted"]
-            .map(|path| world.get(path).key(API_KEY).answer());
-        for answer in &answers {
-            assert_eq!(answer.status, 503);
-            assert_clean(name, &answer.body, &[]);
+        let responses = ["/", "/readyz", "/install", "/redirect?code=planted", "/v1/instances?planted"]
+            .map(|path| world.get(path).key(API_KEY).send());
+        for response in &responses {
+            assert_eq!(response.status, 503);
+            assert_clean(name, &response.body, &[]);
         }
         for (_, line) in world.fake.log_lines() {
             assert_clean(name, &line, &[]);
@@ -214,7 +208,7 @@ fn a_line_tells_what_happened_and_to_whom() {
     assert_eq!(line["duration_ms"], 0);
     assert_eq!(line["request_id"].as_str().unwrap().len(), 32);
 
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.token(INSTANCE);
     assert_eq!(world.fake.last_log()["wix_request_id"], "1767225601.1234567890");
 }
@@ -226,13 +220,13 @@ fn a_line_is_as_loud_as_what_it_tells() {
         ask(&world);
         world.fake.log_lines().last().unwrap().0
     };
-    assert_eq!(level(&|world| drop(world.get("/healthz").answer())), Level::Info);
-    assert_eq!(level(&|world| drop(world.get("/nothing").answer())), Level::Warn);
+    assert_eq!(level(&|world| drop(world.get("/healthz").send())), Level::Info);
+    assert_eq!(level(&|world| drop(world.get("/nothing").send())), Level::Warn);
     assert_eq!(level(&|world| drop(world.webhook("x"))), Level::Warn);
     assert_eq!(
         level(&|world| {
-            world.fake.kv().break_where(|_, _| true);
-            world.get("/readyz").answer();
+            world.fake.kv().fail_where(|_, _| true);
+            world.get("/readyz").send();
         }),
         Level::Error
     );

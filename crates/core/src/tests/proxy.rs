@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::wix::{Canned, Sent};
-use crate::testing::world::{API_KEY, Answer, Ask, INSTANCE, World};
+use crate::testing::world::{API_KEY, INSTANCE, TestRequest, TestResponse, World};
 
-const MINT: &str = "/oauth2/token";
+const TOKEN: &str = "/oauth2/token";
 const PATH: &str = "/stores/v1/products";
 const REPLAY: &str = "wix-edge-replay";
 
@@ -22,12 +22,12 @@ fn own(path: &str) -> String {
     format!("/v1/instances/{INSTANCE}/wix{path}")
 }
 
-fn call<'a>(world: &'a World, method: Method, path: &str) -> Ask<'a> {
+fn call<'a>(world: &'a World, method: Method, path: &str) -> TestRequest<'a> {
     world.call(method, &own(path)).key(API_KEY)
 }
 
-fn get(world: &World, path: &str) -> Answer {
-    call(world, Method::GET, path).answer()
+fn get(world: &World, path: &str) -> TestResponse {
+    call(world, Method::GET, path).send()
 }
 
 /// What was proxied.
@@ -40,11 +40,11 @@ fn a_call_goes_to_wix_with_the_instances_token_and_its_answer_comes_back() {
     for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
         let world = installed();
         let path = format!("{PATH}?query=a%20b&c=%2e%2e");
-        let answer = call(&world, method.clone(), &path).answer();
-        assert_eq!((answer.status, answer.json()), (200, json!({"answered": path})));
-        assert_eq!(answer.header("content-type"), "application/json");
-        assert_eq!(answer.header("x-wix-request-id"), "1767225601.1234567890");
-        assert_eq!(answer.header("cache-control"), "no-store");
+        let response = call(&world, method.clone(), &path).send();
+        assert_eq!((response.status, response.json()), (200, json!({"answered": path})));
+        assert_eq!(response.header("content-type"), "application/json");
+        assert_eq!(response.header("x-wix-request-id"), "1767225601.1234567890");
+        assert_eq!(response.header("cache-control"), "no-store");
         let sent = proxied(&world);
         assert_eq!(sent.len(), 1);
         assert_eq!((&sent[0].method, sent[0].url.as_str()), (&method, &*format!("https://www.wixapis.com{path}")));
@@ -55,7 +55,7 @@ fn a_call_goes_to_wix_with_the_instances_token_and_its_answer_comes_back() {
 #[test]
 fn the_log_has_the_pattern_and_wixs_id_and_nothing_of_the_call() {
     let world = installed();
-    call(&world, Method::POST, "/planted/path?planted=1").body("planted").answer();
+    call(&world, Method::POST, "/planted/path?planted=1").body("planted").send();
     let line = world.fake.last_log();
     assert_eq!(line["route"], "/v1/instances/{id}/wix/…");
     assert_eq!((&line["instance_id"], &line["outcome"]), (&json!(INSTANCE), &json!("passed_on")));
@@ -66,8 +66,8 @@ fn the_log_has_the_pattern_and_wixs_id_and_nothing_of_the_call() {
 #[test]
 fn head_has_the_head_alone() {
     let world = installed();
-    let answer = call(&world, Method::HEAD, PATH).answer();
-    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    let response = call(&world, Method::HEAD, PATH).send();
+    assert_eq!((response.status, response.body.as_str()), (200, ""));
     assert_eq!(proxied(&world)[0].method, Method::HEAD);
 }
 
@@ -131,8 +131,8 @@ fn a_path_that_could_lead_elsewhere_is_refused() {
         "/%ef%bc%8e\u{ff0e}",
     ] {
         for method in [Method::GET, Method::POST] {
-            let answer = call(&world, method, path).answer();
-            assert_eq!(answer.problem(), (400, "bad_request".to_owned()), "{path}");
+            let response = call(&world, method, path).send();
+            assert_eq!(response.problem(), (400, "bad_request".to_owned()), "{path}");
         }
     }
     let long = format!("/{}", "a".repeat(9_000));
@@ -217,7 +217,7 @@ fn of_the_callers_headers_the_chosen_ones_go_and_no_other() {
     ] {
         ask = ask.header(name, "planted");
     }
-    assert_eq!(ask.answer().status, 200);
+    assert_eq!(ask.send().status, 200);
     let sent = proxied(&world).pop().unwrap();
     let names: Vec<(&str, &str)> = sent.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(names, passed);
@@ -227,7 +227,7 @@ fn of_the_callers_headers_the_chosen_ones_go_and_no_other() {
 #[test]
 fn of_wixs_headers_the_chosen_ones_come_back_and_no_other() {
     let world = installed();
-    let answer = Canned::ok(&json!({}))
+    let response = Canned::ok(&json!({}))
         .header("etag", "\"1\"")
         .header("x-wix-consistent", "consistent")
         .header("set-cookie", "a=b")
@@ -238,9 +238,9 @@ fn of_wixs_headers_the_chosen_ones_come_back_and_no_other() {
         .header("server", "planted")
         .header("cache-control", "public")
         .header("x-anything", "planted");
-    world.fake.wix().next(PATH, [answer]);
-    let answer = get(&world, PATH);
-    let mut names: Vec<&str> = answer.headers.iter().map(|(name, _)| *name).collect();
+    world.fake.wix().queue(PATH, [response]);
+    let response = get(&world, PATH);
+    let mut names: Vec<&str> = response.headers.iter().map(|(name, _)| *name).collect();
     names.sort_unstable();
     let wanted = [
         "cache-control",
@@ -253,7 +253,7 @@ fn of_wixs_headers_the_chosen_ones_come_back_and_no_other() {
         "x-wix-request-id",
     ];
     assert_eq!(names, wanted);
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(response.header("cache-control"), "no-store");
 }
 
 #[test]
@@ -261,9 +261,9 @@ fn wixs_failures_are_the_answer_as_they_are_and_once() {
     for status in [204, 304, 400, 403, 404, 409, 428, 429, 500, 503] {
         let world = installed();
         world.fake.wix().always(PATH, Canned::text(status, "wix's own words").retry_after(7));
-        let answer = get(&world, PATH);
-        assert_eq!((answer.status, answer.body.as_str()), (status, "wix's own words"));
-        assert_eq!(answer.header("retry-after"), "7");
+        let response = get(&world, PATH);
+        assert_eq!((response.status, response.body.as_str()), (status, "wix's own words"));
+        assert_eq!(response.header("retry-after"), "7");
         assert_eq!(proxied(&world).len(), 1);
     }
     let world = installed();
@@ -293,10 +293,10 @@ fn a_redirect_is_not_followed_and_leads_through_here_or_nowhere() {
     ] {
         for status in [201, 301, 302, 307, 308] {
             let world = installed();
-            world.fake.wix().next(PATH, [Canned::text(status, "").header("location", location)]);
-            let answer = get(&world, PATH);
-            assert_eq!(answer.status, status);
-            let shown = answer.headers.iter().find(|(name, _)| *name == "location").map(|(_, value)| value.clone());
+            world.fake.wix().queue(PATH, [Canned::text(status, "").header("location", location)]);
+            let response = get(&world, PATH);
+            assert_eq!(response.status, status);
+            let shown = response.headers.iter().find(|(name, _)| *name == "location").map(|(_, value)| value.clone());
             assert_eq!(shown, wanted, "{location}");
             assert_eq!(proxied(&world).len(), 1);
         }
@@ -310,12 +310,12 @@ fn a_dead_token_is_replaced_and_the_call_made_once_more() {
         let world = installed();
         world.token(INSTANCE);
         world.fake.wix().take_paths();
-        world.fake.wix().next(PATH, [Canned::status(401)]);
+        world.fake.wix().queue(PATH, [Canned::status(401)]);
         let ask = call(&world, Method::POST, PATH).body(body);
-        let answer = if chunked { ask.chunked() } else { ask }.answer();
-        assert_eq!((answer.status, answer.has(REPLAY)), (200, false));
+        let response = if chunked { ask.chunked() } else { ask }.send();
+        assert_eq!((response.status, response.has(REPLAY)), (200, false));
         let sent = world.fake.wix().sent();
-        assert_eq!(sent.iter().map(Sent::path).collect::<Vec<_>>(), [PATH, MINT, PATH]);
+        assert_eq!(sent.iter().map(Sent::path).collect::<Vec<_>>(), [PATH, TOKEN, PATH]);
         assert_ne!(sent[0].authorization, sent[2].authorization);
         assert_eq!((sent[0].body.as_slice(), sent[2].body.as_slice()), (body.as_bytes(), body.as_bytes()));
         assert_eq!((sent[2].proxied, sent[2].method.clone()), (Some(false), Method::POST));
@@ -333,19 +333,19 @@ fn a_long_body_is_handed_on_unread_and_sent_once() {
             let ask = call(&world, Method::POST, PATH).body(body);
             if chunked { ask.chunked() } else { ask }
         };
-        assert_eq!(ask().answer().status, 200);
+        assert_eq!(ask().send().status, 200);
         let sent = proxied(&world).pop().unwrap();
         assert_eq!((sent.proxied, sent.body.as_slice()), (Some(true), body.as_bytes()));
 
         world.fake.wix().take_paths();
-        world.fake.wix().next(PATH, [Canned::text(401, "wix's own words")]);
-        let answer = ask().answer();
-        assert_eq!((answer.status, answer.body.as_str()), (401, "wix's own words"));
-        assert_eq!(answer.header(REPLAY), "no; a new token is ready, send it again");
-        assert!(!answer.has("www-authenticate"));
+        world.fake.wix().queue(PATH, [Canned::text(401, "wix's own words")]);
+        let response = ask().send();
+        assert_eq!((response.status, response.body.as_str()), (401, "wix's own words"));
+        assert_eq!(response.header(REPLAY), "no; a new token is ready, send it again");
+        assert!(!response.has("www-authenticate"));
         assert_eq!(world.fake.last_log()["outcome"], "not_replayed");
-        assert_eq!(ask().answer().status, 200, "it is ready");
-        assert_eq!(world.fake.wix().take_paths(), [PATH, MINT, PATH]);
+        assert_eq!(ask().send().status, 200, "it is ready");
+        assert_eq!(world.fake.wix().take_paths(), [PATH, TOKEN, PATH]);
     }
 }
 
@@ -355,22 +355,22 @@ fn a_401_that_is_not_the_tokens_costs_one_token_a_minute() {
     world.token(INSTANCE);
     world.fake.wix().take_paths();
     world.fake.wix().always(PATH, Canned::status(401));
-    for calls in [vec![PATH, MINT, PATH], vec![PATH], vec![PATH]] {
+    for calls in [vec![PATH, TOKEN, PATH], vec![PATH], vec![PATH]] {
         assert_eq!(get(&world, PATH).status, 401);
         assert_eq!(world.fake.wix().take_paths(), calls);
     }
-    world.fake.clock().pass(60);
+    world.fake.clock().advance(60);
     assert_eq!(get(&world, PATH).status, 401);
-    assert_eq!(world.fake.wix().take_paths(), [PATH, MINT, PATH]);
+    assert_eq!(world.fake.wix().take_paths(), [PATH, TOKEN, PATH]);
 }
 
 #[test]
 fn a_body_where_there_is_none_or_that_breaks_off_is_refused() {
     let world = installed();
     for method in [Method::GET, Method::HEAD] {
-        assert_eq!(call(&world, method, PATH).body("x").answer().status, 400);
+        assert_eq!(call(&world, method, PATH).body("x").send().status, 400);
     }
-    assert_eq!(call(&world, Method::POST, PATH).body("x").broken().answer().problem().0, 400);
+    assert_eq!(call(&world, Method::POST, PATH).body("x").broken().send().problem().0, 400);
     assert!(proxied(&world).is_empty());
 }
 
@@ -379,7 +379,7 @@ fn an_instance_without_a_token_is_told_as_by_the_token_route() {
     let world = World::new();
     assert_eq!(get(&world, PATH).problem(), (404, "unknown_instance".to_owned()));
     world.webhook(jws::installed(INSTANCE, START - 10));
-    world.fake.wix().always(MINT, Canned::status(404));
+    world.fake.wix().always(TOKEN, Canned::status(404));
     assert_eq!(get(&world, PATH).problem(), (409, "needs_reconnect".to_owned()));
     world.webhook(jws::removed(INSTANCE, START));
     assert_eq!(get(&world, PATH).problem(), (410, "removed_instance".to_owned()));
@@ -390,13 +390,13 @@ fn an_instance_without_a_token_is_told_as_by_the_token_route() {
 fn wix_has_15_seconds_for_the_head_and_longer_for_a_long_body() {
     let world = installed();
     world.fake.wix().always(PATH, Canned::hang());
-    let answer = get(&world, PATH);
-    assert_eq!((answer.problem(), answer.took), ((504, "wix_timeout".to_owned()), 15_000));
+    let response = get(&world, PATH);
+    assert_eq!((response.problem(), response.took), ((504, "wix_timeout".to_owned()), 15_000));
     let megabyte = "m".repeat(1024 * 1024);
-    let answer = call(&world, Method::PUT, PATH).body(megabyte.as_str()).answer();
-    assert_eq!((answer.status, answer.took), (504, 19_000));
-    let answer = call(&world, Method::PUT, PATH).body(megabyte.as_str()).chunked().answer();
-    assert_eq!((answer.status, answer.took), (504, 615_000));
+    let response = call(&world, Method::PUT, PATH).body(megabyte.as_str()).send();
+    assert_eq!((response.status, response.took), (504, 19_000));
+    let response = call(&world, Method::PUT, PATH).body(megabyte.as_str()).chunked().send();
+    assert_eq!((response.status, response.took), (504, 615_000));
     world.fake.wix().always(PATH, Canned::unreachable());
     assert_eq!(get(&world, PATH).problem(), (502, "wix_failed".to_owned()));
 }
@@ -408,11 +408,11 @@ fn where_no_new_token_is_to_be_had_wixs_401_of_a_long_body_is_the_answer_all_the
     {
         let world = installed();
         world.token(INSTANCE);
-        world.fake.wix().always(MINT, mint);
-        world.fake.wix().next(PATH, [Canned::text(401, "wix's own words")]);
-        let answer = call(&world, Method::POST, PATH).body(long.as_str()).answer();
-        assert_eq!((answer.status, answer.body.as_str()), (401, "wix's own words"));
-        assert_eq!(answer.header(REPLAY), told);
+        world.fake.wix().always(TOKEN, mint);
+        world.fake.wix().queue(PATH, [Canned::text(401, "wix's own words")]);
+        let response = call(&world, Method::POST, PATH).body(long.as_str()).send();
+        assert_eq!((response.status, response.body.as_str()), (401, "wix's own words"));
+        assert_eq!(response.header(REPLAY), told);
         assert!(world.fake.last_log().get("error").is_some(), "and what failed is in the log");
     }
 }
@@ -428,17 +428,17 @@ fn never_holds_for_proxied_bi_events_too() {
     let finished = r#"{"eventName":"APP_FINISHED_CONFIGURATION"}"#;
     let world = never();
     for path in [BI, "/apps/v1/bi-event/", "/apps/v1/bi%2Devent", "/Apps/V1/BI-Event", "/apps/v1/bi-event?x=1"] {
-        let answer = call(&world, Method::POST, path).body(finished).answer();
-        assert_eq!(answer.problem(), (409, "finish_configuration_disabled".to_owned()), "{path}");
+        let response = call(&world, Method::POST, path).body(finished).send();
+        assert_eq!(response.problem(), (409, "finish_configuration_disabled".to_owned()), "{path}");
     }
     let escaped = r#"{"eventName":"\u0041PP_FINISHED_CONFIGURATION"}"#;
-    assert_eq!(call(&world, Method::POST, BI).body(escaped).answer().status, 409);
+    assert_eq!(call(&world, Method::POST, BI).body(escaped).send().status, 409);
     let twice = r#"{"eventName":"APP_UPGRADED","eventName":"APP_FINISHED_CONFIGURATION"}"#;
     let long = format!(r#"{{"eventName":"APP_FINISHED_CONFIGURATION","eventData":{{"a":"{}"}}}}"#, "a".repeat(70_000));
     for body in [twice, &long, "", "\u{1f}\u{8b}compressed", "[]"] {
-        assert_eq!(call(&world, Method::POST, BI).body(body).answer().status, 400, "{}", &body[..body.len().min(40)]);
+        assert_eq!(call(&world, Method::POST, BI).body(body).send().status, 400, "{}", &body[..body.len().min(40)]);
     }
     assert!(proxied(&world).is_empty());
-    assert_eq!(call(&world, Method::POST, BI).body(r#"{"eventName":"APP_UPGRADED"}"#).answer().status, 200);
-    assert_eq!(call(&installed(), Method::POST, BI).body(finished).answer().status, 200);
+    assert_eq!(call(&world, Method::POST, BI).body(r#"{"eventName":"APP_UPGRADED"}"#).send().status, 200);
+    assert_eq!(call(&installed(), Method::POST, BI).body(finished).send().status, 200);
 }

@@ -207,8 +207,12 @@ fn healing_lasts_until_the_next_consent() {
 fn a_refusal_counts_until_wix_gives_a_token_or_the_owner_comes_back() {
     let refused = [connected(10), at(20, Kind::Refused)];
     assert_eq!(status(&refused), Status::NeedsReconnect);
-    for answer in [at(30, Kind::Accepted), at(30, Kind::Healed), installed(30), connected(30)] {
-        assert_eq!(status(&[&refused[..], std::slice::from_ref(&answer)].concat()), Status::Installed, "{answer:?}");
+    for response in [at(30, Kind::Accepted), at(30, Kind::Healed), installed(30), connected(30)] {
+        assert_eq!(
+            status(&[&refused[..], std::slice::from_ref(&response)].concat()),
+            Status::Installed,
+            "{response:?}"
+        );
     }
     for older in [at(15, Kind::Accepted), at(15, Kind::Healed), installed(15)] {
         assert_eq!(status(&[&refused[..], std::slice::from_ref(&older)].concat()), Status::NeedsReconnect, "{older:?}");

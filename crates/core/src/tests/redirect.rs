@@ -14,18 +14,18 @@ use crate::testing::{clock::START, jws};
 const EXCHANGE: &str = "/oauth/access";
 const INFO: &str = "/oauth2/token-info";
 
-fn code(answer: &crate::testing::world::Answer) -> u16 {
-    assert!(answer.body.contains("Request id: "), "{}", answer.body);
-    answer.status
+fn code(response: &crate::testing::world::TestResponse) -> u16 {
+    assert!(response.body.contains("Request id: "), "{}", response.body);
+    response.status
 }
 
 #[test]
 fn a_finished_install_asks_wix_exactly_twice_and_sends_the_browser_on() {
     let world = World::new();
-    let answer = world.connect();
-    assert_eq!(answer.status, 302);
+    let response = world.connect();
+    assert_eq!(response.status, 302);
     assert_eq!(
-        answer.header("location"),
+        response.header("location"),
         "https://www.wix.com/installer/close-window?access_token=OAUTH2.planted-token.1"
     );
 
@@ -86,7 +86,7 @@ fn token_info_may_put_its_values_in_quotes() {
     info["active"] = json!("true");
     info["exp"] = json!("1767240000");
     info["iat"] = json!("1767225600");
-    world.fake.wix().next(INFO, [Canned::ok(&info)]);
+    world.fake.wix().queue(INFO, [Canned::ok(&info)]);
     assert_eq!(world.connect().status, 302);
 }
 
@@ -97,7 +97,7 @@ fn token_info_may_spell_ids_in_upper_case_and_leave_the_site_out() {
     info["clientId"] = json!(APP_ID.to_uppercase());
     info["instanceId"] = json!(INSTANCE.to_uppercase());
     info.as_object_mut().unwrap().remove("siteId");
-    world.fake.wix().next(INFO, [Canned::ok(&info)]);
+    world.fake.wix().queue(INFO, [Canned::ok(&info)]);
     assert_eq!(world.connect().status, 302);
     assert_eq!(world.instance(INSTANCE).get("site_id"), None);
 }
@@ -125,8 +125,8 @@ fn a_callback_that_is_not_complete_asks_wix_nothing() {
         format!("state={state}&code=a&instanceId=00000000-0000-0000-0000-000000000000"),
         format!("state={state}&state={state}&code=a&instanceId={INSTANCE}"),
     ] {
-        let answer = world.get(&format!("/redirect?{query}")).header("cookie", &cookie).answer();
-        assert_eq!(code(&answer), 400, "{query}");
+        let response = world.get(&format!("/redirect?{query}")).header("cookie", &cookie).send();
+        assert_eq!(code(&response), 400, "{query}");
     }
     assert!(world.fake.wix().sent().is_empty());
     assert!(world.fake.kv().entries().is_empty());
@@ -147,11 +147,11 @@ fn the_state_is_judged_before_anything_else() {
         (format!("state={state}"), "", "in another browser"),
         (format!("state={state}"), &other_cookie, "in another browser"),
     ] {
-        let answer = world.get(&format!("/redirect?{query}")).header("cookie", cookie).answer();
-        assert_eq!(code(&answer), 403, "{query}");
-        assert!(answer.body.contains(title), "{query}: {}", answer.body);
+        let response = world.get(&format!("/redirect?{query}")).header("cookie", cookie).send();
+        assert_eq!(code(&response), 403, "{query}");
+        assert!(response.body.contains(title), "{query}: {}", response.body);
     }
-    let bare = world.get(&format!("/redirect?state={state}&code=a&instanceId={INSTANCE}")).answer();
+    let bare = world.get(&format!("/redirect?state={state}&code=a&instanceId={INSTANCE}")).send();
     assert_eq!(bare.status, 403);
     assert!(world.fake.wix().sent().is_empty());
 }
@@ -161,10 +161,10 @@ fn a_state_is_good_for_ten_minutes() {
     for (seconds, status) in [(600, 302), (601, 403)] {
         let world = World::new();
         let (state, cookie) = world.begin_install();
-        world.fake.clock().pass(seconds);
-        let answer = world.callback(&state, &cookie, INSTANCE).answer();
-        assert_eq!(answer.status, status, "{seconds}");
-        assert_eq!(answer.body.contains("within 10 minutes"), status == 403);
+        world.fake.clock().advance(seconds);
+        let response = world.callback(&state, &cookie, INSTANCE).send();
+        assert_eq!(response.status, status, "{seconds}");
+        assert_eq!(response.body.contains("within 10 minutes"), status == 403);
     }
 }
 
@@ -174,8 +174,8 @@ fn two_installs_in_two_tabs_do_not_disturb_each_other() {
     let (first, one) = world.begin_install();
     let (second, two) = world.begin_install();
     let cookies = format!("theme=dark; {one}; {two}");
-    assert_eq!(world.callback(&second, &cookies, INSTANCE).answer().status, 302);
-    assert_eq!(world.callback(&first, &cookies, INSTANCE).answer().status, 302);
+    assert_eq!(world.callback(&second, &cookies, INSTANCE).send().status, 302);
+    assert_eq!(world.callback(&first, &cookies, INSTANCE).send().status, 302);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn the_callback_may_end_in_another_isolate() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     let elsewhere = world.isolate(&[]);
-    assert_eq!(elsewhere.callback(&state, &cookie, INSTANCE).answer().status, 302);
+    assert_eq!(elsewhere.callback(&state, &cookie, INSTANCE).send().status, 302);
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn unknown_parameters_and_a_code_of_any_characters_are_taken() {
         .append_pair("code", "a+b/c=d&e ü")
         .append_pair("state", &state)
         .finish();
-    let answer = world.get(&format!("/redirect?{query}")).header("cookie", &cookie).answer();
-    assert_eq!(answer.status, 302);
+    let response = world.get(&format!("/redirect?{query}")).header("cookie", &cookie).send();
+    assert_eq!(response.status, 302);
     assert_eq!(world.fake.wix().sent()[0].json["code"], "a+b/c=d&e ü");
 }
 
@@ -205,7 +205,7 @@ fn unknown_parameters_and_a_code_of_any_characters_are_taken() {
 fn the_access_token_survives_the_way_into_the_url() {
     let world = World::new();
     let token = "OAUTH2.a+b/c=d&e%20#f";
-    world.fake.wix().next(EXCHANGE, [Canned::ok(&json!({"access_token": token}))]);
+    world.fake.wix().queue(EXCHANGE, [Canned::ok(&json!({"access_token": token}))]);
     let location = Url::parse(world.connect().header("location")).unwrap();
     let pairs: Vec<_> = location.query_pairs().into_owned().collect();
     assert_eq!(pairs, [("access_token".to_owned(), token.to_owned())]);
@@ -215,11 +215,11 @@ fn the_access_token_survives_the_way_into_the_url() {
 fn consenting_again_replaces_the_refresh_token() {
     let world = World::new();
     world.connect();
-    world.fake.clock().pass(1000);
+    world.fake.clock().advance(1000);
     let fresh = json!({"access_token": "OAUTH2.second", "refresh_token": "OAUTH2.second-refresh"});
-    world.fake.wix().next(EXCHANGE, [Canned::ok(&fresh)]);
+    world.fake.wix().queue(EXCHANGE, [Canned::ok(&fresh)]);
     assert_eq!(world.connect().status, 302);
-    world.fake.clock().pass(1000);
+    world.fake.clock().advance(1000);
     world.token(INSTANCE);
     assert_eq!(world.fake.wix().sent().last().unwrap().json["refresh_token"], "OAUTH2.second-refresh");
 }
@@ -236,12 +236,12 @@ fn webhook_and_redirect_at_the_same_moment_lose_nothing() {
         let install = world.callback(&state, &cookie, INSTANCE);
         let webhook = async {
             world.fake.clock().sleep(webhook).await;
-            world.post("/webhook").body(cloned).send().await
+            world.post("/webhook").body(cloned).send_async().await
         };
-        let (webhook, install) = world.fake.clock().run(futures::future::join(webhook, install.send()));
+        let (webhook, install) = world.fake.clock().run(futures::future::join(webhook, install.send_async()));
         assert_eq!((webhook.status, install.status), (200, 302));
 
-        world.fake.kv().mend();
+        world.fake.kv().clear_faults();
         let instance = world.instance(INSTANCE);
         assert_eq!(instance["status"], "installed");
         assert_eq!(instance["auth"], "custom", "the redirect is kept: {instance}");

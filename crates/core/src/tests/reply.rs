@@ -7,46 +7,46 @@ use sha2::{Digest as _, Sha256};
 
 use crate::testing::clock::START;
 use crate::testing::jws;
-use crate::testing::world::{API_KEY, Answer, INSTANCE, World};
+use crate::testing::world::{API_KEY, INSTANCE, TestResponse, World};
 use crate::web::{Body, Reply};
 
 /// Answers to a browser, of every kind.
-fn browser_answers(world: &World) -> Vec<(&'static str, Answer)> {
+fn browser_answers(world: &World) -> Vec<(&'static str, TestResponse)> {
     let broken = world.isolate(&[("WIX_APP_ID", "")]);
     vec![
-        ("home", world.get("/").answer()),
-        ("install", world.get("/install").answer()),
+        ("home", world.get("/").send()),
+        ("install", world.get("/install").send()),
         ("redirect", world.connect()),
-        ("refused", world.get("/redirect").answer()),
-        ("unknown", world.get("/nothing").answer()),
-        ("method", world.post("/install").answer()),
-        ("head", world.call(Method::HEAD, "/").answer()),
-        ("home, not configured", broken.get("/").answer()),
-        ("install, not configured", broken.get("/install").answer()),
+        ("refused", world.get("/redirect").send()),
+        ("unknown", world.get("/nothing").send()),
+        ("method", world.post("/install").send()),
+        ("head", world.call(Method::HEAD, "/").send()),
+        ("home, not configured", broken.get("/").send()),
+        ("install, not configured", broken.get("/install").send()),
     ]
 }
 
-fn all_answers() -> Vec<(&'static str, Answer)> {
+fn all_answers() -> Vec<(&'static str, TestResponse)> {
     let world = World::new();
     let mut all = browser_answers(&world);
     all.push(("webhook", world.webhook(jws::installed(INSTANCE, START))));
     all.push(("bad webhook", world.webhook("x")));
-    all.push(("healthz", world.get("/healthz").answer()));
-    all.push(("readyz", world.get("/readyz").answer()));
-    all.push(("list", world.get("/v1/instances").key(API_KEY).answer()));
+    all.push(("healthz", world.get("/healthz").send()));
+    all.push(("readyz", world.get("/readyz").send()));
+    all.push(("list", world.get("/v1/instances").key(API_KEY).send()));
     all.push(("token", world.token(INSTANCE)));
-    all.push(("no key", world.get("/v1/instances").answer()));
-    all.push(("no api", world.get("/v1/nothing").answer()));
+    all.push(("no key", world.get("/v1/instances").send()));
+    all.push(("no api", world.get("/v1/nothing").send()));
     all
 }
 
 #[test]
 fn every_answer_is_fresh_named_and_not_sniffed() {
     let mut ids = Vec::new();
-    for (name, answer) in all_answers() {
-        assert_eq!(answer.header("cache-control"), "no-store", "{name}");
-        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{name}");
-        let id = answer.header("x-request-id");
+    for (name, response) in all_answers() {
+        assert_eq!(response.header("cache-control"), "no-store", "{name}");
+        assert_eq!(response.header("x-content-type-options"), "nosniff", "{name}");
+        let id = response.header("x-request-id");
         assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}: {id}");
         ids.push(id.to_owned());
     }
@@ -58,37 +58,37 @@ fn every_answer_is_fresh_named_and_not_sniffed() {
 
 #[test]
 fn what_a_browser_gets_lets_wix_close_the_window_and_tells_nobody_the_url() {
-    for (name, answer) in browser_answers(&World::new()) {
-        assert_eq!(answer.header("cross-origin-opener-policy"), "unsafe-none", "{name}");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{name}");
-        let policy = answer.header("content-security-policy");
+    for (name, response) in browser_answers(&World::new()) {
+        assert_eq!(response.header("cross-origin-opener-policy"), "unsafe-none", "{name}");
+        assert_eq!(response.header("referrer-policy"), "no-referrer", "{name}");
+        let policy = response.header("content-security-policy");
         for part in ["default-src 'none'", "base-uri 'none'", "form-action 'none'"] {
             assert!(policy.contains(part), "{name}: {policy}");
         }
         for part in ["unsafe", "*", "script-src", "http"] {
             assert!(!policy.contains(part), "{name}: {policy}");
         }
-        assert!(!answer.has("x-frame-options") && !policy.contains("frame-ancestors"), "{name}: Wix may frame it");
+        assert!(!response.has("x-frame-options") && !policy.contains("frame-ancestors"), "{name}: Wix may frame it");
     }
 }
 
 #[test]
 fn a_pages_policy_allows_its_own_style_and_the_page_has_nothing_else() {
-    for (name, answer) in browser_answers(&World::new()) {
-        if answer.body.is_empty() {
+    for (name, response) in browser_answers(&World::new()) {
+        if response.body.is_empty() {
             continue;
         }
-        assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{name}");
-        assert_eq!(answer.body.matches("<style>").count(), 1, "{name}");
-        let (_, rest) = answer.body.split_once("<style>").unwrap();
+        assert_eq!(response.header("content-type"), "text/html; charset=utf-8", "{name}");
+        assert_eq!(response.body.matches("<style>").count(), 1, "{name}");
+        let (_, rest) = response.body.split_once("<style>").unwrap();
         let (style, _) = rest.split_once("</style>").unwrap();
         let hash = format!("style-src 'sha256-{}'", STANDARD.encode(Sha256::digest(style)));
-        let policy = answer.header("content-security-policy");
+        let policy = response.header("content-security-policy");
         assert!(policy.split("; ").any(|part| part == hash), "{name}: {policy} and not {hash}");
         for part in
             ["<script", "style=", " src=", "<link", "<img", "<form", "javascript:", "onclick", "@import", "url("]
         {
-            assert!(!answer.body.contains(part), "{name}: {part}");
+            assert!(!response.body.contains(part), "{name}: {part}");
         }
     }
 }
@@ -96,29 +96,29 @@ fn a_pages_policy_allows_its_own_style_and_the_page_has_nothing_else() {
 #[test]
 fn a_page_names_the_request_in_the_log() {
     let world = World::new();
-    let answer = world.get("/redirect").answer();
-    let id = answer.header("x-request-id");
-    assert!(answer.body.contains(id));
+    let response = world.get("/redirect").send();
+    let id = response.header("x-request-id");
+    assert!(response.body.contains(id));
     assert_eq!(world.fake.last_log()["request_id"], id);
 }
 
 #[test]
 fn an_api_error_is_a_problem_of_rfc_9457() {
     let world = World::new();
-    for (answer, status, code) in [
-        (world.get("/v1/instances").answer(), 401, "unauthorized"),
-        (world.get("/v1/nothing").answer(), 404, "not_found"),
-        (world.post("/v1/instances").answer(), 405, "method_not_allowed"),
-        (world.get("/v1/instances?limit=0").key(API_KEY).answer(), 400, "bad_request"),
+    for (response, status, code) in [
+        (world.get("/v1/instances").send(), 401, "unauthorized"),
+        (world.get("/v1/nothing").send(), 404, "not_found"),
+        (world.post("/v1/instances").send(), 405, "method_not_allowed"),
+        (world.get("/v1/instances?limit=0").key(API_KEY).send(), 400, "bad_request"),
         (world.token(INSTANCE), 404, "unknown_instance"),
     ] {
-        assert_eq!(answer.status, status);
-        assert_eq!(answer.header("content-type"), "application/problem+json");
-        let problem = answer.json();
+        assert_eq!(response.status, status);
+        assert_eq!(response.header("content-type"), "application/problem+json");
+        let problem = response.json();
         assert_eq!(problem["type"], format!("urn:wix-edge:problem:{code}"));
         assert_eq!(problem["code"], code);
         assert_eq!(problem["status"], status);
-        assert_eq!(problem["request_id"], answer.header("x-request-id"));
+        assert_eq!(problem["request_id"], response.header("x-request-id"));
         for field in ["title", "detail"] {
             assert!(!problem[field].as_str().unwrap().is_empty(), "{code}: {field}");
         }
@@ -136,8 +136,8 @@ fn wix_and_machines_get_short_json() {
 
 #[test]
 fn no_header_has_a_line_break_in_it() {
-    for (name, answer) in all_answers() {
-        for (header, value) in &answer.headers {
+    for (name, response) in all_answers() {
+        for (header, value) in &response.headers {
             assert!(value.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{name}: {header}: {value:?}");
             assert_eq!(*header, header.to_lowercase());
         }
@@ -147,7 +147,7 @@ fn no_header_has_a_line_break_in_it() {
 #[test]
 fn what_is_said_in_a_page_is_escaped() {
     let world = World::with(&[("AFTER_INSTALL_URL", "https://<script>.example"), ("WIX_APP_ID", "<script>")]);
-    assert!(!world.get("/").answer().body.contains("<script"));
+    assert!(!world.get("/").send().body.contains("<script"));
 }
 
 #[test]

@@ -49,12 +49,12 @@ fn a_method_that_a_route_does_not_take_is_a_405_that_names_those_it_takes() {
     for world in [World::new(), misconfigured()] {
         for (path, allowed) in table() {
             for name in METHODS {
-                let answer = world.call(method(name), &path).answer();
+                let response = world.call(method(name), &path).send();
                 if allowed.contains(&name) {
-                    assert_ne!(answer.status, 405, "{name} {path}");
+                    assert_ne!(response.status, 405, "{name} {path}");
                 } else {
-                    assert_eq!(answer.status, 405, "{name} {path}");
-                    assert_eq!(answer.header("allow"), allowed.join(", "), "{name} {path}");
+                    assert_eq!(response.status, 405, "{name} {path}");
+                    assert_eq!(response.header("allow"), allowed.join(", "), "{name} {path}");
                 }
             }
         }
@@ -81,9 +81,9 @@ fn what_is_no_route_is_a_404_for_every_method() {
             &own("//token"),
         ] {
             for name in METHODS {
-                let answer = world.call(method(name), path).key(API_KEY).answer();
-                assert_eq!(answer.status, 404, "{name} {path}");
-                assert!(!answer.has("allow"));
+                let response = world.call(method(name), path).key(API_KEY).send();
+                assert_eq!(response.status, 404, "{name} {path}");
+                assert!(!response.has("allow"));
             }
         }
     }
@@ -92,8 +92,8 @@ fn what_is_no_route_is_a_404_for_every_method() {
 #[test]
 fn a_404_speaks_the_language_of_who_asked() {
     let world = World::new();
-    assert_eq!(world.get("/v1/nothing").answer().header("content-type"), "application/problem+json");
-    assert_eq!(world.get("/nothing").answer().header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(world.get("/v1/nothing").send().header("content-type"), "application/problem+json");
+    assert_eq!(world.get("/nothing").send().header("content-type"), "text/html; charset=utf-8");
     // A program that has the wrong address is not told so by a page.
     for program in [
         world.post("/nothing"),
@@ -102,24 +102,27 @@ fn a_404_speaks_the_language_of_who_asked() {
         world.get("//v1/instances"),
         world.get("/V1/instances"),
     ] {
-        assert_eq!(program.answer().header("content-type"), "application/problem+json");
+        assert_eq!(program.send().header("content-type"), "application/problem+json");
     }
-    let person = world.get("/nothing").header("accept", "text/html,application/json;q=0.9").answer();
+    let person = world.get("/nothing").header("accept", "text/html,application/json;q=0.9").send();
     assert_eq!(person.header("content-type"), "text/html; charset=utf-8");
 }
 
 #[test]
 fn a_slash_at_the_end_makes_no_other_address() {
     let world = World::new();
-    assert_eq!(world.post("/webhook/").body(jws::installed(INSTANCE, START)).alone().answer().status, 200);
+    assert_eq!(
+        world.post("/webhook/").body(jws::installed(INSTANCE, START)).without_deferred_task().send().status,
+        200
+    );
     assert_eq!(world.fake.last_log()["route"], "/webhook");
-    assert_eq!(world.get("/install/").answer().status, 302);
-    assert_eq!(world.get("/readyz/").answer().status, 200);
-    let token = world.post(&format!("/v1/instances/{INSTANCE}/token/")).key(API_KEY).answer();
+    assert_eq!(world.get("/install/").send().status, 302);
+    assert_eq!(world.get("/readyz/").send().status, 200);
+    let token = world.post(&format!("/v1/instances/{INSTANCE}/token/")).key(API_KEY).send();
     assert_eq!(token.status, 200);
     // Where an id was left out, it is not a listing that was asked for.
-    assert_eq!(world.get("/v1/instances/").key(API_KEY).answer().status, 400);
-    assert_eq!(world.get("//install").answer().status, 404);
+    assert_eq!(world.get("/v1/instances/").key(API_KEY).send().status, 400);
+    assert_eq!(world.get("//install").send().status, 404);
 }
 
 #[test]
@@ -128,34 +131,34 @@ fn a_key_is_not_taken_over_plain_http_from_a_public_host() {
     world.webhook(jws::installed(INSTANCE, START));
     let path = format!("/v1/instances/{INSTANCE}");
     for host in ["app.example", "app.example:8080", "203.0.113.7", "[2001:db8::1]", "localhost.evil.example"] {
-        let answer = world.get_at(&format!("http://{host}"), &path).key(API_KEY).answer();
-        assert_eq!(answer.problem(), (403, "https_required".to_owned()), "{host}");
+        let response = world.get_at(&format!("http://{host}"), &path).key(API_KEY).send();
+        assert_eq!(response.problem(), (403, "https_required".to_owned()), "{host}");
     }
     for host in ["localhost:8787", "127.0.0.1", "[::1]:8787", "app.localhost", "wix-edge"] {
-        let answer = world.get_at(&format!("http://{host}"), &path).key(API_KEY).answer();
-        assert_eq!(answer.status, 200, "{host}");
+        let response = world.get_at(&format!("http://{host}"), &path).key(API_KEY).send();
+        assert_eq!(response.status, 200, "{host}");
     }
-    let answer = world.get(&path).key(API_KEY).answer();
-    assert_eq!((answer.status, answer.header("strict-transport-security")), (200, "max-age=31536000"));
+    let response = world.get(&path).key(API_KEY).send();
+    assert_eq!((response.status, response.header("strict-transport-security")), (200, "max-age=31536000"));
 }
 
 #[test]
 fn readyz_notes_that_wix_refused_the_apps_credentials_until_it_takes_them() {
-    const MINT: &str = "/oauth2/token";
+    const TOKEN: &str = "/oauth2/token";
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
-    world.fake.wix().always(MINT, Canned::text(401, r#"{"error":"invalid_client"}"#));
+    world.fake.wix().always(TOKEN, Canned::text(401, r#"{"error":"invalid_client"}"#));
     assert_eq!(world.token(INSTANCE).problem(), (503, "app_credentials_refused".to_owned()));
-    world.fake.clock().pass(7);
-    let answer = world.get("/readyz").answer();
-    assert_eq!((answer.status, &answer.json()["problems"]), (200, &json!([])));
-    let note = &answer.json()["notes"][0];
+    world.fake.clock().advance(7);
+    let response = world.get("/readyz").send();
+    assert_eq!((response.status, &response.json()["problems"]), (200, &json!([])));
+    let note = &response.json()["notes"][0];
     assert_eq!(note["name"], "WIX_APP_SECRET");
     assert_eq!(note["problem"], "Wix refused the app's own credentials 7 s ago");
     assert!(note["fix"].as_str().unwrap().contains("wrangler secret put WIX_APP_SECRET"));
-    world.fake.wix().mend();
+    world.fake.wix().clear_script();
     assert_eq!(world.token(INSTANCE).status, 200);
-    assert_eq!(world.get("/readyz").answer().json()["notes"], json!([]));
+    assert_eq!(world.get("/readyz").send().json()["notes"], json!([]));
 }
 
 #[test]
@@ -168,7 +171,7 @@ fn the_log_names_a_route_by_its_pattern() {
         ("/v1/planted", "/v1/…"),
         ("/?planted=1", "/"),
     ] {
-        world.post(path).answer();
+        world.post(path).send();
         assert_eq!(world.fake.last_log()["route"], name, "{path}");
     }
     let names: Vec<&str> =
@@ -182,50 +185,50 @@ fn the_log_names_a_route_by_its_pattern() {
 #[test]
 fn healthz_is_fine_whatever_the_configuration() {
     for world in [World::new(), misconfigured()] {
-        world.fake.kv().break_where(|_, _| true);
-        let answer = world.get("/healthz").answer();
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.json(), json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
+        world.fake.kv().fail_where(|_, _| true);
+        let response = world.get("/healthz").send();
+        assert_eq!(response.status, 200);
+        assert_eq!(response.json(), json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
     }
 }
 
 #[test]
 fn readyz_is_ready_where_configuration_and_store_are_fine() {
     let world = World::new();
-    let answer = world.get("/readyz").answer();
-    assert_eq!((answer.status, answer.json()), (200, json!({"status": "ready", "problems": [], "notes": []})));
-    world.fake.kv().break_where(|_, _| true);
-    let down = world.get("/readyz").answer();
+    let response = world.get("/readyz").send();
+    assert_eq!((response.status, response.json()), (200, json!({"status": "ready", "problems": [], "notes": []})));
+    world.fake.kv().fail_where(|_, _| true);
+    let down = world.get("/readyz").send();
     assert_eq!((down.status, &down.json()["problems"][0]["name"]), (503, &json!("INSTANCES")));
     assert_eq!(world.fake.last_log()["error"], "store_failed");
-    world.fake.kv().mend();
+    world.fake.kv().clear_faults();
     world.fake.kv().delay_where(|_, _| 10_000);
-    let slow = world.get("/readyz").answer();
+    let slow = world.get("/readyz").send();
     assert_eq!((slow.status, slow.took), (503, 1000));
 }
 
 #[test]
 fn readyz_names_every_fault_and_what_mends_it() {
-    let answer = misconfigured().get("/readyz").answer();
-    assert_eq!(answer.status, 503);
-    let json = answer.json();
+    let response = misconfigured().get("/readyz").send();
+    assert_eq!(response.status, 503);
+    let json = response.json();
     assert_eq!(json["status"], "not_ready");
     let names: Vec<&str> = json["problems"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["WIX_APP_ID", "SEALING_KEYS"]);
     assert_eq!(json["problems"][0]["problem"], "it is missing");
     assert!(json["problems"][0]["fix"].as_str().unwrap().contains("Wix app dashboard"));
-    assert!(!answer.body.contains("planted"));
+    assert!(!response.body.contains("planted"));
 }
 
 #[test]
 fn misconfigured_every_route_but_healthz_is_a_503() {
     let world = misconfigured();
     for (path, allowed) in table() {
-        let answer = world.call(method(allowed[0]), &path).key(API_KEY).answer();
-        assert_eq!(answer.status, if path == "/healthz" { 200 } else { 503 }, "{path}");
-        assert!(!answer.body.contains("planted"));
+        let response = world.call(method(allowed[0]), &path).key(API_KEY).send();
+        assert_eq!(response.status, if path == "/healthz" { 200 } else { 503 }, "{path}");
+        assert!(!response.body.contains("planted"));
         if !["/", "/healthz", "/readyz"].contains(&path.as_str()) {
-            assert!(answer.body.contains("/readyz"), "{path}");
+            assert!(response.body.contains("/readyz"), "{path}");
             let log = world.fake.last_log();
             assert_eq!(log["error"], "not_configured");
             let cause = log["cause"].as_str().unwrap();
@@ -238,10 +241,10 @@ fn misconfigured_every_route_but_healthz_is_a_503() {
 
 #[test]
 fn the_home_page_says_whether_it_is_ready() {
-    let ready = World::new().get("/").answer();
+    let ready = World::new().get("/").send();
     assert_eq!(ready.status, 200);
     assert!(ready.body.contains("This server is ready"));
-    let not = misconfigured().get("/").answer();
+    let not = misconfigured().get("/").send();
     assert_eq!(not.status, 503);
     assert!(not.body.contains("WIX_APP_ID") && not.body.contains("not set up yet"));
 }
@@ -250,17 +253,17 @@ fn the_home_page_says_whether_it_is_ready() {
 fn head_is_get_without_the_body() {
     for world in [World::new(), misconfigured()] {
         for path in ["/", "/healthz", "/readyz"] {
-            let get = world.get(path).answer();
-            let head = world.call(Method::HEAD, path).answer();
+            let get = world.get(path).send();
+            let head = world.call(Method::HEAD, path).send();
             assert!(head.body.is_empty() && !get.body.is_empty());
             assert_eq!(head.status, get.status);
-            let names = |answer: &crate::testing::world::Answer| {
-                answer.headers.iter().filter(|(name, _)| *name != "x-request-id").cloned().collect::<Vec<_>>()
+            let names = |response: &crate::testing::world::TestResponse| {
+                response.headers.iter().filter(|(name, _)| *name != "x-request-id").cloned().collect::<Vec<_>>()
             };
             assert_eq!(names(&head), names(&get));
         }
         for path in ["/install", "/nothing", "/v1/instances", "/webhook"] {
-            assert!(world.call(Method::HEAD, path).answer().body.is_empty(), "{path}");
+            assert!(world.call(Method::HEAD, path).send().body.is_empty(), "{path}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::testing::wix::{Canned, REFRESH_TOKEN};
 use crate::testing::world::{API_KEY, APP_ID, APP_SECRET, INSTANCE, VICTIM, World};
 
 pub const EXCHANGE: &str = "/oauth/access";
-pub const MINT: &str = "/oauth2/token";
+pub const TOKEN: &str = "/oauth2/token";
 
 /// A world in which the instance came by webhook alone.
 pub fn installed() -> World {
@@ -35,16 +35,16 @@ pub fn connected() -> World {
     world
 }
 
-fn body_of(world: &World, body: &str) -> crate::testing::world::Answer {
-    world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).body(body).answer()
+fn body_of(world: &World, body: &str) -> crate::testing::world::TestResponse {
+    world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).body(body).send()
 }
 
 #[test]
 fn client_credentials_are_asked_for_with_the_instance_and_nothing_else() {
     let world = installed();
-    let answer = world.token(INSTANCE);
+    let response = world.token(INSTANCE);
     assert_eq!(
-        answer.json(),
+        response.json(),
         json!({
             "access_token": "OauthNG.JWS.planted-token.1",
             "token_type": "Bearer",
@@ -69,9 +69,9 @@ fn client_credentials_are_asked_for_with_the_instance_and_nothing_else() {
 #[test]
 fn a_refresh_token_is_used_where_there_is_one() {
     let world = connected();
-    let answer = world.token(INSTANCE);
-    assert_eq!(answer.access_token(), "OAUTH2.planted-token.2");
-    assert_eq!(answer.json()["expires_at"], START + 360 + 300);
+    let response = world.token(INSTANCE);
+    assert_eq!(response.access_token(), "OAUTH2.planted-token.2");
+    assert_eq!(response.json()["expires_at"], START + 360 + 300);
     let sent = world.fake.wix().sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].url, "https://www.wixapis.com/oauth/access");
@@ -101,9 +101,9 @@ fn a_token_of_hours_is_not_used_within_its_last_24_minutes() {
 fn a_token_of_minutes_is_not_used_within_its_last_60_seconds() {
     let world = connected();
     let first = world.token(INSTANCE).access_token();
-    world.fake.clock().pass(239);
+    world.fake.clock().advance(239);
     assert_eq!(world.token(INSTANCE).access_token(), first);
-    world.fake.clock().pass(1);
+    world.fake.clock().advance(1);
     assert_ne!(world.token(INSTANCE).access_token(), first);
 }
 
@@ -123,7 +123,7 @@ fn another_isolate_takes_a_token_of_hours_from_kv() {
     let first = world.token(INSTANCE);
     let second = world.isolate(&[]).token(INSTANCE);
     assert_eq!(first.json(), second.json());
-    assert_eq!(world.fake.wix().take_paths(), [MINT]);
+    assert_eq!(world.fake.wix().take_paths(), [TOKEN]);
 
     let kept = &world.fake.kv().entries()[&format!("v1:access:{INSTANCE}")];
     assert_eq!(kept.expires, Some((START + 14_400) * 1000));
@@ -137,7 +137,7 @@ fn another_isolate_does_not_use_what_was_put_under_another_instance() {
     world.webhook(jws::installed(VICTIM, START));
     let token = world.token(VICTIM).access_token();
     let stolen = world.fake.kv().entries()[&format!("v1:access:{VICTIM}")].value.clone();
-    world.fake.kv().plant(&format!("v1:access:{INSTANCE}"), &stolen, None);
+    world.fake.kv().insert_directly(&format!("v1:access:{INSTANCE}"), &stolen, None);
     assert_ne!(world.isolate(&[]).token(INSTANCE).access_token(), token);
 }
 
@@ -154,8 +154,8 @@ fn force_mints_anew_and_replaces_what_is_remembered() {
     let world = installed();
     let first = world.token(INSTANCE).access_token();
     for not_forced in ["", " \n", "{}", r#"{"force":false}"#, r#"{"force":null}"#] {
-        let answer = body_of(&world, not_forced);
-        assert_eq!(answer.access_token(), first, "{not_forced:?}");
+        let response = body_of(&world, not_forced);
+        assert_eq!(response.access_token(), first, "{not_forced:?}");
     }
     let forced = body_of(&world, r#"{"force":true}"#).access_token();
     assert_ne!(forced, first);
@@ -172,7 +172,7 @@ fn a_body_that_says_something_else_is_refused() {
     let long = " ".repeat(16 * 1024);
     assert_eq!(body_of(&world, &long).status, 200);
     assert_eq!(body_of(&world, &format!("{long} ")).problem(), (413, "too_large".to_owned()));
-    let broken = world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).broken().answer();
+    let broken = world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).broken().send();
     assert_eq!(broken.problem(), (400, "bad_request".to_owned()));
 }
 
@@ -207,25 +207,25 @@ fn an_id_in_upper_case_is_the_same_instance() {
 
 #[test]
 fn a_life_that_wix_does_not_state_is_four_hours() {
-    for (answer, life) in [
+    for (response, life) in [
         (json!({"access_token": "OauthNG.t", "token_type": "Bearer"}), 14_400),
         (json!({"access_token": "OauthNG.t", "expires_in": null}), 14_400),
         (json!({"access_token": "OauthNG.t", "expires_in": 7200}), 7200),
         (json!({"access_token": "OauthNG.t", "expires_in": "7200"}), 7200),
     ] {
         let world = installed();
-        world.fake.wix().next(MINT, [Canned::ok(&answer)]);
-        assert_eq!(world.token(INSTANCE).json()["expires_at"], START + life, "{answer}");
+        world.fake.wix().queue(TOKEN, [Canned::ok(&response)]);
+        assert_eq!(world.token(INSTANCE).json()["expires_at"], START + life, "{response}");
     }
 }
 
 #[test]
 fn a_store_that_fails_does_not_take_a_good_token_away() {
     let world = installed();
-    world.fake.kv().break_where(|op, _| op == Op::Put);
+    world.fake.kv().fail_where(|op, _| op == Op::Put);
     assert_eq!(world.token(INSTANCE).status, 200);
     assert_eq!(world.fake.last_log()["error"], "store_failed");
-    world.fake.kv().break_where(|_, _| true);
+    world.fake.kv().fail_where(|_, _| true);
     assert_eq!(world.token(INSTANCE).status, 200, "memory needs no store");
     assert_eq!(world.isolate(&[]).token(INSTANCE).problem(), (503, "store_failed".to_owned()));
 }
@@ -237,10 +237,10 @@ fn memory_holds_a_thousand_instances_and_the_thousand_and_first_pushes_one_out()
     let row = world.fake.kv().entries()[&format!("v1:instance:{INSTANCE}")].value.clone();
     for number in 1..=1000 {
         let id = format!("cccccccc-bbbb-4ccc-8ddd-{number:012}");
-        world.fake.kv().plant(&format!("v1:instance:{id}"), &row.replace(INSTANCE, &id), None);
+        world.fake.kv().insert_directly(&format!("v1:instance:{id}"), &row.replace(INSTANCE, &id), None);
         assert_eq!(world.token(&id).status, 200);
     }
-    world.fake.kv().break_where(|_, _| true);
+    world.fake.kv().fail_where(|_, _| true);
     assert_eq!(world.token("cccccccc-bbbb-4ccc-8ddd-000000001000").status, 200);
     assert_eq!(world.token(INSTANCE).status, 503, "{first} was the one used least recently");
 }

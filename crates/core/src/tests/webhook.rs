@@ -22,8 +22,8 @@ fn plan(kind: &str, plan: &str, iat: u64) -> String {
 #[test]
 fn an_installation_is_kept() {
     let world = World::new();
-    let answer = world.webhook(installed(INSTANCE, START));
-    assert_eq!((answer.status, answer.body.as_str()), (200, "{}"));
+    let response = world.webhook(installed(INSTANCE, START));
+    assert_eq!((response.status, response.body.as_str()), (200, "{}"));
     assert_eq!(
         world.instance(INSTANCE),
         json!({
@@ -166,8 +166,8 @@ fn an_event_that_must_name_an_instance_and_does_not_is_refused() {
         for id in [json!(null), json!(""), json!("x"), json!("00000000-0000-0000-0000-000000000000")] {
             let world = World::new();
             let envelope = json!({"eventType": kind, "instanceId": id, "data": data});
-            let answer = world.webhook(enveloped(&envelope));
-            assert_eq!(answer.problem(), (400, "malformed_message".to_owned()), "{envelope}");
+            let response = world.webhook(enveloped(&envelope));
+            assert_eq!(response.problem(), (400, "malformed_message".to_owned()), "{envelope}");
             assert!(world.fake.kv().entries().is_empty());
         }
     }
@@ -184,8 +184,8 @@ fn a_signed_message_that_is_no_event_is_refused() {
         json!({"eventType": 7, "instanceId": INSTANCE}),
         json!({"eventType": "AppInstalled", "instanceId": 7}),
     ] {
-        let answer = world.webhook(enveloped(&envelope));
-        assert_eq!(answer.problem(), (400, "malformed_message".to_owned()), "{envelope}");
+        let response = world.webhook(enveloped(&envelope));
+        assert_eq!(response.problem(), (400, "malformed_message".to_owned()), "{envelope}");
     }
     assert!(world.fake.kv().entries().is_empty());
 }
@@ -209,7 +209,7 @@ fn the_content_type_does_not_matter() {
     for content_type in ["text/plain", "application/json", "application/jwt", "application/x-www-form-urlencoded"] {
         let world = World::new();
         let request = world.post("/webhook").header("content-type", content_type).body(installed(INSTANCE, START));
-        assert_eq!(request.answer().status, 200, "{content_type}");
+        assert_eq!(request.send().status, 200, "{content_type}");
     }
 }
 
@@ -227,8 +227,8 @@ fn a_body_of_1_mib_is_read_and_no_byte_more() {
 #[test]
 fn a_body_that_breaks_off_is_refused() {
     let world = World::new();
-    let answer = world.post("/webhook").body(installed(INSTANCE, START)).broken().answer();
-    assert_eq!(answer.problem(), (400, "bad_request".to_owned()));
+    let response = world.post("/webhook").body(installed(INSTANCE, START)).broken().send();
+    assert_eq!(response.problem(), (400, "bad_request".to_owned()));
 }
 
 #[test]
@@ -243,8 +243,8 @@ fn a_plan_event_is_taken_whatever_it_says_of_the_plan() {
         (String::new(), false),
     ] {
         let world = World::new();
-        let answer = world.webhook(plan("PaidPlanPurchased", &name, START));
-        assert_eq!(answer.status, 200, "{name:?}");
+        let response = world.webhook(plan("PaidPlanPurchased", &name, START));
+        assert_eq!(response.status, 200, "{name:?}");
         assert_eq!(world.instance(INSTANCE).get("plan").is_some(), kept, "{name:?}");
     }
     for data in [json!({}), json!({"vendorProductId": null}), json!({"vendorProductId": 7}), json!("nothing"), json!(7)]
@@ -321,9 +321,9 @@ fn the_dashboards_test_button_leaves_nothing() {
 #[test]
 fn where_too_much_is_being_read_wix_is_asked_to_come_again() {
     let world = World::new();
-    world.fake.fill_up();
-    let answer = world.webhook(installed(INSTANCE, START));
-    assert_eq!((answer.problem(), answer.header("retry-after")), ((503, "busy".to_owned()), "2"));
+    world.fake.exhaust_body_memory();
+    let response = world.webhook(installed(INSTANCE, START));
+    assert_eq!((response.problem(), response.header("retry-after")), ((503, "busy".to_owned()), "2"));
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn a_look_at_the_row_shares_the_second_that_wix_waits() {
     world.webhook(installed(INSTANCE, START - 1));
     // Two reads, one after the other: whether the instance is unknown, and its row.
     world.fake.kv().delay_where(|_, _| 700);
-    let answer = world.webhook(sample("product_created", &json!({"id": 1})));
-    assert_eq!(answer.problem(), (503, "store_failed".to_owned()));
-    assert!(answer.took <= 1_000, "{} ms", answer.took);
+    let response = world.webhook(sample("product_created", &json!({"id": 1})));
+    assert_eq!(response.problem(), (503, "store_failed".to_owned()));
+    assert!(response.took <= 1_000, "{} ms", response.took);
 }

@@ -125,7 +125,7 @@ fn no_nonce_is_used_twice() {
     let fake = Fake::default();
     let key = key("k1", "a");
     assert_ne!(sealed(&fake, &key, PLAIN), sealed(&fake, &key, PLAIN));
-    fake.break_random();
+    fake.fail_random();
     assert!(fake.clock().run(seal(&fake, &key, Ids::new().place(), PLAIN)).is_err());
 }
 

@@ -183,7 +183,7 @@ fn the_cookie_has_exactly_the_attributes_of_a_safe_one() {
 fn without_randomness_or_key_there_is_no_state() {
     let fake = Fake::default();
     assert!(issue(&fake, &[], Purpose::Install, NOW, HERE).is_err());
-    fake.break_random();
+    fake.fail_random();
     assert!(issue(&fake, &keys(), Purpose::Install, NOW, HERE).is_err());
 }
 

@@ -46,10 +46,10 @@ fn the_file_is_what_the_code_says() {
 
 #[test]
 fn it_is_public() {
-    let answer = World::new().get("/v1/openapi.json").answer();
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), "application/json");
-    assert_eq!(answer.json(), document());
+    let response = World::new().get("/v1/openapi.json").send();
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), "application/json");
+    assert_eq!(response.json(), document());
 }
 
 #[test]

@@ -117,9 +117,9 @@ fn deliveries(chance: &Chance, facts: &[Fact]) -> [Vec<Fact>; 2] {
 
 /// Lag, slowness and failures of the store, of which there may be none.
 fn trouble(fake: &Fake, chance: &Chance) {
-    fake.kv().lag(chance.pick(&[0, 0, 500, 10_000, 60_000]));
+    fake.kv().delay_visibility(chance.pick(&[0, 0, 500, 10_000, 60_000]));
     if chance.one_in(4) {
-        fake.kv().lag_lists(chance.pick(&[0, 500, 10_000, 60_000]));
+        fake.kv().delay_list_visibility(chance.pick(&[0, 500, 10_000, 60_000]));
     }
     let slowness = chance.clone();
     let longest = chance.pick(&[1, 20, 400]);
@@ -129,7 +129,7 @@ fn trouble(fake: &Fake, chance: &Chance) {
         let left = Cell::new(chance.below(6));
         // Any write, or that of one kind alone: what else belongs to the same round is then stored.
         let kind = chance.pick(&["", "v1:todo:", "v1:instance:"]);
-        fake.kv().break_where(move |op, key| {
+        fake.kv().fail_where(move |op, key| {
             let fails = op == Op::Put && key.starts_with(kind) && left.get() > 0 && failures.one_in(3);
             left.set(left.get() - u64::from(fails));
             fails
@@ -145,9 +145,9 @@ fn history(seed: u64, config: &Config, shared: &Shared) -> usize {
     trouble(&fake, &chance);
     fake.clock().run(join(write(&fake, config, &chance, &one), write(&fake, config, &chance, &other)));
 
-    fake.kv().mend();
+    fake.kv().clear_faults();
     for _ in 0..100 {
-        fake.clock().pass(300);
+        fake.clock().advance(300);
         fake.clock().run(scheduled(fake.clone(), shared));
         if fake.kv().keys("v1:todo:").is_empty() {
             break;

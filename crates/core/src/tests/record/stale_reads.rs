@@ -11,16 +11,16 @@ const LAG: u64 = 60_000;
 fn lagging() -> World {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START - 500));
-    world.fake.kv().lag(LAG);
-    world.fake.clock().pass(120);
+    world.fake.kv().delay_visibility(LAG);
+    world.fake.clock().advance(120);
     world
 }
 
 /// Everybody has seen everything, and the Cron Trigger has been there.
 fn caught_up(world: &World) -> Value {
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.isolate(&[]).cron();
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.isolate(&[]).instance(INSTANCE)
 }
 
@@ -28,7 +28,7 @@ fn caught_up(world: &World) -> Value {
 fn webhook_and_redirect_in_two_data_centres_lose_nothing() {
     for redirect_first in [true, false] {
         let world = World::new();
-        world.fake.kv().lag(LAG);
+        world.fake.kv().delay_visibility(LAG);
         let (state, cookie) = world.begin_install();
         let elsewhere = world.isolate(&[]);
         let message = jws::event(
@@ -38,11 +38,11 @@ fn webhook_and_redirect_in_two_data_centres_lose_nothing() {
             START,
         );
         if redirect_first {
-            assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 302);
+            assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 302);
             assert_eq!(elsewhere.webhook(message).status, 200);
         } else {
             assert_eq!(elsewhere.webhook(message).status, 200);
-            assert_eq!(world.callback(&state, &cookie, INSTANCE).answer().status, 302);
+            assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 302);
         }
         let instance = caught_up(&world);
         assert_eq!(instance["auth"], "custom", "{instance}");
@@ -58,7 +58,7 @@ fn an_event_right_after_a_removal_does_not_bring_the_instance_back() {
     let world = lagging();
     let now = world.now();
     world.webhook(jws::removed(INSTANCE, now));
-    world.fake.clock().pass(5);
+    world.fake.clock().advance(5);
     let bought = jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "pro"}), now - 3);
     world.isolate(&[]).webhook(bought);
     let instance = caught_up(&world);
@@ -71,7 +71,7 @@ fn a_new_installation_right_after_a_removal_counts() {
     let world = lagging();
     let now = world.now();
     world.webhook(jws::removed(INSTANCE, now - 4));
-    world.fake.clock().pass(2);
+    world.fake.clock().advance(2);
     world.isolate(&[]).webhook(jws::installed(INSTANCE, now));
     let instance = caught_up(&world);
     assert_eq!(instance["status"], "installed", "{instance}");
@@ -83,8 +83,8 @@ fn what_was_just_written_is_not_mended_away() {
     for only_lists in [false, true] {
         let world = lagging();
         if only_lists {
-            world.fake.kv().lag(0);
-            world.fake.kv().lag_lists(LAG);
+            world.fake.kv().delay_visibility(0);
+            world.fake.kv().delay_list_visibility(LAG);
         }
         assert_eq!(world.webhook(jws::removed(INSTANCE, world.now())).status, 200);
         let kept = &world.fake.kv().entries()[&keys::row(&id())].value;

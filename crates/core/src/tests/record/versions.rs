@@ -35,14 +35,14 @@ impl Newer<'_> {
         for fact in Self::facts() {
             let (kind, at) = (fact["kind"].as_str().unwrap(), fact["at"].as_u64().unwrap());
             let key = format!("{}{kind}:{at:012}:ffffffff", keys::facts(&id()));
-            self.0.fake.kv().plant(&key, &fact.to_string(), Some(&fact.to_string()));
+            self.0.fake.kv().insert_directly(&key, &fact.to_string(), Some(&fact.to_string()));
         }
         let listed = json!({"instance_id": INSTANCE, "status": "suspended", "auth": "oauth2",
             "installed_at": START - 60, "plan": "pro", "is_free": false, "last_event_at": START - 40});
         let mut row = listed.clone();
         row["site"] = json!({"name": "A shop", "url": null});
         row["facts"] = json!(Self::facts());
-        self.0.fake.kv().plant(ROW, &row.to_string(), Some(&listed.to_string()));
+        self.0.fake.kv().insert_directly(ROW, &row.to_string(), Some(&listed.to_string()));
     }
 
     fn row(&self) -> Map<String, Value> {
@@ -67,7 +67,7 @@ impl Newer<'_> {
 }
 
 fn list(world: &World) -> Value {
-    world.get("/v1/instances").key(API_KEY).answer().json()["instances"].clone()
+    world.get("/v1/instances").key(API_KEY).send().json()["instances"].clone()
 }
 
 #[test]
@@ -83,12 +83,12 @@ fn what_a_newer_version_wrote_survives_being_read_and_rewritten() {
     assert_eq!(world.token(INSTANCE).status, 200);
     // Modified: an event, a recheck, a token after a refusal.
     assert_eq!(world.webhook(jws::event("AppInstalled", INSTANCE, &json!({}), START - 70)).status, 200);
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.cron();
     newer.still_has(&Newer::facts());
     let message = jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "max"}), START + 10);
     assert_eq!(world.webhook(message).status, 200);
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.cron();
     newer.still_has(&[Newer::installed(), Newer::suspended()]);
     let row = newer.row();
@@ -120,7 +120,7 @@ fn a_row_with_nothing_but_what_is_unknown_is_an_instance() {
     let world = World::new();
     let row = json!({"instance_id": INSTANCE, "status": "imported", "auth": "oauth",
         "facts": [{"at": START, "kind": "imported"}, "not even an object", {"kind": 7}]});
-    world.fake.kv().plant(ROW, &row.to_string(), Some(r#"{"status":"imported"}"#));
+    world.fake.kv().insert_directly(ROW, &row.to_string(), Some(r#"{"status":"imported"}"#));
     assert_eq!(world.instance(INSTANCE)["status"], "pending");
     assert_eq!(list(&world)[0]["status"], "pending");
     assert_eq!(world.token(INSTANCE).status, 200);
@@ -133,7 +133,7 @@ fn a_row_with_nothing_but_what_is_unknown_is_an_instance() {
     let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth",
         "facts": [{"at": START, "kind": "imported"}]});
     let world = World::new();
-    world.fake.kv().plant(ROW, &row.to_string(), Some(&row.to_string()));
+    world.fake.kv().insert_directly(ROW, &row.to_string(), Some(&row.to_string()));
     world.webhook(jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "max"}), START));
     assert_eq!(world.instance(INSTANCE)["status"], "installed");
 }
@@ -146,7 +146,7 @@ fn metadata_never_exceeds_what_kv_takes() {
     row["ref"] = json!("r".repeat(600));
     row["notes"] = json!("n".repeat(600));
     row["site"] = json!({"name": "x"});
-    world.fake.kv().plant(ROW, &row.to_string(), Some("{}"));
+    world.fake.kv().insert_directly(ROW, &row.to_string(), Some("{}"));
     let message = jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "p".repeat(100)}), START);
     assert_eq!(world.webhook(message).status, 200);
     let newer = Newer(&world);
@@ -168,15 +168,15 @@ fn a_page_of_a_listing_is_there_whatever_one_row_of_it_is() {
         (Some(r#"{"status":"new"}"#), r#"{"status":"new"}"#),
         (Some(r#""text""#), ""),
     ] {
-        world.fake.kv().plant(ROW, value, metadata);
+        world.fake.kv().insert_directly(ROW, value, metadata);
         let listed = list(&world);
         assert_eq!(listed.as_array().unwrap().len(), 1, "{value}: left out");
         assert_eq!(listed[0]["instance_id"], VICTIM);
         assert_eq!(world.fake.last_log()["error"], "row_unreadable", "{value}: and told");
     }
     world.fake.kv().take_counts();
-    world.fake.kv().break_where(|op, _| op == Op::Get);
-    assert_eq!(world.get("/v1/instances").key(API_KEY).answer().status, 503, "a store that fails is another thing");
+    world.fake.kv().fail_where(|op, _| op == Op::Get);
+    assert_eq!(world.get("/v1/instances").key(API_KEY).send().status, 503, "a store that fails is another thing");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn sealed_records_of_a_newer_version_cost_no_request() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     for planted in ["s9.k1.AAAA.AAAA", "", "{}"] {
-        world.fake.kv().plant(&format!("v1:access:{INSTANCE}"), planted, None);
+        world.fake.kv().insert_directly(&format!("v1:access:{INSTANCE}"), planted, None);
         assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200, "{planted}");
     }
 }

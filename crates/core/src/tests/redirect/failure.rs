@@ -12,9 +12,9 @@ use crate::testing::world::{APP_SECRET, INSTANCE, VICTIM, World};
 fn a_victims_id_in_the_callback_writes_nothing() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
-    let answer = world.callback(&state, &cookie, VICTIM).answer();
-    assert_eq!(code(&answer), 403);
-    assert!(answer.body.contains("does not belong to this installation"));
+    let response = world.callback(&state, &cookie, VICTIM).send();
+    assert_eq!(code(&response), 403);
+    assert!(response.body.contains("does not belong to this installation"));
     assert_eq!(world.fake.kv().take_changes(), []);
     assert!(world.fake.kv().entries().is_empty());
     // Nor is the token remembered for either of the two.
@@ -49,9 +49,9 @@ fn a_token_that_wix_does_not_vouch_for_writes_nothing() {
     }
     for (name, info) in cases {
         let world = World::new();
-        world.fake.wix().next(INFO, [Canned::ok(&info)]);
-        let answer = world.connect();
-        assert_eq!(code(&answer), 403, "{name}");
+        world.fake.wix().queue(INFO, [Canned::ok(&info)]);
+        let response = world.connect();
+        assert_eq!(code(&response), 403, "{name}");
         assert!(world.fake.kv().entries().is_empty(), "{name}");
     }
 }
@@ -60,7 +60,7 @@ fn a_token_that_wix_does_not_vouch_for_writes_nothing() {
 fn wix_not_knowing_its_own_token_writes_nothing() {
     for status in [400, 401, 403, 404] {
         let world = World::new();
-        world.fake.wix().next(INFO, [Canned::status(status)]);
+        world.fake.wix().queue(INFO, [Canned::status(status)]);
         assert_eq!(code(&world.connect()), 403, "{status}");
         assert!(world.fake.kv().entries().is_empty());
     }
@@ -71,9 +71,9 @@ fn a_code_that_wix_refuses_is_told_in_plain_words() {
     for status in [400, 401, 403, 404] {
         let world = World::new();
         world.fake.wix().always(EXCHANGE, Canned::status(status));
-        let answer = world.connect();
-        assert_eq!(code(&answer), 400, "{status}");
-        assert!(answer.body.contains("did not accept this installation"), "{}", answer.body);
+        let response = world.connect();
+        assert_eq!(code(&response), 400, "{status}");
+        assert!(response.body.contains("did not accept this installation"), "{}", response.body);
         assert!(world.fake.kv().entries().is_empty());
         assert_eq!(world.fake.wix().take_paths(), [EXCHANGE], "a code is good for one exchange");
     }
@@ -82,7 +82,7 @@ fn a_code_that_wix_refuses_is_told_in_plain_words() {
 #[test]
 fn the_previous_app_secret_is_tried_where_wix_refuses_the_new_one() {
     let world = World::with(&[("WIX_APP_SECRET_PREVIOUS", "the-former-secret")]);
-    world.fake.wix().next(EXCHANGE, [Canned::status(401)]);
+    world.fake.wix().queue(EXCHANGE, [Canned::status(401)]);
     assert_eq!(world.connect().status, 302);
     let sent = world.fake.wix().sent();
     assert_eq!(sent[0].json["client_secret"], APP_SECRET);
@@ -93,8 +93,8 @@ fn the_previous_app_secret_is_tried_where_wix_refuses_the_new_one() {
 fn a_failure_of_wix_in_passing_is_overcome() {
     for failure in [Canned::status(500), Canned::status(503), Canned::status(429), Canned::unreachable()] {
         let world = World::new();
-        world.fake.wix().next(EXCHANGE, [failure.clone()]);
-        world.fake.wix().next(INFO, [failure]);
+        world.fake.wix().queue(EXCHANGE, [failure.clone()]);
+        world.fake.wix().queue(INFO, [failure]);
         assert_eq!(world.connect().status, 302);
         assert_eq!(world.fake.wix().take_paths(), [EXCHANGE, EXCHANGE, INFO, INFO]);
     }
@@ -113,9 +113,9 @@ fn a_wix_that_does_not_answer_is_a_504_within_15_seconds() {
     for silent in [EXCHANGE, INFO] {
         let world = World::new();
         world.fake.wix().always(silent, Canned::hang());
-        let answer = world.connect();
-        assert_eq!(code(&answer), 504, "{silent}");
-        assert!((10_000..=15_000).contains(&answer.took), "{silent}: {} ms", answer.took);
+        let response = world.connect();
+        assert_eq!(code(&response), 504, "{silent}");
+        assert!((10_000..=15_000).contains(&response.took), "{silent}: {} ms", response.took);
         assert!(world.fake.kv().entries().is_empty());
     }
 }
@@ -123,11 +123,11 @@ fn a_wix_that_does_not_answer_is_a_504_within_15_seconds() {
 #[test]
 fn the_deadline_is_one_for_both_questions() {
     let world = World::new();
-    world.fake.wix().next(EXCHANGE, [Canned::hang(), Canned::hang()]);
+    world.fake.wix().queue(EXCHANGE, [Canned::hang(), Canned::hang()]);
     world.fake.wix().always(INFO, Canned::hang());
-    let answer = world.connect();
-    assert_eq!(answer.status, 504);
-    assert!(answer.took <= 15_000, "{} ms", answer.took);
+    let response = world.connect();
+    assert_eq!(response.status, 504);
+    assert!(response.took <= 15_000, "{} ms", response.took);
 }
 
 #[test]
@@ -153,17 +153,17 @@ fn an_answer_without_a_usable_token_is_a_502() {
 
 #[test]
 fn a_missing_refresh_token_does_not_break_the_install() {
-    for answer in [
+    for response in [
         json!({"access_token": "OAUTH2.a.b.c"}),
         json!({"access_token": "OAUTH2.a.b.c", "refresh_token": null}),
         json!({"access_token": "OAUTH2.a.b.c", "refresh_token": ""}),
     ] {
         let world = World::new();
-        world.fake.wix().next(EXCHANGE, [Canned::ok(&answer)]);
-        assert_eq!(world.connect().status, 302, "{answer}");
+        world.fake.wix().queue(EXCHANGE, [Canned::ok(&response)]);
+        assert_eq!(world.connect().status, 302, "{response}");
         assert!(world.fake.kv().keys("v1:refresh:").is_empty());
         // Client credentials take over when the token of the install is spent.
-        world.fake.clock().pass(300);
+        world.fake.clock().advance(300);
         assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.1");
         assert_eq!(world.instance(INSTANCE)["auth"], "custom_healed");
     }
@@ -173,10 +173,10 @@ fn a_missing_refresh_token_does_not_break_the_install() {
 fn a_store_that_fails_is_a_503_and_no_redirect() {
     for failing in [Op::Get, Op::Put, Op::List] {
         let world = World::new();
-        world.fake.kv().break_where(move |op, _| op == failing);
-        let answer = world.connect();
-        assert_eq!(code(&answer), 503, "{failing:?}");
-        assert!(!answer.has("location"));
+        world.fake.kv().fail_where(move |op, _| op == failing);
+        let response = world.connect();
+        assert_eq!(code(&response), 503, "{failing:?}");
+        assert!(!response.has("location"));
     }
 }
 
@@ -184,14 +184,14 @@ fn a_store_that_fails_is_a_503_and_no_redirect() {
 fn a_code_that_was_used_while_wix_could_not_say_whose_it_is_is_not_lost() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
-    let open = || world.callback(&state, &cookie, INSTANCE).answer();
+    let open = || world.callback(&state, &cookie, INSTANCE).send();
     for (status, told) in [(500, 502), (400, 403)] {
         world.fake.wix().always(INFO, Canned::status(status));
         assert_eq!(code(&open()), told);
         assert!(world.fake.kv().entries().is_empty());
     }
-    world.fake.wix().mend();
-    world.fake.clock().pass(60);
+    world.fake.wix().clear_script();
+    world.fake.clock().advance(60);
     assert_eq!(open().status, 302);
     let exchanges = world.fake.wix().take_paths().iter().filter(|path| *path == EXCHANGE).count();
     assert_eq!(exchanges, 1);
@@ -204,9 +204,9 @@ fn a_code_that_was_used_while_wix_could_not_say_whose_it_is_is_not_lost() {
 #[test]
 fn a_used_code_of_another_flow_or_instance_proves_nothing() {
     let world = World::new();
-    world.fake.wix().next(INFO, [(); 4].map(|()| Canned::status(500)));
+    world.fake.wix().queue(INFO, [(); 4].map(|()| Canned::status(500)));
     let (state, cookie) = world.begin_install();
-    assert_eq!(code(&world.callback(&state, &cookie, INSTANCE).answer()), 502);
-    assert_eq!(code(&world.callback(&state, &cookie, VICTIM).answer()), 403);
+    assert_eq!(code(&world.callback(&state, &cookie, INSTANCE).send()), 502);
+    assert_eq!(code(&world.callback(&state, &cookie, VICTIM).send()), 403);
     assert!(world.fake.kv().entries().is_empty());
 }

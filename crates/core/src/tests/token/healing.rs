@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::{EXCHANGE, MINT, connected, installed};
+use super::{EXCHANGE, TOKEN, connected, installed};
 use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::kv::Op;
@@ -18,7 +18,7 @@ use crate::testing::world::{INSTANCE, World};
 fn a_removed_instance_gives_no_token_and_its_secrets_are_gone() {
     for world in [installed(), connected()] {
         world.token(INSTANCE);
-        world.fake.clock().pass(10);
+        world.fake.clock().advance(10);
         assert_eq!(world.webhook(jws::removed(INSTANCE, world.now())).status, 200);
         assert_eq!(world.token(INSTANCE).problem(), (410, "removed_instance".to_owned()));
         assert_eq!(world.isolate(&[]).token(INSTANCE).status, 410);
@@ -32,7 +32,7 @@ fn a_removed_instance_gives_no_token_and_its_secrets_are_gone() {
 fn an_instance_that_is_installed_again_gives_tokens_again() {
     let world = connected();
     world.webhook(jws::removed(INSTANCE, START + 360));
-    world.fake.clock().pass(60);
+    world.fake.clock().advance(60);
     world.webhook(jws::installed(INSTANCE, world.now()));
     assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.2");
     assert_eq!(world.instance(INSTANCE)["auth"], "oauth", "the refresh token is gone with the former installation");
@@ -44,7 +44,7 @@ fn a_row_that_lags_behind_a_new_installation_turns_nobody_away() {
     world.webhook(jws::removed(INSTANCE, START + 10));
     let lagging = world.fake.kv().entries()[&format!("v1:instance:{INSTANCE}")].clone();
     world.webhook(jws::installed(INSTANCE, START + 20));
-    world.fake.kv().plant(&format!("v1:instance:{INSTANCE}"), &lagging.value, lagging.metadata.as_deref());
+    world.fake.kv().insert_directly(&format!("v1:instance:{INSTANCE}"), &lagging.value, lagging.metadata.as_deref());
     assert_eq!(world.token(INSTANCE).status, 200);
 }
 
@@ -52,7 +52,7 @@ fn a_row_that_lags_behind_a_new_installation_turns_nobody_away() {
 fn a_refresh_token_that_wix_changed_is_kept() {
     let world = connected();
     let changed = json!({"access_token": "OAUTH2.x", "refresh_token": "OAUTH2.changed"});
-    world.fake.wix().next(EXCHANGE, [Canned::ok(&changed)]);
+    world.fake.wix().queue(EXCHANGE, [Canned::ok(&changed)]);
     world.token(INSTANCE);
     let elsewhere = world.isolate(&[]);
     elsewhere.token(INSTANCE);
@@ -66,11 +66,11 @@ fn a_refresh_token_that_did_not_change_is_not_written_again() {
     world.token(INSTANCE);
     assert_eq!(world.fake.kv().take_changes(), []);
 
-    world.fake.clock().pass(300);
-    world.fake.wix().next(EXCHANGE, [Canned::ok(&json!({"access_token": "OAUTH2.x"}))]);
+    world.fake.clock().advance(300);
+    world.fake.wix().queue(EXCHANGE, [Canned::ok(&json!({"access_token": "OAUTH2.x"}))]);
     world.token(INSTANCE);
     assert_eq!(world.fake.kv().take_changes(), []);
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     assert_eq!(world.token(INSTANCE).status, 200);
     assert_eq!(world.fake.wix().sent().last().unwrap().json["refresh_token"], REFRESH_TOKEN);
 }
@@ -81,7 +81,7 @@ fn a_dead_refresh_token_heals_by_client_credentials() {
         let world = connected();
         world.fake.wix().always(EXCHANGE, Canned::status(status));
         assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.2", "{status}");
-        assert_eq!(world.fake.wix().take_paths(), [EXCHANGE, EXCHANGE, MINT], "one refusal alone is not believed");
+        assert_eq!(world.fake.wix().take_paths(), [EXCHANGE, EXCHANGE, TOKEN], "one refusal alone is not believed");
 
         let instance = world.instance(INSTANCE);
         assert_eq!(instance["auth"], "custom_healed");
@@ -91,16 +91,16 @@ fn a_dead_refresh_token_heals_by_client_credentials() {
         // From then on the refresh token is left alone, and the token of hours is shared.
         world.isolate(&[]).token(INSTANCE);
         assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new());
-        world.fake.clock().pass(14_400);
+        world.fake.clock().advance(14_400);
         world.token(INSTANCE);
-        assert_eq!(world.fake.wix().take_paths(), [MINT]);
+        assert_eq!(world.fake.wix().take_paths(), [TOKEN]);
     }
 }
 
 #[test]
 fn one_refusal_of_the_refresh_token_alone_changes_nothing() {
     let world = connected();
-    world.fake.wix().next(EXCHANGE, [Canned::status(401)]);
+    world.fake.wix().queue(EXCHANGE, [Canned::status(401)]);
     assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.planted-token.2");
     assert_eq!(world.instance(INSTANCE)["auth"], "custom");
 }
@@ -110,10 +110,10 @@ fn consenting_again_ends_the_healing() {
     let world = connected();
     world.fake.wix().always(EXCHANGE, Canned::status(400));
     world.token(INSTANCE);
-    world.fake.wix().mend();
-    world.fake.clock().pass(60);
+    world.fake.wix().clear_script();
+    world.fake.clock().advance(60);
     world.connect();
-    world.fake.clock().pass(300);
+    world.fake.clock().advance(300);
     world.fake.wix().take_paths();
     assert_eq!(world.instance(INSTANCE)["auth"], "custom");
     world.token(INSTANCE);
@@ -125,7 +125,7 @@ fn a_refresh_token_that_cannot_be_opened_is_replaced_for_the_call_and_nothing_is
     let world = connected();
     let key = format!("v1:refresh:{INSTANCE}");
     for planted in ["", "nonsense", "s1.k9.AAAAAAAAAAAAAAAA.AAAA", "s2.k1.AAAAAAAAAAAAAAAA.AAAA"] {
-        world.fake.kv().plant(&key, planted, None);
+        world.fake.kv().insert_directly(&key, planted, None);
         let isolate = world.isolate(&[]);
         assert_eq!(isolate.token(INSTANCE).status, 200, "{planted}");
     }
@@ -142,12 +142,12 @@ fn a_key_that_an_isolate_does_not_know_yet_costs_nothing_once_it_does() {
     };
     let new = World::with(&[("SEALING_KEYS", &keys(&["new", "old"]))]);
     new.connect();
-    new.fake.clock().pass(400);
+    new.fake.clock().advance(400);
     let old = new.isolate(&[("SEALING_KEYS", &keys(&["old"]))]);
     assert_eq!(old.token(INSTANCE).status, 200);
     assert_eq!(new.instance(INSTANCE)["auth"], "custom");
     new.fake.wix().take_paths();
-    new.fake.clock().pass(400);
+    new.fake.clock().advance(400);
     assert_eq!(new.isolate(&[("SEALING_KEYS", &keys(&["new", "old"]))]).token(INSTANCE).status, 200);
     assert_eq!(new.fake.wix().take_paths(), [EXCHANGE], "the refresh token is used again");
 }
@@ -157,9 +157,9 @@ fn a_changed_refresh_token_is_stored_patiently_and_the_token_beside_it_given_out
     for (failures, kept) in [(2_u32, true), (3, false)] {
         let world = connected();
         let changed = json!({"access_token": "OAUTH2.x", "refresh_token": "OAUTH2.changed"});
-        world.fake.wix().next(EXCHANGE, [Canned::ok(&changed)]);
+        world.fake.wix().queue(EXCHANGE, [Canned::ok(&changed)]);
         let left = Cell::new(failures);
-        world.fake.kv().break_where(move |op, key| {
+        world.fake.kv().fail_where(move |op, key| {
             op == Op::Put && key.starts_with("v1:refresh:") && left.replace(left.get().saturating_sub(1)) > 0
         });
         assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.x", "{failures}");
@@ -175,13 +175,13 @@ fn a_refresh_token_that_kv_does_not_show_yet_is_not_called_dead() {
     assert_eq!(world.connect().status, 302);
     let key = format!("v1:refresh:{INSTANCE}");
     let kept = world.fake.kv().entries()[&key].clone();
-    world.fake.kv().forget(&key);
-    world.fake.clock().pass(30);
+    world.fake.kv().remove_directly(&key);
+    world.fake.clock().advance(30);
     let elsewhere = world.isolate(&[]);
     assert_eq!(elsewhere.token(INSTANCE).status, 200);
     assert_eq!(world.instance(INSTANCE)["auth"], "custom");
-    world.fake.kv().plant(&key, &kept.value, None);
-    world.fake.clock().pass(300);
+    world.fake.kv().insert_directly(&key, &kept.value, None);
+    world.fake.clock().advance(300);
     world.fake.wix().take_paths();
     assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
     assert_eq!(world.fake.wix().take_paths(), [EXCHANGE]);
@@ -194,9 +194,9 @@ fn a_refresh_token_that_wix_refuses_is_dead_however_new_it_is_and_one_that_nobod
     refused.fake.wix().always(EXCHANGE, Canned::status(400));
     let shut = World::new();
     shut.connect();
-    shut.fake.kv().plant(&format!("v1:refresh:{INSTANCE}"), "s1.gone.AAAAAAAAAAAAAAAA.AAAA", None);
+    shut.fake.kv().insert_directly(&format!("v1:refresh:{INSTANCE}"), "s1.gone.AAAAAAAAAAAAAAAA.AAAA", None);
     for (world, auth) in [(refused, "custom_healed"), (shut, "custom")] {
-        world.fake.clock().pass(5);
+        world.fake.clock().advance(5);
         assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
         assert_eq!(world.instance(INSTANCE)["auth"], auth);
     }

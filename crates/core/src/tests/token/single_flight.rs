@@ -4,23 +4,23 @@ use std::collections::BTreeSet;
 
 use futures::future::{Either, join, select};
 
-use super::{EXCHANGE, MINT, connected, installed};
+use super::{EXCHANGE, TOKEN, connected, installed};
 use crate::testing::jws;
 use crate::testing::kv::Op;
 use crate::testing::wix::{Canned, token_info};
-use crate::testing::world::{API_KEY, Answer, Ask, INSTANCE, VICTIM, World};
+use crate::testing::world::{API_KEY, INSTANCE, TestRequest, TestResponse, VICTIM, World};
 use serde_json::json;
 
-fn ask<'a>(world: &'a World, instance: &str) -> Ask<'a> {
+fn ask<'a>(world: &'a World, instance: &str) -> TestRequest<'a> {
     world.post(&format!("/v1/instances/{instance}/token")).key(API_KEY)
 }
 
-fn forced(world: &World) -> Ask<'_> {
+fn forced(world: &World) -> TestRequest<'_> {
     ask(world, INSTANCE).body(r#"{"force":true}"#)
 }
 
-fn many(world: &World, count: usize) -> Vec<Answer> {
-    world.all((0..count).map(|_| ask(world, INSTANCE)))
+fn many(world: &World, count: usize) -> Vec<TestResponse> {
+    world.send_all((0..count).map(|_| ask(world, INSTANCE)))
 }
 
 fn slow_token(number: u32) -> Canned {
@@ -32,12 +32,12 @@ fn many_at_once_mint_once() {
     for count in [2, 10, 100] {
         let world = installed();
         world.fake.kv().delay_where(|_, _| 7);
-        world.fake.wix().always(MINT, slow_token(1));
-        let answers = many(&world, count);
-        let tokens: BTreeSet<String> = answers.iter().map(Answer::access_token).collect();
+        world.fake.wix().always(TOKEN, slow_token(1));
+        let responses = many(&world, count);
+        let tokens: BTreeSet<String> = responses.iter().map(TestResponse::access_token).collect();
         assert_eq!(tokens.len(), 1, "{count}");
-        assert_eq!(world.fake.wix().take_paths(), [MINT], "{count}");
-        let slowest = answers.iter().map(|answer| answer.took).max().unwrap();
+        assert_eq!(world.fake.wix().take_paths(), [TOKEN], "{count}");
+        let slowest = responses.iter().map(|response| response.took).max().unwrap();
         assert!(slowest < 800, "who waits looks again soon: {slowest} ms");
     }
 }
@@ -45,9 +45,9 @@ fn many_at_once_mint_once() {
 #[test]
 fn many_at_once_refresh_once() {
     let world = connected();
-    let answer = json!({"access_token": "OAUTH2.slow", "refresh_token": "OAUTH2.planted-refresh-token"});
-    world.fake.wix().always(EXCHANGE, Canned::ok(&answer).after(50));
-    assert!(many(&world, 10).iter().all(|answer| answer.status == 200));
+    let response = json!({"access_token": "OAUTH2.slow", "refresh_token": "OAUTH2.planted-refresh-token"});
+    world.fake.wix().always(EXCHANGE, Canned::ok(&response).after(50));
+    assert!(many(&world, 10).iter().all(|response| response.status == 200));
     assert_eq!(world.fake.wix().take_paths(), [EXCHANGE]);
 }
 
@@ -61,9 +61,9 @@ fn a_failure_is_shared() {
         (Canned::text(403, "<html>").after(50), 502, 1),
     ] {
         let world = installed();
-        world.fake.wix().always(MINT, failure);
-        let answers = many(&world, 10);
-        assert!(answers.iter().all(|answer| answer.status == status), "{status}");
+        world.fake.wix().always(TOKEN, failure);
+        let responses = many(&world, 10);
+        assert!(responses.iter().all(|response| response.status == status), "{status}");
         assert_eq!(world.fake.wix().sent().len(), requests, "{status}");
     }
 }
@@ -71,8 +71,8 @@ fn a_failure_is_shared() {
 #[test]
 fn who_comes_after_a_shared_failure_asks_again() {
     let world = installed();
-    world.fake.wix().next(MINT, (0..4).map(|_| Canned::status(500).after(50)));
-    assert!(many(&world, 3).iter().all(|answer| answer.status == 502));
+    world.fake.wix().queue(TOKEN, (0..4).map(|_| Canned::status(500).after(50)));
+    assert!(many(&world, 3).iter().all(|response| response.status == 502));
     assert_eq!(world.token(INSTANCE).status, 200);
 }
 
@@ -80,32 +80,32 @@ fn who_comes_after_a_shared_failure_asks_again() {
 fn one_instance_does_not_wait_for_another() {
     let world = installed();
     world.webhook(jws::installed(VICTIM, world.now()));
-    world.fake.wix().next(MINT, [slow_token(1), slow_token(2).after(0)]);
-    let answers = world.all([ask(&world, INSTANCE), ask(&world, VICTIM)]);
-    assert_eq!(answers[0].access_token(), "OauthNG.slow.1");
-    assert_eq!(answers[1].access_token(), "OauthNG.slow.2");
-    assert!(answers[1].took < 100, "{} ms", answers[1].took);
+    world.fake.wix().queue(TOKEN, [slow_token(1), slow_token(2).after(0)]);
+    let responses = world.send_all([ask(&world, INSTANCE), ask(&world, VICTIM)]);
+    assert_eq!(responses[0].access_token(), "OauthNG.slow.1");
+    assert_eq!(responses[1].access_token(), "OauthNG.slow.2");
+    assert!(responses[1].took < 100, "{} ms", responses[1].took);
 }
 
 #[test]
 fn when_the_one_who_asks_is_cut_off_another_takes_over() {
     let world = installed();
-    world.fake.wix().next(MINT, [Canned::hang()]);
+    world.fake.wix().queue(TOKEN, [Canned::hang()]);
     let clock = world.fake.clock();
-    let answer = clock.run(async {
+    let response = clock.run(async {
         let cut_off = async {
-            let leader = std::pin::pin!(ask(&world, INSTANCE).send());
+            let leader = std::pin::pin!(ask(&world, INSTANCE).send_async());
             let client_gone = std::pin::pin!(clock.sleep(100));
             assert!(matches!(select(leader, client_gone).await, Either::Right(_)));
         };
         let waiting = async {
             clock.sleep(10).await;
-            ask(&world, INSTANCE).send().await
+            ask(&world, INSTANCE).send_async().await
         };
         Box::pin(join(cut_off, waiting)).await.1
     });
-    assert_eq!(answer.status, 200);
-    assert!(answer.took < 25_000, "{} ms", answer.took);
+    assert_eq!(response.status, 200);
+    assert!(response.took < 25_000, "{} ms", response.took);
 }
 
 #[test]
@@ -115,9 +115,9 @@ fn force_is_not_served_from_kv_by_another_requests_flight() {
     let isolate = world.isolate(&[]);
     isolate.fake.kv().delay_where(|_, _| 20);
     isolate.fake.wix().take_paths();
-    let answers = isolate.all([ask(&isolate, INSTANCE), forced(&isolate)]);
-    assert_eq!(answers[0].status, 200);
-    assert_eq!(answers[1].access_token(), "OauthNG.JWS.planted-token.2", "one that Wix made after the request came");
+    let responses = isolate.send_all([ask(&isolate, INSTANCE), forced(&isolate)]);
+    assert_eq!(responses[0].status, 200);
+    assert_eq!(responses[1].access_token(), "OauthNG.JWS.planted-token.2", "one that Wix made after the request came");
 }
 
 #[test]
@@ -128,25 +128,25 @@ fn force_at_the_end_of_a_flight_gets_a_token_made_after_it_came() {
     let clock = world.fake.clock();
     let late = async {
         clock.sleep(100).await;
-        forced(&world).send().await
+        forced(&world).send_async().await
     };
-    let (first, second) = clock.run(join(ask(&world, INSTANCE).send(), late));
+    let (first, second) = clock.run(join(ask(&world, INSTANCE).send_async(), late));
     assert_ne!(first.access_token(), second.access_token());
 }
 
 #[test]
 fn a_removal_while_a_token_is_fetched_leaves_no_token_behind() {
     for world in [installed(), connected()] {
-        world.fake.clock().pass(10);
+        world.fake.clock().advance(10);
         let body = json!({"access_token": "OauthNG.late", "expires_in": 14_400});
-        world.fake.wix().always(MINT, Canned::ok(&body).after(500));
+        world.fake.wix().always(TOKEN, Canned::ok(&body).after(500));
         world.fake.wix().always(EXCHANGE, Canned::ok(&body).after(500));
         let clock = world.fake.clock();
         let removal = async {
             clock.sleep(100).await;
-            world.post("/webhook").body(jws::removed(INSTANCE, world.now())).send().await
+            world.post("/webhook").body(jws::removed(INSTANCE, world.now())).send_async().await
         };
-        let (_, removed) = clock.run(join(ask(&world, INSTANCE).send(), removal));
+        let (_, removed) = clock.run(join(ask(&world, INSTANCE).send_async(), removal));
         assert_eq!(removed.status, 200);
         assert_eq!(world.fake.kv().keys("v1:access:"), Vec::<String>::new());
         assert_eq!(world.token(INSTANCE).status, 410);
@@ -162,9 +162,9 @@ fn a_removal_while_the_refresh_token_changes_leaves_none_behind() {
     let clock = world.fake.clock();
     let removal = async {
         clock.sleep(100).await;
-        world.post("/webhook").body(jws::removed(INSTANCE, world.now())).send().await
+        world.post("/webhook").body(jws::removed(INSTANCE, world.now())).send_async().await
     };
-    clock.run(join(ask(&world, INSTANCE).send(), removal));
+    clock.run(join(ask(&world, INSTANCE).send_async(), removal));
     assert_eq!(world.fake.kv().keys("v1:refresh:"), Vec::<String>::new());
 }
 
@@ -172,9 +172,9 @@ fn a_removal_while_the_refresh_token_changes_leaves_none_behind() {
 fn a_token_request_during_the_redirect_takes_one_of_the_two_tokens() {
     let world = installed();
     let (state, cookie) = world.begin_install();
-    world.fake.wix().next(MINT, [slow_token(1)]);
-    world.fake.wix().next("/oauth2/token-info", [Canned::ok(&token_info()).after(300)]);
-    let both = world.all([world.callback(&state, &cookie, INSTANCE), ask(&world, INSTANCE)]);
+    world.fake.wix().queue(TOKEN, [slow_token(1)]);
+    world.fake.wix().queue("/oauth2/token-info", [Canned::ok(&token_info()).after(300)]);
+    let both = world.send_all([world.callback(&state, &cookie, INSTANCE), ask(&world, INSTANCE)]);
     assert_eq!(both[0].status, 302);
     assert_eq!(both[1].status, 200);
     assert_eq!(world.instance(INSTANCE)["auth"], "custom");

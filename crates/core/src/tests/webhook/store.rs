@@ -12,15 +12,15 @@ use crate::testing::world::{INSTANCE, World};
 fn what_can_be_stored_beside_what_fails_is_stored() {
     let world = World::new();
     world.fake.kv().delay_where(|op, key| if op == Op::Put && !key.starts_with("v1:fact:") { 50 } else { 0 });
-    world.fake.kv().break_where(|op, key| op == Op::Put && key.starts_with("v1:fact:"));
+    world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:fact:"));
     assert_eq!(world.webhook(installed(INSTANCE, START)).status, 503);
     assert_eq!(world.fake.kv().keys("v1:").len(), 2, "row and todo");
 
     let world = World::new();
     world.connect();
     world.fake.kv().delay_where(|op, key| if op == Op::Delete && key.starts_with("v1:refresh:") { 50 } else { 0 });
-    world.fake.kv().break_where(|op, key| op == Op::Delete && key.starts_with("v1:access:"));
-    world.fake.clock().pass(5);
+    world.fake.kv().fail_where(|op, key| op == Op::Delete && key.starts_with("v1:access:"));
+    world.fake.clock().advance(5);
     assert_eq!(world.webhook(removed(INSTANCE, world.now())).status, 503);
     assert!(world.fake.kv().keys("v1:refresh:").is_empty());
 }
@@ -37,10 +37,10 @@ fn a_message_that_comes_twice_writes_nothing_the_second_time() {
         assert_eq!(world.webhook(message.clone()).status, 200);
         let kept = world.fake.kv().entries();
         world.fake.kv().take_changes();
-        world.fake.clock().pass(60);
+        world.fake.clock().advance(60);
         for _ in 0..3 {
-            let answer = world.webhook(message.clone());
-            assert_eq!((answer.status, answer.follow_up), (200, false));
+            let response = world.webhook(message.clone());
+            assert_eq!((response.status, response.has_deferred_task), (200, false));
         }
         assert!(world.fake.kv().take_changes().iter().all(|(op, _)| *op != Op::Put));
         assert_eq!(world.fake.kv().entries(), kept);
@@ -67,14 +67,14 @@ fn a_store_that_fails_is_a_503_so_that_wix_sends_again() {
             (plan("PaidPlanPurchased", "pro", START), failing != Op::Delete),
         ] {
             let world = World::new();
-            world.fake.kv().break_where(move |op, _| op == failing);
-            let answer = world.post("/webhook").body(message.clone()).alone().answer();
+            world.fake.kv().fail_where(move |op, _| op == failing);
+            let response = world.post("/webhook").body(message.clone()).without_deferred_task().send();
             if touches {
-                assert_eq!(answer.problem(), (503, "store_failed".to_owned()), "{failing:?}");
-                world.fake.kv().mend();
+                assert_eq!(response.problem(), (503, "store_failed".to_owned()), "{failing:?}");
+                world.fake.kv().clear_faults();
                 assert_eq!(world.webhook(message).status, 200);
             } else {
-                assert_eq!(answer.status, 200, "{failing:?}");
+                assert_eq!(response.status, 200, "{failing:?}");
             }
         }
     }
@@ -86,11 +86,11 @@ fn a_slow_store_is_a_503_within_a_second() {
         let world = World::new();
         world.fake.kv().delay_where(move |_, _| delay);
         for message in [installed(INSTANCE, START), removed(INSTANCE, START), event("X", INSTANCE, &json!({}), START)] {
-            let answer = world.post("/webhook").body(message).alone().answer();
-            assert!(answer.took <= 1000, "{delay} ms an operation: {} ms", answer.took);
-            assert!(answer.status == 503 || answer.took >= delay, "{delay}: {}", answer.status);
+            let response = world.post("/webhook").body(message).without_deferred_task().send();
+            assert!(response.took <= 1000, "{delay} ms an operation: {} ms", response.took);
+            assert!(response.status == 503 || response.took >= delay, "{delay}: {}", response.status);
             if delay > 999 {
-                assert_eq!(answer.problem(), (503, "store_failed".to_owned()), "{delay}");
+                assert_eq!(response.problem(), (503, "store_failed".to_owned()), "{delay}");
             }
         }
     }
@@ -99,8 +99,8 @@ fn a_slow_store_is_a_503_within_a_second() {
 #[test]
 fn wix_is_asked_nothing_before_the_answer() {
     let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
-    let answer = world.post("/webhook").body(installed(INSTANCE, START)).alone().answer();
-    assert_eq!((answer.status, answer.follow_up), (200, true));
+    let response = world.post("/webhook").body(installed(INSTANCE, START)).without_deferred_task().send();
+    assert_eq!((response.status, response.has_deferred_task), (200, true));
     assert!(world.fake.wix().sent().is_empty());
 }
 
@@ -110,9 +110,9 @@ fn events_at_the_same_moment_end_in_the_status_of_the_latest() {
         let world = World::new();
         world.fake.kv().delay_where(|op, _| if op == Op::Put { 40 } else { 10 });
         let messages = [installed(INSTANCE, START - 20), removed(INSTANCE, START - 10)];
-        let answers = world.all(order.map(|at| world.post("/webhook").body(messages[at].clone())));
-        assert!(answers.iter().all(|answer| answer.status == 200));
-        world.fake.kv().mend();
+        let responses = world.send_all(order.map(|at| world.post("/webhook").body(messages[at].clone())));
+        assert!(responses.iter().all(|response| response.status == 200));
+        world.fake.kv().clear_faults();
         assert_eq!(world.instance(INSTANCE)["status"], "removed", "{order:?}");
     }
 }
@@ -120,7 +120,7 @@ fn events_at_the_same_moment_end_in_the_status_of_the_latest() {
 #[test]
 fn a_late_removal_leaves_the_tokens_of_a_newer_installation_alone() {
     let world = World::new();
-    world.fake.clock().pass(100);
+    world.fake.clock().advance(100);
     world.connect();
     let kept = world.fake.kv().keys("v1:refresh:");
     assert_eq!(world.webhook(removed(INSTANCE, START + 50)).status, 200);
