@@ -1,8 +1,8 @@
-//! The fuzz targets: for each parser of outside input a function that takes any bytes. It panics where the parser panics,
-//! and where the parser accepts an input that it must refuse.
+//! The fuzz targets: for each parser of outside input a function that takes any bytes. It panics where the parser
+//! panics, and where the parser accepts an input that it must refuse.
 //!
-//! They are compiled with the feature `fuzz`, which only `fuzz/` enables, and for the tests, which run each target with its
-//! seeds. `cargo xtask fuzz` runs the fuzzer.
+//! They are compiled with the feature `fuzz`, which only `fuzz/` enables, and for the tests, which run each target with
+//! its seeds. `cargo xtask fuzz` runs the fuzzer.
 
 #![expect(clippy::missing_panics_doc, reason = "a target reports a fault by a panic")]
 

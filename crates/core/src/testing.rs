@@ -1,5 +1,5 @@
-//! For tests only: a fake platform with a scripted Wix, an isolate on it, requests to the isolate, and signatures made as
-//! Wix makes them.
+//! For tests only: a fake platform with a scripted Wix, an isolate on it, requests to the isolate, and signatures made
+//! as Wix makes them.
 //!
 //! Test values that must not reach the log, an error or KV in plain text contain the word `planted`, which tests search
 //! for there.

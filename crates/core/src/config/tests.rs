@@ -13,13 +13,13 @@ fn names(faults: &[Fault]) -> Vec<&'static str> {
     faults.iter().map(|fault| fault.name).collect()
 }
 
-fn good(changes: &[(&str, &str)]) -> Config {
+fn valid(changes: &[(&str, &str)]) -> Config {
     config(changes).unwrap_or_else(|faults| panic!("{faults:?}"))
 }
 
 #[test]
-fn what_is_not_set_has_its_default() {
-    let config = good(&[]);
+fn a_value_that_is_not_set_has_its_default() {
+    let config = valid(&[]);
     assert_eq!(config.instances.wix.app_id.as_str(), APP_ID);
     assert_eq!(config.instances.wix.app_secret.expose(), APP_SECRET);
     assert!(config.instances.wix.app_secret_previous.is_none());
@@ -44,14 +44,16 @@ fn an_empty_value_is_a_missing_one() {
         "CLOCK_OFFSET_SECONDS",
     ];
     for empty in ["", " ", "\n"] {
-        let config = good(&optional.map(|name| (name, empty)));
+        let config = valid(&optional.map(|name| (name, empty)));
         assert_eq!(config.instances.wix.api_url, "https://www.wixapis.com");
     }
 }
 
 #[test]
-fn everything_that_is_missing_is_named_at_once() {
-    let Err(faults) = Config::parse(|_| Binding::Missing, false) else { panic!("nothing is no configuration") };
+fn all_missing_values_are_named_at_once() {
+    let Err(faults) = Config::parse(|_| Binding::Missing, false) else {
+        panic!("an empty configuration must be refused")
+    };
     assert_eq!(
         names(&faults),
         ["WIX_APP_ID", "WIX_PUBLIC_KEYS", "WIX_APP_SECRET", "SEALING_KEYS", "API_KEYS", "INSTANCES"]
@@ -63,7 +65,7 @@ fn everything_that_is_missing_is_named_at_once() {
 }
 
 #[test]
-fn everything_that_is_malformed_is_named_at_once() {
+fn all_malformed_values_are_named_at_once() {
     let all = [
         "WIX_APP_ID",
         "WIX_PUBLIC_KEYS",
@@ -83,28 +85,28 @@ fn everything_that_is_malformed_is_named_at_once() {
 }
 
 #[test]
-fn a_number_instead_of_a_text_is_named() {
+fn a_number_in_place_of_text_is_a_fault() {
     let lookup = |name: &str| if name == "WIX_APP_ID" { Binding::NotText } else { Binding::Missing };
-    let Err(faults) = Config::parse(lookup, true) else { panic!("a number is no app id") };
+    let Err(faults) = Config::parse(lookup, true) else { panic!("a number must be refused") };
     assert_eq!(faults[0].name, "WIX_APP_ID");
     assert!(faults[0].problem.contains("quotes"), "{}", faults[0].problem);
     assert_eq!(faults.iter().filter(|fault| fault.name == "WIX_APP_ID").count(), 1);
 
     let lookup = |name: &str| if name == "CLOCK_OFFSET_SECONDS" { Binding::NotText } else { Binding::Missing };
-    let Err(faults) = Config::parse(lookup, true) else { panic!("nothing else is set") };
+    let Err(faults) = Config::parse(lookup, true) else { panic!("missing values must be refused") };
     assert!(names(&faults).contains(&"CLOCK_OFFSET_SECONDS"));
 }
 
 #[test]
-fn a_store_that_is_not_bound_is_named() {
-    let Err(faults) = Config::parse(|_| Binding::Missing, false) else { panic!("no store") };
+fn a_missing_kv_binding_is_a_fault() {
+    let Err(faults) = Config::parse(|_| Binding::Missing, false) else { panic!("a missing binding must be refused") };
     let fault = faults.last().unwrap();
     assert_eq!(fault.name, "INSTANCES");
     assert!(fault.fix.contains("kv namespace create INSTANCES"));
 }
 
 #[test]
-fn a_bad_value_is_a_fault_of_its_own_name() {
+fn an_invalid_value_is_a_fault_with_its_name() {
     let key_of_31 = format!("k1:{}", STANDARD.encode([7; 31]));
     let twice = format!("k1:{SEALING_KEY},k1:{SEALING_KEY}");
     let hash = sha256_hex("key");
@@ -133,7 +135,7 @@ fn a_bad_value_is_a_fault_of_its_own_name() {
 }
 
 #[test]
-fn the_entry_of_a_list_is_counted() {
+fn a_fault_in_a_list_has_the_number_of_its_entry() {
     let bad = format!("k1:{SEALING_KEY}, k2:AAAA");
     let problem = &faults(&[("SEALING_KEYS", &bad)])[0].problem;
     assert!(problem.contains("entry 2"), "{problem}");
@@ -144,7 +146,7 @@ fn lists_may_have_blanks_and_a_comma_at_the_end() {
     let sealing = format!(" k2:{SEALING_KEY} ,\nk1:{} , ", STANDARD.encode([8; 32]));
     let keys = format!("a:{}, b:{}:token,", sha256_hex("a"), sha256_hex("b"));
     let public = format!("{PUBLIC_KEY},{OTHER_PUBLIC_KEY}");
-    let config = good(&[("SEALING_KEYS", &sealing), ("API_KEYS", &keys), ("WIX_PUBLIC_KEYS", &public)]);
+    let config = valid(&[("SEALING_KEYS", &sealing), ("API_KEYS", &keys), ("WIX_PUBLIC_KEYS", &public)]);
     assert_eq!(config.instances.keys.first().id(), "k2");
     assert_eq!(config.instances.keys.sealing().iter().map(SealingKey::id).collect::<Vec<_>>(), ["k2", "k1"]);
     assert_eq!(config.instances.keys.state().len(), 2);
@@ -154,7 +156,7 @@ fn lists_may_have_blanks_and_a_comma_at_the_end() {
 
 #[test]
 fn an_origin_is_scheme_host_and_port() {
-    for (value, kept) in [
+    for (value, origin) in [
         ("https://app.example", "https://app.example"),
         ("https://app.example/", "https://app.example"),
         (" https://APP.example:8443/ \n", "https://app.example:8443"),
@@ -166,35 +168,35 @@ fn an_origin_is_scheme_host_and_port() {
         ("http://[::1]:9", "http://[::1]:9"),
     ] {
         for name in ["PUBLIC_URL", "WIX_API_URL", "WIX_SITE_URL"] {
-            let config = good(&[(name, value)]);
-            let found = match name {
+            let config = valid(&[(name, value)]);
+            let parsed = match name {
                 "PUBLIC_URL" => config.web.public_url.unwrap(),
                 "WIX_API_URL" => config.instances.wix.api_url,
                 _ => origin_of(&config.instances.wix.site_url),
             };
-            assert_eq!(found, kept, "{name}");
+            assert_eq!(parsed, origin, "{name}");
         }
     }
 }
 
 #[test]
-fn a_host_beyond_ascii_is_refused_with_the_form_that_is_taken() {
+fn a_host_beyond_ascii_is_refused_with_a_hint_at_its_ascii_form() {
     for name in ["PUBLIC_URL", "WIX_API_URL", "WIX_SITE_URL", "AFTER_INSTALL_URL"] {
         for value in ["https://Bücher.example", "https://TÖST.example/"] {
             let faults = faults(&[(name, value)]);
             assert!(faults.len() == 1 && faults[0].problem.contains("xn--"), "{name} {faults:?}");
         }
-        good(&[(name, "https://xn--bcher-kva.example")]);
+        valid(&[(name, "https://xn--bcher-kva.example")]);
     }
     let path = "https://app.example/f\u{e4}hrt?hin=\u{e4}";
     assert_eq!(
-        good(&[("AFTER_INSTALL_URL", path)]).web.after_install_url.unwrap(),
+        valid(&[("AFTER_INSTALL_URL", path)]).web.after_install_url.unwrap(),
         "https://app.example/f%C3%A4hrt?hin=%C3%A4"
     );
 }
 
 #[test]
-fn plain_http_is_for_loopback_only() {
+fn plain_http_is_accepted_for_loopback_only() {
     for value in [
         "http://app.example",
         "http://localhost.example",
@@ -223,7 +225,7 @@ fn plain_http_is_for_loopback_only() {
 }
 
 #[test]
-fn an_origin_with_more_than_an_origin_is_refused() {
+fn an_origin_with_a_path_query_or_fragment_is_refused() {
     for value in
         ["https://app.example/path", "https://app.example/?", "https://app.example?a=b", "https://app.example/#"]
     {
@@ -236,7 +238,7 @@ fn an_origin_with_more_than_an_origin_is_refused() {
 #[test]
 fn after_install_url_may_be_any_page() {
     let url = "https://app.example/done?from=wix#top";
-    assert_eq!(good(&[("AFTER_INSTALL_URL", url)]).web.after_install_url.as_deref(), Some(url));
+    assert_eq!(valid(&[("AFTER_INSTALL_URL", url)]).web.after_install_url.as_deref(), Some(url));
 }
 
 #[test]
@@ -244,16 +246,16 @@ fn finish_configuration_has_three_values() {
     for (value, meaning) in
         [("on-request", SetupPolicy::OnRequest), ("on-install", SetupPolicy::OnInstall), ("never", SetupPolicy::Never)]
     {
-        assert_eq!(good(&[("FINISH_CONFIGURATION", value)]).instances.setup, meaning);
+        assert_eq!(valid(&[("FINISH_CONFIGURATION", value)]).instances.setup, meaning);
     }
 }
 
 #[test]
-fn a_clock_offset_is_for_development() {
+fn a_clock_offset_is_accepted_in_development_only() {
     let with = |environment, offset| [("ENVIRONMENT", environment), ("CLOCK_OFFSET_SECONDS", offset)];
-    assert_eq!(good(&with("development", "-90")).instances.clock_offset_seconds, -90);
-    assert_eq!(good(&with("development", "600")).instances.clock_offset_seconds, 600);
-    assert_eq!(good(&with("production", "0")).instances.clock_offset_seconds, 0);
+    assert_eq!(valid(&with("development", "-90")).instances.clock_offset_seconds, -90);
+    assert_eq!(valid(&with("development", "600")).instances.clock_offset_seconds, 600);
+    assert_eq!(valid(&with("production", "0")).instances.clock_offset_seconds, 0);
     for environment in ["production", ""] {
         for offset in ["1", "-1"] {
             let faults = faults(&with(environment, offset));
@@ -300,7 +302,7 @@ fn no_fault_shows_a_part_of_a_value() {
 }
 
 #[test]
-fn what_cannot_be_seen_around_a_value_is_taken_off() {
+fn invisible_characters_around_a_value_are_removed() {
     let hash = sha256_hex("key");
     let api = format!("name:{hash}");
     for (before, after) in [("\u{feff}", ""), ("", "\n"), (" \t", "\r\n"), ("\u{200b}\u{a0}", "\u{2060}\u{feff} ")] {
@@ -318,13 +320,13 @@ fn what_cannot_be_seen_around_a_value_is_taken_off() {
             ("CLOCK_OFFSET_SECONDS", around("7")),
             ("AFTER_INSTALL_URL", around("https://app.example/done")),
         ];
-        let config = good(&values.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
+        let config = valid(&values.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
         assert_eq!((config.instances.wix.app_secret.expose(), config.instances.clock_offset_seconds), (APP_SECRET, 7));
         assert_eq!(config.instances.setup, SetupPolicy::Never);
         assert_eq!(config.web.public_url.as_deref(), Some("https://wix.example.com"));
         assert_eq!(config.instances.wix.app_secret_previous.unwrap().expose(), "the-former-secret");
     }
-    // Inside a value nothing is put right.
+    // Invisible characters inside a value are not removed.
     for secret in ["01234567\u{feff}89", "01234567 89", "\"0123456789\"", "'0123456789'", "0123456789ü"] {
         assert_eq!(names(&faults(&[("WIX_APP_SECRET", secret)])), ["WIX_APP_SECRET"], "{secret}");
     }
@@ -334,7 +336,7 @@ fn what_cannot_be_seen_around_a_value_is_taken_off() {
 fn each_mistake_in_api_keys_has_a_message_of_its_own() {
     let hash = sha256_hex("key");
     let other = sha256_hex("other");
-    for (value, told) in [
+    for (value, expected) in [
         (hash.clone(), "must begin with a name"),
         (format!("{hash}:token"), "must begin with a name"),
         ("name:it-is-the-key-itself-0123456789abcdef".to_owned(), "not the key itself"),
@@ -354,14 +356,14 @@ fn each_mistake_in_api_keys_has_a_message_of_its_own() {
     ] {
         let faults = faults(&[("API_KEYS", &value)]);
         assert_eq!(names(&faults), ["API_KEYS"], "{value}");
-        assert!(faults[0].problem.contains(told), "{}: {value}", faults[0].problem);
+        assert!(faults[0].problem.contains(expected), "{}: {value}", faults[0].problem);
         assert!(faults[0].fix.contains("keygen api-key"));
     }
-    good(&[("API_KEYS", &format!("a:{hash},\n b:{other}:token + events\n"))]);
+    valid(&[("API_KEYS", &format!("a:{hash},\n b:{other}:token + events\n"))]);
 }
 
 #[test]
-fn a_damaged_sealing_key_is_put_back_and_not_replaced() {
+fn the_fix_for_a_damaged_sealing_key_is_to_restore_its_copy() {
     let missing = faults(&[("SEALING_KEYS", "")]);
     assert!(missing[0].fix.contains("keygen sealing-key") && !missing[0].fix.contains("copy of the list"));
     for damaged in ["k1", "k1:AAAA", "k1:!", &format!("k1:{}", STANDARD.encode([0; 32]))] {
@@ -373,8 +375,10 @@ fn a_damaged_sealing_key_is_put_back_and_not_replaced() {
 }
 
 #[test]
-fn a_fix_names_the_section_of_a_wrangler_environment_too() {
-    let Err(faults) = Config::parse(|_| Binding::Missing, false) else { panic!("nothing is no configuration") };
+fn every_fix_mentions_wrangler_environments() {
+    let Err(faults) = Config::parse(|_| Binding::Missing, false) else {
+        panic!("an empty configuration must be refused")
+    };
     for fault in faults {
         assert!(fault.fix.contains("--env NAME"), "{fault:?}");
     }

@@ -179,8 +179,8 @@ pub fn wix_answer(data: &[u8]) {
     }
 }
 
-/// The contents of KV: the first line is the value of every key, the second the end of the one key in every listing, the
-/// rest its metadata.
+/// The contents of KV: the first line is the value of every key, the second the end of the one key in every listing,
+/// the rest its metadata.
 pub fn records(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.splitn(3, '\n');

@@ -39,8 +39,8 @@ pub(super) fn token(claims: &[u8]) -> String {
     format!("{header}.{}.{}", URL_SAFE_NO_PAD.encode(claims), URL_SAFE_NO_PAD.encode([1; 256]))
 }
 
-/// Reads the message again without the code under test, and compares. The other reader refuses some values in fields that
-/// the code under test skips (invalid UTF-8, half a surrogate pair, 1e999); then there is nothing to compare.
+/// Reads the message again without the code under test, and compares. The other reader refuses some values in fields
+/// that the code under test skips (invalid UTF-8, half a surrogate pair, 1e999); then there is nothing to compare.
 fn agrees_with_another_reader(body: &[u8], claims: &Claims) -> bool {
     let text = String::from_utf8_lossy(body);
     let parts: Vec<Option<Value>> = text
@@ -62,8 +62,8 @@ fn agrees_with_another_reader(body: &[u8], claims: &Claims) -> bool {
         && all.get("data").and_then(Value::as_str) == Some(&claims.data)
 }
 
-/// A state and, on the next line, the browser's cookies: only the issued state is accepted, with the cookie issued beside
-/// it.
+/// A state and, on the next line, the browser's cookies: only the issued state is accepted, with the cookie issued
+/// beside it.
 pub fn state(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (state, cookies) = text.split_once('\n').map_or((text, None), |(state, cookies)| (state, Some(cookies)));

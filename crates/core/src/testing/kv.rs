@@ -62,8 +62,8 @@ impl FakeKv {
         self.delays.take();
     }
 
-    /// Makes reads and listings stale: they show a change only after so many milliseconds. In real KV that takes up to a
-    /// minute.
+    /// Makes reads and listings stale: they show a change only after so many milliseconds. In real KV that takes up to
+    /// a minute.
     pub fn delay_visibility(&self, millis: u64) {
         self.visible_after.set(millis);
         self.listed_after.set(millis);

@@ -1,7 +1,7 @@
 //! The platform of the tests: KV, Wix, clock and log in memory.
 //!
-//! Hundreds of requests run concurrently in one thread, in the same order in each run, and an hour of backoff takes no real
-//! time. The operations on KV, the requests to Wix and the log lines are recorded for the tests.
+//! Hundreds of requests run concurrently in one thread, in the same order in each run, and an hour of backoff takes no
+//! real time. The operations on KV, the requests to Wix and the log lines are recorded for the tests.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

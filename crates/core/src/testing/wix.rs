@@ -25,8 +25,8 @@ pub struct Sent {
     pub body: Vec<u8>,
     /// The headers of a forwarded request.
     pub headers: Vec<(&'static str, String)>,
-    /// `None` where the request is the Worker's own; of a forwarded request, whether its body was streamed.
-    pub proxied: Option<bool>,
+    /// Whether the body of a forwarded request was streamed. `None` for the Worker's own requests.
+    pub streamed: Option<bool>,
     /// The time at which it was sent, in milliseconds of Unix time.
     pub at: u64,
 }
@@ -40,7 +40,7 @@ impl Sent {
             json: request.json.map_or(Value::Null, |json| serde_json::from_str(json).expect("a JSON body")),
             body: Vec::new(),
             headers: Vec::new(),
-            proxied: None,
+            streamed: None,
             at,
         }
     }
@@ -61,7 +61,7 @@ impl Sent {
             json: serde_json::from_slice(&body).unwrap_or_default(),
             body,
             headers: request.headers.to_vec(),
-            proxied: Some(matches!(request.body, Body::Streamed(..))),
+            streamed: Some(matches!(request.body, Body::Streamed(..))),
             at,
         }
     }
@@ -183,7 +183,7 @@ impl WixScript {
     /// Records a request, and returns its result.
     pub(super) fn respond(&self, sent: Sent) -> Canned {
         let path = sent.path().to_owned();
-        let proxied = sent.proxied.is_some();
+        let is_forwarded = sent.streamed.is_some();
         let grant = sent.json.get("grant_type").and_then(Value::as_str).unwrap_or_default().to_owned();
         self.sent.borrow_mut().push(sent);
         if let Some(canned) = self.queued.borrow_mut().get_mut(&path).and_then(VecDeque::pop_front) {
@@ -204,8 +204,8 @@ impl WixScript {
             })),
             ("/oauth2/token-info", _) => Canned::ok(&token_info()),
             ("/apps/v1/bi-event", _) => Canned::ok(&json!({})),
-            ("/apps/v1/instance", _) if !proxied => Canned::ok(&json!({"instance": {"instanceId": INSTANCE}})),
-            _ if proxied => Canned::ok(&json!({"answered": path})),
+            ("/apps/v1/instance", _) if !is_forwarded => Canned::ok(&json!({"instance": {"instanceId": INSTANCE}})),
+            _ if is_forwarded => Canned::ok(&json!({"answered": path})),
             _ => panic!("a request without a scripted response: {path} {grant}"),
         }
     }

@@ -1,4 +1,4 @@
-//! The app API: who may call, and what instances look like in it.
+//! The app API: access by keys and scopes, and the form of instances.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::testing::world::{API_KEY, APP_ID, INSTANCE, TestRequest, TestResponse
 
 const SCOPES: [&str; 5] = ["token", "instances", "events", "proxy", "admin"];
 
-/// A call that succeeds, and the scope that opens it.
+/// A request that succeeds, and the scope that it needs.
 struct Call {
     path: String,
     method: Method,
@@ -19,7 +19,7 @@ struct Call {
 }
 
 impl Call {
-    fn to<'a>(&self, world: &'a World) -> TestRequest<'a> {
+    fn request<'a>(&self, world: &'a World) -> TestRequest<'a> {
         world.call(self.method.clone(), &self.path).body(self.body)
     }
 }
@@ -52,7 +52,7 @@ fn id(number: usize) -> String {
     format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}")
 }
 
-/// Instances 1 to `count`, every third removed.
+/// An isolate with the instances 1 to `count`, every third of them removed.
 fn populated(count: usize) -> World {
     let world = World::new();
     for number in 1..=count {
@@ -65,14 +65,14 @@ fn populated(count: usize) -> World {
 }
 
 #[test]
-fn every_route_opens_for_its_scope_and_no_other() {
+fn each_route_needs_its_scope() {
     let keys: Vec<String> = SCOPES.iter().map(|scope| format!("{scope}:{}:{scope}", sha256_hex(scope))).collect();
     let world = World::with(&[("API_KEYS", &keys.join(","))]);
     world.webhook(jws::installed(INSTANCE, START));
     for call in routes() {
         let (path, wanted) = (&call.path, call.scope);
         for scope in SCOPES {
-            let response = call.to(&world).key(scope).send();
+            let response = call.request(&world).key(scope).send();
             if scope == wanted {
                 assert_eq!(response.status, 200, "{path} with {scope}: {}", response.body);
                 assert_eq!(world.fake.last_log()["client"], scope);
@@ -86,17 +86,17 @@ fn every_route_opens_for_its_scope_and_no_other() {
 }
 
 #[test]
-fn a_key_without_scopes_opens_all_of_these() {
+fn a_key_without_scopes_may_call_every_route() {
     let keys = format!("all:{}", sha256_hex("k"));
     let world = World::with(&[("API_KEYS", &keys)]);
     world.webhook(jws::installed(INSTANCE, START));
     for call in routes() {
-        assert_eq!(call.to(&world).key("k").send().status, 200, "{}", call.path);
+        assert_eq!(call.request(&world).key("k").send().status, 200, "{}", call.path);
     }
 }
 
 #[test]
-fn without_a_known_key_nothing_opens() {
+fn without_a_known_key_every_route_is_a_401() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     let hash = sha256_hex(API_KEY);
@@ -116,12 +116,12 @@ fn without_a_known_key_nothing_opens() {
             Some(format!("Bearer {API_KEY}, Bearer {API_KEY}")),
             Some(format!("Bearer full:{API_KEY}")),
         ] {
-            let ask = call.to(&world);
-            let ask = match &header {
-                Some(header) => ask.header("authorization", header),
-                None => ask,
+            let request = call.request(&world);
+            let request = match &header {
+                Some(header) => request.header("authorization", header),
+                None => request,
             };
-            let response = ask.send();
+            let response = request.send();
             assert_eq!(response.problem(), (401, "unauthorized".to_owned()), "{path} {header:?}");
             assert_eq!(response.header("www-authenticate"), "Bearer");
         }
@@ -132,7 +132,7 @@ fn without_a_known_key_nothing_opens() {
 }
 
 #[test]
-fn the_scheme_may_be_spelt_in_any_case() {
+fn the_scheme_of_authorization_is_case_insensitive() {
     let world = World::new();
     for header in [format!("bearer {API_KEY}"), format!("BEARER  {API_KEY}")] {
         assert_eq!(world.get("/v1/instances").header("authorization", &header).send().status, 200, "{header}");
@@ -140,7 +140,7 @@ fn the_scheme_may_be_spelt_in_any_case() {
 }
 
 #[test]
-fn any_of_several_keys_opens() {
+fn each_of_several_keys_has_its_own_scopes() {
     let keys = format!("old:{}:token,new:{}:instances", sha256_hex("old"), sha256_hex("new"));
     let world = World::with(&[("API_KEYS", &keys)]);
     assert_eq!(world.get("/v1/instances").key("new").send().status, 200);
@@ -148,7 +148,7 @@ fn any_of_several_keys_opens() {
 }
 
 #[test]
-fn who_has_no_key_does_not_learn_what_exists() {
+fn without_a_key_a_client_cannot_tell_which_instances_exist() {
     let world = World::new();
     for path in ["/v1/instances/not-a-guid", &format!("/v1/instances/{}", id(1)), "/v1/instances?limit=0"] {
         assert_eq!(world.get(path).send().status, 401, "{path}");
@@ -156,19 +156,19 @@ fn who_has_no_key_does_not_learn_what_exists() {
 }
 
 #[test]
-fn an_empty_list_is_a_list() {
+fn a_list_of_no_instances_is_an_empty_array() {
     assert_eq!(list(&World::new(), "").json(), json!({"instances": []}));
 }
 
 #[test]
-fn a_list_shows_what_the_instances_show() {
+fn a_list_shows_the_same_fields_as_an_instance() {
     let world = World::new();
     world.connect();
     assert_eq!(list(&world, "").json(), json!({"instances": [world.instance(INSTANCE)]}));
 }
 
 #[test]
-fn a_list_comes_in_pages_until_there_is_no_next_cursor() {
+fn a_list_has_pages_and_the_last_has_no_next_cursor() {
     let world = populated(7);
     let mut seen = Vec::new();
     let mut query = "?limit=3".to_owned();
@@ -180,24 +180,24 @@ fn a_list_comes_in_pages_until_there_is_no_next_cursor() {
         query = format!("?limit=3&cursor={}", cursor.unwrap_or_default());
     }
     assert_eq!(seen, (1..=7).map(id).collect::<Vec<_>>());
-    assert_eq!(list(&world, "?limit=7").json().get("next_cursor"), None, "a full last page has none either");
+    assert_eq!(list(&world, "?limit=7").json().get("next_cursor"), None, "a full last page has no cursor either");
 }
 
 #[test]
-fn a_list_can_be_of_one_status() {
+fn a_list_can_be_filtered_by_status() {
     let world = populated(7);
-    world.webhook(jws::event("Whatever", &id(9), &json!({}), START));
+    world.webhook(jws::event("AnyEvent", &id(9), &json!({}), START));
     assert_eq!(ids(&list(&world, "?status=removed")), [id(3), id(6)]);
     assert_eq!(ids(&list(&world, "?status=pending")), [id(9)]);
     assert_eq!(ids(&list(&world, "?status=installed")), [1, 2, 4, 5, 7].map(id));
     assert_eq!(ids(&list(&world, "?status=needs_reconnect")), Vec::<String>::new());
     let page = list(&world, "?status=removed&limit=2");
-    assert_eq!(ids(&page), Vec::<String>::new(), "a page may be empty");
-    assert!(page.json().get("next_cursor").is_some(), "and there is more");
+    assert_eq!(ids(&page), Vec::<String>::new(), "no instance of this page has the status");
+    assert!(page.json().get("next_cursor").is_some(), "an empty page can have a next cursor");
 }
 
 #[test]
-fn a_list_of_a_hundred_is_what_nobody_asked_otherwise() {
+fn a_page_has_100_instances_by_default() {
     let world = World::new();
     let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth"}).to_string();
     for number in 1..=1001 {
@@ -210,7 +210,7 @@ fn a_list_of_a_hundred_is_what_nobody_asked_otherwise() {
 }
 
 #[test]
-fn a_query_that_makes_no_sense_is_refused() {
+fn an_invalid_query_is_a_400() {
     let world = World::new();
     let long = "c".repeat(1025);
     for query in [
@@ -236,7 +236,7 @@ fn a_query_that_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn an_instance_that_is_not_known_is_a_404_and_a_bad_id_a_400() {
+fn an_unknown_instance_is_a_404_and_an_invalid_id_a_400() {
     let world = World::new();
     let get = |id: &str| world.get(&format!("/v1/instances/{id}")).key(API_KEY).send().problem();
     assert_eq!(get(INSTANCE), (404, "unknown_instance".to_owned()));
@@ -252,7 +252,7 @@ fn a_removed_instance_is_still_shown() {
 }
 
 #[test]
-fn nothing_that_is_shown_of_an_instance_is_secret() {
+fn an_instance_in_the_api_shows_no_secret() {
     let world = World::new();
     world.connect();
     world.token(INSTANCE);
@@ -262,7 +262,7 @@ fn nothing_that_is_shown_of_an_instance_is_secret() {
 }
 
 #[test]
-fn a_store_that_fails_is_a_503() {
+fn a_failure_of_kv_is_a_503() {
     let world = populated(1);
     world.fake.kv().fail_where(|op, _| matches!(op, Op::Get | Op::List));
     assert_eq!(list(&world, "").problem(), (503, "store_failed".to_owned()));
@@ -275,19 +275,19 @@ fn a_store_that_fails_is_a_503() {
 }
 
 #[test]
-fn a_row_that_cannot_be_read_is_folded_anew_or_left_out_and_told_in_the_log() {
+fn an_unreadable_row_is_folded_again_or_left_out_and_logged() {
     let world = World::new();
     let key = format!("v1:instance:{INSTANCE}");
-    for planted in ["", "planted", r#"{"instance_id":"planted"}"#, "[]", r#"{"status":"planted"}"#] {
-        world.fake.kv().insert_directly(&key, planted, Some(planted));
+    for unreadable in ["", "planted", r#"{"instance_id":"planted"}"#, "[]", r#"{"status":"planted"}"#] {
+        world.fake.kv().insert_directly(&key, unreadable, Some(unreadable));
         let response = list(&world, "");
-        assert_eq!((response.status, response.json()["instances"].clone()), (200, json!([])), "{planted}");
+        assert_eq!((response.status, response.json()["instances"].clone()), (200, json!([])), "{unreadable}");
         let log = world.fake.last_log();
-        assert_eq!((&log["level"], &log["error"]), (&json!("error"), &json!("row_unreadable")), "{planted}");
+        assert_eq!((&log["level"], &log["error"]), (&json!("error"), &json!("row_unreadable")), "{unreadable}");
         assert!(!log.to_string().contains("planted"));
-        assert_eq!(world.token(INSTANCE).problem(), (404, "unknown_instance".to_owned()), "{planted}");
+        assert_eq!(world.token(INSTANCE).problem(), (404, "unknown_instance".to_owned()), "{unreadable}");
     }
-    // With facts beside it, it is made anew.
+    // Where the instance has facts, the row is folded from them again.
     world.webhook(jws::installed(INSTANCE, START));
     world.fake.kv().insert_directly(&key, "planted", Some("planted"));
     assert_eq!(list(&world, "").json()["instances"][0]["status"], "installed");
@@ -299,18 +299,18 @@ fn a_row_that_cannot_be_read_is_folded_anew_or_left_out_and_told_in_the_log() {
 }
 
 #[test]
-fn every_answer_is_json() {
+fn every_response_of_the_api_is_json() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     for call in routes() {
-        let response = call.to(&world).key(API_KEY).send();
+        let response = call.request(&world).key(API_KEY).send();
         assert_eq!(response.header("content-type"), "application/json");
         assert!(matches!(response.json(), Value::Object(_)));
     }
 }
 
 #[test]
-fn what_is_no_key_opens_nothing() {
+fn a_malformed_key_is_a_401() {
     let world = World::with(&[("API_KEYS", &format!("a:{}:token+instances", sha256_hex(" a key ")))]);
     for header in [
         "Bearer",
@@ -325,13 +325,13 @@ fn what_is_no_key_opens_nothing() {
         let response = world.get("/v1/instances").header("authorization", header).send();
         assert_eq!(response.status, 401, "{header:?}");
     }
-    // Not even where its hash is among the entries: a key is printable ASCII and nothing is cut off it.
+    // Even if its hash is in an entry: a key must be printable ASCII, and no character of it is trimmed.
     for key in ["a key", "a-k\u{e9}y", "key\u{a0}", "\u{feff}key"] {
         let world = World::with(&[("API_KEYS", &format!("a:{}", sha256_hex(key)))]);
         let response = world.get("/v1/instances").header("authorization", &format!("Bearer {key}")).send();
         assert_eq!(response.status, 401, "{key:?}");
     }
-    // Between scheme and key there may be several spaces.
+    // Several spaces between the scheme and the key are accepted.
     let world = World::new();
     let response = world.get("/v1/instances").header("authorization", &format!("Bearer   {API_KEY}")).send();
     assert_eq!(response.status, 200);

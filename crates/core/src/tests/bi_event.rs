@@ -1,4 +1,4 @@
-//! BI events: what leaves, what is refused before it does, and what Wix says to it.
+//! BI events: the requests to Wix, the events that the Worker refuses itself, and Wix's responses.
 
 use serde_json::{Value, json};
 
@@ -16,21 +16,21 @@ fn installed() -> World {
     world
 }
 
-fn ask(world: &World, body: &str) -> TestResponse {
+fn send_text(world: &World, body: &str) -> TestResponse {
     world.post(&format!("/v1/instances/{INSTANCE}/bi-events")).key(API_KEY).body(body).send()
 }
 
 fn send(world: &World, body: &Value) -> TestResponse {
-    ask(world, &body.to_string())
+    send_text(world, &body.to_string())
 }
 
-/// The events that Wix got.
+/// The events that Wix received.
 fn events(world: &World) -> Vec<Value> {
     world.fake.wix().sent().into_iter().filter(|sent| sent.path() == EVENT).map(|sent| sent.json).collect()
 }
 
 #[test]
-fn every_event_of_wixs_is_sent_in_wixs_words() {
+fn every_event_is_sent_with_the_field_names_of_wix() {
     let sum = json!({"sum": "5.99", "currency": "USD", "cycle_name": "2 years", "own": ""});
     for (body, wanted) in [
         (json!({"event_name": "APP_DASHBOARD_LOADED"}), json!({"eventName": "APP_DASHBOARD_LOADED"})),
@@ -68,7 +68,7 @@ fn every_event_of_wixs_is_sent_in_wixs_words() {
 }
 
 #[test]
-fn what_wix_would_refuse_or_misread_never_leaves() {
+fn an_invalid_event_is_a_400_and_is_not_sent() {
     let world = installed();
     let named = |name: &str| json!({"event_name": name});
     let charge = |sum: Value| json!({"event_name": "CHARGE", "event_data": {"sum": sum}});
@@ -120,24 +120,24 @@ fn what_wix_would_refuse_or_misread_never_leaves() {
         assert!(response.json()["detail"].as_str().unwrap().contains(field), "{body}: {}", response.body);
     }
     for body in ["", "{", "null", r#"{"event_name":"APP_UPGRADED"} x"#] {
-        assert_eq!(ask(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
+        assert_eq!(send_text(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
     }
-    assert_eq!(ask(&world, &" ".repeat(20_000)).problem(), (413, "too_large".to_owned()));
+    assert_eq!(send_text(&world, &" ".repeat(20_000)).problem(), (413, "too_large".to_owned()));
     assert!(world.fake.wix().sent().is_empty());
 }
 
 #[test]
-fn an_event_may_be_sent_as_often_as_it_happens() {
+fn an_event_may_be_sent_repeatedly() {
     let world = installed();
     for _ in 0..3 {
         assert_eq!(send(&world, &json!({"event_name": "PRIMARY_ACTION_PERFORMED"})).status, 200);
     }
     assert_eq!(events(&world).len(), 3);
-    assert_eq!(world.fake.wix().sent().len(), 4, "with one token");
+    assert_eq!(world.fake.wix().sent().len(), 4, "one token request for three events");
 }
 
 #[test]
-fn finished_configuration_is_sent_once_by_either_route() {
+fn app_finished_configuration_is_sent_once_by_either_route() {
     let finished = json!({"event_name": "APP_FINISHED_CONFIGURATION"});
     let world = installed();
     assert_eq!(send(&world, &finished).status, 200);
@@ -155,7 +155,7 @@ fn finished_configuration_is_sent_once_by_either_route() {
 }
 
 #[test]
-fn a_token_that_wix_no_longer_takes_is_replaced_once() {
+fn a_401_of_wix_replaces_the_token_once() {
     let upgraded = json!({"event_name": "APP_UPGRADED"});
     let world = installed();
     world.token(INSTANCE);
@@ -173,7 +173,7 @@ fn a_token_that_wix_no_longer_takes_is_replaced_once() {
 }
 
 #[test]
-fn a_failure_in_passing_is_overcome_and_a_refusal_told_as_what_it_is() {
+fn a_transient_failure_is_retried_and_a_refusal_has_its_own_code() {
     let upgraded = json!({"event_name": "APP_UPGRADED"});
     let world = installed();
     world.fake.wix().queue(EVENT, [Canned::status(503), Canned::status(429).retry_after(2), Canned::unreachable()]);

@@ -1,4 +1,4 @@
-//! The external install flow.
+//! The external install flow: docs/wix.md, 3.2.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::testing::wix::Canned;
 use crate::testing::world::{APP_ID, APP_SECRET, INSTANCE, SITE, TestResponse, VICTIM, World};
 use crate::wix::signed_instance::tests::sign;
 
-/// Begins: the callback that Wix is given, and the cookie.
+/// Begins a flow. Returns the callback URL that Wix receives, and the cookie.
 fn begin(world: &World) -> (Url, String) {
     let response = world.get("/connect").send();
     assert_eq!(response.status, 302, "{}", response.body);
@@ -28,7 +28,7 @@ fn signed(instance: &str) -> String {
     signed_with(&json!({"instanceId": instance}))
 }
 
-/// A signed value with some fields changed; null takes one away.
+/// A signed value in which `changes` replace fields. Null removes one.
 fn signed_with(changes: &Value) -> String {
     let mut fields = json!({"instanceId": INSTANCE, "appDefId": APP_ID, "metaSiteId": SITE,
         "signDate": "2026-01-01T00:00:00.000Z", "expirationDate": "2099-01-01T00:00:00.000Z"});
@@ -38,13 +38,13 @@ fn signed_with(changes: &Value) -> String {
     sign(APP_SECRET, &fields)
 }
 
-/// A date as Wix writes it.
+/// A date in the form of Wix.
 fn date(seconds: u64) -> String {
     chrono::DateTime::from_timestamp(i64::try_from(seconds).unwrap(), 0).unwrap().to_rfc3339()
 }
 
-/// Comes back with what Wix appends; `changes` replace parameters, null takes one away.
-fn come_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> TestResponse {
+/// Requests the callback with the parameters that Wix appends. `changes` replace parameters, and null removes one.
+fn call_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> TestResponse {
     let mut url = callback.clone();
     let usual = json!({"appId": APP_ID, "tenantId": SITE, "instanceId": INSTANCE, "signedInstance": signed(INSTANCE)});
     for (name, value) in usual.as_object().unwrap() {
@@ -57,12 +57,12 @@ fn come_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> Te
 }
 
 #[test]
-fn an_external_install_is_stored_and_says_that_it_is_done() {
+fn an_external_install_is_stored_and_ends_at_the_done_page() {
     let world = World::new();
     world.fake.clock().set(START);
     let (callback, cookie) = begin(&world);
     assert_eq!(callback.path(), "/connected");
-    let response = come_back(&world, &callback, &cookie, &json!({}));
+    let response = call_back(&world, &callback, &cookie, &json!({}));
     assert_eq!((response.status, response.header("location")), (302, "https://app.example/connected/done"));
     let done = world.get("/connected/done").send();
     assert_eq!((done.status, done.body.contains("The app is installed")), (200, true));
@@ -73,23 +73,23 @@ fn an_external_install_is_stored_and_says_that_it_is_done() {
 }
 
 #[test]
-fn afterwards_the_browser_goes_where_the_operator_wants() {
+fn the_browser_goes_to_after_install_url() {
     let world = World::with(&[("AFTER_INSTALL_URL", "https://app.example/welcome")]);
     let (callback, cookie) = begin(&world);
-    let response = come_back(&world, &callback, &cookie, &json!({}));
+    let response = call_back(&world, &callback, &cookie, &json!({}));
     assert_eq!((response.status, response.header("location")), (302, "https://app.example/welcome"));
 }
 
 #[test]
-fn the_event_is_sent_with_the_installation_where_so_configured() {
+fn with_on_install_the_external_install_sends_the_event() {
     let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
     let (callback, cookie) = begin(&world);
-    come_back(&world, &callback, &cookie, &json!({}));
+    call_back(&world, &callback, &cookie, &json!({}));
     assert!(world.instance(INSTANCE).get("configured_at").is_some());
 }
 
 #[test]
-fn what_is_not_proven_is_not_stored() {
+fn a_callback_without_a_valid_proof_is_refused_and_stores_nothing() {
     let world = World::new();
     for (changes, status) in [
         (json!({"signedInstance": null}), 403),
@@ -105,37 +105,37 @@ fn what_is_not_proven_is_not_stored() {
         (json!({"signedInstance": signed_with(&json!({"demoMode": "true"}))}), 403),
     ] {
         let (callback, cookie) = begin(&world);
-        assert_eq!(come_back(&world, &callback, &cookie, &changes).status, status, "{changes}");
+        assert_eq!(call_back(&world, &callback, &cookie, &changes).status, status, "{changes}");
     }
     assert!(world.fake.kv().entries().is_empty());
 }
 
 #[test]
-fn the_state_is_of_this_flow_and_this_browser() {
+fn a_state_is_valid_for_one_flow_in_one_browser() {
     let world = World::new();
     let (callback, cookie) = begin(&world);
     let (other, _) = begin(&world);
-    assert_eq!(come_back(&world, &callback, "", &json!({})).status, 403);
-    assert_eq!(come_back(&world, &other, &cookie, &json!({})).status, 403);
+    assert_eq!(call_back(&world, &callback, "", &json!({})).status, 403);
+    assert_eq!(call_back(&world, &other, &cookie, &json!({})).status, 403);
     let (install, install_cookie) = world.begin_install();
-    let of_the_other_route = Url::parse(&format!("https://app.example/connected?state={install}")).unwrap();
-    assert_eq!(come_back(&world, &of_the_other_route, &install_cookie, &json!({})).status, 403);
+    let of_the_other_flow = Url::parse(&format!("https://app.example/connected?state={install}")).unwrap();
+    assert_eq!(call_back(&world, &of_the_other_flow, &install_cookie, &json!({})).status, 403);
     let (_, state) = callback.query_pairs().next().unwrap();
     assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 403);
     world.fake.clock().advance(601);
-    assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 403);
+    assert_eq!(call_back(&world, &callback, &cookie, &json!({})).status, 403);
     assert!(world.fake.kv().entries().is_empty());
 }
 
 #[test]
-fn an_unlisted_apps_share_is_passed_on() {
+fn the_share_url_id_of_an_unlisted_app_is_forwarded_to_wix() {
     let world = World::new();
     let response = world.get(&format!("/connect?shareUrlId={SITE}")).send();
     assert!(response.header("location").ends_with(&format!("&shareUrlId={SITE}")));
     assert_eq!(world.get("/connect?shareUrlId=https://evil.example").send().status, 400);
 }
 
-/// Signed so many seconds before `now`.
+/// A value signed so many seconds ago.
 fn aged(world: &World, seconds: u64) -> Value {
     let at = world.now() - seconds;
     json!({"signedInstance": signed_with(&json!({"signDate": date(at), "expirationDate": date(at + 14_400)}))})
@@ -147,28 +147,28 @@ fn a_value_that_was_signed_before_the_flow_began_is_refused() {
     for (age, status) in [(0, 302), (60, 302), (61, 403), (2_000, 403)] {
         let value = aged(&world, age);
         let (callback, cookie) = begin(&world);
-        assert_eq!(come_back(&world, &callback, &cookie, &value).status, status, "{age} s");
+        assert_eq!(call_back(&world, &callback, &cookie, &value).status, status, "{age} s");
     }
-    // However long the person takes at Wix.
+    // The time that the person spends at Wix does not count.
     let (callback, cookie) = begin(&world);
     world.fake.clock().advance(500);
-    assert_eq!(come_back(&world, &callback, &cookie, &aged(&world, 0)).status, 302);
-    assert_eq!(come_back(&world, &callback, &cookie, &aged(&world, 570)).status, 403);
+    assert_eq!(call_back(&world, &callback, &cookie, &aged(&world, 0)).status, 302);
+    assert_eq!(call_back(&world, &callback, &cookie, &aged(&world, 570)).status, 403);
 }
 
 #[test]
-fn an_old_value_does_not_bring_a_removed_installation_back() {
+fn an_old_value_does_not_restore_a_removed_instance() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START - 3_000));
     let value = aged(&world, 2_000);
     world.webhook(jws::removed(INSTANCE, START - 600));
     let (callback, cookie) = begin(&world);
-    assert_eq!(come_back(&world, &callback, &cookie, &value).status, 403);
+    assert_eq!(call_back(&world, &callback, &cookie, &value).status, 403);
     assert_eq!(world.instance(INSTANCE)["status"], "removed");
 }
 
 #[test]
-fn the_fact_is_dated_by_the_value_and_by_no_clock_of_ours() {
+fn the_fact_has_the_date_of_the_signed_value() {
     for (value, dated) in [
         (json!({"signDate": date(START + 20)}), START + 20),
         (json!({"signDate": null, "expirationDate": date(START + 14_430)}), START + 30),
@@ -176,7 +176,7 @@ fn the_fact_is_dated_by_the_value_and_by_no_clock_of_ours() {
         let world = World::new();
         let (callback, cookie) = begin(&world);
         world.fake.clock().advance(90);
-        let response = come_back(&world, &callback, &cookie, &json!({"signedInstance": signed_with(&value)}));
+        let response = call_back(&world, &callback, &cookie, &json!({"signedInstance": signed_with(&value)}));
         assert_eq!(response.status, 302, "{}", response.body);
         assert_eq!(world.instance(INSTANCE)["installed_at"], dated);
     }
@@ -189,55 +189,59 @@ fn the_fact_is_dated_by_the_value_and_by_no_clock_of_ours() {
     ] {
         let (callback, cookie) = begin(&world);
         let changes = json!({"signedInstance": signed_with(&dateless)});
-        assert_eq!(come_back(&world, &callback, &cookie, &changes).status, 403, "{dateless}");
+        assert_eq!(call_back(&world, &callback, &cookie, &changes).status, 403, "{dateless}");
     }
     assert!(world.fake.kv().entries().is_empty());
 }
 
 #[test]
-fn a_callback_that_is_opened_again_writes_nothing_and_changes_nothing() {
+fn a_callback_opened_again_writes_nothing() {
     for mode in ["on-request", "on-install"] {
         let world = World::with(&[("FINISH_CONFIGURATION", mode)]);
         let (callback, cookie) = begin(&world);
-        // The BI event does not get through, so that something is left to be done.
+        // Wix fails on the BI event, so the recheck of the installation stays.
         world.fake.wix().always("/apps/v1/bi-event", Canned::status(500));
-        come_back(&world, &callback, &cookie, &json!({}));
+        call_back(&world, &callback, &cookie, &json!({}));
         let record = world.instance(INSTANCE);
         world.fake.clock().advance(30);
         world.fake.kv().take_counts();
         for _ in 0..20 {
-            let again = come_back(&world, &callback, &cookie, &json!({}));
+            let again = call_back(&world, &callback, &cookie, &json!({}));
             assert_eq!((again.status, again.has_deferred_task), (302, false));
         }
-        assert_eq!(world.fake.kv().take_counts(), [0; 4], "{mode}: in the same isolate");
+        assert_eq!(
+            world.fake.kv().take_counts(),
+            [0; 4],
+            "{mode}: in the same isolate a repeated callback costs no operation"
+        );
         for _ in 0..20 {
-            come_back(&world.isolate(&[("FINISH_CONFIGURATION", mode)]), &callback, &cookie, &json!({}));
+            call_back(&world.isolate(&[("FINISH_CONFIGURATION", mode)]), &callback, &cookie, &json!({}));
         }
-        assert_eq!(world.fake.kv().take_counts(), [40, 0, 0, 0], "{mode}: two reads in any other");
+        assert_eq!(world.fake.kv().take_counts(), [40, 0, 0, 0], "{mode}: in another isolate it costs two reads");
         assert_eq!(world.instance(INSTANCE), record);
-        assert_eq!(world.fake.kv().keys("v1:todo:").len(), 1, "{mode}: one recheck");
+        assert_eq!(world.fake.kv().keys("v1:todo:").len(), 1, "{mode}: there is one recheck");
     }
 }
 
 #[test]
-fn a_callback_that_is_opened_again_after_a_removal_leaves_it_removed() {
+fn a_callback_opened_again_after_a_removal_leaves_the_instance_removed() {
     let world = World::new();
     let (callback, cookie) = begin(&world);
-    come_back(&world, &callback, &cookie, &json!({}));
+    call_back(&world, &callback, &cookie, &json!({}));
     world.fake.clock().advance(30);
     world.webhook(jws::removed(INSTANCE, world.now()));
     for isolate in [world.isolate(&[]), world] {
-        assert_eq!(come_back(&isolate, &callback, &cookie, &json!({})).status, 302);
+        assert_eq!(call_back(&isolate, &callback, &cookie, &json!({})).status, 302);
         assert_eq!(isolate.instance(INSTANCE)["status"], "removed");
     }
 }
 
 #[test]
-fn who_installed_the_app_is_never_compared_with_the_site() {
+fn the_tenant_id_is_not_compared_with_the_site() {
     let world = World::new();
     let (callback, cookie) = begin(&world);
-    assert_eq!(come_back(&world, &callback, &cookie, &json!({"tenantId": VICTIM})).status, 302);
-    assert_eq!(world.instance(INSTANCE)["site_id"], SITE, "the site of the signed value");
+    assert_eq!(call_back(&world, &callback, &cookie, &json!({"tenantId": VICTIM})).status, 302);
+    assert_eq!(world.instance(INSTANCE)["site_id"], SITE, "the site must be that of the signed value");
 }
 
 #[test]
@@ -256,13 +260,13 @@ fn a_head_request_stores_nothing() {
 }
 
 #[test]
-fn where_the_recheck_could_not_be_stored_nothing_else_is_and_the_callback_can_be_opened_again() {
+fn a_callback_stores_nothing_without_its_recheck_and_can_be_repeated() {
     let world = World::new();
     let (callback, cookie) = begin(&world);
     world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
-    assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 503);
+    assert_eq!(call_back(&world, &callback, &cookie, &json!({})).status, 503);
     assert!(world.fake.kv().entries().is_empty());
     world.fake.kv().clear_faults();
-    assert_eq!(come_back(&world, &callback, &cookie, &json!({})).status, 302);
+    assert_eq!(call_back(&world, &callback, &cookie, &json!({})).status, 302);
     assert_eq!(world.instance(INSTANCE)["status"], "installed");
 }

@@ -1,4 +1,4 @@
-//! Removals that other facts contradict. The instance was installed at `START`, and now it is an hour later.
+//! Contested removals. The instance was installed at `START`, an hour ago.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ const INSTANCE_PATH: &str = "/apps/v1/instance";
 const TOKEN: &str = "/oauth2/token";
 const REFRESH: &str = "/oauth/access";
 
-/// A site with a refresh token, an hour later.
+/// An instance with a refresh token, an hour after its installation.
 fn connected() -> World {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
@@ -36,25 +36,25 @@ fn status(world: &World) -> String {
     world.isolate(&[]).instance(INSTANCE)["status"].as_str().expect("a status").to_owned()
 }
 
-fn cron_soon(world: &World) {
+fn recheck(world: &World) {
     world.fake.clock().advance(300);
     world.isolate(&[]).cron();
 }
 
 #[test]
-fn a_plain_removal_erases_at_once_and_asks_nobody() {
+fn an_uncontested_removal_erases_the_tokens_at_once_without_asking_wix() {
     let world = connected();
     assert_eq!(
         world.post("/webhook").body(jws::removed(INSTANCE, world.now())).without_deferred_task().send().status,
         200
     );
     assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()));
-    cron_soon(&world);
+    recheck(&world);
     assert!(world.fake.wix().sent().is_empty());
 }
 
 #[test]
-fn a_removal_with_a_plan_bought_after_it_is_taken_back_if_wix_knows_the_instance() {
+fn a_removal_contested_by_a_later_plan_is_undone_if_wix_knows_the_instance() {
     let world = connected();
     let before = world.instance(INSTANCE);
     world.webhook(plan(START + 1_000));
@@ -65,13 +65,13 @@ fn a_removal_with_a_plan_bought_after_it_is_taken_back_if_wix_knows_the_instance
     for field in ["auth", "installed_at", "site_id", "configured_at"] {
         assert_eq!(after.get(field), before.get(field), "{field}");
     }
-    cron_soon(&world);
-    assert!(world.fake.wix().sent().is_empty(), "it is asked once");
+    recheck(&world);
+    assert!(world.fake.wix().sent().is_empty(), "Wix is asked once");
     assert!(world.fake.kv().keys("v1:todo:").is_empty());
 }
 
 #[test]
-fn nothing_is_erased_before_wix_was_asked() {
+fn a_contested_removal_erases_no_tokens_before_wix_is_asked() {
     let world = connected();
     world.webhook(plan(START + 1_000));
     let response = world.post("/webhook").body(jws::removed(INSTANCE, START + 900)).without_deferred_task().send();
@@ -80,49 +80,49 @@ fn nothing_is_erased_before_wix_was_asked() {
     assert_eq!(
         world.isolate(&[]).token(INSTANCE).problem(),
         (410, "removed_instance".to_owned()),
-        "until then it counts"
+        "until Wix is asked the removal counts"
     );
-    // The work after the answer was lost: the Cron Trigger does it.
-    cron_soon(&world);
+    // The deferred task was lost, so the recheck asks Wix.
+    recheck(&world);
     assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()));
 }
 
 #[test]
-fn wix_is_asked_also_where_putting_it_down_failed_at_first() {
+fn wix_is_asked_even_if_the_recheck_was_stored_only_by_the_resent_message() {
     let world = connected();
     world.webhook(plan(START + 1_000));
-    cron_soon(&world);
+    recheck(&world);
     world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
     let removed = jws::removed(INSTANCE, START + 900);
     assert_eq!(world.webhook(removed.clone()).status, 503);
     world.fake.kv().clear_faults();
     assert_eq!(world.post("/webhook").body(removed).without_deferred_task().send().status, 200);
-    cron_soon(&world);
+    recheck(&world);
     assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()));
 }
 
 #[test]
-fn a_removal_is_final_where_wix_refuses() {
-    for (mint, instance) in [(400, 200), (401, 200), (404, 200), (200, 401), (200, 404)] {
+fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
+    for (token, instance) in [(400, 200), (401, 200), (404, 200), (200, 401), (200, 404)] {
         let world = connected();
         let wix = world.fake.wix();
-        if mint == 200 {
+        if token == 200 {
             wix.always(INSTANCE_PATH, Canned::status(instance));
         } else {
-            wix.always(TOKEN, Canned::status(mint));
-            wix.always(REFRESH, Canned::status(mint));
+            wix.always(TOKEN, Canned::status(token));
+            wix.always(REFRESH, Canned::status(token));
         }
         world.webhook(plan(START + 1_000));
         world.webhook(jws::removed(INSTANCE, START + 900));
-        assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()), "{mint} {instance}");
+        assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()), "{token} {instance}");
         wix.take_paths();
-        cron_soon(&world);
-        assert!(wix.sent().is_empty(), "{mint} {instance}: it is asked once");
+        recheck(&world);
+        assert!(wix.sent().is_empty(), "{token} {instance}: Wix is asked once");
     }
 }
 
 #[test]
-fn without_the_permission_to_read_the_instance_the_token_is_wixs_word() {
+fn without_permission_to_read_the_instance_a_token_undoes_the_removal() {
     let world = connected();
     world.fake.wix().always(INSTANCE_PATH, Canned::status(403));
     world.webhook(plan(START + 1_000));
@@ -131,7 +131,7 @@ fn without_the_permission_to_read_the_instance_the_token_is_wixs_word() {
 }
 
 #[test]
-fn while_wix_fails_nothing_is_erased_and_it_is_asked_again() {
+fn while_wix_fails_no_tokens_are_erased_and_wix_is_asked_again() {
     let other = Canned::ok(&json!({"instance": {"instanceId": crate::testing::world::VICTIM}}));
     for (path, response) in [
         (REFRESH, Canned::status(500)),
@@ -144,90 +144,90 @@ fn while_wix_fails_nothing_is_erased_and_it_is_asked_again() {
         world.fake.wix().always(path, response.clone());
         world.webhook(plan(START + 1_000));
         world.webhook(jws::removed(INSTANCE, START + 900));
-        cron_soon(&world);
+        recheck(&world);
         assert_eq!((refresh_tokens(&world), status(&world)), (1, "removed".to_owned()), "{path} {response:?}");
         world.fake.wix().clear_script();
-        cron_soon(&world);
-        cron_soon(&world);
+        recheck(&world);
+        recheck(&world);
         assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()), "{path} {response:?}");
     }
 }
 
 #[test]
-fn a_token_given_long_after_a_removal_contradicts_it() {
-    // The second one was on its way when the token was given.
-    for (removed_at, expected, asked) in [(START + 900, "installed", 1), (START + 3_590, "removed", 0)] {
-        for elsewhere in [false, true] {
+fn a_token_issued_long_after_a_removal_contests_it() {
+    // The second removal happened within a minute of the token, so the token does not contest it.
+    for (removed_at, expected, requests) in [(START + 900, "installed", 1), (START + 3_590, "removed", 0)] {
+        for in_another_isolate in [false, true] {
             let world = World::new();
             world.webhook(jws::installed(INSTANCE, START));
             world.fake.clock().advance(3_600);
             assert_eq!(world.token(INSTANCE).status, 200);
             let isolate = world.isolate(&[]);
-            let receiver = if elsewhere { &isolate } else { &world };
+            let receiver = if in_another_isolate { &isolate } else { &world };
             assert_eq!(receiver.webhook(jws::removed(INSTANCE, removed_at)).status, 200);
-            assert_eq!(status(&world), expected, "{removed_at}, elsewhere: {elsewhere}");
-            let descriptions = world.fake.wix().sent().iter().filter(|sent| sent.path() == INSTANCE_PATH).count();
-            assert_eq!(descriptions, asked, "{removed_at}, elsewhere: {elsewhere}");
+            assert_eq!(status(&world), expected, "{removed_at}, another isolate: {in_another_isolate}");
+            let sent = world.fake.wix().sent().iter().filter(|sent| sent.path() == INSTANCE_PATH).count();
+            assert_eq!(sent, requests, "{removed_at}, another isolate: {in_another_isolate}");
         }
     }
 }
 
 #[test]
-fn an_event_long_after_a_removal_brings_the_instance_back_if_wix_knows_it() {
-    for (event, at, expected) in [("Whatever", 1_100, "installed"), ("Whatever", 950, "removed")] {
+fn an_event_long_after_a_removal_restores_the_instance_if_wix_knows_it() {
+    for (at, expected) in [(1_100, "installed"), (950, "removed")] {
         let world = connected();
         world.webhook(jws::removed(INSTANCE, START + 900));
         assert_eq!(status(&world), "removed");
-        world.webhook(jws::event(event, INSTANCE, &json!({}), START + at));
+        world.webhook(jws::event("AnyEvent", INSTANCE, &json!({}), START + at));
         assert_eq!(status(&world), expected, "{at}");
     }
-    // The tokens are gone, so it heals by client credentials.
+    // Its refresh token is erased, so client credentials issue a token.
     let world = connected();
     world.webhook(jws::removed(INSTANCE, START + 900));
-    world.webhook(jws::event("Whatever", INSTANCE, &json!({}), START + 1_100));
+    world.webhook(jws::event("AnyEvent", INSTANCE, &json!({}), START + 1_100));
     assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
     assert_eq!(world.instance(INSTANCE)["auth"], "custom_healed");
 }
 
 #[test]
-fn after_a_removal_was_taken_back_the_next_one_counts() {
+fn after_an_undone_removal_the_next_removal_counts() {
     let world = connected();
     world.webhook(plan(START + 1_000));
     world.webhook(jws::removed(INSTANCE, START + 900));
     assert_eq!(status(&world), "installed");
     world.webhook(jws::removed(INSTANCE, START + 900));
-    assert_eq!(status(&world), "installed", "the same message once more");
+    assert_eq!(status(&world), "installed", "a repetition of the same message");
     world.fake.clock().advance(600);
     world.webhook(jws::removed(INSTANCE, world.now()));
     assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()));
 }
 
 #[test]
-fn doubt_is_a_matter_of_the_facts_alone() {
+fn a_removal_is_contested_by_its_facts_alone() {
     let fact = |at, kind| Fact::new(Timestamp(at), kind);
     let plan = |at| fact(at, Kind::Plan { plan: "pro".to_owned() });
     let removed = fact(100, Kind::Removed);
-    let heard = [
+    let contesting = [
         fact(161, Kind::Seen),
         plan(161),
         fact(161, Kind::Configured),
         fact(161, Kind::Healed),
         fact(161, Kind::Accepted),
     ];
-    for heard in heard {
-        let with = |others: &[Fact]| is_contested(&[&[removed.clone(), heard.clone()], others].concat());
-        assert!(with(&[]), "{heard:?}");
-        assert!(with(&[fact(50, Kind::Installed { origin: None }), fact(160, Kind::Refused)]), "{heard:?}");
-        for settled in [
+    for contesting in contesting {
+        let with = |others: &[Fact]| is_contested(&[&[removed.clone(), contesting.clone()], others].concat());
+        assert!(with(&[]), "{contesting:?}");
+        assert!(with(&[fact(50, Kind::Installed { origin: None }), fact(160, Kind::Refused)]), "{contesting:?}");
+        for resolving in [
             fact(100, Kind::Installed { origin: None }),
             fact(170, Kind::Connected { site: None }),
             fact(170, Kind::Joined { site: None }),
             fact(161, Kind::Refused),
             fact(161, Kind::Present),
         ] {
-            assert!(!with(std::slice::from_ref(&settled)), "{heard:?} {settled:?}");
+            assert!(!with(std::slice::from_ref(&resolving)), "{contesting:?} {resolving:?}");
         }
-        assert!(!is_contested(&[fact(101, Kind::Removed), heard.clone()]), "a minute is within what clocks differ by");
-        assert!(!is_contested(std::slice::from_ref(&heard)));
+        assert!(!is_contested(&[fact(101, Kind::Removed), contesting.clone()]), "clocks may differ by a minute");
+        assert!(!is_contested(std::slice::from_ref(&contesting)));
     }
 }

@@ -1,4 +1,4 @@
-//! What is put down to be looked at again, and what the Cron Trigger makes of it.
+//! Rechecks: how they are stored, and how the Cron Trigger carries them out.
 
 use std::cell::Cell;
 
@@ -21,8 +21,8 @@ fn events(world: &World) -> usize {
     world.fake.wix().sent().iter().filter(|sent| sent.path() == EVENT).count()
 }
 
-/// Lets the Cron Trigger come every five minutes for so many hours.
-fn hours(world: &World, hours: u64) {
+/// Runs the Cron Trigger every five minutes for so many hours.
+fn run_for_hours(world: &World, hours: u64) {
     for _ in 0..hours * 12 {
         world.fake.clock().advance(300);
         world.cron();
@@ -30,19 +30,19 @@ fn hours(world: &World, hours: u64) {
 }
 
 fn last_outcome(world: &World) -> Value {
-    let lines = world.fake.log_lines();
-    let mut looks = lines.iter().filter_map(|(_, line)| serde_json::from_str::<Value>(line).ok());
-    looks.rfind(|line| line["route"] == "cron look-again").unwrap_or_default()
+    let log = world.fake.log_lines();
+    let mut lines = log.iter().filter_map(|(_, line)| serde_json::from_str::<Value>(line).ok());
+    lines.rfind(|line| line["route"] == "cron look-again").unwrap_or_default()
 }
 
 #[test]
-fn a_change_is_looked_at_again_once_kv_shows_it_everywhere() {
+fn a_change_is_rechecked_after_stale_reads_have_ended() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     assert_eq!(rechecks(&world).len(), 1);
     world.fake.clock().advance(60);
     world.cron();
-    assert_eq!(rechecks(&world).len(), 1, "too early");
+    assert_eq!(rechecks(&world).len(), 1, "the recheck is not due yet");
     world.fake.clock().advance(60);
     world.cron();
     assert!(rechecks(&world).is_empty());
@@ -50,7 +50,7 @@ fn a_change_is_looked_at_again_once_kv_shows_it_everywhere() {
 }
 
 #[test]
-fn a_message_that_comes_twice_is_put_down_once() {
+fn a_repeated_message_stores_one_recheck() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     world.fake.clock().advance(30);
@@ -59,7 +59,7 @@ fn a_message_that_comes_twice_is_put_down_once() {
 }
 
 #[test]
-fn a_change_whose_todo_failed_is_put_down_when_wix_resends_it() {
+fn if_the_recheck_was_not_stored_the_resent_message_stores_it() {
     let world = World::new();
     world.fake.kv().fail_where(|op, key| op == Op::Put && !key.starts_with("v1:fact:"));
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 503);
@@ -70,58 +70,58 @@ fn a_change_whose_todo_failed_is_put_down_when_wix_resends_it() {
 }
 
 #[test]
-fn an_event_that_did_not_get_through_is_sent_later_and_once() {
+fn a_failed_event_is_sent_once_by_a_later_recheck() {
     let world = World::with(&ON_INSTALL);
     world.fake.wix().always(EVENT, Canned::status(500));
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
-    hours(&world, 1);
+    run_for_hours(&world, 1);
     assert!(world.instance(INSTANCE).get("configured_at").is_none());
     world.fake.wix().clear_script();
     let failed = events(&world);
-    hours(&world, 2);
+    run_for_hours(&world, 2);
     assert_eq!(events(&world), failed + 1);
     assert!(world.instance(INSTANCE).get("configured_at").is_some());
     assert!(rechecks(&world).is_empty());
 }
 
 #[test]
-fn an_event_is_sent_later_where_the_work_after_the_answer_was_lost() {
+fn a_recheck_sends_the_event_if_the_deferred_task_was_lost() {
     let world = World::with(&ON_INSTALL);
     let response = world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
     assert_eq!((response.status, events(&world)), (200, 0));
-    hours(&world, 1);
+    run_for_hours(&world, 1);
     assert_eq!(events(&world), 1);
 }
 
 #[test]
-fn trying_becomes_rarer_and_ends_after_48_hours() {
+fn retries_of_a_recheck_back_off_and_end_after_48_hours() {
     let world = World::with(&ON_INSTALL);
     world.fake.wix().always(EVENT, Canned::status(403));
     world.webhook(jws::installed(INSTANCE, START));
-    hours(&world, 6);
+    run_for_hours(&world, 6);
     let first = events(&world);
     assert!((5..60).contains(&first), "{first}");
-    hours(&world, 60);
+    run_for_hours(&world, 60);
     assert!(events(&world) < 2 * first + 30, "{}", events(&world));
     assert!(rechecks(&world).is_empty());
     assert_eq!(last_outcome(&world)["outcome"], "given_up");
 }
 
 #[test]
-fn an_instance_that_was_removed_meanwhile_is_left_alone() {
+fn a_removed_instance_gets_no_more_events() {
     let world = World::with(&ON_INSTALL);
     world.fake.wix().always(EVENT, Canned::status(500));
     world.webhook(jws::installed(INSTANCE, START));
     world.fake.clock().advance(60);
     world.webhook(jws::removed(INSTANCE, START + 60));
     let before = events(&world);
-    hours(&world, 1);
+    run_for_hours(&world, 1);
     assert_eq!(events(&world), before);
     assert!(rechecks(&world).is_empty());
 }
 
 #[test]
-fn a_run_looks_at_two_hundred_and_the_next_one_goes_on() {
+fn a_run_rechecks_200_instances_and_the_next_run_continues() {
     let world = World::new();
     for number in 0..250 {
         world.webhook(jws::installed(&format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}"), START));
@@ -131,13 +131,13 @@ fn a_run_looks_at_two_hundred_and_the_next_one_goes_on() {
     world.cron();
     assert_eq!(rechecks(&world).len(), 50);
     let operations: usize = world.fake.kv().take_counts().iter().sum();
-    assert!(operations < 1_000, "{operations}: Cloudflare's limit for an invocation");
+    assert!(operations < 1_000, "{operations} operations, and Cloudflare allows 1000 in an invocation");
     world.cron();
     assert!(rechecks(&world).is_empty());
 }
 
 #[test]
-fn a_run_in_which_wix_is_slow_ends_before_the_next_one_comes() {
+fn a_run_with_a_slow_wix_ends_before_the_next_run() {
     let world = World::with(&ON_INSTALL);
     for number in 0..40 {
         let message = jws::installed(&format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}"), START);
@@ -152,36 +152,36 @@ fn a_run_in_which_wix_is_slow_ends_before_the_next_one_comes() {
 }
 
 #[test]
-fn while_kv_fails_everything_stays_put_down() {
+fn while_kv_fails_the_rechecks_stay_stored() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     world.fake.kv().fail_where(|op, _| op == Op::List);
-    hours(&world, 1);
+    run_for_hours(&world, 1);
     assert_eq!(rechecks(&world).len(), 1);
     world.fake.kv().clear_faults();
-    hours(&world, 1);
+    run_for_hours(&world, 1);
     assert!(rechecks(&world).is_empty());
 }
 
 #[test]
-fn what_is_left_after_the_answer_is_put_down_when_wix_resends_a_message_whose_todo_alone_failed() {
+fn if_only_the_recheck_was_not_stored_the_resent_message_stores_it() {
     let world = World::with(&ON_INSTALL);
     world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 503);
     world.fake.kv().clear_faults();
     let response = world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
     assert_eq!((response.status, rechecks(&world).len(), events(&world)), (200, 1, 0));
-    hours(&world, 1);
+    run_for_hours(&world, 1);
     assert_eq!(events(&world), 1);
 }
 
 #[test]
-fn an_event_that_was_sent_and_not_noted_is_noted_later_and_not_sent_again_by_the_same_isolate() {
+fn a_sent_event_whose_fact_was_not_stored_is_not_sent_again_by_the_same_isolate() {
     for may_list in [true, false] {
         let world = World::with(&ON_INSTALL);
         world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
         world.fake.clock().advance(300);
-        // Nothing can be written; or not even the facts be listed, after the first time.
+        // Either no fact can be written, or after its first listing no fact can be listed.
         let listings = Cell::new(0_u32);
         world.fake.kv().fail_where(move |op, key| match op {
             Op::Put => may_list && !key.starts_with("v1:todo:"),
@@ -192,19 +192,19 @@ fn an_event_that_was_sent_and_not_noted_is_noted_later_and_not_sent_again_by_the
         assert!(events(&world) == 1 && !rechecks(&world).is_empty());
         assert!(world.instance(INSTANCE).get("configured_at").is_none());
         world.fake.kv().clear_faults();
-        hours(&world, 1);
+        run_for_hours(&world, 1);
         assert_eq!(world.instance(INSTANCE)["configured_at"], START + 300);
         assert_eq!((events(&world), rechecks(&world).len()), (1, 0));
     }
 }
 
 #[test]
-fn an_instance_that_kv_does_not_show_is_looked_for_again() {
+fn an_instance_hidden_by_a_stale_read_is_rechecked_later() {
     let world = World::with(&ON_INSTALL);
     world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
     let rows = world.fake.kv().entries();
     world.fake.clock().advance(300);
-    // Todos alone are shown: the rest was written at a moment that KV does not show yet.
+    // KV shows the recheck only: reads of the fact and the row are stale.
     for key in rows.keys().filter(|key| !key.starts_with("v1:todo:")) {
         world.fake.kv().remove_directly(key);
     }
@@ -213,7 +213,7 @@ fn an_instance_that_kv_does_not_show_is_looked_for_again() {
     for (key, entry) in rows.iter().filter(|(key, _)| !key.starts_with("v1:todo:")) {
         world.fake.kv().insert_directly(key, &entry.value, entry.metadata.as_deref());
     }
-    hours(&world, 1);
+    run_for_hours(&world, 1);
     assert_eq!((events(&world), rechecks(&world).len()), (1, 0));
 }
 
@@ -226,7 +226,7 @@ fn without_a_configuration_the_fault_is_logged() {
 }
 
 #[test]
-fn several_rechecks_of_one_instance_are_done_as_one() {
+fn several_rechecks_of_one_instance_reconcile_it_once() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     for seconds in 1..=5 {
@@ -243,25 +243,26 @@ fn several_rechecks_of_one_instance_are_done_as_one() {
     world.fake.kv().take_counts();
     world.cron();
     assert!(rechecks(&world).is_empty());
-    // The list of what is due; the facts and the row once; each entry and the outdated plans removed.
+    // One listing of the rechecks that are due, and one listing of facts and one read of the row for all of them. Each
+    // recheck and each outdated plan is deleted.
     let [reads, writes, _, lists] = world.fake.kv().take_counts();
     assert_eq!([reads, writes, lists], [1, 0, 2]);
 }
 
 #[test]
-fn of_several_rechecks_the_youngest_decides_how_long_it_is_tried() {
+fn the_latest_recheck_of_an_instance_decides_when_retries_end() {
     let world = World::with(&ON_INSTALL);
     world.fake.wix().always(EVENT, Canned::status(500));
     world.webhook(jws::installed(INSTANCE, START));
-    hours(&world, 47);
+    run_for_hours(&world, 47);
     let message = jws::event("PaidPlanChanged", INSTANCE, &serde_json::json!({"vendorProductId": "p"}), world.now());
     world.webhook(message);
-    hours(&world, 12);
-    assert!(!rechecks(&world).is_empty(), "the second one is not given up with the first");
+    run_for_hours(&world, 12);
+    assert!(!rechecks(&world).is_empty(), "the later recheck must not end with the first");
 }
 
 #[test]
-fn each_instance_of_a_run_has_the_time_of_its_own_turn() {
+fn each_fact_of_a_run_has_the_time_of_its_own_recheck() {
     let world = World::with(&ON_INSTALL);
     world.fake.wix().always(EVENT, Canned::status(500));
     let other = "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee";
@@ -279,7 +280,7 @@ fn each_instance_of_a_run_has_the_time_of_its_own_turn() {
 }
 
 #[test]
-fn without_randomness_the_run_is_told_as_failed() {
+fn without_random_bytes_the_run_is_logged_as_failed() {
     let world = World::new();
     world.fake.fail_random();
     world.cron();

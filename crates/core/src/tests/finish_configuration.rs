@@ -1,4 +1,4 @@
-//! `APP_FINISHED_CONFIGURATION`: asked for by the back end, or sent with the installation.
+//! `APP_FINISHED_CONFIGURATION`: requested by the back end, or sent after each installation.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,12 @@ const EVENT: &str = "/apps/v1/bi-event";
 const TOKEN: &str = "/oauth2/token";
 const ON_INSTALL: [(&str, &str); 1] = [("FINISH_CONFIGURATION", "on-install")];
 
-fn ask(world: &World) -> TestRequest<'_> {
+fn request(world: &World) -> TestRequest<'_> {
     world.post(&format!("/v1/instances/{INSTANCE}/finish-configuration")).key(API_KEY)
 }
 
 fn finish(world: &World) -> TestResponse {
-    ask(world).send()
+    request(world).send()
 }
 
 fn installed() -> World {
@@ -33,7 +33,7 @@ fn events(world: &World) -> usize {
 }
 
 #[test]
-fn the_event_is_sent_with_the_raw_token_and_nothing_but_its_name() {
+fn the_event_has_the_raw_token_and_only_its_name() {
     let world = installed();
     let response = finish(&world);
     assert_eq!(response.status, 200);
@@ -48,7 +48,7 @@ fn the_event_is_sent_with_the_raw_token_and_nothing_but_its_name() {
 }
 
 #[test]
-fn asked_again_it_answers_the_same_and_sends_nothing() {
+fn a_repeated_request_has_the_same_response_and_sends_nothing() {
     let world = installed();
     let first = finish(&world).json();
     world.fake.wix().take_paths();
@@ -62,7 +62,7 @@ fn asked_again_it_answers_the_same_and_sends_nothing() {
 }
 
 #[test]
-fn a_store_that_has_not_caught_up_does_not_send_it_twice() {
+fn a_stale_read_does_not_send_the_event_twice() {
     let world = installed();
     let before = world.fake.kv().entries();
     let first = finish(&world).json();
@@ -88,10 +88,10 @@ fn each_installation_has_its_own_event() {
 }
 
 #[test]
-fn many_at_once_send_it_once() {
+fn concurrent_requests_send_the_event_once() {
     let world = installed();
     world.fake.wix().queue(EVENT, [Canned::ok(&json!({})).after(300)]);
-    let responses = world.send_all((0..20).map(|_| ask(&world)));
+    let responses = world.send_all((0..20).map(|_| request(&world)));
     let bodies: BTreeSet<&str> = responses.iter().map(|response| response.body.as_str()).collect();
     assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(bodies.len(), 1);
@@ -99,7 +99,7 @@ fn many_at_once_send_it_once() {
 }
 
 #[test]
-fn who_waits_for_another_does_not_wear_the_store_out() {
+fn a_follower_reads_kv_rarely_while_it_waits() {
     let world = installed();
     world.token(INSTANCE);
     let reads = std::rc::Rc::new(std::cell::Cell::new(0));
@@ -109,12 +109,12 @@ fn who_waits_for_another_does_not_wear_the_store_out() {
         1
     });
     world.fake.wix().queue(EVENT, [Canned::ok(&json!({})).after(5_900)]);
-    world.send_all([ask(&world), ask(&world)]);
-    assert!(reads.get() < 100, "{} operations; the platform allows 1000 a request", reads.get());
+    world.send_all([request(&world), request(&world)]);
+    assert!(reads.get() < 100, "{} operations, and Cloudflare allows 1000 in a request", reads.get());
 }
 
 #[test]
-fn a_token_that_wix_no_longer_takes_is_replaced_once() {
+fn a_401_of_wix_replaces_the_token_once() {
     let world = installed();
     world.token(INSTANCE);
     world.fake.wix().take_paths();
@@ -132,7 +132,7 @@ fn a_token_that_wix_no_longer_takes_is_replaced_once() {
 }
 
 #[test]
-fn a_failure_of_wix_in_passing_is_overcome_and_a_lasting_one_told() {
+fn a_transient_failure_of_wix_is_retried_and_a_permanent_one_is_a_502() {
     let world = installed();
     world.fake.wix().queue(EVENT, [Canned::status(500), Canned::status(429)]);
     assert_eq!(finish(&world).status, 200);
@@ -143,12 +143,12 @@ fn a_failure_of_wix_in_passing_is_overcome_and_a_lasting_one_told() {
         assert_eq!(finish(&world).problem(), (502, "wix_failed".to_owned()), "{status}");
         assert_eq!(world.instance(INSTANCE).get("configured_at"), None);
         world.fake.wix().clear_script();
-        assert_eq!(finish(&world).status, 200, "and may be asked for again");
+        assert_eq!(finish(&world).status, 200, "the request may be repeated");
     }
 }
 
 #[test]
-fn all_of_it_takes_15_seconds_at_most() {
+fn token_and_event_together_take_15_seconds_at_most() {
     let world = installed();
     world.fake.wix().always(TOKEN, Canned::ok(&json!({"access_token": "t"})).after(5_900));
     world.fake.wix().always(EVENT, Canned::hang());
@@ -158,7 +158,7 @@ fn all_of_it_takes_15_seconds_at_most() {
 }
 
 #[test]
-fn never_is_never() {
+fn with_never_the_event_is_never_sent() {
     let world = World::with(&[("FINISH_CONFIGURATION", "never")]);
     assert!(!world.webhook(jws::installed(INSTANCE, START)).body.is_empty());
     world.connect();
@@ -167,7 +167,7 @@ fn never_is_never() {
 }
 
 #[test]
-fn on_request_sends_nothing_with_the_installation() {
+fn with_on_request_an_installation_sends_no_event() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     world.connect();
@@ -182,7 +182,7 @@ fn an_unknown_instance_is_a_404() {
 }
 
 #[test]
-fn on_install_the_event_follows_the_webhook() {
+fn with_on_install_the_event_follows_the_webhook() {
     let world = World::with(&ON_INSTALL);
     let message = jws::installed(INSTANCE, START);
     assert_eq!(world.webhook(message.clone()).status, 200);
@@ -190,21 +190,25 @@ fn on_install_the_event_follows_the_webhook() {
     assert_eq!(world.instance(INSTANCE)["configured_at"], START);
     world.webhook(message);
     world.webhook(jws::installed(INSTANCE, START + 1));
-    assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new(), "once is enough");
+    assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new(), "the event is sent once");
 }
 
 #[test]
-fn on_install_the_event_follows_the_redirect() {
+fn with_on_install_the_event_follows_the_redirect() {
     let world = World::with(&ON_INSTALL);
     assert_eq!(world.connect().status, 302);
     let sent = world.fake.wix().sent();
     assert_eq!(sent.len(), 3);
     assert_eq!(sent[2].path(), EVENT);
-    assert_eq!(sent[2].authorization.as_deref(), Some("OAUTH2.planted-token.1"), "with the token of the install");
+    assert_eq!(
+        sent[2].authorization.as_deref(),
+        Some("OAUTH2.planted-token.1"),
+        "the event must have the token of the install"
+    );
 }
 
 #[test]
-fn webhook_and_redirect_at_once_send_one_event() {
+fn concurrent_webhook_and_redirect_send_one_event() {
     for (kv, wix) in [(0, 0), (0, 50), (10, 0), (10, 50), (60, 10)] {
         let world = World::with(&ON_INSTALL);
         let (state, cookie) = world.begin_install();
@@ -221,7 +225,7 @@ fn webhook_and_redirect_at_once_send_one_event() {
 }
 
 #[test]
-fn a_removal_sends_nothing() {
+fn a_removed_instance_sends_no_event() {
     let world = World::with(&ON_INSTALL);
     world.webhook(jws::removed(INSTANCE, START));
     world.webhook(jws::installed(INSTANCE, START - 10));
@@ -229,7 +233,7 @@ fn a_removal_sends_nothing() {
 }
 
 #[test]
-fn an_event_that_fails_does_not_undo_the_installation() {
+fn a_failed_event_does_not_undo_the_installation() {
     let world = World::with(&ON_INSTALL);
     world.fake.wix().always(EVENT, Canned::status(500));
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
@@ -243,7 +247,7 @@ fn an_event_that_fails_does_not_undo_the_installation() {
 }
 
 #[test]
-fn an_event_that_was_sent_counts_though_the_store_failed() {
+fn a_sent_event_is_not_repeated_if_kv_failed() {
     let world = installed();
     world.token(INSTANCE);
     world.fake.kv().fail_where(|op, _| op == Op::Put);

@@ -1,4 +1,4 @@
-//! How clients are told apart for the rate limiter.
+//! The rate limit of install flows by client address.
 
 use serde_json::json;
 
@@ -20,22 +20,22 @@ fn a_client_is_its_address_or_its_ipv6_network() {
 }
 
 #[test]
-fn one_address_begins_so_many_flows() {
+fn flows_are_limited_by_client_address() {
     for path in ["/install", "/connect"] {
         let world = World::new();
         world.fake.limit_rate(3);
-        let ask = |address: &str| world.get(path).header("cf-connecting-ip", address).send();
+        let begin = |address: &str| world.get(path).header("cf-connecting-ip", address).send();
         for end in 1..=3 {
-            assert_eq!(ask(&format!("2001:db8::{end}")).status, 302);
+            assert_eq!(begin(&format!("2001:db8::{end}")).status, 302);
         }
-        let refused = ask("2001:db8::ffff");
+        let refused = begin("2001:db8::ffff");
         assert_eq!((refused.status, refused.header("retry-after")), (429, "60"));
         assert!(refused.body.contains("start the installation again"), "{}", refused.body);
-        assert_eq!(ask("2001:db9::1").status, 302, "another network");
-        assert_eq!(world.get(path).send().status, 302, "without an address nobody is limited");
-        // A limiter that fails stops no installation, and is told in the log.
+        assert_eq!(begin("2001:db9::1").status, 302, "another network has its own limit");
+        assert_eq!(world.get(path).send().status, 302, "a request without an address is not limited");
+        // If the limiter fails, the flow goes on, and the log has the error.
         world.fake.limit_rate(0);
-        assert_eq!(ask("203.0.113.9").status, 302);
+        assert_eq!(begin("203.0.113.9").status, 302);
         assert_eq!(world.fake.last_log()["error"], json!("internal"));
     }
 }

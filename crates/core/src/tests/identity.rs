@@ -1,4 +1,4 @@
-//! Whose a value is: a signed instance, or an access token that Wix is asked about.
+//! `POST /v1/identity`: signed instances, and access tokens, which Wix introspects.
 
 use serde_json::{Value, json};
 
@@ -11,16 +11,16 @@ const INFO: &str = "/oauth2/token-info";
 const PREVIOUS: &str = "planted-former-secret";
 const USER: &str = "66666666-7777-4888-8999-000000000000";
 
-fn ask<'a>(world: &'a World, body: &Value) -> TestRequest<'a> {
+fn request<'a>(world: &'a World, body: &Value) -> TestRequest<'a> {
     world.post("/v1/identity").key(API_KEY).body(body.to_string())
 }
 
 fn of_token(world: &World, token: &str) -> TestResponse {
-    ask(world, &json!({"access_token": token})).send()
+    request(world, &json!({"access_token": token})).send()
 }
 
 fn of_instance(world: &World, value: &str) -> TestResponse {
-    ask(world, &json!({"instance": value})).send()
+    request(world, &json!({"instance": value})).send()
 }
 
 fn not_genuine() -> (u16, String) {
@@ -42,7 +42,7 @@ fn with(name: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_signed_instance_says_whose_it_is() {
+fn a_signed_instance_identifies_instance_and_user() {
     let world = World::new();
     let response = of_instance(&world, &sign(APP_SECRET, &fields()));
     assert_eq!(response.status, 200, "{}", response.body);
@@ -52,11 +52,11 @@ fn a_signed_instance_says_whose_it_is() {
     });
     assert_eq!(response.json(), wanted);
     assert_eq!(world.fake.last_log()["instance_id"], INSTANCE);
-    assert!(world.fake.wix().sent().is_empty(), "Wix is not asked");
+    assert!(world.fake.wix().sent().is_empty(), "no request to Wix");
 }
 
 #[test]
-fn what_a_signed_instance_does_not_say_is_absent() {
+fn fields_missing_in_a_signed_instance_are_absent() {
     let world = World::new();
     let sparse = json!({"instanceId": INSTANCE, "signDate": "2026-01-01T00:00:00Z", "uid": "u", "permissions": "",
         "vendorProductId": null, "originInstanceId": "", "demoMode": true});
@@ -72,7 +72,7 @@ fn what_a_signed_instance_does_not_say_is_absent() {
 }
 
 #[test]
-fn a_value_of_nobody_who_is_logged_in_is_not_genuine() {
+fn a_signed_instance_of_a_visitor_is_not_genuine() {
     let world = World::new();
     for changes in [
         json!({"uid": null}),
@@ -88,7 +88,7 @@ fn a_value_of_nobody_who_is_logged_in_is_not_genuine() {
     let mut absent = fields();
     absent.as_object_mut().unwrap().remove("uid");
     assert_eq!(of_instance(&world, &sign(APP_SECRET, &absent)).problem().0, 422);
-    // What nobody asks for in another form turns nobody away.
+    // Other fields with an invalid value, or an empty `aid`, do not refuse the value.
     for changes in [json!({"metaSiteId": 5}), json!({"aid": null}), json!({"aid": ""})] {
         let mut fields = fields();
         fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -97,7 +97,7 @@ fn a_value_of_nobody_who_is_logged_in_is_not_genuine() {
 }
 
 #[test]
-fn while_rotating_either_secret_signs() {
+fn during_a_change_of_the_app_secret_both_secrets_verify() {
     let world = World::with(&[("WIX_APP_SECRET_PREVIOUS", PREVIOUS)]);
     for secret in [APP_SECRET, PREVIOUS] {
         assert_eq!(of_instance(&world, &sign(secret, &fields())).status, 200);
@@ -106,7 +106,7 @@ fn while_rotating_either_secret_signs() {
 }
 
 #[test]
-fn a_signed_instance_that_is_forged_stale_or_anothers_is_refused() {
+fn a_forged_expired_or_foreign_signed_instance_is_refused() {
     let world = World::new();
     let genuine = sign(APP_SECRET, &fields());
     let (signature, data) = genuine.split_once('.').unwrap();
@@ -132,7 +132,7 @@ fn a_signed_instance_that_is_forged_stale_or_anothers_is_refused() {
 }
 
 #[test]
-fn an_access_token_is_whose_wix_says() {
+fn an_access_token_is_identified_by_introspection() {
     for (kind, shown, user) in [
         ("APP", "app", None),
         ("USER", "user", Some(USER)),
@@ -162,7 +162,7 @@ fn an_access_token_is_whose_wix_says() {
 }
 
 #[test]
-fn token_info_counts_in_either_spelling() {
+fn token_info_may_have_values_as_text() {
     let world = World::new();
     let mut info = token_info();
     info["active"] = json!("true");
@@ -174,7 +174,7 @@ fn token_info_counts_in_either_spelling() {
 }
 
 #[test]
-fn a_token_that_wix_does_not_vouch_for_is_refused() {
+fn a_token_that_fails_introspection_is_refused() {
     for (field, value) in [
         ("active", json!(false)),
         ("active", json!("false")),
@@ -203,7 +203,7 @@ fn a_token_that_wix_does_not_vouch_for_is_refused() {
 }
 
 #[test]
-fn what_is_no_token_is_refused_without_asking_wix() {
+fn a_malformed_token_is_refused_without_asking_wix() {
     let world = World::new();
     let visitor = sign(APP_SECRET, &with("aid", json!(USER)));
     for token in ["", "a b", "a\n", "é", &"t".repeat(32 * 1024 + 1), &visitor, &sign(APP_SECRET, &fields())] {
@@ -213,40 +213,40 @@ fn what_is_no_token_is_refused_without_asking_wix() {
 }
 
 #[test]
-fn a_failure_of_wixs_is_not_the_tokens() {
+fn a_failure_of_wix_does_not_make_a_token_not_genuine() {
     let world = World::new();
     world.fake.wix().always(INFO, Canned::status(500));
     assert_eq!(of_token(&world, "t").problem(), (502, "wix_failed".to_owned()));
     world.fake.wix().always(INFO, Canned::hang());
     assert_eq!(of_token(&world, "t").problem(), (504, "wix_timeout".to_owned()));
     world.fake.wix().clear_script();
-    assert_eq!(of_token(&world, "t").status, 200, "and is not remembered");
+    assert_eq!(of_token(&world, "t").status, 200, "a failure is not cached");
 }
 
 #[test]
-fn wixs_word_is_remembered_for_a_minute_and_no_longer_than_the_token_lives() {
+fn an_introspection_is_cached_for_a_minute_or_until_the_token_expires() {
     let world = World::new();
     let mut info = token_info();
     info["exp"] = json!(START + 100);
     world.fake.wix().always(INFO, Canned::ok(&info));
-    let asked = |world: &World, token: &str| {
+    let identify = |world: &World, token: &str| {
         let response = of_token(world, token);
         (response.status, world.fake.wix().take_paths().len())
     };
-    assert_eq!(asked(&world, "one"), (200, 1));
-    assert_eq!(asked(&world, "one"), (200, 0));
-    assert_eq!(asked(&world, "another"), (200, 1), "each token for itself");
-    assert_eq!(asked(&world.isolate(&[]), "one"), (200, 1), "and each isolate");
+    assert_eq!(identify(&world, "one"), (200, 1));
+    assert_eq!(identify(&world, "one"), (200, 0));
+    assert_eq!(identify(&world, "another"), (200, 1), "each token has its own entry");
+    assert_eq!(identify(&world.isolate(&[]), "one"), (200, 1), "each isolate has its own cache");
     world.fake.clock().advance(59);
-    assert_eq!(asked(&world, "one"), (200, 0));
+    assert_eq!(identify(&world, "one"), (200, 0));
     world.fake.clock().advance(1);
-    assert_eq!(asked(&world, "one"), (200, 1));
+    assert_eq!(identify(&world, "one"), (200, 1));
     world.fake.clock().advance(40);
-    assert_eq!(asked(&world, "one"), (422, 1), "it ended meanwhile");
+    assert_eq!(identify(&world, "one"), (422, 1), "the token expired");
 }
 
 #[test]
-fn a_refusal_is_not_remembered() {
+fn a_refused_introspection_is_not_cached() {
     let world = World::new();
     world.fake.wix().queue(INFO, [Canned::ok(&json!({"active": false}))]);
     assert_eq!(of_token(&world, "t").problem(), not_genuine());
@@ -254,16 +254,16 @@ fn a_refusal_is_not_remembered() {
 }
 
 #[test]
-fn many_at_once_ask_wix_once() {
+fn concurrent_requests_introspect_once() {
     let world = World::new();
     world.fake.wix().queue(INFO, [Canned::ok(&token_info()).after(200)]);
-    let responses = world.send_all((0..50).map(|_| ask(&world, &json!({"access_token": "t"}))));
+    let responses = world.send_all((0..50).map(|_| request(&world, &json!({"access_token": "t"}))));
     assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(world.fake.wix().sent().len(), 1);
 }
 
 #[test]
-fn both_or_neither_is_a_400() {
+fn a_body_with_both_values_or_none_is_a_400() {
     let world = World::new();
     let signed = sign(APP_SECRET, &fields());
     for body in [
@@ -276,15 +276,15 @@ fn both_or_neither_is_a_400() {
         json!([signed, null]),
         json!("t"),
     ] {
-        assert_eq!(ask(&world, &body).send().problem(), (400, "bad_request".to_owned()), "{body}");
+        assert_eq!(request(&world, &body).send().problem(), (400, "bad_request".to_owned()), "{body}");
     }
-    let long = ask(&world, &json!({"instance": "i".repeat(50_000)})).send();
+    let long = request(&world, &json!({"instance": "i".repeat(50_000)})).send();
     assert_eq!(long.problem(), (413, "too_large".to_owned()));
     assert!(world.fake.wix().sent().is_empty());
 }
 
 #[test]
-fn nothing_of_a_value_stands_in_the_log() {
+fn the_log_shows_no_part_of_a_value() {
     let world = World::new();
     let signed = sign(APP_SECRET, &fields());
     let parts: Vec<&str> = signed.split('.').collect();

@@ -1,7 +1,10 @@
+//! `GET /install`.
+
 use url::Url;
 
 use crate::testing::world::{APP_ID, World};
 
+/// The consent page to which a request is redirected, and the parameters in its URL.
 fn parameters(world: &World, path: &str) -> (String, Vec<(String, String)>) {
     let response = world.get(path).send();
     assert_eq!(response.status, 302, "{}", response.body);
@@ -18,17 +21,17 @@ fn the_browser_is_sent_to_wixs_consent_page() {
     assert_eq!(names, ["appId", "redirectUrl", "state", "token"]);
     assert_eq!(pairs[0].1, APP_ID);
     assert_eq!(pairs[1].1, "https://app.example/redirect");
-    assert_eq!(pairs[3].1, "a b/c", "as it came");
+    assert_eq!(pairs[3].1, "a b/c", "the token must be unchanged");
 }
 
 #[test]
-fn an_install_that_begins_here_has_no_token() {
+fn an_install_begun_at_the_worker_has_no_token() {
     let (_, pairs) = parameters(&World::new(), "/install");
     assert!(pairs.iter().all(|(name, _)| name != "token"), "{pairs:?}");
 }
 
 #[test]
-fn the_redirect_url_is_of_the_public_url_where_one_is_set() {
+fn the_redirect_url_has_the_origin_of_public_url() {
     let world = World::with(&[("PUBLIC_URL", "https://apps.example:8443/"), ("WIX_SITE_URL", "http://localhost:9")]);
     let (page, pairs) = parameters(&world, "/install");
     assert_eq!(page, "http://localhost:9/installer/install");
@@ -36,7 +39,7 @@ fn the_redirect_url_is_of_the_public_url_where_one_is_set() {
 }
 
 #[test]
-fn no_two_installs_have_the_same_state_or_cookie() {
+fn every_install_has_its_own_state_and_cookie() {
     let world = World::new();
     let (one, two) = (world.begin_install(), world.begin_install());
     assert_ne!(one.0, two.0);
@@ -44,7 +47,7 @@ fn no_two_installs_have_the_same_state_or_cookie() {
 }
 
 #[test]
-fn a_token_that_is_no_token_is_refused() {
+fn an_invalid_install_token_is_a_400() {
     let world = World::new();
     for (query, status) in [
         (format!("token={}", "t".repeat(4096)), 302),
@@ -56,7 +59,7 @@ fn a_token_that_is_no_token_is_refused() {
 }
 
 #[test]
-fn beginning_an_install_asks_nobody_and_keeps_nothing() {
+fn the_start_of_an_install_calls_nothing_and_stores_nothing() {
     let world = World::new();
     world.begin_install();
     assert!(world.fake.wix().sent().is_empty());
@@ -64,7 +67,7 @@ fn beginning_an_install_asks_nobody_and_keeps_nothing() {
 }
 
 #[test]
-fn without_randomness_no_install_begins() {
+fn without_random_bytes_no_install_begins() {
     let world = World::new();
     world.fake.fail_random();
     let response = world.get("/install").send();

@@ -1,5 +1,4 @@
-//! What KV is asked for, and so what it costs: the figures of the README's cost sheet. Each is reads, writes, removals,
-//! lists.
+//! The numbers of KV operations, which the cost table of the README has: reads, writes, deletions, listings.
 
 use serde_json::json;
 
@@ -11,26 +10,26 @@ use crate::testing::world::{API_KEY, INSTANCE, World};
 const DAY: usize = 86_400;
 
 #[test]
-fn an_installation() {
+fn the_cost_of_an_installation() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
-    assert_eq!(world.fake.kv().take_counts(), [2, 3, 0, 2], "by webhook");
+    assert_eq!(world.fake.kv().take_counts(), [2, 3, 0, 2], "an installation by webhook");
     world.fake.clock().advance(300);
     world.cron();
-    assert_eq!(world.fake.kv().take_counts(), [1, 0, 1, 2], "and once by the Cron Trigger");
+    assert_eq!(world.fake.kv().take_counts(), [1, 0, 1, 2], "the recheck of an installation");
     world.cron();
-    assert_eq!(world.fake.kv().take_counts(), [0, 0, 0, 1], "which else lists once");
+    assert_eq!(world.fake.kv().take_counts(), [0, 0, 0, 1], "a run of the Cron Trigger without rechecks");
     world.webhook(jws::installed(INSTANCE, START));
     assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 1], "a repeated message writes nothing");
 
     let world = World::new();
     world.connect();
     let [_, writes, ..] = world.fake.kv().take_counts();
-    assert_eq!(writes, 5, "by redirect, with the refresh token and what the exchange brought");
+    assert_eq!(writes, 5, "an installation by redirect also stores the refresh token and the result of the exchange");
 }
 
 #[test]
-fn the_work_after_an_installation_stores_no_second_recheck() {
+fn the_deferred_task_of_an_installation_stores_no_second_recheck() {
     let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
     world.webhook(jws::installed(INSTANCE, START));
     let writes = world.fake.kv().take_changes().into_iter().filter(|(op, _)| *op == Op::Put);
@@ -39,27 +38,27 @@ fn the_work_after_an_installation_stores_no_second_recheck() {
 }
 
 #[test]
-fn events_that_change_nothing() {
+fn the_cost_of_events_that_change_nothing() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     world.fake.kv().take_counts();
-    let event = || world.webhook(jws::event("Whatever", INSTANCE, &json!({}), START));
+    let event = || world.webhook(jws::event("AnyEvent", INSTANCE, &json!({}), START));
     event();
     assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0]);
     world.fake.clock().advance(299);
     event();
-    assert_eq!(world.fake.kv().take_counts(), [0; 4], "within five minutes nothing is looked up");
+    assert_eq!(world.fake.kv().take_counts(), [0; 4], "a row is read once in five minutes");
     world.fake.clock().advance(1);
     event();
-    assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0], "and then it is");
+    assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0], "after five minutes it is read again");
     world.webhook(jws::removed(INSTANCE, world.now()));
     world.fake.kv().take_counts();
     event();
-    assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0], "what is removed is not taken to be there");
+    assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0], "an event of a removed instance reads the row");
 }
 
 #[test]
-fn a_day_of_tokens_of_hours() {
+fn the_cost_of_a_day_of_four_hour_tokens() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     world.fake.kv().take_counts();
@@ -67,15 +66,15 @@ fn a_day_of_tokens_of_hours() {
         world.token(INSTANCE);
         world.fake.clock().advance(60);
     }
-    let [reads, writes, removals, lists] = world.fake.kv().take_counts();
-    assert_eq!((writes, removals, lists), (7, 0, 0));
-    assert!((280..=310).contains(&reads), "{reads}: a look at the row every five minutes");
+    let [reads, writes, deletions, listings] = world.fake.kv().take_counts();
+    assert_eq!((writes, deletions, listings), (7, 0, 0));
+    assert!((280..=310).contains(&reads), "{reads} reads: the row must be read every five minutes");
     world.isolate(&[]).token(INSTANCE);
-    assert_eq!(world.fake.kv().take_counts(), [2, 0, 0, 0], "another isolate");
+    assert_eq!(world.fake.kv().take_counts(), [2, 0, 0, 0], "another isolate reads row and token");
 }
 
 #[test]
-fn a_day_of_tokens_of_minutes() {
+fn the_cost_of_a_day_of_five_minute_tokens() {
     let world = World::new();
     world.connect();
     world.fake.clock().advance(600);
@@ -84,13 +83,13 @@ fn a_day_of_tokens_of_minutes() {
         world.token(INSTANCE);
         world.fake.clock().advance(60);
     }
-    let [reads, writes, removals, lists] = world.fake.kv().take_counts();
-    assert_eq!((writes, removals, lists), (0, 0, 0));
-    assert_eq!(reads, 3 * DAY / 240, "row, refresh token and row again for each");
+    let [reads, writes, deletions, listings] = world.fake.kv().take_counts();
+    assert_eq!((writes, deletions, listings), (0, 0, 0));
+    assert_eq!(reads, 3 * DAY / 240, "each token costs three reads: row, refresh token, and row again");
 }
 
 #[test]
-fn ten_thousand_instances_list_in_pages_of_a_thousand_with_one_operation_each() {
+fn each_page_of_1000_instances_costs_one_operation() {
     let world = World::new();
     let id = |number: usize| format!("aaaaaaaa-bbbb-4ccc-8ddd-{number:012}");
     for number in 1..=10_000 {

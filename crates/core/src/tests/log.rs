@@ -1,4 +1,4 @@
-//! No secret leaves by the log, by an error, or into the store in plain text: every route, well and failing.
+//! No secret is in the log, in an error, or in KV in plain text, on any route, with and without failures.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::values::RequestId;
 use crate::wix::signed_instance::tests::sign;
 
 const PREVIOUS: &str = "planted-former-secret";
-/// Every secret of the tests but these has this word in it.
+/// The word in every secret of the tests but `APP_SECRET` and `SEALING_KEY`.
 const MARK: &str = "planted";
 const PLANTED_EVENT: &str =
     r#"{"event_name":"CUSTOM","custom_event_name":"planted-name","event_data":{"planted":"planted"}}"#;
@@ -22,15 +22,15 @@ fn world() -> World {
     World::with(&[("WIX_APP_SECRET_PREVIOUS", PREVIOUS)])
 }
 
-fn assert_clean(what: &str, text: &str, more: &[String]) {
+fn assert_no_secret(place: &str, text: &str, more: &[String]) {
     let fixed = [MARK, APP_SECRET, SEALING_KEY, PREVIOUS].map(str::to_owned);
     for secret in fixed.iter().chain(more) {
-        assert!(!text.contains(secret.as_str()), "{what} shows {secret}: {text}");
+        assert!(!text.contains(secret.as_str()), "{place} shows {secret}: {text}");
     }
 }
 
-/// Every way in, each with secrets in every place that has room for one.
-fn ask_everything(world: &World) -> (Vec<TestResponse>, Vec<String>) {
+/// Sends requests to every route, with secrets in each place of a request that can have one.
+fn request_everything(world: &World) -> (Vec<TestResponse>, Vec<String>) {
     let (state, cookie) = world.begin_install();
     let (other_state, other_cookie) = world.begin_install();
     let value = |cookie: &str| cookie.split_once('=').unwrap().1.to_owned();
@@ -101,31 +101,31 @@ fn ask_everything(world: &World) -> (Vec<TestResponse>, Vec<String>) {
 }
 
 fn check(name: &str, world: &World) {
-    let (responses, secrets) = ask_everything(world);
+    let (responses, secrets) = request_everything(world);
     for response in &responses {
         if response.status >= 400 {
-            assert_clean(name, &response.body, &secrets);
-            assert_clean(name, &format!("{:?}", response.headers), &secrets);
+            assert_no_secret(name, &response.body, &secrets);
+            assert_no_secret(name, &format!("{:?}", response.headers), &secrets);
         }
     }
     let log = world.fake.log_lines();
-    assert!(log.len() >= responses.len(), "every request leaves a line");
+    assert!(log.len() >= responses.len(), "every request must have a log line");
     for (_, line) in log {
-        assert_clean(name, &line, &secrets);
+        assert_no_secret(name, &line, &secrets);
         let _: Value = serde_json::from_str(&line).unwrap();
     }
     for (key, entry) in world.fake.kv().entries() {
-        assert_clean(name, &format!("{key} {} {:?}", entry.value, entry.metadata), &secrets);
+        assert_no_secret(name, &format!("{key} {} {:?}", entry.value, entry.metadata), &secrets);
     }
 }
 
 #[test]
-fn where_all_goes_well_no_secret_is_shown() {
-    check("well", &world());
+fn without_failures_no_secret_is_shown() {
+    check("without failures", &world());
 }
 
 #[test]
-fn where_wix_fails_and_repeats_what_it_was_told_no_secret_is_shown() {
+fn if_wix_fails_and_echoes_secrets_no_secret_is_shown() {
     let echo = format!("planted {APP_SECRET} {PREVIOUS}");
     for status in [200, 302, 400, 401, 404, 418, 429, 500] {
         for path in ["/oauth/access", "/oauth2/token", "/oauth2/token-info", "/apps/v1/bi-event"] {
@@ -139,18 +139,18 @@ fn where_wix_fails_and_repeats_what_it_was_told_no_secret_is_shown() {
 }
 
 #[test]
-fn where_wix_is_away_no_secret_is_shown() {
+fn if_wix_is_unreachable_no_secret_is_shown() {
     for path in ["/oauth/access", "/oauth2/token", "/oauth2/token-info"] {
-        for away in [Canned::hang(), Canned::unreachable()] {
+        for failure in [Canned::hang(), Canned::unreachable()] {
             let world = world();
-            world.fake.wix().always(path, away);
+            world.fake.wix().always(path, failure);
             check(path, &world);
         }
     }
 }
 
 #[test]
-fn where_wix_vouches_for_something_else_no_secret_is_shown() {
+fn if_introspection_shows_other_ids_no_secret_is_shown() {
     for (field, value) in
         [("clientId", "planted"), ("instanceId", VICTIM), ("active", "planted"), ("siteId", "planted")]
     {
@@ -163,16 +163,16 @@ fn where_wix_vouches_for_something_else_no_secret_is_shown() {
 }
 
 #[test]
-fn where_the_store_fails_no_secret_is_shown() {
+fn if_kv_fails_no_secret_is_shown() {
     for failing in [Op::Get, Op::Put, Op::Delete, Op::List] {
         let world = world();
         world.fake.kv().fail_where(move |op, _| op == failing);
-        check("store", &world);
+        check("KV", &world);
     }
 }
 
 #[test]
-fn where_the_configuration_has_faults_no_secret_is_shown() {
+fn if_the_configuration_has_faults_no_secret_is_shown() {
     for (name, value) in [
         ("WIX_APP_SECRET", "planted planted"),
         ("SEALING_KEYS", "k1:planted"),
@@ -185,16 +185,16 @@ fn where_the_configuration_has_faults_no_secret_is_shown() {
             .map(|path| world.get(path).key(API_KEY).send());
         for response in &responses {
             assert_eq!(response.status, 503);
-            assert_clean(name, &response.body, &[]);
+            assert_no_secret(name, &response.body, &[]);
         }
         for (_, line) in world.fake.log_lines() {
-            assert_clean(name, &line, &[]);
+            assert_no_secret(name, &line, &[]);
         }
     }
 }
 
 #[test]
-fn a_line_tells_what_happened_and_to_whom() {
+fn a_log_line_has_route_status_instance_and_client() {
     let world = world();
     world.connect();
     world.token(INSTANCE);
@@ -214,10 +214,10 @@ fn a_line_tells_what_happened_and_to_whom() {
 }
 
 #[test]
-fn a_line_is_as_loud_as_what_it_tells() {
+fn the_level_of_a_log_line_follows_the_status() {
     let world = world();
-    let level = |ask: &dyn Fn(&World)| {
-        ask(&world);
+    let level = |request: &dyn Fn(&World)| {
+        request(&world);
         world.fake.log_lines().last().unwrap().0
     };
     assert_eq!(level(&|world| drop(world.get("/healthz").send())), Level::Info);
@@ -233,7 +233,7 @@ fn a_line_is_as_loud_as_what_it_tells() {
 }
 
 #[test]
-fn work_after_the_answer_has_a_line_of_its_own() {
+fn a_deferred_task_has_its_own_log_line() {
     let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
     world.webhook(jws::installed(INSTANCE, START));
     let lines: Vec<Value> =
@@ -246,7 +246,7 @@ fn work_after_the_answer_has_a_line_of_its_own() {
 }
 
 #[test]
-fn every_error_of_a_request_reaches_the_log_and_the_last_word_comes_first() {
+fn a_log_line_has_the_final_error_first_and_then_the_others() {
     let trace = Trace::new(RequestId::new([1; 16]), "/x", START * 1000);
     trace.secondary("first", Some("one".to_owned()));
     trace.secondary("second", None);

@@ -1,4 +1,4 @@
-//! Calls to Wix on the caller's behalf: where they go, what goes with them, and what comes back.
+//! Requests of a client that the Worker forwards to Wix: their URLs and headers, and the responses.
 
 use http::Method;
 use serde_json::json;
@@ -30,13 +30,13 @@ fn get(world: &World, path: &str) -> TestResponse {
     call(world, Method::GET, path).send()
 }
 
-/// What was proxied.
-fn proxied(world: &World) -> Vec<Sent> {
-    world.fake.wix().sent().into_iter().filter(|sent| sent.proxied.is_some()).collect()
+/// The forwarded requests.
+fn forwarded(world: &World) -> Vec<Sent> {
+    world.fake.wix().sent().into_iter().filter(|sent| sent.streamed.is_some()).collect()
 }
 
 #[test]
-fn a_call_goes_to_wix_with_the_instances_token_and_its_answer_comes_back() {
+fn a_request_is_forwarded_with_the_instances_token_and_the_response_returned() {
     for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
         let world = installed();
         let path = format!("{PATH}?query=a%20b&c=%2e%2e");
@@ -45,7 +45,7 @@ fn a_call_goes_to_wix_with_the_instances_token_and_its_answer_comes_back() {
         assert_eq!(response.header("content-type"), "application/json");
         assert_eq!(response.header("x-wix-request-id"), "1767225601.1234567890");
         assert_eq!(response.header("cache-control"), "no-store");
-        let sent = proxied(&world);
+        let sent = forwarded(&world);
         assert_eq!(sent.len(), 1);
         assert_eq!((&sent[0].method, sent[0].url.as_str()), (&method, &*format!("https://www.wixapis.com{path}")));
         assert_eq!(sent[0].authorization.as_deref(), Some("OauthNG.JWS.planted-token.1"));
@@ -53,7 +53,7 @@ fn a_call_goes_to_wix_with_the_instances_token_and_its_answer_comes_back() {
 }
 
 #[test]
-fn the_log_has_the_pattern_and_wixs_id_and_nothing_of_the_call() {
+fn the_log_of_a_forwarded_request_has_pattern_and_request_id_only() {
     let world = installed();
     call(&world, Method::POST, "/planted/path?planted=1").body("planted").send();
     let line = world.fake.last_log();
@@ -64,15 +64,15 @@ fn the_log_has_the_pattern_and_wixs_id_and_nothing_of_the_call() {
 }
 
 #[test]
-fn head_has_the_head_alone() {
+fn a_forwarded_head_request_has_no_body() {
     let world = installed();
     let response = call(&world, Method::HEAD, PATH).send();
     assert_eq!((response.status, response.body.as_str()), (200, ""));
-    assert_eq!(proxied(&world)[0].method, Method::HEAD);
+    assert_eq!(forwarded(&world)[0].method, Method::HEAD);
 }
 
 #[test]
-fn a_path_that_could_lead_elsewhere_is_refused() {
+fn an_ambiguous_path_is_refused() {
     let world = installed();
     for path in [
         "/..",
@@ -145,7 +145,7 @@ fn a_path_that_could_lead_elsewhere_is_refused() {
 }
 
 #[test]
-fn plain_paths_and_every_query_go_as_they_were_written() {
+fn plain_paths_and_all_queries_are_forwarded_unchanged() {
     let world = installed();
     for path in [
         "/a",
@@ -162,15 +162,15 @@ fn plain_paths_and_every_query_go_as_they_were_written() {
         "/a?",
     ] {
         assert_eq!(get(&world, path).status, 200, "{path}");
-        let sent = proxied(&world).pop().unwrap();
+        let sent = forwarded(&world).pop().unwrap();
         assert_eq!(sent.url, format!("https://www.wixapis.com{path}"));
     }
 }
 
 #[test]
-fn of_the_callers_headers_the_chosen_ones_go_and_no_other() {
+fn only_listed_request_headers_are_forwarded() {
     let world = installed();
-    let passed = [
+    let listed = [
         ("accept", "application/json"),
         ("accept-language", "de"),
         ("content-encoding", "gzip"),
@@ -181,9 +181,9 @@ fn of_the_callers_headers_the_chosen_ones_go_and_no_other() {
         ("range", "bytes=0-1"),
         ("x-wix-consistent", "planted"),
     ];
-    let mut ask = call(&world, Method::POST, PATH).body("{}");
-    for (name, value) in passed {
-        ask = ask.header(name, value);
+    let mut request = call(&world, Method::POST, PATH).body("{}");
+    for (name, value) in listed {
+        request = request.header(name, value);
     }
     for name in [
         "cookie",
@@ -215,17 +215,17 @@ fn of_the_callers_headers_the_chosen_ones_go_and_no_other() {
         "x-http-method-override",
         "x-anything",
     ] {
-        ask = ask.header(name, "planted");
+        request = request.header(name, "planted");
     }
-    assert_eq!(ask.send().status, 200);
-    let sent = proxied(&world).pop().unwrap();
+    assert_eq!(request.send().status, 200);
+    let sent = forwarded(&world).pop().unwrap();
     let names: Vec<(&str, &str)> = sent.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    assert_eq!(names, passed);
+    assert_eq!(names, listed);
     assert_eq!(sent.authorization.as_deref(), Some("OauthNG.JWS.planted-token.1"));
 }
 
 #[test]
-fn of_wixs_headers_the_chosen_ones_come_back_and_no_other() {
+fn only_listed_response_headers_are_returned() {
     let world = installed();
     let response = Canned::ok(&json!({}))
         .header("etag", "\"1\"")
@@ -257,14 +257,14 @@ fn of_wixs_headers_the_chosen_ones_come_back_and_no_other() {
 }
 
 #[test]
-fn wixs_failures_are_the_answer_as_they_are_and_once() {
+fn an_error_of_wix_is_returned_unchanged_and_not_retried() {
     for status in [204, 304, 400, 403, 404, 409, 428, 429, 500, 503] {
         let world = installed();
-        world.fake.wix().always(PATH, Canned::text(status, "wix's own words").retry_after(7));
+        world.fake.wix().always(PATH, Canned::text(status, "the words of wix").retry_after(7));
         let response = get(&world, PATH);
-        assert_eq!((response.status, response.body.as_str()), (status, "wix's own words"));
+        assert_eq!((response.status, response.body.as_str()), (status, "the words of wix"));
         assert_eq!(response.header("retry-after"), "7");
-        assert_eq!(proxied(&world).len(), 1);
+        assert_eq!(forwarded(&world).len(), 1);
     }
     let world = installed();
     world.fake.wix().always(PATH, Canned::status(700));
@@ -272,7 +272,7 @@ fn wixs_failures_are_the_answer_as_they_are_and_once() {
 }
 
 #[test]
-fn a_redirect_is_not_followed_and_leads_through_here_or_nowhere() {
+fn a_redirect_is_not_followed_and_its_location_is_rewritten_or_dropped() {
     for (location, wanted) in [
         ("https://www.wixapis.com/a/b?c=d#e", Some(own("/a/b?c=d"))),
         ("/a", Some(own("/a"))),
@@ -298,59 +298,61 @@ fn a_redirect_is_not_followed_and_leads_through_here_or_nowhere() {
             assert_eq!(response.status, status);
             let shown = response.headers.iter().find(|(name, _)| *name == "location").map(|(_, value)| value.clone());
             assert_eq!(shown, wanted, "{location}");
-            assert_eq!(proxied(&world).len(), 1);
+            assert_eq!(forwarded(&world).len(), 1);
         }
     }
 }
 
 #[test]
-fn a_dead_token_is_replaced_and_the_call_made_once_more() {
-    let kept = "k".repeat(64 * 1024);
-    for (body, chunked) in [("", false), ("{}", false), (kept.as_str(), false), ("{}", true), (kept.as_str(), true)] {
+fn after_a_401_the_request_is_replayed_with_a_new_token() {
+    let longest = "k".repeat(64 * 1024);
+    for (body, chunked) in
+        [("", false), ("{}", false), (longest.as_str(), false), ("{}", true), (longest.as_str(), true)]
+    {
         let world = installed();
         world.token(INSTANCE);
         world.fake.wix().take_paths();
         world.fake.wix().queue(PATH, [Canned::status(401)]);
-        let ask = call(&world, Method::POST, PATH).body(body);
-        let response = if chunked { ask.chunked() } else { ask }.send();
+        let request = call(&world, Method::POST, PATH).body(body);
+        let response = if chunked { request.chunked() } else { request }.send();
         assert_eq!((response.status, response.has(REPLAY)), (200, false));
         let sent = world.fake.wix().sent();
         assert_eq!(sent.iter().map(Sent::path).collect::<Vec<_>>(), [PATH, TOKEN, PATH]);
         assert_ne!(sent[0].authorization, sent[2].authorization);
         assert_eq!((sent[0].body.as_slice(), sent[2].body.as_slice()), (body.as_bytes(), body.as_bytes()));
-        assert_eq!((sent[2].proxied, sent[2].method.clone()), (Some(false), Method::POST));
+        assert_eq!((sent[2].streamed, sent[2].method.clone()), (Some(false), Method::POST));
         assert_eq!(world.fake.last_log()["outcome"], "passed_on_again");
     }
 }
 
 #[test]
-fn a_long_body_is_handed_on_unread_and_sent_once() {
+fn a_long_body_is_streamed_and_not_replayed() {
     let long = "l".repeat(64 * 1024 + 1);
     for chunked in [false, true] {
         let world = installed();
         let body = long.as_str();
-        let ask = || {
-            let ask = call(&world, Method::POST, PATH).body(body);
-            if chunked { ask.chunked() } else { ask }
+        let request = || {
+            let request = call(&world, Method::POST, PATH).body(body);
+            if chunked { request.chunked() } else { request }
         };
-        assert_eq!(ask().send().status, 200);
-        let sent = proxied(&world).pop().unwrap();
-        assert_eq!((sent.proxied, sent.body.as_slice()), (Some(true), body.as_bytes()));
+        assert_eq!(request().send().status, 200);
+        let sent = forwarded(&world).pop().unwrap();
+        assert_eq!((sent.streamed, sent.body.as_slice()), (Some(true), body.as_bytes()));
 
         world.fake.wix().take_paths();
-        world.fake.wix().queue(PATH, [Canned::text(401, "wix's own words")]);
-        let response = ask().send();
-        assert_eq!((response.status, response.body.as_str()), (401, "wix's own words"));
+        world.fake.wix().queue(PATH, [Canned::text(401, "the words of wix")]);
+        let response = request().send();
+        assert_eq!((response.status, response.body.as_str()), (401, "the words of wix"));
         assert_eq!(response.header(REPLAY), "no; a new token is ready, send it again");
         assert!(!response.has("www-authenticate"));
         assert_eq!(world.fake.last_log()["outcome"], "not_replayed");
-        assert_eq!(ask().send().status, 200, "it is ready");
+        assert_eq!(request().send().status, 200, "the new token is ready");
         assert_eq!(world.fake.wix().take_paths(), [PATH, TOKEN, PATH]);
     }
 }
 
 #[test]
-fn a_401_that_is_not_the_tokens_costs_one_token_a_minute() {
+fn a_401_that_a_new_token_does_not_end_costs_one_token_a_minute() {
     let world = installed();
     world.token(INSTANCE);
     world.fake.wix().take_paths();
@@ -365,17 +367,17 @@ fn a_401_that_is_not_the_tokens_costs_one_token_a_minute() {
 }
 
 #[test]
-fn a_body_where_there_is_none_or_that_breaks_off_is_refused() {
+fn a_body_of_a_get_request_or_a_broken_body_is_a_400() {
     let world = installed();
     for method in [Method::GET, Method::HEAD] {
         assert_eq!(call(&world, method, PATH).body("x").send().status, 400);
     }
     assert_eq!(call(&world, Method::POST, PATH).body("x").broken().send().problem().0, 400);
-    assert!(proxied(&world).is_empty());
+    assert!(forwarded(&world).is_empty());
 }
 
 #[test]
-fn an_instance_without_a_token_is_told_as_by_the_token_route() {
+fn an_instance_without_a_token_has_the_errors_of_the_token_route() {
     let world = World::new();
     assert_eq!(get(&world, PATH).problem(), (404, "unknown_instance".to_owned()));
     world.webhook(jws::installed(INSTANCE, START - 10));
@@ -383,11 +385,11 @@ fn an_instance_without_a_token_is_told_as_by_the_token_route() {
     assert_eq!(get(&world, PATH).problem(), (409, "needs_reconnect".to_owned()));
     world.webhook(jws::removed(INSTANCE, START));
     assert_eq!(get(&world, PATH).problem(), (410, "removed_instance".to_owned()));
-    assert!(proxied(&world).is_empty());
+    assert!(forwarded(&world).is_empty());
 }
 
 #[test]
-fn wix_has_15_seconds_for_the_head_and_longer_for_a_long_body() {
+fn the_deadline_is_15_seconds_and_later_for_a_long_body() {
     let world = installed();
     world.fake.wix().always(PATH, Canned::hang());
     let response = get(&world, PATH);
@@ -402,23 +404,24 @@ fn wix_has_15_seconds_for_the_head_and_longer_for_a_long_body() {
 }
 
 #[test]
-fn where_no_new_token_is_to_be_had_wixs_401_of_a_long_body_is_the_answer_all_the_same() {
+fn if_no_new_token_is_issued_a_streamed_request_returns_wixs_401() {
     let long = "l".repeat(64 * 1024 + 1);
-    for (mint, told) in [(Canned::status(404), "no; send it again"), (Canned::text(403, "<html>"), "no; send it again")]
+    for (token_response, replay) in
+        [(Canned::status(404), "no; send it again"), (Canned::text(403, "<html>"), "no; send it again")]
     {
         let world = installed();
         world.token(INSTANCE);
-        world.fake.wix().always(TOKEN, mint);
-        world.fake.wix().queue(PATH, [Canned::text(401, "wix's own words")]);
+        world.fake.wix().always(TOKEN, token_response);
+        world.fake.wix().queue(PATH, [Canned::text(401, "the words of wix")]);
         let response = call(&world, Method::POST, PATH).body(long.as_str()).send();
-        assert_eq!((response.status, response.body.as_str()), (401, "wix's own words"));
-        assert_eq!(response.header(REPLAY), told);
-        assert!(world.fake.last_log().get("error").is_some(), "and what failed is in the log");
+        assert_eq!((response.status, response.body.as_str()), (401, "the words of wix"));
+        assert_eq!(response.header(REPLAY), replay);
+        assert!(world.fake.last_log().get("error").is_some(), "the failure must be in the log");
     }
 }
 
 #[test]
-fn never_holds_for_proxied_bi_events_too() {
+fn with_never_a_forwarded_bi_event_is_refused_too() {
     const BI: &str = "/apps/v1/bi-event";
     let never = || {
         let world = World::with(&[("FINISH_CONFIGURATION", "never")]);
@@ -438,7 +441,7 @@ fn never_holds_for_proxied_bi_events_too() {
     for body in [twice, &long, "", "\u{1f}\u{8b}compressed", "[]"] {
         assert_eq!(call(&world, Method::POST, BI).body(body).send().status, 400, "{}", &body[..body.len().min(40)]);
     }
-    assert!(proxied(&world).is_empty());
+    assert!(forwarded(&world).is_empty());
     assert_eq!(call(&world, Method::POST, BI).body(r#"{"eventName":"APP_UPGRADED"}"#).send().status, 200);
     assert_eq!(call(&installed(), Method::POST, BI).body(finished).send().status, 200);
 }

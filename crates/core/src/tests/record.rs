@@ -1,4 +1,4 @@
-//! The fold, and the rows that it yields.
+//! The fold, and the form of facts and rows.
 
 mod any;
 mod histories;
@@ -53,7 +53,7 @@ fn status(facts: &[Fact]) -> Status {
     folded(facts).status
 }
 
-/// Calls with every order of the items.
+/// Calls `visit` with every order of the items.
 fn permutations<T: Clone>(items: &[T], visit: &mut impl FnMut(&[T])) {
     fn rest<T: Clone>(done: &mut Vec<T>, left: &[T], visit: &mut impl FnMut(&[T])) {
         if left.is_empty() {
@@ -70,12 +70,12 @@ fn permutations<T: Clone>(items: &[T], visit: &mut impl FnMut(&[T])) {
 }
 
 #[test]
-fn no_facts_make_no_instance() {
+fn without_facts_there_is_no_instance() {
     assert_eq!(fold(&id(), &[]), None);
 }
 
 #[test]
-fn facts_make_the_same_instance_in_every_order_and_however_often_they_come() {
+fn facts_fold_to_the_same_instance_in_any_order_and_repetition() {
     let sets = [
         vec![installed(10), removed(20), installed(30), connected(31), cloned(12), plan(15, "pro")],
         vec![installed(10), removed(20), connected(20), plan(20, "pro"), plan(21, "max"), removed(19)],
@@ -100,21 +100,21 @@ fn facts_make_the_same_instance_in_every_order_and_however_often_they_come() {
             assert_eq!(folded(order), expected, "{order:?}");
             let twice: Vec<Fact> = order.iter().flat_map(|fact| [fact.clone(), order[0].clone()]).collect();
             assert_eq!(folded(&twice), expected, "{twice:?}");
-            // One by one, each time with the outdated ones dropped.
-            let mut kept: Vec<Fact> = Vec::new();
+            // Adds the facts one by one, and drops the outdated ones each time.
+            let mut stored: Vec<Fact> = Vec::new();
             for fact in order {
-                kept.push(fact.clone());
-                let dropped: Vec<Fact> = outdated(&kept).into_iter().cloned().collect();
-                kept.retain(|fact| !dropped.contains(fact));
+                stored.push(fact.clone());
+                let dropped: Vec<Fact> = outdated(&stored).into_iter().cloned().collect();
+                stored.retain(|fact| !dropped.contains(fact));
             }
-            assert_eq!(folded(&kept), expected, "{order:?}");
+            assert_eq!(folded(&stored), expected, "{order:?}");
         });
         assert_eq!(orders, (1..=facts.len()).product::<usize>());
     }
 }
 
 #[test]
-fn webhooks_make_the_same_instance_in_every_order_and_however_often_they_come() {
+fn webhooks_yield_the_same_instance_in_any_order_and_repetition() {
     const AT: u64 = crate::testing::clock::START;
     let messages = [
         jws::installed(INSTANCE, AT - 40),
@@ -152,7 +152,11 @@ fn the_latest_of_installation_and_removal_counts() {
     assert_eq!(status(&[installed(10)]), Status::Installed);
     assert_eq!(status(&[installed(10), removed(20)]), Status::Removed);
     assert_eq!(status(&[installed(10), removed(20), installed(30)]), Status::Installed);
-    assert_eq!(status(&[installed(30), removed(20)]), Status::Installed, "a late removal undoes nothing");
+    assert_eq!(
+        status(&[installed(30), removed(20)]),
+        Status::Installed,
+        "an older removal does not count, though it came later"
+    );
     assert_eq!(status(&[connected(30), removed(20)]), Status::Installed);
     assert_eq!(status(&[connected(10), removed(20)]), Status::Removed);
     assert_eq!(status(&[removed(20)]), Status::Removed);
@@ -163,15 +167,15 @@ fn the_latest_of_installation_and_removal_counts() {
 
 #[test]
 fn in_the_same_second_the_installation_counts() {
-    for present in [installed(20), connected(20), cloned(20)] {
-        let instance = folded(&[present, removed(20)]);
+    for installation in [installed(20), connected(20), cloned(20)] {
+        let instance = folded(&[installation, removed(20)]);
         assert_eq!(instance.status, Status::Installed);
         assert_eq!((instance.removed_at, instance.installed_at), (None, Some(Timestamp(20))));
     }
 }
 
 #[test]
-fn a_removal_hides_what_belonged_to_the_installation() {
+fn a_removal_hides_the_fields_of_the_installation() {
     let facts = [connected(10), at(11, Kind::Configured), plan(12, "pro"), removed(20)];
     let instance = folded(&facts);
     assert_eq!(instance.removed_at, Some(Timestamp(20)));
@@ -179,7 +183,7 @@ fn a_removal_hides_what_belonged_to_the_installation() {
 }
 
 #[test]
-fn configured_at_is_of_the_present_installation() {
+fn configured_at_belongs_to_the_current_installation() {
     let first = [installed(10), at(12, Kind::Configured)];
     assert_eq!(folded(&first).configured_at, Some(Timestamp(12)));
     let again = [&first[..], &[removed(20), installed(30)]].concat();
@@ -189,7 +193,7 @@ fn configured_at_is_of_the_present_installation() {
 }
 
 #[test]
-fn a_refresh_token_is_of_the_present_installation() {
+fn a_refresh_token_belongs_to_the_current_installation() {
     assert_eq!(folded(&[installed(1)]).auth, Auth::Oauth);
     assert_eq!(folded(&[connected(10)]).auth, Auth::Custom);
     assert_eq!(folded(&[connected(10), removed(20), installed(30)]).auth, Auth::Oauth);
@@ -204,15 +208,11 @@ fn healing_lasts_until_the_next_consent() {
 }
 
 #[test]
-fn a_refusal_counts_until_wix_gives_a_token_or_the_owner_comes_back() {
+fn a_refusal_counts_until_the_next_token_or_consent() {
     let refused = [connected(10), at(20, Kind::Refused)];
     assert_eq!(status(&refused), Status::NeedsReconnect);
-    for response in [at(30, Kind::Accepted), at(30, Kind::Healed), installed(30), connected(30)] {
-        assert_eq!(
-            status(&[&refused[..], std::slice::from_ref(&response)].concat()),
-            Status::Installed,
-            "{response:?}"
-        );
+    for later in [at(30, Kind::Accepted), at(30, Kind::Healed), installed(30), connected(30)] {
+        assert_eq!(status(&[&refused[..], std::slice::from_ref(&later)].concat()), Status::Installed, "{later:?}");
     }
     for older in [at(15, Kind::Accepted), at(15, Kind::Healed), installed(15)] {
         assert_eq!(status(&[&refused[..], std::slice::from_ref(&older)].concat()), Status::NeedsReconnect, "{older:?}");
@@ -228,17 +228,17 @@ fn a_refusal_counts_until_wix_gives_a_token_or_the_owner_comes_back() {
 }
 
 #[test]
-fn the_last_change_about_tokens_is_told() {
-    let told = |facts: &[Fact]| folded(facts).last_token.map(|last| (last.at.0, last.outcome));
-    assert_eq!(told(&[installed(10)]), None);
-    assert_eq!(told(&[connected(10)]), Some((10, TokenOutcome::Ok)));
-    assert_eq!(told(&[installed(10), at(20, Kind::Refused)]), Some((20, TokenOutcome::Refused)));
-    assert_eq!(told(&[installed(10), at(20, Kind::Refused), at(30, Kind::Accepted)]), Some((30, TokenOutcome::Ok)));
-    assert_eq!(told(&[connected(10), at(20, Kind::Healed)]), Some((20, TokenOutcome::Healed)));
+fn last_token_shows_the_latest_change_about_tokens() {
+    let last = |facts: &[Fact]| folded(facts).last_token.map(|last| (last.at.0, last.outcome));
+    assert_eq!(last(&[installed(10)]), None);
+    assert_eq!(last(&[connected(10)]), Some((10, TokenOutcome::Ok)));
+    assert_eq!(last(&[installed(10), at(20, Kind::Refused)]), Some((20, TokenOutcome::Refused)));
+    assert_eq!(last(&[installed(10), at(20, Kind::Refused), at(30, Kind::Accepted)]), Some((30, TokenOutcome::Ok)));
+    assert_eq!(last(&[connected(10), at(20, Kind::Healed)]), Some((20, TokenOutcome::Healed)));
 }
 
 #[test]
-fn the_last_event_is_wixs_last_and_not_ours() {
+fn last_event_at_counts_only_events_of_wix() {
     let facts = [installed(10), plan(15, "pro"), connected(30), at(40, Kind::Configured), at(50, Kind::Refused)];
     assert_eq!(folded(&facts).last_event_at, Some(Timestamp(15)));
     assert_eq!(folded(&[connected(30)]).last_event_at, None);
@@ -246,12 +246,12 @@ fn the_last_event_is_wixs_last_and_not_ours() {
 }
 
 #[test]
-fn the_latest_plan_counts_whatever_came_last() {
+fn the_latest_plan_counts_in_any_order() {
     assert_eq!(folded(&[plan(20, "max"), plan(10, "pro")]).plan.as_deref(), Some("max"));
 }
 
 #[test]
-fn an_instance_has_exactly_the_contracts_shape() {
+fn an_instance_has_exactly_the_documented_fields() {
     let facts = [cloned(10), connected(11), plan(12, "pro"), at(13, Kind::Configured), at(14, Kind::Healed)];
     assert_eq!(
         serde_json::to_value(folded(&facts)).unwrap(),
@@ -281,7 +281,7 @@ fn an_instance_has_exactly_the_contracts_shape() {
 }
 
 #[test]
-fn a_record_of_an_older_version_is_read() {
+fn a_record_with_missing_and_unknown_fields_is_read() {
     let text = format!(r#"{{"instance_id":"{INSTANCE}","status":"installed","auth":"oauth","unheard_of":[1]}}"#);
     let instance: Instance = serde_json::from_str(&text).unwrap();
     assert_eq!(instance, Instance { last_event_at: None, installed_at: None, ..folded(&[installed(1)]) });
@@ -290,7 +290,7 @@ fn a_record_of_an_older_version_is_read() {
 }
 
 #[test]
-fn the_longest_values_fit_into_kvs_metadata() {
+fn the_longest_values_fit_into_the_limits_of_kv() {
     let longest = "\u{10ffff}".repeat(100);
     let now = 253_402_300_799;
     for kind in [Kind::Refused, Kind::Healed, Kind::Accepted, Kind::Removed] {
@@ -304,7 +304,7 @@ fn the_longest_values_fit_into_kvs_metadata() {
 }
 
 #[test]
-fn different_facts_have_different_keys_and_the_same_fact_has_one() {
+fn each_fact_has_one_key_of_its_own() {
     let facts = [
         installed(1),
         cloned(1),

@@ -1,4 +1,4 @@
-//! `/redirect`, and `/install` before it, against the scripted Wix.
+//! `GET /redirect`, the end of the install flow that begins at `/install`: docs/wix.md, 3.3.
 
 mod again;
 mod failure;
@@ -14,13 +14,14 @@ use crate::testing::{clock::START, jws};
 const EXCHANGE: &str = "/oauth/access";
 const INFO: &str = "/oauth2/token-info";
 
-fn code(response: &crate::testing::world::TestResponse) -> u16 {
+/// The status of a page with a request id.
+fn page_status(response: &crate::testing::world::TestResponse) -> u16 {
     assert!(response.body.contains("Request id: "), "{}", response.body);
     response.status
 }
 
 #[test]
-fn a_finished_install_asks_wix_exactly_twice_and_sends_the_browser_on() {
+fn a_finished_install_makes_two_requests_to_wix_and_redirects_the_browser() {
     let world = World::new();
     let response = world.connect();
     assert_eq!(response.status, 302);
@@ -49,7 +50,7 @@ fn a_finished_install_asks_wix_exactly_twice_and_sends_the_browser_on() {
 }
 
 #[test]
-fn a_finished_install_is_kept() {
+fn a_finished_install_is_stored() {
     let world = World::new();
     world.connect();
     assert_eq!(
@@ -74,9 +75,9 @@ fn a_finished_install_is_kept() {
 fn the_token_of_the_install_serves_the_first_token_request() {
     let world = World::new();
     world.connect();
-    let asked = world.fake.wix().sent().len();
+    let requests = world.fake.wix().sent().len();
     assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.planted-token.1");
-    assert_eq!(world.fake.wix().sent().len(), asked);
+    assert_eq!(world.fake.wix().sent().len(), requests);
 }
 
 #[test]
@@ -103,13 +104,13 @@ fn token_info_may_spell_ids_in_upper_case_and_leave_the_site_out() {
 }
 
 #[test]
-fn the_browser_goes_to_after_install_url_without_a_token_where_one_is_set() {
+fn the_redirect_to_after_install_url_has_no_token() {
     let world = World::with(&[("AFTER_INSTALL_URL", "https://app.example/done?from=wix")]);
     assert_eq!(world.connect().header("location"), "https://app.example/done?from=wix");
 }
 
 #[test]
-fn a_callback_that_is_not_complete_asks_wix_nothing() {
+fn an_incomplete_callback_is_a_400_without_a_request_to_wix() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     let long = "c".repeat(8193);
@@ -126,14 +127,14 @@ fn a_callback_that_is_not_complete_asks_wix_nothing() {
         format!("state={state}&state={state}&code=a&instanceId={INSTANCE}"),
     ] {
         let response = world.get(&format!("/redirect?{query}")).header("cookie", &cookie).send();
-        assert_eq!(code(&response), 400, "{query}");
+        assert_eq!(page_status(&response), 400, "{query}");
     }
     assert!(world.fake.wix().sent().is_empty());
     assert!(world.fake.kv().entries().is_empty());
 }
 
 #[test]
-fn the_state_is_judged_before_anything_else() {
+fn the_state_is_checked_first() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     let (_, other_cookie) = world.begin_install();
@@ -148,7 +149,7 @@ fn the_state_is_judged_before_anything_else() {
         (format!("state={state}"), &other_cookie, "in another browser"),
     ] {
         let response = world.get(&format!("/redirect?{query}")).header("cookie", cookie).send();
-        assert_eq!(code(&response), 403, "{query}");
+        assert_eq!(page_status(&response), 403, "{query}");
         assert!(response.body.contains(title), "{query}: {}", response.body);
     }
     let bare = world.get(&format!("/redirect?state={state}&code=a&instanceId={INSTANCE}")).send();
@@ -157,7 +158,7 @@ fn the_state_is_judged_before_anything_else() {
 }
 
 #[test]
-fn a_state_is_good_for_ten_minutes() {
+fn a_state_is_valid_for_ten_minutes() {
     for (seconds, status) in [(600, 302), (601, 403)] {
         let world = World::new();
         let (state, cookie) = world.begin_install();
@@ -169,7 +170,7 @@ fn a_state_is_good_for_ten_minutes() {
 }
 
 #[test]
-fn two_installs_in_two_tabs_do_not_disturb_each_other() {
+fn two_installs_in_two_tabs_both_succeed() {
     let world = World::new();
     let (first, one) = world.begin_install();
     let (second, two) = world.begin_install();
@@ -182,12 +183,12 @@ fn two_installs_in_two_tabs_do_not_disturb_each_other() {
 fn the_callback_may_end_in_another_isolate() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
-    let elsewhere = world.isolate(&[]);
-    assert_eq!(elsewhere.callback(&state, &cookie, INSTANCE).send().status, 302);
+    let other = world.isolate(&[]);
+    assert_eq!(other.callback(&state, &cookie, INSTANCE).send().status, 302);
 }
 
 #[test]
-fn unknown_parameters_and_a_code_of_any_characters_are_taken() {
+fn unknown_parameters_and_any_characters_in_a_code_are_accepted() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     let query: String = url::form_urlencoded::Serializer::new(String::new())
@@ -202,7 +203,7 @@ fn unknown_parameters_and_a_code_of_any_characters_are_taken() {
 }
 
 #[test]
-fn the_access_token_survives_the_way_into_the_url() {
+fn the_access_token_is_encoded_in_the_url() {
     let world = World::new();
     let token = "OAUTH2.a+b/c=d&e%20#f";
     world.fake.wix().queue(EXCHANGE, [Canned::ok(&json!({"access_token": token}))]);
@@ -225,11 +226,11 @@ fn consenting_again_replaces_the_refresh_token() {
 }
 
 #[test]
-fn webhook_and_redirect_at_the_same_moment_lose_nothing() {
+fn concurrent_webhook_and_redirect_lose_no_fact() {
     for (webhook, redirect) in [(0, 0), (0, 5), (5, 0)] {
         let world = World::new();
         let (state, cookie) = world.begin_install();
-        // Both read before either has written.
+        // Each of them reads before the other has written.
         world.fake.kv().delay_where(|op, _| if op == Op::Put { 30 } else { 20 });
         world.fake.wix().always(INFO, Canned::ok(&token_info()).after(redirect));
         let cloned = jws::event("AppInstalled", INSTANCE, &json!({"appId": APP_ID, "originInstanceId": VICTIM}), START);
@@ -244,8 +245,8 @@ fn webhook_and_redirect_at_the_same_moment_lose_nothing() {
         world.fake.kv().clear_faults();
         let instance = world.instance(INSTANCE);
         assert_eq!(instance["status"], "installed");
-        assert_eq!(instance["auth"], "custom", "the redirect is kept: {instance}");
-        assert_eq!(instance["site_id"], SITE, "the redirect is kept: {instance}");
-        assert_eq!(instance["origin_instance_id"], VICTIM, "the webhook is kept: {instance}");
+        assert_eq!(instance["auth"], "custom", "the fact of the redirect is lost: {instance}");
+        assert_eq!(instance["site_id"], SITE, "the fact of the redirect is lost: {instance}");
+        assert_eq!(instance["origin_instance_id"], VICTIM, "the fact of the webhook is lost: {instance}");
     }
 }

@@ -1,4 +1,4 @@
-//! What every answer carries.
+//! Properties of every response: headers, pages, problem documents.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,8 +10,8 @@ use crate::testing::jws;
 use crate::testing::world::{API_KEY, INSTANCE, TestResponse, World};
 use crate::web::{Body, Reply};
 
-/// Answers to a browser, of every kind.
-fn browser_answers(world: &World) -> Vec<(&'static str, TestResponse)> {
+/// Responses to a browser, of every kind.
+fn browser_responses(world: &World) -> Vec<(&'static str, TestResponse)> {
     let broken = world.isolate(&[("WIX_APP_ID", "")]);
     vec![
         ("home", world.get("/").send()),
@@ -26,9 +26,9 @@ fn browser_answers(world: &World) -> Vec<(&'static str, TestResponse)> {
     ]
 }
 
-fn all_answers() -> Vec<(&'static str, TestResponse)> {
+fn all_responses() -> Vec<(&'static str, TestResponse)> {
     let world = World::new();
-    let mut all = browser_answers(&world);
+    let mut all = browser_responses(&world);
     all.push(("webhook", world.webhook(jws::installed(INSTANCE, START))));
     all.push(("bad webhook", world.webhook("x")));
     all.push(("healthz", world.get("/healthz").send()));
@@ -36,14 +36,14 @@ fn all_answers() -> Vec<(&'static str, TestResponse)> {
     all.push(("list", world.get("/v1/instances").key(API_KEY).send()));
     all.push(("token", world.token(INSTANCE)));
     all.push(("no key", world.get("/v1/instances").send()));
-    all.push(("no api", world.get("/v1/nothing").send()));
+    all.push(("unknown path of the api", world.get("/v1/nothing").send()));
     all
 }
 
 #[test]
-fn every_answer_is_fresh_named_and_not_sniffed() {
+fn every_response_has_no_store_nosniff_and_its_own_request_id() {
     let mut ids = Vec::new();
-    for (name, response) in all_answers() {
+    for (name, response) in all_responses() {
         assert_eq!(response.header("cache-control"), "no-store", "{name}");
         assert_eq!(response.header("x-content-type-options"), "nosniff", "{name}");
         let id = response.header("x-request-id");
@@ -53,12 +53,12 @@ fn every_answer_is_fresh_named_and_not_sniffed() {
     let count = ids.len();
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), count, "no two answers have one id");
+    assert_eq!(ids.len(), count, "every response must have its own id");
 }
 
 #[test]
-fn what_a_browser_gets_lets_wix_close_the_window_and_tells_nobody_the_url() {
-    for (name, response) in browser_answers(&World::new()) {
+fn a_page_lets_wix_close_the_window_and_sends_no_referrer() {
+    for (name, response) in browser_responses(&World::new()) {
         assert_eq!(response.header("cross-origin-opener-policy"), "unsafe-none", "{name}");
         assert_eq!(response.header("referrer-policy"), "no-referrer", "{name}");
         let policy = response.header("content-security-policy");
@@ -68,13 +68,16 @@ fn what_a_browser_gets_lets_wix_close_the_window_and_tells_nobody_the_url() {
         for part in ["unsafe", "*", "script-src", "http"] {
             assert!(!policy.contains(part), "{name}: {policy}");
         }
-        assert!(!response.has("x-frame-options") && !policy.contains("frame-ancestors"), "{name}: Wix may frame it");
+        assert!(
+            !response.has("x-frame-options") && !policy.contains("frame-ancestors"),
+            "{name}: Wix may show the page in a frame"
+        );
     }
 }
 
 #[test]
-fn a_pages_policy_allows_its_own_style_and_the_page_has_nothing_else() {
-    for (name, response) in browser_answers(&World::new()) {
+fn a_page_has_only_the_style_that_its_policy_allows() {
+    for (name, response) in browser_responses(&World::new()) {
         if response.body.is_empty() {
             continue;
         }
@@ -84,7 +87,7 @@ fn a_pages_policy_allows_its_own_style_and_the_page_has_nothing_else() {
         let (style, _) = rest.split_once("</style>").unwrap();
         let hash = format!("style-src 'sha256-{}'", STANDARD.encode(Sha256::digest(style)));
         let policy = response.header("content-security-policy");
-        assert!(policy.split("; ").any(|part| part == hash), "{name}: {policy} and not {hash}");
+        assert!(policy.split("; ").any(|part| part == hash), "{name}: {policy} must have {hash}");
         for part in
             ["<script", "style=", " src=", "<link", "<img", "<form", "javascript:", "onclick", "@import", "url("]
         {
@@ -94,7 +97,7 @@ fn a_pages_policy_allows_its_own_style_and_the_page_has_nothing_else() {
 }
 
 #[test]
-fn a_page_names_the_request_in_the_log() {
+fn a_page_shows_the_request_id_of_its_log_line() {
     let world = World::new();
     let response = world.get("/redirect").send();
     let id = response.header("x-request-id");
@@ -126,7 +129,7 @@ fn an_api_error_is_a_problem_of_rfc_9457() {
 }
 
 #[test]
-fn wix_and_machines_get_short_json() {
+fn wix_and_probes_get_short_json() {
     let world = World::new();
     let refused = world.webhook("x");
     assert_eq!(refused.header("content-type"), "application/json");
@@ -135,8 +138,8 @@ fn wix_and_machines_get_short_json() {
 }
 
 #[test]
-fn no_header_has_a_line_break_in_it() {
-    for (name, response) in all_answers() {
+fn every_header_is_printable_ascii() {
+    for (name, response) in all_responses() {
         for (header, value) in &response.headers {
             assert!(value.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{name}: {header}: {value:?}");
             assert_eq!(*header, header.to_lowercase());
@@ -145,15 +148,15 @@ fn no_header_has_a_line_break_in_it() {
 }
 
 #[test]
-fn what_is_said_in_a_page_is_escaped() {
+fn text_in_a_page_is_escaped() {
     let world = World::with(&[("AFTER_INSTALL_URL", "https://<script>.example"), ("WIX_APP_ID", "<script>")]);
     assert!(!world.get("/").send().body.contains("<script"));
 }
 
 #[test]
-fn what_cannot_be_written_as_json_is_no_empty_200() {
+fn a_value_that_json_cannot_express_is_a_500() {
     let keys_of_lists = std::collections::BTreeMap::from([(vec![1], 2)]);
     let reply = Reply::<()>::json(StatusCode::OK, &keys_of_lists);
-    let Body::Text(text) = reply.body else { panic!("a text") };
+    let Body::Text(text) = reply.body else { panic!("the body must be text") };
     assert_eq!((reply.status, text.as_str()), (StatusCode::INTERNAL_SERVER_ERROR, r#"{"code":"internal"}"#));
 }

@@ -1,4 +1,4 @@
-//! The route table, from outside.
+//! The route table: paths, methods, audiences, and the routes for liveness and readiness.
 
 use http::Method;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::testing::jws;
 use crate::testing::wix::Canned;
 use crate::testing::world::{API_KEY, INSTANCE, World};
 
-/// Path and methods, for Wix, people and machines, and then for the back end.
+/// Paths with their methods, first for browsers, probes and Wix, and then for the back end.
 fn table() -> Vec<(String, &'static [&'static str])> {
     let own = |path: &str| format!("/v1/instances/{INSTANCE}{path}");
     vec![
@@ -45,7 +45,7 @@ fn misconfigured() -> World {
 }
 
 #[test]
-fn a_method_that_a_route_does_not_take_is_a_405_that_names_those_it_takes() {
+fn another_method_is_a_405_that_lists_the_allowed_ones() {
     for world in [World::new(), misconfigured()] {
         for (path, allowed) in table() {
             for name in METHODS {
@@ -63,7 +63,7 @@ fn a_method_that_a_route_does_not_take_is_a_405_that_names_those_it_takes() {
 }
 
 #[test]
-fn what_is_no_route_is_a_404_for_every_method() {
+fn an_unknown_path_is_a_404_for_every_method() {
     let own = |path: &str| format!("/v1/instances/{INSTANCE}{path}");
     for world in [World::new(), misconfigured()] {
         for path in [
@@ -90,11 +90,11 @@ fn what_is_no_route_is_a_404_for_every_method() {
 }
 
 #[test]
-fn a_404_speaks_the_language_of_who_asked() {
+fn a_404_has_the_content_type_of_its_audience() {
     let world = World::new();
     assert_eq!(world.get("/v1/nothing").send().header("content-type"), "application/problem+json");
     assert_eq!(world.get("/nothing").send().header("content-type"), "text/html; charset=utf-8");
-    // A program that has the wrong address is not told so by a page.
+    // A program with a wrong address gets a problem document, not a page.
     for program in [
         world.post("/nothing"),
         world.get("/nothing").header("accept", "application/json"),
@@ -109,7 +109,7 @@ fn a_404_speaks_the_language_of_who_asked() {
 }
 
 #[test]
-fn a_slash_at_the_end_makes_no_other_address() {
+fn a_path_may_end_with_a_slash() {
     let world = World::new();
     assert_eq!(
         world.post("/webhook/").body(jws::installed(INSTANCE, START)).without_deferred_task().send().status,
@@ -120,13 +120,13 @@ fn a_slash_at_the_end_makes_no_other_address() {
     assert_eq!(world.get("/readyz/").send().status, 200);
     let token = world.post(&format!("/v1/instances/{INSTANCE}/token/")).key(API_KEY).send();
     assert_eq!(token.status, 200);
-    // Where an id was left out, it is not a listing that was asked for.
+    // A path with an empty id is a 400, not a listing.
     assert_eq!(world.get("/v1/instances/").key(API_KEY).send().status, 400);
     assert_eq!(world.get("//install").send().status, 404);
 }
 
 #[test]
-fn a_key_is_not_taken_over_plain_http_from_a_public_host() {
+fn the_api_refuses_plain_http_at_a_public_host() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
     let path = format!("/v1/instances/{INSTANCE}");
@@ -143,7 +143,7 @@ fn a_key_is_not_taken_over_plain_http_from_a_public_host() {
 }
 
 #[test]
-fn readyz_notes_that_wix_refused_the_apps_credentials_until_it_takes_them() {
+fn readyz_notes_refused_app_credentials_until_wix_accepts_them() {
     const TOKEN: &str = "/oauth2/token";
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
@@ -183,7 +183,7 @@ fn the_log_names_a_route_by_its_pattern() {
 }
 
 #[test]
-fn healthz_is_fine_whatever_the_configuration() {
+fn healthz_answers_200_with_any_configuration() {
     for world in [World::new(), misconfigured()] {
         world.fake.kv().fail_where(|_, _| true);
         let response = world.get("/healthz").send();
@@ -193,7 +193,7 @@ fn healthz_is_fine_whatever_the_configuration() {
 }
 
 #[test]
-fn readyz_is_ready_where_configuration_and_store_are_fine() {
+fn readyz_is_ready_with_a_valid_configuration_and_a_working_kv() {
     let world = World::new();
     let response = world.get("/readyz").send();
     assert_eq!((response.status, response.json()), (200, json!({"status": "ready", "problems": [], "notes": []})));
@@ -208,7 +208,7 @@ fn readyz_is_ready_where_configuration_and_store_are_fine() {
 }
 
 #[test]
-fn readyz_names_every_fault_and_what_mends_it() {
+fn readyz_names_every_fault_and_its_fix() {
     let response = misconfigured().get("/readyz").send();
     assert_eq!(response.status, 503);
     let json = response.json();
@@ -221,7 +221,7 @@ fn readyz_names_every_fault_and_what_mends_it() {
 }
 
 #[test]
-fn misconfigured_every_route_but_healthz_is_a_503() {
+fn with_an_invalid_configuration_every_route_but_healthz_is_a_503() {
     let world = misconfigured();
     for (path, allowed) in table() {
         let response = world.call(method(allowed[0]), &path).key(API_KEY).send();
@@ -240,13 +240,13 @@ fn misconfigured_every_route_but_healthz_is_a_503() {
 }
 
 #[test]
-fn the_home_page_says_whether_it_is_ready() {
+fn the_home_page_shows_whether_the_worker_is_ready() {
     let ready = World::new().get("/").send();
     assert_eq!(ready.status, 200);
     assert!(ready.body.contains("This server is ready"));
-    let not = misconfigured().get("/").send();
-    assert_eq!(not.status, 503);
-    assert!(not.body.contains("WIX_APP_ID") && not.body.contains("not set up yet"));
+    let not_ready = misconfigured().get("/").send();
+    assert_eq!(not_ready.status, 503);
+    assert!(not_ready.body.contains("WIX_APP_ID") && not_ready.body.contains("not set up yet"));
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn head_is_get_without_the_body() {
 }
 
 #[test]
-fn the_clock_may_be_ahead_in_development() {
+fn in_development_the_clock_may_have_an_offset() {
     let ahead = [("ENVIRONMENT", "development"), ("CLOCK_OFFSET_SECONDS", "5000")];
     let message = || jws::installed(INSTANCE, START + 5000);
     assert_eq!(World::with(&ahead).webhook(message()).status, 200);

@@ -1,4 +1,4 @@
-//! `POST /v1/instances/{id}/token` against the scripted Wix: what is asked, what is kept, how long it is used.
+//! `POST /v1/instances/{id}/token`: the requests to Wix, and how long a token is cached.
 
 mod failure;
 mod healing;
@@ -15,7 +15,7 @@ use crate::testing::world::{API_KEY, APP_ID, APP_SECRET, INSTANCE, VICTIM, World
 pub const EXCHANGE: &str = "/oauth/access";
 pub const TOKEN: &str = "/oauth2/token";
 
-/// A world in which the instance came by webhook alone.
+/// An isolate whose instance was installed by webhook only, and has no refresh token.
 pub fn installed() -> World {
     installed_with(&[])
 }
@@ -26,7 +26,7 @@ pub fn installed_with(changes: &[(&str, &str)]) -> World {
     world
 }
 
-/// A world in which it came by the redirect flow, six minutes ago.
+/// An isolate whose instance was connected by redirect six minutes ago, and has a refresh token.
 pub fn connected() -> World {
     let world = World::new();
     assert_eq!(world.connect().status, 302);
@@ -35,12 +35,12 @@ pub fn connected() -> World {
     world
 }
 
-fn body_of(world: &World, body: &str) -> crate::testing::world::TestResponse {
+fn token_with_body(world: &World, body: &str) -> crate::testing::world::TestResponse {
     world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).body(body).send()
 }
 
 #[test]
-fn client_credentials_are_asked_for_with_the_instance_and_nothing_else() {
+fn client_credentials_are_requested_with_exactly_the_documented_fields() {
     let world = installed();
     let response = world.token(INSTANCE);
     assert_eq!(
@@ -67,7 +67,7 @@ fn client_credentials_are_asked_for_with_the_instance_and_nothing_else() {
 }
 
 #[test]
-fn a_refresh_token_is_used_where_there_is_one() {
+fn a_stored_refresh_token_is_used() {
     let world = connected();
     let response = world.token(INSTANCE);
     assert_eq!(response.access_token(), "OAUTH2.planted-token.2");
@@ -88,7 +88,7 @@ fn a_refresh_token_is_used_where_there_is_one() {
 }
 
 #[test]
-fn a_token_of_hours_is_not_used_within_its_last_24_minutes() {
+fn a_four_hour_token_is_not_used_in_its_last_24_minutes() {
     let world = installed();
     let first = world.token(INSTANCE).access_token();
     world.fake.clock().set(START + 14_400 - 1_441);
@@ -98,7 +98,7 @@ fn a_token_of_hours_is_not_used_within_its_last_24_minutes() {
 }
 
 #[test]
-fn a_token_of_minutes_is_not_used_within_its_last_60_seconds() {
+fn a_five_minute_token_is_not_used_in_its_last_60_seconds() {
     let world = connected();
     let first = world.token(INSTANCE).access_token();
     world.fake.clock().advance(239);
@@ -108,7 +108,7 @@ fn a_token_of_minutes_is_not_used_within_its_last_60_seconds() {
 }
 
 #[test]
-fn the_margin_holds_for_a_token_from_kv_too() {
+fn the_margin_applies_to_a_token_from_kv_too() {
     let world = installed();
     let first = world.token(INSTANCE).access_token();
     world.fake.clock().set(START + 14_400 - 1_441);
@@ -118,31 +118,31 @@ fn the_margin_holds_for_a_token_from_kv_too() {
 }
 
 #[test]
-fn another_isolate_takes_a_token_of_hours_from_kv() {
+fn another_isolate_reads_a_four_hour_token_from_kv() {
     let world = installed();
     let first = world.token(INSTANCE);
     let second = world.isolate(&[]).token(INSTANCE);
     assert_eq!(first.json(), second.json());
     assert_eq!(world.fake.wix().take_paths(), [TOKEN]);
 
-    let kept = &world.fake.kv().entries()[&format!("v1:access:{INSTANCE}")];
-    assert_eq!(kept.expires, Some((START + 14_400) * 1000));
-    assert_eq!(kept.metadata, None);
-    assert!(kept.value.starts_with("s1.k1.") && !kept.value.contains("planted"), "{}", kept.value);
+    let stored = &world.fake.kv().entries()[&format!("v1:access:{INSTANCE}")];
+    assert_eq!(stored.expires, Some((START + 14_400) * 1000));
+    assert_eq!(stored.metadata, None);
+    assert!(stored.value.starts_with("s1.k1.") && !stored.value.contains("planted"), "{}", stored.value);
 }
 
 #[test]
-fn another_isolate_does_not_use_what_was_put_under_another_instance() {
+fn a_sealed_token_under_another_instances_key_is_not_used() {
     let world = installed();
     world.webhook(jws::installed(VICTIM, START));
     let token = world.token(VICTIM).access_token();
-    let stolen = world.fake.kv().entries()[&format!("v1:access:{VICTIM}")].value.clone();
-    world.fake.kv().insert_directly(&format!("v1:access:{INSTANCE}"), &stolen, None);
+    let moved = world.fake.kv().entries()[&format!("v1:access:{VICTIM}")].value.clone();
+    world.fake.kv().insert_directly(&format!("v1:access:{INSTANCE}"), &moved, None);
     assert_ne!(world.isolate(&[]).token(INSTANCE).access_token(), token);
 }
 
 #[test]
-fn a_token_of_minutes_stays_out_of_kv() {
+fn a_five_minute_token_is_not_stored_in_kv() {
     let world = connected();
     world.token(INSTANCE);
     assert!(world.fake.kv().keys("v1:access:").is_empty());
@@ -150,49 +150,49 @@ fn a_token_of_minutes_stays_out_of_kv() {
 }
 
 #[test]
-fn force_mints_anew_and_replaces_what_is_remembered() {
+fn force_issues_a_new_token_and_replaces_the_cached_one() {
     let world = installed();
     let first = world.token(INSTANCE).access_token();
     for not_forced in ["", " \n", "{}", r#"{"force":false}"#, r#"{"force":null}"#] {
-        let response = body_of(&world, not_forced);
+        let response = token_with_body(&world, not_forced);
         assert_eq!(response.access_token(), first, "{not_forced:?}");
     }
-    let forced = body_of(&world, r#"{"force":true}"#).access_token();
+    let forced = token_with_body(&world, r#"{"force":true}"#).access_token();
     assert_ne!(forced, first);
     assert_eq!(world.token(INSTANCE).access_token(), forced);
     assert_eq!(world.isolate(&[]).token(INSTANCE).access_token(), forced);
 }
 
 #[test]
-fn a_body_that_says_something_else_is_refused() {
+fn an_invalid_body_is_refused() {
     let world = installed();
     for body in ["force", "true", "null", "{", "{}{}", r#"{"force":"yes"}"#, r#"{"force":1}"#, r#"{"Force":true}"#] {
-        assert_eq!(body_of(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
+        assert_eq!(token_with_body(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
     }
     let long = " ".repeat(16 * 1024);
-    assert_eq!(body_of(&world, &long).status, 200);
-    assert_eq!(body_of(&world, &format!("{long} ")).problem(), (413, "too_large".to_owned()));
+    assert_eq!(token_with_body(&world, &long).status, 200);
+    assert_eq!(token_with_body(&world, &format!("{long} ")).problem(), (413, "too_large".to_owned()));
     let broken = world.post(&format!("/v1/instances/{INSTANCE}/token")).key(API_KEY).broken().send();
     assert_eq!(broken.problem(), (400, "bad_request".to_owned()));
 }
 
 #[test]
-fn a_body_that_is_a_list_is_refused() {
+fn a_body_that_is_an_array_is_refused() {
     let world = installed();
     for body in ["[]", "[true]"] {
-        assert_eq!(body_of(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
+        assert_eq!(token_with_body(&world, body).problem(), (400, "bad_request".to_owned()), "{body}");
     }
 }
 
 #[test]
-fn an_instance_that_is_not_known_is_a_404_and_wix_is_not_asked() {
+fn an_unknown_instance_is_a_404_without_a_request_to_wix() {
     let world = World::new();
     assert_eq!(world.token(INSTANCE).problem(), (404, "unknown_instance".to_owned()));
     assert!(world.fake.wix().sent().is_empty());
 }
 
 #[test]
-fn an_id_that_is_no_guid_is_a_400() {
+fn an_id_that_is_not_a_guid_is_a_400() {
     let world = World::new();
     for id in ["1234", "", "00000000-0000-0000-0000-000000000000", "..%2f..", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeeg"] {
         assert_eq!(world.token(id).problem(), (400, "bad_request".to_owned()), "{id}");
@@ -206,7 +206,7 @@ fn an_id_in_upper_case_is_the_same_instance() {
 }
 
 #[test]
-fn a_life_that_wix_does_not_state_is_four_hours() {
+fn without_a_stated_lifetime_a_token_lives_four_hours() {
     for (response, life) in [
         (json!({"access_token": "OauthNG.t", "token_type": "Bearer"}), 14_400),
         (json!({"access_token": "OauthNG.t", "expires_in": null}), 14_400),
@@ -220,18 +220,18 @@ fn a_life_that_wix_does_not_state_is_four_hours() {
 }
 
 #[test]
-fn a_store_that_fails_does_not_take_a_good_token_away() {
+fn a_failure_of_kv_does_not_lose_a_token() {
     let world = installed();
     world.fake.kv().fail_where(|op, _| op == Op::Put);
     assert_eq!(world.token(INSTANCE).status, 200);
     assert_eq!(world.fake.last_log()["error"], "store_failed");
     world.fake.kv().fail_where(|_, _| true);
-    assert_eq!(world.token(INSTANCE).status, 200, "memory needs no store");
+    assert_eq!(world.token(INSTANCE).status, 200, "a cached token needs no KV");
     assert_eq!(world.isolate(&[]).token(INSTANCE).problem(), (503, "store_failed".to_owned()));
 }
 
 #[test]
-fn memory_holds_a_thousand_instances_and_the_thousand_and_first_pushes_one_out() {
+fn the_cache_holds_1000_instances_and_evicts_the_least_recently_used() {
     let world = installed();
     let first = world.token(INSTANCE).access_token();
     let row = world.fake.kv().entries()[&format!("v1:instance:{INSTANCE}")].value.clone();
@@ -242,5 +242,5 @@ fn memory_holds_a_thousand_instances_and_the_thousand_and_first_pushes_one_out()
     }
     world.fake.kv().fail_where(|_, _| true);
     assert_eq!(world.token("cccccccc-bbbb-4ccc-8ddd-000000001000").status, 200);
-    assert_eq!(world.token(INSTANCE).status, 503, "{first} was the one used least recently");
+    assert_eq!(world.token(INSTANCE).status, 503, "{first} must be evicted");
 }

@@ -1,4 +1,4 @@
-//! `POST /webhook`, from the signed body to what is kept.
+//! `POST /webhook`: signed messages, and the facts that they store. docs/wix.md, 4 and 5.
 
 mod store;
 
@@ -10,7 +10,7 @@ use crate::testing::world::{APP_ID, INSTANCE, VICTIM, World};
 
 const OTHER_APP: &str = "33333333-2222-4333-8444-555555555555";
 
-/// A signed message with an envelope as it is.
+/// A signed message with this envelope.
 fn enveloped(envelope: &Value) -> String {
     sign(Key::Wix, HEADER, &jws::claims(envelope, START))
 }
@@ -20,7 +20,7 @@ fn plan(kind: &str, plan: &str, iat: u64) -> String {
 }
 
 #[test]
-fn an_installation_is_kept() {
+fn an_installation_is_stored() {
     let world = World::new();
     let response = world.webhook(installed(INSTANCE, START));
     assert_eq!((response.status, response.body.as_str()), (200, "{}"));
@@ -37,7 +37,7 @@ fn an_installation_is_kept() {
 }
 
 #[test]
-fn the_genuine_message_of_wix_comes_through() {
+fn a_genuine_message_of_wix_is_stored() {
     let app = [("WIX_PUBLIC_KEYS", jws::GENUINE_KEY), ("WIX_APP_ID", "5bc2062d-010b-448c-a62a-d6bb269c5a4c")];
     let world = World::with(&app);
     world.fake.clock().set(1_640_788_600);
@@ -48,7 +48,7 @@ fn the_genuine_message_of_wix_comes_through() {
 }
 
 #[test]
-fn a_removal_is_kept_as_a_tombstone() {
+fn a_removal_is_stored_as_a_tombstone() {
     let world = World::new();
     world.webhook(installed(INSTANCE, START - 100));
     assert_eq!(world.webhook(removed(INSTANCE, START)).status, 200);
@@ -65,15 +65,15 @@ fn a_removal_is_kept_as_a_tombstone() {
 }
 
 #[test]
-fn a_removal_of_an_unknown_instance_is_kept_too() {
+fn a_removal_of_an_unknown_instance_is_stored() {
     let world = World::new();
     world.webhook(removed(INSTANCE, START));
     world.webhook(installed(INSTANCE, START - 10));
-    assert_eq!(world.instance(INSTANCE)["status"], "removed", "the late installation is the older one");
+    assert_eq!(world.instance(INSTANCE)["status"], "removed", "the installation came later and is older");
 }
 
 #[test]
-fn every_event_about_a_plan_is_kept() {
+fn every_event_about_a_plan_is_stored() {
     for (at, kind) in (START..).zip([
         "PaidPlanPurchased",
         "PaidPlanChanged",
@@ -90,7 +90,7 @@ fn every_event_about_a_plan_is_kept() {
 }
 
 #[test]
-fn an_event_of_another_type_changes_nothing_of_an_instance_that_is_known() {
+fn an_event_of_another_type_does_not_change_a_known_instance() {
     let world = World::new();
     world.webhook(installed(INSTANCE, START));
     let before = world.instance(INSTANCE);
@@ -109,18 +109,18 @@ fn an_event_of_another_type_changes_nothing_of_an_instance_that_is_known() {
 }
 
 #[test]
-fn an_event_of_another_type_shows_that_an_instance_exists() {
+fn an_event_of_another_type_makes_an_unknown_instance_pending() {
     let world = World::new();
-    assert_eq!(world.webhook(event("Whatever", INSTANCE, &json!({}), START)).status, 200);
+    assert_eq!(world.webhook(event("AnyEvent", INSTANCE, &json!({}), START)).status, 200);
     assert_eq!(
         world.instance(INSTANCE),
         json!({"instance_id": INSTANCE, "status": "pending", "auth": "oauth", "last_event_at": START})
     );
-    assert_eq!(world.token(INSTANCE).status, 200, "and tokens are to be had");
+    assert_eq!(world.token(INSTANCE).status, 200, "a pending instance has tokens");
 }
 
 #[test]
-fn an_event_of_another_type_may_be_of_any_form() {
+fn an_event_of_another_type_may_have_any_form() {
     let world = World::new();
     for envelope in [
         json!({"eventType": "X", "data": "not json"}),
@@ -135,7 +135,7 @@ fn an_event_of_another_type_may_be_of_any_form() {
 }
 
 #[test]
-fn the_inner_data_may_be_a_text_or_an_object() {
+fn the_inner_data_may_be_text_or_an_object() {
     let data = json!({"appId": APP_ID, "originInstanceId": VICTIM});
     let pretty = format!("{} \n", serde_json::to_string_pretty(&data).unwrap());
     for data in [json!(data.to_string()), data.clone(), json!(pretty)] {
@@ -147,7 +147,7 @@ fn the_inner_data_may_be_a_text_or_an_object() {
 }
 
 #[test]
-fn the_dashboards_sample_of_another_app_is_accepted_and_not_kept() {
+fn a_sample_of_another_app_is_accepted_and_not_stored() {
     let world = World::new();
     let data = json!({"appId": OTHER_APP, "originInstanceId": VICTIM});
     for kind in ["AppInstalled", "AppRemoved"] {
@@ -160,7 +160,7 @@ fn the_dashboards_sample_of_another_app_is_accepted_and_not_kept() {
 }
 
 #[test]
-fn an_event_that_must_name_an_instance_and_does_not_is_refused() {
+fn a_lifecycle_or_plan_event_without_an_instance_id_is_refused() {
     let data = json!({"appId": APP_ID, "vendorProductId": "pro"});
     for kind in ["AppInstalled", "AppRemoved", "PaidPlanPurchased"] {
         for id in [json!(null), json!(""), json!("x"), json!("00000000-0000-0000-0000-000000000000")] {
@@ -174,7 +174,7 @@ fn an_event_that_must_name_an_instance_and_does_not_is_refused() {
 }
 
 #[test]
-fn a_signed_message_that_is_no_event_is_refused() {
+fn a_signed_message_without_an_event_is_refused() {
     let world = World::new();
     for envelope in [
         json!({}),
@@ -191,7 +191,7 @@ fn a_signed_message_that_is_no_event_is_refused() {
 }
 
 #[test]
-fn what_wix_did_not_sign_is_refused() {
+fn a_message_without_a_valid_signature_or_time_is_refused() {
     let world = World::new();
     let envelope = json!({"eventType": "AppRemoved", "instanceId": INSTANCE, "data": {"appId": APP_ID}});
     let forged = sign(Key::Other, HEADER, &jws::claims(&envelope, START));
@@ -214,7 +214,7 @@ fn the_content_type_does_not_matter() {
 }
 
 #[test]
-fn a_body_of_1_mib_is_read_and_no_byte_more() {
+fn a_body_may_have_1_mib() {
     let world = World::new();
     let mut body = installed(INSTANCE, START).into_bytes();
     body.resize(1024 * 1024, b'\n');
@@ -232,8 +232,8 @@ fn a_body_that_breaks_off_is_refused() {
 }
 
 #[test]
-fn a_plan_event_is_taken_whatever_it_says_of_the_plan() {
-    for (name, kept) in [
+fn a_plan_event_with_an_invalid_plan_is_accepted() {
+    for (name, is_valid) in [
         ("p".repeat(100), true),
         ("\u{1F600}".repeat(100), true),
         ("\"".repeat(100), true),
@@ -245,18 +245,18 @@ fn a_plan_event_is_taken_whatever_it_says_of_the_plan() {
         let world = World::new();
         let response = world.webhook(plan("PaidPlanPurchased", &name, START));
         assert_eq!(response.status, 200, "{name:?}");
-        assert_eq!(world.instance(INSTANCE).get("plan").is_some(), kept, "{name:?}");
+        assert_eq!(world.instance(INSTANCE).get("plan").is_some(), is_valid, "{name:?}");
     }
     for data in [json!({}), json!({"vendorProductId": null}), json!({"vendorProductId": 7}), json!("nothing"), json!(7)]
     {
         let world = World::new();
         assert_eq!(world.webhook(event("PlanTransferred", INSTANCE, &data, START)).status, 200, "{data}");
-        assert_eq!(world.instance(INSTANCE)["status"], "pending", "the instance exists: {data}");
+        assert_eq!(world.instance(INSTANCE)["status"], "pending", "the instance must exist: {data}");
     }
 }
 
 #[test]
-fn an_optional_detail_of_a_lifecycle_event_never_loses_it() {
+fn invalid_optional_fields_do_not_lose_a_lifecycle_event() {
     let data = [
         json!({"eventType": "X"}),
         json!({"data": null}),
@@ -284,7 +284,7 @@ fn an_optional_detail_of_a_lifecycle_event_never_loses_it() {
 }
 
 #[test]
-fn an_app_id_that_is_no_guid_is_another_apps() {
+fn an_app_id_that_is_not_a_guid_counts_as_another_app() {
     let world = World::new();
     for id in [json!("not-a-guid"), json!(""), json!(5), json!({}), json!("00000000-0000-0000-0000-000000000000")] {
         for kind in ["AppInstalled", "AppRemoved"] {
@@ -295,14 +295,14 @@ fn an_app_id_that_is_no_guid_is_another_apps() {
     assert!(world.fake.kv().entries().is_empty());
 }
 
-/// As the dashboard's test button sends it: sample data in several lines, without an identity.
+/// A message of the dashboard's test button: sample data in several lines, and no identity.
 fn sample(kind: &str, data: &Value) -> String {
     let text = format!("{} ", serde_json::to_string_pretty(data).unwrap());
     enveloped(&json!({"eventType": kind, "instanceId": INSTANCE, "data": text}))
 }
 
 #[test]
-fn the_dashboards_test_button_leaves_nothing() {
+fn sample_data_of_the_dashboard_is_not_stored() {
     let world = World::new();
     let bought = json!({"vendorProductId": "pro", "cycle": "MONTHLY"});
     for (kind, data) in
@@ -312,14 +312,14 @@ fn the_dashboards_test_button_leaves_nothing() {
         assert_eq!(world.fake.last_log()["outcome"], "sample_ignored", "{kind}");
     }
     assert!(world.fake.kv().entries().is_empty());
-    // Of an instance that is known it may be genuine, and what it says is kept.
+    // For a known instance the message may be genuine, so its fact is stored.
     world.webhook(installed(INSTANCE, START - 1));
     assert_eq!(world.webhook(sample("PaidPlanPurchased", &bought)).status, 200);
     assert_eq!(world.instance(INSTANCE)["plan"], "pro");
 }
 
 #[test]
-fn where_too_much_is_being_read_wix_is_asked_to_come_again() {
+fn without_memory_for_the_body_wix_must_retry() {
     let world = World::new();
     world.fake.exhaust_body_memory();
     let response = world.webhook(installed(INSTANCE, START));
@@ -327,10 +327,10 @@ fn where_too_much_is_being_read_wix_is_asked_to_come_again() {
 }
 
 #[test]
-fn a_look_at_the_row_shares_the_second_that_wix_waits() {
+fn all_kv_operations_of_a_webhook_share_one_second() {
     let world = World::new();
     world.webhook(installed(INSTANCE, START - 1));
-    // Two reads, one after the other: whether the instance is unknown, and its row.
+    // Two reads in sequence: one whether the instance is known, and one of its row.
     world.fake.kv().delay_where(|_, _| 700);
     let response = world.webhook(sample("product_created", &json!({"id": 1})));
     assert_eq!(response.problem(), (503, "store_failed".to_owned()));

@@ -8,7 +8,7 @@ const RSA_1024: &str = include_str!("../../../testdata/rsa1024.pub.pem");
 const RSA_PSS: &str = include_str!("../../../testdata/rsa_pss.pub.pem");
 const PRIVATE: &str = include_str!("../../../testdata/webhook_key.pem");
 
-/// What stands between BEGIN and END, line breaks included.
+/// The base64 between BEGIN and END, with its line breaks.
 fn base64_of(pem: &str) -> String {
     pem.lines().filter(|line| !line.starts_with("-----")).collect::<Vec<_>>().join("\n")
 }
@@ -24,7 +24,7 @@ fn expected(pem: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_key_is_read_however_it_was_pasted() {
+fn a_key_is_read_in_every_pasted_form() {
     for pem in [GENUINE_KEY, INVENTED_KEY, PUBLIC_KEY] {
         let bare = base64_of(pem);
         let one_line = pem.trim().replace('\n', "\\n");
@@ -61,7 +61,7 @@ fn a_key_is_read_however_it_was_pasted() {
             bare.replace('\n', ""),
             bare.replace('\n', "\r\n"),
             bare.replace('\n', "\\n"),
-            // Escaped twice, as where a program writes JSON into JSON.
+            // Escaped twice, as in JSON within JSON.
             pem.trim().replace('\n', "\\\\n"),
             pem.trim().replace('\n', "\\\\r\\\\n"),
             bare.replace('\n', "").trim_end_matches('=').to_owned(),
@@ -97,7 +97,7 @@ fn several_keys_are_read_in_their_order() {
 }
 
 #[test]
-fn what_is_no_usable_key_is_refused_without_being_shown() {
+fn an_unusable_key_is_refused_without_quoting_it() {
     let lines: Vec<&str> = PUBLIC_KEY.lines().collect();
     let bare = base64_of(PUBLIC_KEY).replace('\n', "");
     let without_a_line = format!("{}\n{}\n{}\n", lines[0], lines[2..7].join("\n"), lines[8]);
@@ -129,11 +129,12 @@ fn what_is_no_usable_key_is_refused_without_being_shown() {
         ("\"\"".to_owned(), "empty"),
     ] {
         let problem = PublicKey::parse_all(&text).expect_err(reason).to_string();
-        assert!(problem.contains(reason), "{problem} instead of {reason} for {text}");
-        // No eight characters of what was pasted, other than words of the PEM frame.
+        assert!(problem.contains(reason), "{problem} must have {reason}: {text}");
+        // The problem must not have eight characters of the pasted text, apart from its PEM lines.
         let body: String = text.lines().filter(|line| !line.contains("-----") && !line.contains("http")).collect();
-        let shown = body.as_bytes().windows(8).any(|part| problem.as_bytes().windows(8).any(|told| told == part));
-        assert!(!shown, "{problem} shows a part of {text}");
+        let is_quoted =
+            body.as_bytes().windows(8).any(|part| problem.as_bytes().windows(8).any(|quoted| quoted == part));
+        assert!(!is_quoted, "{problem} quotes a part of {text}");
     }
 }
 
@@ -142,18 +143,18 @@ fn a_signature_is_as_long_as_its_key() {
     assert_eq!(one(PUBLIC_KEY).signature_len(), 256);
 }
 
-/// A DER value: tag, length, content.
+/// A DER value with a length of two bytes.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
     [&[tag, 0x82, length[0], length[1]][..], content].concat()
 }
 
-/// A short one.
+/// A DER value with a length of one byte.
 fn short(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat()
 }
 
-/// An RSA key of 2048 bits with this exponent and the last byte of its modulus.
+/// An RSA key of 2048 bits with this exponent and this last byte of its modulus.
 fn rsa_key(exponent: &[u8], last: u8) -> String {
     let mut modulus = vec![0x91; 256];
     modulus[255] = last;
@@ -164,7 +165,7 @@ fn rsa_key(exponent: &[u8], last: u8) -> String {
 }
 
 #[test]
-fn an_rsa_key_under_which_anybody_could_sign_is_refused() {
+fn an_insecure_rsa_key_is_refused() {
     for exponent in [&[3][..], &[1, 0, 1]] {
         assert_eq!(PublicKey::parse_all(&rsa_key(exponent, 0x91)).map(|keys| keys.len()), Ok(1), "{exponent:?}");
     }

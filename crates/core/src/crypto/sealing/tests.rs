@@ -3,7 +3,7 @@ use crate::testing::Fake;
 use crate::testing::world::{APP_ID, INSTANCE, VICTIM};
 use base64::engine::general_purpose::STANDARD;
 
-const PLAIN: &str = "OAUTH2.a refresh token nobody may see";
+const PLAIN: &str = "OAUTH2.a secret refresh token";
 
 struct Ids {
     app: AppId,
@@ -28,28 +28,28 @@ fn sealed(fake: &Fake, key: &SealingKey, plain: &str) -> String {
     fake.clock().run(seal(fake, key, Ids::new().place(), plain)).unwrap()
 }
 
-fn opened(keys: &[SealingKey], place: Place<'_>, envelope: &str) -> Result<String, OpenError> {
+fn opened(keys: &[SealingKey], place: Place<'_>, sealed_value: &str) -> Result<String, OpenError> {
     let fake = Fake::default();
-    fake.clock().run(open(&fake, keys, place, envelope))
+    fake.clock().run(open(&fake, keys, place, sealed_value))
 }
 
-fn open_here(keys: &[SealingKey], envelope: &str) -> Result<String, OpenError> {
-    opened(keys, Ids::new().place(), envelope)
+fn open_here(keys: &[SealingKey], sealed_value: &str) -> Result<String, OpenError> {
+    opened(keys, Ids::new().place(), sealed_value)
 }
 
 #[test]
-fn what_was_sealed_opens_in_its_place() {
+fn a_sealed_value_opens_in_its_place() {
     let key = key("k1", "a");
     for plain in [PLAIN, "", "ü€😀", &"x".repeat(100_000)] {
-        let envelope = sealed(&Fake::default(), &key, plain);
-        assert_eq!(open_here(std::slice::from_ref(&key), &envelope).as_deref(), Ok(plain));
+        let sealed_value = sealed(&Fake::default(), &key, plain);
+        assert_eq!(open_here(std::slice::from_ref(&key), &sealed_value).as_deref(), Ok(plain));
     }
 }
 
 #[test]
-fn a_sealed_value_moved_elsewhere_does_not_open() {
+fn a_sealed_value_does_not_open_in_another_place() {
     let keys = [key("k1", "a")];
-    let envelope = sealed(&Fake::default(), &keys[0], PLAIN);
+    let sealed_value = sealed(&Fake::default(), &keys[0], PLAIN);
     let ids = Ids::new();
     let other_app = AppId::parse(VICTIM).unwrap();
     let other_instance = InstanceId::parse(VICTIM).unwrap();
@@ -58,44 +58,44 @@ fn a_sealed_value_moved_elsewhere_does_not_open() {
         Place { app: &other_app, ..ids.place() },
         Place { field: "access_token", ..ids.place() },
     ] {
-        assert_eq!(opened(&keys, place, &envelope), Err(OpenError::Refused), "{}", place.associated_data());
+        assert_eq!(opened(&keys, place, &sealed_value), Err(OpenError::Refused), "{}", place.associated_data());
     }
 }
 
 #[test]
-fn a_value_sealed_with_a_key_that_is_gone_does_not_open() {
-    let envelope = sealed(&Fake::default(), &key("old", "a"), PLAIN);
-    assert_eq!(open_here(&[key("new", "a")], &envelope), Err(OpenError::UnknownKey));
-    assert_eq!(open_here(&[], &envelope), Err(OpenError::UnknownKey));
-    assert_eq!(open_here(&[key("old", "b")], &envelope), Err(OpenError::Refused), "another key under the same name");
+fn a_value_sealed_with_a_missing_key_does_not_open() {
+    let sealed_value = sealed(&Fake::default(), &key("old", "a"), PLAIN);
+    assert_eq!(open_here(&[key("new", "a")], &sealed_value), Err(OpenError::UnknownKey));
+    assert_eq!(open_here(&[], &sealed_value), Err(OpenError::UnknownKey));
+    assert_eq!(open_here(&[key("old", "b")], &sealed_value), Err(OpenError::Refused), "another key with the same id");
 }
 
 #[test]
-fn after_a_key_rotation_old_values_open() {
+fn after_a_key_rotation_older_values_open() {
     let (old, new) = (key("2025", "a"), key("2026", "b"));
-    let envelope = sealed(&Fake::default(), &old, PLAIN);
-    assert_eq!(open_here(&[new, old], &envelope).as_deref(), Ok(PLAIN));
+    let sealed_value = sealed(&Fake::default(), &old, PLAIN);
+    assert_eq!(open_here(&[new, old], &sealed_value).as_deref(), Ok(PLAIN));
 }
 
 #[test]
 fn a_sealed_value_altered_in_any_byte_does_not_open() {
     let keys = [key("k1", "a")];
-    let envelope = sealed(&Fake::default(), &keys[0], PLAIN);
-    for at in 0..envelope.len() {
-        let mut altered = envelope.clone().into_bytes();
+    let sealed_value = sealed(&Fake::default(), &keys[0], PLAIN);
+    for at in 0..sealed_value.len() {
+        let mut altered = sealed_value.clone().into_bytes();
         altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
         let altered = String::from_utf8(altered).unwrap();
         assert!(open_here(&keys, &altered).is_err(), "character {at}");
     }
-    for end in 0..envelope.len() {
-        assert!(open_here(&keys, &envelope[..end]).is_err(), "cut off at {end}");
+    for end in 0..sealed_value.len() {
+        assert!(open_here(&keys, &sealed_value[..end]).is_err(), "cut off at {end}");
     }
 }
 
 #[test]
-fn what_is_no_envelope_is_told_apart() {
+fn malformed_text_is_reported_as_not_sealed() {
     let keys = [key("k1", "a")];
-    let envelope = sealed(&Fake::default(), &keys[0], PLAIN);
+    let sealed_value = sealed(&Fake::default(), &keys[0], PLAIN);
     for text in [
         "",
         "plain",
@@ -103,21 +103,24 @@ fn what_is_no_envelope_is_told_apart() {
         "s1.k1",
         "s1.k1..",
         "s1.k1.AAAA.AAAA",
-        &envelope.replacen("s1", "s2", 1),
-        &format!("{envelope}.more"),
-        &format!("{envelope}="),
-        &envelope.replacen("s1.", "s1..", 1),
+        &sealed_value.replacen("s1", "s2", 1),
+        &format!("{sealed_value}.more"),
+        &format!("{sealed_value}="),
+        &sealed_value.replacen("s1.", "s1..", 1),
     ] {
         assert_eq!(open_here(&keys, text), Err(OpenError::NotSealed), "{text}");
     }
 }
 
 #[test]
-fn an_envelope_shows_nothing_of_what_is_in_it() {
+fn a_sealed_value_shows_no_plain_text() {
     let key = key("k1", "a");
-    let envelope = sealed(&Fake::default(), &key, PLAIN);
-    assert!(envelope.starts_with("s1.k1."));
-    assert!(!envelope.contains("OAUTH2") && !envelope.contains(&URL_SAFE_NO_PAD.encode(PLAIN)[..8]), "{envelope}");
+    let sealed_value = sealed(&Fake::default(), &key, PLAIN);
+    assert!(sealed_value.starts_with("s1.k1."));
+    assert!(
+        !sealed_value.contains("OAUTH2") && !sealed_value.contains(&URL_SAFE_NO_PAD.encode(PLAIN)[..8]),
+        "{sealed_value}"
+    );
 }
 
 #[test]
@@ -135,7 +138,7 @@ fn a_sealing_key_is_an_id_and_32_bytes() {
     for id in ["k1", "a", "2026-01_B", &"k".repeat(32)] {
         assert_eq!(SealingKey::parse(&format!("{id}:{good}")).unwrap().id(), id);
     }
-    // Base64 that lost its padding, or is of the other alphabet.
+    // Base64 without its padding, or with the URL-safe alphabet.
     let other = STANDARD.encode([0xfb; 32]);
     for key in [good.trim_end_matches('='), &other, &other.replace('+', "-").replace('/', "_")] {
         assert!(SealingKey::parse(&format!("k1:{key}")).is_ok(), "{key}");
@@ -155,7 +158,7 @@ fn a_sealing_key_is_an_id_and_32_bytes() {
         format!("k1:{}", STANDARD.encode([0; 32])),
         format!("k1:{}", STANDARD.encode([0xff; 32])),
     ] {
-        let problem = SealingKey::parse(&text).err().unwrap_or_else(|| panic!("{text}")).to_string();
+        let problem = SealingKey::parse(&text).err().unwrap_or_else(|| panic!("{text} must be refused")).to_string();
         assert!(!problem.contains(&good[..8]));
     }
 }

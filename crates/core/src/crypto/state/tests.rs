@@ -14,39 +14,39 @@ fn keys() -> Vec<StateKey> {
     vec![key('a')]
 }
 
-/// State, and the cookie as the browser sends it back.
+/// Begins a flow. Returns the state, and the cookie as the browser sends it back.
 fn begin(fake: &Fake, keys: &[StateKey]) -> (String, String) {
     let issued = issue(fake, keys, Purpose::Install, NOW, HERE).unwrap();
     let pair = issued.set_cookie.split(';').next().unwrap().to_owned();
     (issued.state, pair)
 }
 
-fn come_back(keys: &[StateKey], now: u64, state: &str, cookie: &str) -> Result<(), StateError> {
+fn check_install(keys: &[StateKey], now: u64, state: &str, cookie: &str) -> Result<(), StateError> {
     check(keys, Purpose::Install, Timestamp(now), state, Some(cookie), HERE).map(|_| ())
 }
 
 #[test]
-fn a_state_comes_back_in_the_same_browser() {
+fn a_state_is_accepted_in_the_same_browser() {
     let (state, cookie) = begin(&Fake::default(), &keys());
-    assert_eq!(come_back(&keys(), START, &state, &cookie), Ok(()));
+    assert_eq!(check_install(&keys(), START, &state, &cookie), Ok(()));
     assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')), "{state}");
 }
 
 #[test]
-fn a_state_is_good_for_600_seconds() {
+fn a_state_is_valid_for_600_seconds() {
     let (state, cookie) = begin(&Fake::default(), &keys());
-    assert_eq!(come_back(&keys(), START + 600, &state, &cookie), Ok(()));
+    assert_eq!(check_install(&keys(), START + 600, &state, &cookie), Ok(()));
     for now in [START + 601, START + 86_400, u64::MAX] {
-        assert_eq!(come_back(&keys(), now, &state, &cookie), Err(StateError::Expired), "{now}");
+        assert_eq!(check_install(&keys(), now, &state, &cookie), Err(StateError::Expired), "{now}");
     }
 }
 
 #[test]
 fn a_state_from_the_future_is_refused() {
     let (state, cookie) = begin(&Fake::default(), &keys());
-    assert_eq!(come_back(&keys(), START - 60, &state, &cookie), Ok(()), "clocks differ a little");
+    assert_eq!(check_install(&keys(), START - 60, &state, &cookie), Ok(()), "clocks may differ by a minute");
     for now in [START - 61, START - 601, 0] {
-        assert_eq!(come_back(&keys(), now, &state, &cookie), Err(StateError::Invalid), "{now}");
+        assert_eq!(check_install(&keys(), now, &state, &cookie), Err(StateError::Invalid), "{now}");
     }
 }
 
@@ -60,14 +60,14 @@ fn a_state_altered_in_any_byte_is_refused() {
             let mut altered = bytes.clone();
             altered[at] ^= bit;
             let altered = URL_SAFE_NO_PAD.encode(altered);
-            assert_eq!(come_back(&keys(), START, &altered, &cookie), Err(StateError::Invalid), "{bit} at {at}");
+            assert_eq!(check_install(&keys(), START, &altered, &cookie), Err(StateError::Invalid), "{bit} at {at}");
         }
     }
     for at in 0..state.len() {
         let mut altered = state.clone().into_bytes();
         altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
         let altered = String::from_utf8(altered).unwrap();
-        assert_eq!(come_back(&keys(), START, &altered, &cookie), Err(StateError::Invalid), "character {at}");
+        assert_eq!(check_install(&keys(), START, &altered, &cookie), Err(StateError::Invalid), "character {at}");
     }
 }
 
@@ -75,7 +75,7 @@ fn a_state_altered_in_any_byte_is_refused() {
 fn a_state_of_another_length_is_refused() {
     let (state, cookie) = begin(&Fake::default(), &keys());
     for length in 0..state.len() {
-        assert_eq!(come_back(&keys(), START, &state[..length], &cookie), Err(StateError::Invalid), "{length}");
+        assert_eq!(check_install(&keys(), START, &state[..length], &cookie), Err(StateError::Invalid), "{length}");
     }
     let bytes = URL_SAFE_NO_PAD.decode(&state).unwrap();
     for text in [
@@ -90,7 +90,7 @@ fn a_state_of_another_length_is_refused() {
         URL_SAFE_NO_PAD.encode([0; 58]),
         "é".to_owned(),
     ] {
-        assert_eq!(come_back(&keys(), START, &text, &cookie), Err(StateError::Invalid), "{}", text.len());
+        assert_eq!(check_install(&keys(), START, &text, &cookie), Err(StateError::Invalid), "{}", text.len());
     }
 }
 
@@ -136,8 +136,8 @@ fn the_right_cookie_is_found_among_others() {
         format!("  {two} ;  theme=dark; {one}  "),
         format!(";;=;a=b=c; {one}; {two}; "),
     ] {
-        assert_eq!(come_back(&keys(), START, &first, &cookies), Ok(()), "{cookies}");
-        assert_eq!(come_back(&keys(), START, &second, &cookies), Ok(()), "{cookies}");
+        assert_eq!(check_install(&keys(), START, &first, &cookies), Ok(()), "{cookies}");
+        assert_eq!(check_install(&keys(), START, &second, &cookies), Ok(()), "{cookies}");
     }
 }
 
@@ -147,28 +147,28 @@ fn the_cookie_cannot_be_made_from_the_state() {
     let value = URL_SAFE_NO_PAD.decode(cookie.split_once('=').unwrap().1).unwrap();
     let state = URL_SAFE_NO_PAD.decode(state).unwrap();
     assert_eq!(value.len(), 32);
-    assert_ne!(value, state[26..], "the signature of the state is public");
+    assert_ne!(value, state[26..], "the cookie must differ from the signature in the state, which is public");
 }
 
 #[test]
-fn after_a_key_rotation_the_old_states_come_back() {
+fn after_a_key_rotation_older_states_are_accepted() {
     let (old, new) = (key('a'), key('b'));
     let (state, cookie) = begin(&Fake::default(), std::slice::from_ref(&old));
-    assert_eq!(come_back(&[new.clone(), old], START, &state, &cookie), Ok(()));
-    assert_eq!(come_back(std::slice::from_ref(&new), START, &state, &cookie), Err(StateError::Invalid));
-    assert_eq!(come_back(&[], START, &state, &cookie), Err(StateError::Invalid));
+    assert_eq!(check_install(&[new.clone(), old], START, &state, &cookie), Ok(()));
+    assert_eq!(check_install(std::slice::from_ref(&new), START, &state, &cookie), Err(StateError::Invalid));
+    assert_eq!(check_install(&[], START, &state, &cookie), Err(StateError::Invalid));
 }
 
 #[test]
 fn a_new_state_is_signed_by_the_first_key() {
     let (first, second) = (key('a'), key('b'));
     let (state, cookie) = begin(&Fake::default(), &[first.clone(), second.clone()]);
-    assert_eq!(come_back(&[first], START, &state, &cookie), Ok(()));
-    assert_eq!(come_back(&[second], START, &state, &cookie), Err(StateError::Invalid));
+    assert_eq!(check_install(&[first], START, &state, &cookie), Ok(()));
+    assert_eq!(check_install(&[second], START, &state, &cookie), Err(StateError::Invalid));
 }
 
 #[test]
-fn the_cookie_has_exactly_the_attributes_of_a_safe_one() {
+fn the_cookie_has_exactly_the_secure_attributes() {
     let issued = issue(&Fake::default(), &keys(), Purpose::Install, NOW, HERE).unwrap();
     let mut parts = issued.set_cookie.split("; ");
     let (name, value) = parts.next().unwrap().split_once('=').unwrap();
@@ -180,7 +180,7 @@ fn the_cookie_has_exactly_the_attributes_of_a_safe_one() {
 }
 
 #[test]
-fn without_randomness_or_key_there_is_no_state() {
+fn without_random_bytes_or_key_no_state_is_issued() {
     let fake = Fake::default();
     assert!(issue(&fake, &[], Purpose::Install, NOW, HERE).is_err());
     fake.fail_random();

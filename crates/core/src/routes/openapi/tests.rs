@@ -1,4 +1,4 @@
-//! The description of the app API.
+//! The OpenAPI document of the app API.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::row::{Row, described, path};
 use crate::testing::world::World;
 use crate::web::Audience;
 
-/// Writes the document on one line, except for a line for each path, schema and response: small, with readable diffs.
+/// Writes the document on one line, with a line for each path, schema and response: short, and with readable diffs.
 fn written(document: &Value) -> String {
     const PLACES: [&str; 3] = ["/paths", "/components/schemas", "/components/responses"];
     let lines = |value: &Value| {
@@ -20,16 +20,16 @@ fn written(document: &Value) -> String {
     };
     let mut shell = document.clone();
     for place in PLACES {
-        *shell.pointer_mut(place).expect("it is there") = place.into();
+        *shell.pointer_mut(place).expect("the place") = place.into();
     }
     let fill = |text: String, place| {
-        text.replace(&format!("\"{place}\""), &lines(document.pointer(place).expect("it is there")))
+        text.replace(&format!("\"{place}\""), &lines(document.pointer(place).expect("the place")))
     };
     let text = PLACES.into_iter().fold(shell.to_string(), fill);
     format!("{text}\n")
 }
 
-/// With `UPDATE_OPENAPI` set, as `cargo xtask openapi` does, it writes the file instead.
+/// With `UPDATE_OPENAPI`, which `cargo xtask openapi` sets, it writes the file instead.
 #[test]
 fn the_file_is_what_the_code_says() {
     let new = written(&document());
@@ -39,13 +39,13 @@ fn the_file_is_what_the_code_says() {
         std::fs::write(file, new).expect("a writable file");
         return;
     }
-    // As values: the order of an object's fields is up to serde_json's features, which other packages may turn on.
-    let kept: Value = serde_json::from_str(super::DOCUMENT).expect("the file is JSON");
-    assert!(kept == document(), "crates/core/openapi.json is not what the code says: run `cargo xtask openapi`");
+    // Compares values and not texts: features of serde_json that other packages enable change the order of fields.
+    let committed: Value = serde_json::from_str(super::DOCUMENT).expect("the file must be JSON");
+    assert!(committed == document(), "crates/core/openapi.json must match the code: run `cargo xtask openapi`");
 }
 
 #[test]
-fn it_is_public() {
+fn the_document_needs_no_key() {
     let response = World::new().get("/v1/openapi.json").send();
     assert_eq!(response.status, 200);
     assert_eq!(response.header("content-type"), "application/json");
@@ -53,27 +53,27 @@ fn it_is_public() {
 }
 
 #[test]
-fn every_route_of_the_api_is_in_it_and_no_other() {
+fn the_document_has_exactly_the_routes_of_the_app_api() {
     let document = document();
     let paths = document["paths"].as_object().expect("paths");
-    let wanted: Vec<&Row> = Row::ALL.iter().filter(|route| route.audience == Audience::Api).collect();
-    for route in &wanted {
+    let routes: Vec<&Row> = Row::ALL.iter().filter(|route| route.audience == Audience::Api).collect();
+    for route in &routes {
         let methods = paths[&path(route)].as_object().expect("methods");
         let mut wanted: Vec<String> = described(route).map(str::to_lowercase).collect();
         wanted.sort();
         assert_eq!(methods.keys().cloned().collect::<Vec<_>>(), wanted, "{}", route.pattern);
     }
-    assert_eq!(paths.len(), wanted.len());
+    assert_eq!(paths.len(), routes.len());
 }
 
 #[test]
-fn every_operation_with_a_key_says_so() {
+fn every_operation_that_needs_a_key_documents_it() {
     let document = document();
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for operation in methods.as_object().expect("methods").values() {
-            let is_open = operation["security"].as_array().is_some_and(Vec::is_empty);
-            assert_eq!(is_open, path == "/v1/openapi.json", "{path}");
-            assert_eq!(operation["responses"].get("401").is_none(), is_open, "{path}");
+            let needs_no_key = operation["security"].as_array().is_some_and(Vec::is_empty);
+            assert_eq!(needs_no_key, path == "/v1/openapi.json", "{path}");
+            assert_eq!(operation["responses"].get("401").is_none(), needs_no_key, "{path}");
         }
     }
 }

@@ -7,7 +7,7 @@ fn a_map_is_bounded_and_evicts_the_least_recently_used() {
         map.put(number, ());
     }
     assert_eq!(map.0.borrow().len(), CAPACITY);
-    assert!(map.get(&(3 * CAPACITY - 1)).is_some(), "the latest stay");
+    assert!(map.get(&(3 * CAPACITY - 1)).is_some(), "the latest entry must stay");
     assert!(map.get(&0).is_none());
 
     for number in 0..2 * CAPACITY {

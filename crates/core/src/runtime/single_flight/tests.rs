@@ -13,7 +13,7 @@ impl From<TimedOut> for Late {
 }
 
 #[test]
-fn a_follower_polls_seldom_in_a_long_wait_and_is_prompt_in_a_short_one() {
+fn a_follower_polls_rarely_in_a_long_wait_and_promptly_in_a_short_one() {
     for (work, latest) in [(5_000, 5_400), (200, 300), (30, 45)] {
         let (fake, flights) = (Fake::default(), SingleFlight::<u32, u32, Late>::default());
         let began = fake.now_millis();
@@ -23,14 +23,14 @@ fn a_follower_polls_seldom_in_a_long_wait_and_is_prompt_in_a_short_one() {
             Ok(7)
         });
         let follower = async {
-            let value = flights.share(&fake, &1, turn, async { unreachable!("the leader does the work") }).await;
+            let value = flights.share(&fake, &1, turn, async { unreachable!("only the leader makes the call") }).await;
             (value, fake.now_millis() - began)
         };
         let before = fake.clock().sleeps();
         let (first, (second, took)) = fake.clock().run(join(leader, follower));
         assert_eq!((first, second), (Ok(7), Ok(7)));
-        assert!((work..=latest).contains(&took), "the result of {work} ms of work was seen after {took} ms");
-        assert!(fake.clock().sleeps() - before <= 26, "each poll costs CPU");
+        assert!((work..=latest).contains(&took), "the result of {work} ms of work came after {took} ms");
+        assert!(fake.clock().sleeps() - before <= 26, "a follower must poll rarely, since each poll costs CPU");
     }
 }
 
@@ -42,19 +42,19 @@ fn a_follower_that_waited_long_enough_times_out() {
         fake.sleep(Duration::from_secs(30)).await;
         Ok(7)
     });
-    let follower = flights.share(&fake, &1, turn, async { unreachable!("the leader does the work") });
+    let follower = flights.share(&fake, &1, turn, async { unreachable!("only the leader makes the call") });
     assert_eq!(fake.clock().run(join(leader, follower)), (Ok(7), Err(Late)));
 }
 
 #[test]
-fn a_result_of_an_abandoned_call_is_not_kept() {
+fn the_result_of_a_forgotten_call_is_not_cached() {
     let (fake, flights) = (Fake::default(), SingleFlight::<u32, u32, Late>::default());
     let turn = Turn { force: false, lead_millis: 60_000, wait_until_millis: fake.now_millis() + 1_000 };
     let led = fake.clock().run(flights.share(&fake, &1, turn, async {
         flights.forget(&1);
         Ok(7)
     }));
-    assert_eq!(led, Ok(7), "its own caller gets it");
+    assert_eq!(led, Ok(7), "the caller of the forgotten call gets its result");
     assert_eq!(flights.value(&1), None);
     flights.keep(&1, 8);
     assert_eq!(flights.value(&1), Some(8));

@@ -1,4 +1,4 @@
-//! What holds for any facts at all.
+//! Properties of the fold for random facts.
 
 use proptest::prelude::*;
 
@@ -35,14 +35,14 @@ proptest! {
     }
 
     #[test]
-    fn dropping_what_is_outdated_changes_nothing_then_or_later(
+    fn dropping_outdated_facts_never_changes_the_fold(
         facts in prop::collection::vec(any_fact(), 1..12),
         later in prop::collection::vec(any_fact(), 0..6),
     ) {
         let dropped: Vec<Fact> = outdated(&facts).into_iter().cloned().collect();
-        let kept: Vec<Fact> = facts.iter().filter(|fact| !dropped.contains(fact)).cloned().collect();
-        prop_assert_eq!(fold(&id(), &kept), fold(&id(), &facts));
-        prop_assert_eq!(fold(&id(), &[kept, later.clone()].concat()), fold(&id(), &[facts, later].concat()));
+        let remaining: Vec<Fact> = facts.iter().filter(|fact| !dropped.contains(fact)).cloned().collect();
+        prop_assert_eq!(fold(&id(), &remaining), fold(&id(), &facts));
+        prop_assert_eq!(fold(&id(), &[remaining, later.clone()].concat()), fold(&id(), &[facts, later].concat()));
     }
 
     #[test]
@@ -57,11 +57,11 @@ proptest! {
     }
 
     #[test]
-    fn an_instance_is_removed_exactly_if_nothing_present_is_as_late(facts in prop::collection::vec(any_fact(), 1..12)) {
+    fn a_removal_counts_if_it_is_later_than_every_installation(facts in prop::collection::vec(any_fact(), 1..12)) {
         use Name::{Connected, Installed, Joined, Present, Removed};
-        let gone = latest_of(&facts, &[Removed]) > latest_of(&facts, &[Installed, Connected, Joined, Present]);
+        let is_removed = latest_of(&facts, &[Removed]) > latest_of(&facts, &[Installed, Connected, Joined, Present]);
         let instance = folded(&facts);
-        prop_assert_eq!(instance.status == Status::Removed, gone);
-        prop_assert_eq!(instance.removed_at.is_some(), gone);
+        prop_assert_eq!(instance.status == Status::Removed, is_removed);
+        prop_assert_eq!(instance.removed_at.is_some(), is_removed);
     }
 }

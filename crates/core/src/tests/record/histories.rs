@@ -1,10 +1,13 @@
-//! Random histories: what happened to an instance is delivered by two writers in two data centres, late, twice, in any
-//! order, over a store that shows each of them what was a while ago, that fails now and then, and that is left in the
-//! middle. When Wix has got its 200 for everything, everybody sees the same and the Cron Trigger has been there, the row
-//! is the fold of all facts, and so is what is left of the facts; what contradicts a removal was asked of Wix, once.
+//! Random histories of an instance. Two writers in two data centres deliver the facts late, repeatedly and in any
+//! order, to a KV whose reads are stale and whose operations are slow and fail, and an isolate can end before its
+//! deferred task.
 //!
-//! A hundred in every test run. `cargo xtask histories --count 1000000` asks for more, optimised, through the variables
-//! `HISTORIES` and `HISTORY_SEED`; a history that fails names its own seed.
+//! When every delivery was answered with 200, reads are no longer stale and no recheck is left, these must equal the
+//! fold of all facts: the row, its metadata, and the fold of the facts that are still stored. About a contested removal
+//! Wix must have been asked, and its answer stored once.
+//!
+//! Every test run has a hundred histories. `cargo xtask histories --count 1000000` runs more of them, optimised, with
+//! the variables `HISTORIES` and `HISTORY_SEED`. A history that fails names its own seed.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -23,7 +26,7 @@ use crate::testing::kv::Op;
 use crate::testing::world::config;
 use crate::{Shared, scheduled};
 
-/// `SplitMix64`: every number is a good seed.
+/// The generator `SplitMix64`, for which every number is a good seed.
 #[derive(Clone)]
 struct Chance(Rc<Cell<u64>>);
 
@@ -59,7 +62,7 @@ impl Chance {
     }
 }
 
-/// Few different times, so that many fall on the same second.
+/// A random fact. It has one of few times, so that many facts fall on the same second.
 fn any_fact(chance: &Chance) -> Fact {
     let site = || chance.pick(&[None, Some(SITE), Some(VICTIM)]).map(|site| SiteId::parse(site).unwrap());
     let kind = match chance.below(11) {
@@ -75,11 +78,11 @@ fn any_fact(chance: &Chance) -> Fact {
         9 => Kind::Present,
         _ => Kind::Accepted,
     };
-    // Or two minutes later, where it may contradict a removal.
+    // Two minutes later it may contest a removal.
     at(START - 300 + chance.below(12) + chance.pick(&[0, 0, 0, 120]), kind)
 }
 
-/// One writer: each of its deliveries is repeated, as Wix does, until it is answered with 200.
+/// One writer: it repeats each delivery, as Wix does, until it is stored.
 async fn write(fake: &Fake, config: &Config, chance: &Chance, deliveries: &[Fact]) {
     let settings = &config.instances;
     let store = || Store::new(fake, &settings.keys, &settings.wix.app_id, settings.setup);
@@ -88,7 +91,7 @@ async fn write(fake: &Fake, config: &Config, chance: &Chance, deliveries: &[Fact
         loop {
             let now = Timestamp::from_millis(fake.now_millis());
             match store().record(&id(), fact.clone(), now).await {
-                // The isolate is gone before its work after the answer, every fourth time.
+                // In one of four cases the isolate ends before its deferred task.
                 Ok(recorded) if recorded.changed && !chance.one_in(4) => {
                     let _ = store().reconcile(&id()).await;
                     break;
@@ -100,11 +103,11 @@ async fn write(fake: &Fake, config: &Config, chance: &Chance, deliveries: &[Fact
     }
 }
 
-/// What is delivered: each fact once or more, in any order.
+/// The deliveries of two writers: each fact once or more, in any order.
 fn deliveries(chance: &Chance, facts: &[Fact]) -> [Vec<Fact>; 2] {
     let mut writers = [Vec::new(), Vec::new()];
     for fact in facts {
-        // A duplicate that is lost on its way is one the fewer: the first copy is the one that arrives.
+        // Lost duplicates need no case of their own, since they equal fewer duplicates.
         for _ in 0..=chance.pick(&[0, 0, 1, 2]) {
             writers[usize::from(chance.one_in(2))].push(fact.clone());
         }
@@ -115,19 +118,19 @@ fn deliveries(chance: &Chance, facts: &[Fact]) -> [Vec<Fact>; 2] {
     writers
 }
 
-/// Lag, slowness and failures of the store, of which there may be none.
-fn trouble(fake: &Fake, chance: &Chance) {
+/// Makes KV stale, slow and failing, each of them in a part of the histories.
+fn inject_faults(fake: &Fake, chance: &Chance) {
     fake.kv().delay_visibility(chance.pick(&[0, 0, 500, 10_000, 60_000]));
     if chance.one_in(4) {
         fake.kv().delay_list_visibility(chance.pick(&[0, 500, 10_000, 60_000]));
     }
-    let slowness = chance.clone();
+    let delays = chance.clone();
     let longest = chance.pick(&[1, 20, 400]);
-    fake.kv().delay_where(move |_, _| slowness.below(longest));
+    fake.kv().delay_where(move |_, _| delays.below(longest));
     if chance.one_in(3) {
         let failures = chance.clone();
         let left = Cell::new(chance.below(6));
-        // Any write, or that of one kind alone: what else belongs to the same round is then stored.
+        // Either any write fails, or only rechecks, or only rows, while the other writes of the same batch succeed.
         let kind = chance.pick(&["", "v1:todo:", "v1:instance:"]);
         fake.kv().fail_where(move |op, key| {
             let fails = op == Op::Put && key.starts_with(kind) && left.get() > 0 && failures.one_in(3);
@@ -142,7 +145,7 @@ fn history(seed: u64, config: &Config, shared: &Shared) -> usize {
     let fake = Fake::default();
     let facts: Vec<Fact> = (0..=chance.below(8)).map(|_| any_fact(&chance)).collect();
     let [one, other] = deliveries(&chance, &facts);
-    trouble(&fake, &chance);
+    inject_faults(&fake, &chance);
     fake.clock().run(join(write(&fake, config, &chance, &one), write(&fake, config, &chance, &other)));
 
     fake.kv().clear_faults();
@@ -153,34 +156,35 @@ fn history(seed: u64, config: &Config, shared: &Shared) -> usize {
             break;
         }
     }
-    assert!(fake.kv().keys("v1:todo:").is_empty(), "seed {seed}: the Cron Trigger does not come to an end");
+    assert!(fake.kv().keys("v1:todo:").is_empty(), "seed {seed}: rechecks are left after 100 runs of the Cron Trigger");
 
     let entries = fake.kv().entries();
-    let kept = entries.iter().filter(|(key, _)| key.starts_with(&keys::facts(&id())));
-    let kept: Vec<Fact> = kept.map(|(_, entry)| Fact::from_json(&entry.value)).collect();
-    // What Wix said when it was asked is later than everything that was delivered.
-    let said: Vec<&Fact> = kept.iter().filter(|fact| fact.at.0 >= START).collect();
-    let facts: Vec<Fact> = facts.iter().chain(said.iter().copied()).cloned().collect();
-    assert!(!is_contested(&facts), "seed {seed}: left in doubt\n{facts:#?}");
+    let stored = entries.iter().filter(|(key, _)| key.starts_with(&keys::facts(&id())));
+    let stored: Vec<Fact> = stored.map(|(_, entry)| Fact::from_json(&entry.value)).collect();
+    // A fact from Wix's answer about the removal is later than every delivered fact.
+    let from_wix: Vec<&Fact> = stored.iter().filter(|fact| fact.at.0 >= START).collect();
+    let facts: Vec<Fact> = facts.iter().chain(from_wix.iter().copied()).cloned().collect();
+    assert!(!is_contested(&facts), "seed {seed}: a contested removal is left\n{facts:#?}");
     let asked = fake.wix().sent().iter().filter(|sent| sent.path() == "/apps/v1/instance").count();
-    assert!(asked >= said.len() && said.len() <= 1, "seed {seed}: {said:?}, asked {asked} times");
+    assert!(asked >= from_wix.len() && from_wix.len() <= 1, "seed {seed}: Wix was asked {asked} times: {from_wix:?}");
     let expected = fold(&id(), &facts);
-    let told = || format!("seed {seed}\nfacts {facts:#?}\none writer {one:?}\nother {other:?}");
-    let row = entries.get(&keys::row(&id())).unwrap_or_else(|| panic!("no row, {}", told()));
+    let details = || format!("seed {seed}\nfacts {facts:#?}\none writer {one:?}\nother {other:?}");
+    let row = entries.get(&keys::row(&id())).unwrap_or_else(|| panic!("there is no row, {}", details()));
     let in_row = Row::read(&id(), &row.value).unwrap();
-    assert_eq!(Some(in_row.instance), expected, "the row, {}", told());
+    assert_eq!(Some(in_row.instance), expected, "the row differs from the fold, {}", details());
     let listed: Instance = serde_json::from_str(row.metadata.as_deref().unwrap()).unwrap();
-    assert_eq!(Some(listed), expected, "the listing, {}", told());
-    assert_eq!(fold(&id(), &kept), expected, "the facts, {}", told());
+    assert_eq!(Some(listed), expected, "the metadata differs from the fold, {}", details());
+    assert_eq!(fold(&id(), &stored), expected, "the stored facts differ from the fold, {}", details());
     one.len() + other.len()
 }
 
 fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}")))
+    std::env::var(variable)
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} must be a number: {text}")))
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "how long it takes is told by the real clock")]
+#[expect(clippy::disallowed_methods, reason = "it measures real time")]
 fn random_histories_end_in_the_fold_of_all_facts() {
     let (count, seed) = (number("HISTORIES", 100), number("HISTORY_SEED", 1));
     let config = config(&[]).expect("a configuration");
@@ -194,5 +198,7 @@ fn random_histories_end_in_the_fold_of_all_facts() {
         }
     }
     let took = started.elapsed().as_secs_f64();
-    println!("{count} histories from seed {seed}, {deliveries} deliveries, {took:.1} s: each ended in its fold");
+    println!(
+        "{count} histories from seed {seed}, {deliveries} deliveries, {took:.1} s: each ended in the fold of its facts"
+    );
 }

@@ -1,5 +1,5 @@
-//! Isolates of a newer version run beside this one during every deployment. What they wrote and this one does not know
-//! survives being read and rewritten here.
+//! Version tolerance: during every deployment isolates of a newer version run beside this one. Facts and fields that
+//! only the newer version knows must survive when this one rewrites a row.
 
 use serde_json::{Map, json};
 
@@ -10,7 +10,8 @@ use crate::testing::world::API_KEY;
 
 const ROW: &str = "v1:instance:aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
-/// A newer version: it knows a kind `suspended`, a status of that name, a plan's cycle, and what the site is called.
+/// A newer version, which knows a kind of fact `suspended`, a status of that name, the cycle of a plan, and a site's
+/// name.
 struct Newer<'a>(&'a World);
 
 impl Newer<'_> {
@@ -30,7 +31,7 @@ impl Newer<'_> {
         [Self::installed(), Self::plan(), Self::suspended()]
     }
 
-    /// Facts, and the row that it folds them into.
+    /// Writes facts, and the row that they fold into.
     fn write(&self) {
         for fact in Self::facts() {
             let (kind, at) = (fact["kind"].as_str().unwrap(), fact["at"].as_u64().unwrap());
@@ -54,12 +55,12 @@ impl Newer<'_> {
         serde_json::from_str(self.0.fake.kv().entries()[ROW].metadata.as_deref().unwrap()).unwrap()
     }
 
-    /// Whether a row still has all that it does not know here.
-    fn still_has(&self, facts: &[Value]) {
+    /// Asserts that the row still has these facts and all unknown fields.
+    fn assert_keeps(&self, facts: &[Value]) {
         let row = self.row();
-        let kept = row["facts"].as_array().unwrap();
+        let stored = row["facts"].as_array().unwrap();
         for fact in facts {
-            assert!(kept.contains(fact), "{fact} of {kept:?}");
+            assert!(stored.contains(fact), "{fact} is not in {stored:?}");
         }
         assert_eq!(row["site"], json!({"name": "A shop", "url": null}));
         assert_eq!((&row["is_free"], &self.listed()["is_free"]), (&json!(false), &json!(false)));
@@ -71,36 +72,36 @@ fn list(world: &World) -> Value {
 }
 
 #[test]
-fn what_a_newer_version_wrote_survives_being_read_and_rewritten() {
+fn facts_and_fields_of_a_newer_version_survive_a_rewrite() {
     let world = World::new();
     let newer = Newer(&world);
     newer.write();
-    // Read: what is known here is shown, in the words of here.
+    // A read shows the known fields, with the values of this version.
     for shown in [world.instance(INSTANCE), list(&world)[0].clone()] {
         assert_eq!((&shown["status"], &shown["auth"]), (&json!("installed"), &json!("oauth")), "{shown}");
         assert_eq!((&shown["plan"], shown.get("site")), (&json!("pro"), None));
     }
     assert_eq!(world.token(INSTANCE).status, 200);
-    // Modified: an event, a recheck, a token after a refusal.
+    // An event and a recheck rewrite the row.
     assert_eq!(world.webhook(jws::event("AppInstalled", INSTANCE, &json!({}), START - 70)).status, 200);
     world.fake.clock().advance(300);
     world.cron();
-    newer.still_has(&Newer::facts());
+    newer.assert_keeps(&Newer::facts());
     let message = jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "max"}), START + 10);
     assert_eq!(world.webhook(message).status, 200);
     world.fake.clock().advance(300);
     world.cron();
-    newer.still_has(&[Newer::installed(), Newer::suspended()]);
+    newer.assert_keeps(&[Newer::installed(), Newer::suspended()]);
     let row = newer.row();
     assert_eq!((&row["plan"], &row["status"], &row["auth"]), (&json!("max"), &json!("suspended"), &json!("oauth2")));
     assert_eq!((&newer.listed()["plan"], &newer.listed()["status"]), (&json!("max"), &json!("suspended")));
-    // Its fact stays under its own key: nothing here may call it outdated.
+    // Its fact stays stored, since this version never takes an unknown fact for outdated.
     let keys = world.fake.kv().keys(&keys::facts(&id()));
     assert!(keys.iter().any(|key| key.contains(":suspended:")), "{keys:?}");
 }
 
 #[test]
-fn a_removal_counts_whatever_a_newer_version_says_of_the_status() {
+fn a_removal_overrides_a_status_of_a_newer_version() {
     let world = World::new();
     let newer = Newer(&world);
     newer.write();
@@ -108,15 +109,15 @@ fn a_removal_counts_whatever_a_newer_version_says_of_the_status() {
     assert_eq!(world.instance(INSTANCE)["status"], "removed");
     assert_eq!(list(&world)[0]["status"], "removed");
     assert_eq!((&newer.row()["status"], &newer.row()["removed_at"]), (&json!("removed"), &json!(START)));
-    newer.still_has(&Newer::facts());
+    newer.assert_keeps(&Newer::facts());
     assert_eq!(world.isolate(&[]).token(INSTANCE).status, 410);
     assert_eq!(world.webhook(jws::installed(INSTANCE, START + 1)).status, 200);
     assert_eq!(newer.row()["status"], "installed");
-    newer.still_has(&[Newer::suspended()]);
+    newer.assert_keeps(&[Newer::suspended()]);
 }
 
 #[test]
-fn a_row_with_nothing_but_what_is_unknown_is_an_instance() {
+fn a_row_with_only_unknown_facts_is_an_instance() {
     let world = World::new();
     let row = json!({"instance_id": INSTANCE, "status": "imported", "auth": "oauth",
         "facts": [{"at": START, "kind": "imported"}, "not even an object", {"kind": 7}]});
@@ -125,11 +126,11 @@ fn a_row_with_nothing_but_what_is_unknown_is_an_instance() {
     assert_eq!(list(&world)[0]["status"], "pending");
     assert_eq!(world.token(INSTANCE).status, 200);
     assert_eq!(world.webhook(jws::installed(INSTANCE, START)).status, 200);
-    let kept = Newer(&world).row()["facts"].clone();
+    let stored = Newer(&world).row()["facts"].clone();
     for fact in row["facts"].as_array().unwrap() {
-        assert!(kept.as_array().unwrap().contains(fact), "{fact} of {kept}");
+        assert!(stored.as_array().unwrap().contains(fact), "{fact} is not in {stored}");
     }
-    // A status of here that a fact unknown here explains is kept as well.
+    // A known status that stems from an unknown fact stays as well.
     let row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth",
         "facts": [{"at": START, "kind": "imported"}]});
     let world = World::new();
@@ -139,7 +140,7 @@ fn a_row_with_nothing_but_what_is_unknown_is_an_instance() {
 }
 
 #[test]
-fn metadata_never_exceeds_what_kv_takes() {
+fn metadata_stays_within_the_limit_of_kv() {
     let world = World::new();
     let mut row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth", "later": "short",
         "facts": [{"at": START - 9, "kind": "installed"}]});
@@ -154,12 +155,12 @@ fn metadata_never_exceeds_what_kv_takes() {
     assert!(text.len() <= 1024, "{}", text.len());
     assert_eq!((&newer.listed()["later"], newer.listed().get("site")), (&json!("short"), None));
     for name in ["ref", "notes", "site"] {
-        assert_eq!(newer.row()[name], row[name], "the row has room for all");
+        assert_eq!(newer.row()[name], row[name], "the row, unlike its metadata, has room for every field");
     }
 }
 
 #[test]
-fn a_page_of_a_listing_is_there_whatever_one_row_of_it_is() {
+fn an_unreadable_row_does_not_fail_its_page() {
     let world = World::new();
     world.webhook(jws::installed(VICTIM, START));
     for (metadata, value) in [
@@ -170,21 +171,21 @@ fn a_page_of_a_listing_is_there_whatever_one_row_of_it_is() {
     ] {
         world.fake.kv().insert_directly(ROW, value, metadata);
         let listed = list(&world);
-        assert_eq!(listed.as_array().unwrap().len(), 1, "{value}: left out");
+        assert_eq!(listed.as_array().unwrap().len(), 1, "{value}: the page leaves the row out");
         assert_eq!(listed[0]["instance_id"], VICTIM);
-        assert_eq!(world.fake.last_log()["error"], "row_unreadable", "{value}: and told");
+        assert_eq!(world.fake.last_log()["error"], "row_unreadable", "{value}: the log has the error");
     }
     world.fake.kv().take_counts();
     world.fake.kv().fail_where(|op, _| op == Op::Get);
-    assert_eq!(world.get("/v1/instances").key(API_KEY).send().status, 503, "a store that fails is another thing");
+    assert_eq!(world.get("/v1/instances").key(API_KEY).send().status, 503, "a failure of KV fails the page");
 }
 
 #[test]
-fn sealed_records_of_a_newer_version_cost_no_request() {
+fn an_unreadable_sealed_token_does_not_fail_a_request() {
     let world = World::new();
     world.webhook(jws::installed(INSTANCE, START));
-    for planted in ["s9.k1.AAAA.AAAA", "", "{}"] {
-        world.fake.kv().insert_directly(&format!("v1:access:{INSTANCE}"), planted, None);
-        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200, "{planted}");
+    for unreadable in ["s9.k1.AAAA.AAAA", "", "{}"] {
+        world.fake.kv().insert_directly(&format!("v1:access:{INSTANCE}"), unreadable, None);
+        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200, "{unreadable}");
     }
 }

@@ -1,6 +1,6 @@
-//! The same redirect opened more than once, or by a browser that only looks ahead.
+//! Callbacks that a browser opens again, concurrently, or as a prefetch, and flows that begin again.
 
-use super::{EXCHANGE, INFO, code};
+use super::{EXCHANGE, INFO, page_status};
 use crate::testing::jws;
 use crate::testing::kv::Op;
 use crate::testing::wix::Canned;
@@ -11,14 +11,14 @@ fn exchanges(world: &World) -> usize {
 }
 
 #[test]
-fn a_redirect_that_is_opened_again_gives_the_same_page_with_one_exchange() {
+fn a_callback_opened_again_has_the_same_response_with_one_exchange() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     let first = world.callback(&state, &cookie, INSTANCE).send();
     world.fake.clock().advance(60);
     let again = world.callback(&state, &cookie, INSTANCE).send();
-    let elsewhere = world.isolate(&[]);
-    let other = elsewhere.callback(&state, &cookie, INSTANCE).send();
+    let isolate = world.isolate(&[]);
+    let other = isolate.callback(&state, &cookie, INSTANCE).send();
     assert_eq!(first.status, 302);
     for response in [again, other] {
         assert_eq!((response.status, response.header("location")), (302, first.header("location")));
@@ -27,7 +27,7 @@ fn a_redirect_that_is_opened_again_gives_the_same_page_with_one_exchange() {
 }
 
 #[test]
-fn a_redirect_that_is_opened_twice_at_once_has_one_exchange() {
+fn concurrent_callbacks_have_one_exchange() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     world.fake.wix().queue(INFO, [Canned::ok(&crate::testing::wix::token_info()).after(400)]);
@@ -38,20 +38,20 @@ fn a_redirect_that_is_opened_twice_at_once_has_one_exchange() {
 }
 
 #[test]
-fn opening_it_again_with_a_victims_id_gives_nothing() {
+fn a_callback_opened_again_with_another_instance_id_is_refused() {
     let world = World::new();
     world.webhook(jws::installed(VICTIM, world.now()));
     let (state, cookie) = world.begin_install();
     world.callback(&state, &cookie, INSTANCE).send();
     world.fake.wix().always(EXCHANGE, Canned::status(400));
     world.fake.kv().take_changes();
-    assert_eq!(code(&world.callback(&state, &cookie, VICTIM).send()), 403);
-    assert_eq!(code(&world.isolate(&[]).callback(&state, &cookie, VICTIM).send()), 400);
+    assert_eq!(page_status(&world.callback(&state, &cookie, VICTIM).send()), 403);
+    assert_eq!(page_status(&world.isolate(&[]).callback(&state, &cookie, VICTIM).send()), 400);
     assert_eq!(world.fake.kv().take_changes(), []);
 }
 
 #[test]
-fn a_removal_in_between_is_not_undone_by_opening_it_again() {
+fn a_callback_opened_again_does_not_undo_a_removal() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     world.callback(&state, &cookie, INSTANCE).send();
@@ -67,12 +67,12 @@ fn a_removal_in_between_is_not_undone_by_opening_it_again() {
 }
 
 #[test]
-fn what_could_not_be_stored_is_stored_by_a_reload_without_another_exchange() {
+fn a_reload_stores_a_failed_installation_without_another_exchange() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     world.fake.kv().fail_where(|op, _| op == Op::Put);
     let failed = world.callback(&state, &cookie, INSTANCE).send();
-    assert_eq!(code(&failed), 503);
+    assert_eq!(page_status(&failed), 503);
     assert!(failed.body.contains("Reload this page"), "{}", failed.body);
     assert!(world.fake.kv().entries().is_empty());
     world.fake.kv().clear_faults();
@@ -83,7 +83,7 @@ fn what_could_not_be_stored_is_stored_by_a_reload_without_another_exchange() {
 }
 
 #[test]
-fn a_write_that_fails_for_a_moment_is_tried_again() {
+fn a_failed_write_is_retried() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     let until = world.fake.clock().now() + 200;
@@ -98,7 +98,7 @@ fn a_write_that_fails_for_a_moment_is_tried_again() {
 }
 
 #[test]
-fn where_it_was_never_stored_client_credentials_still_work() {
+fn without_a_stored_refresh_token_client_credentials_work() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     world.fake.kv().fail_where(|op, _| op == Op::Put);
@@ -111,19 +111,19 @@ fn where_it_was_never_stored_client_credentials_still_work() {
 }
 
 #[test]
-fn looking_ahead_is_no_exchange() {
+fn a_prefetch_exchanges_no_code() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     for purpose in ["prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip"] {
         let response = world.callback(&state, &cookie, INSTANCE).header("sec-purpose", purpose).send();
-        assert_eq!(code(&response), 503, "{purpose}");
+        assert_eq!(page_status(&response), 503, "{purpose}");
     }
     assert_eq!(exchanges(&world), 0);
     assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 302);
 }
 
 #[test]
-fn after_a_removal_and_a_reinstallation_the_former_token_is_nobodys() {
+fn after_a_reinstallation_the_token_of_the_former_installation_is_not_used() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     world.callback(&state, &cookie, INSTANCE).send();
@@ -137,12 +137,12 @@ fn after_a_removal_and_a_reinstallation_the_former_token_is_nobodys() {
         assert_eq!(isolate.callback(&state, &cookie, INSTANCE).send().status, 302);
         assert_eq!(world.fake.kv().take_changes(), []);
         assert_ne!(isolate.token(INSTANCE).access_token(), former);
-        assert!(world.fake.kv().keys("v1:refresh:").is_empty(), "nor is its refresh token kept");
+        assert!(world.fake.kv().keys("v1:refresh:").is_empty(), "its refresh token must not be stored");
     }
 }
 
 #[test]
-fn an_exchange_that_is_stored_after_a_reinstallation_gives_its_token_to_nobody() {
+fn tokens_of_an_exchange_before_a_reinstallation_are_not_used() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     world.fake.kv().fail_where(|op, _| op == Op::Put);
@@ -155,12 +155,12 @@ fn an_exchange_that_is_stored_after_a_reinstallation_gives_its_token_to_nobody()
     assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 302);
     world.fake.wix().take_paths();
     world.token(INSTANCE);
-    assert_eq!(world.fake.wix().take_paths(), ["/oauth2/token"], "a new one, and by client credentials");
+    assert_eq!(world.fake.wix().take_paths(), ["/oauth2/token"], "a new token must come from client credentials");
     assert!(world.fake.kv().keys("v1:refresh:").is_empty());
 }
 
 #[test]
-fn an_exchange_that_is_stored_late_does_not_replace_what_is_newer() {
+fn an_exchange_stored_late_does_not_replace_a_newer_refresh_token() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     world.fake.kv().fail_where(|op, _| op == Op::Put);
@@ -171,52 +171,52 @@ fn an_exchange_that_is_stored_late_does_not_replace_what_is_newer() {
     world.fake.wix().queue(EXCHANGE, [newer]);
     assert_eq!(world.isolate(&[]).connect().status, 302);
     let key = format!("v1:refresh:{INSTANCE}");
-    let kept = world.fake.kv().entries()[&key].clone();
+    let stored = world.fake.kv().entries()[&key].clone();
     assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 302);
-    assert_eq!(world.fake.kv().entries()[&key].value, kept.value);
+    assert_eq!(world.fake.kv().entries()[&key].value, stored.value);
 }
 
 #[test]
-fn one_flow_costs_one_exchange_whatever_codes_come_with_it() {
+fn one_flow_allows_one_exchange_for_all_codes() {
     let world = World::new();
     let (state, cookie) = world.begin_install();
     world.fake.wix().always(EXCHANGE, Canned::status(400));
     for number in 0..20 {
         let path = format!("/redirect?code=made-up-{number}&state={state}&instanceId={INSTANCE}");
-        assert_eq!(code(&world.get(&path).header("cookie", &cookie).send()), 400);
+        assert_eq!(page_status(&world.get(&path).header("cookie", &cookie).send()), 400);
     }
     assert_eq!(exchanges(&world), 1);
     assert!(world.fake.kv().entries().is_empty());
     world.fake.wix().clear_script();
-    assert_eq!(world.connect().status, 302, "another flow is another matter");
+    assert_eq!(world.connect().status, 302, "another flow has an exchange of its own");
 }
 
 #[test]
-fn a_failure_that_is_not_wixs_refusal_can_be_reloaded() {
+fn a_callback_can_be_reloaded_unless_wix_refused_its_code() {
     for failure in
         [Canned::text(403, "<html>"), Canned::text(401, r#"{"error":"invalid_client"}"#), Canned::status(500)]
     {
         let world = World::new();
         let (state, cookie) = world.begin_install();
         world.fake.wix().always(EXCHANGE, failure);
-        assert!(code(&world.callback(&state, &cookie, INSTANCE).send()) >= 500);
+        assert!(page_status(&world.callback(&state, &cookie, INSTANCE).send()) >= 500);
         world.fake.wix().clear_script();
         assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 302);
     }
 }
 
 #[test]
-fn a_refused_app_is_told_to_the_operator_and_not_blamed_on_the_owner() {
+fn refused_app_credentials_are_the_operators_error() {
     let world = World::new();
     world.fake.wix().always(EXCHANGE, Canned::text(401, r#"{"error":"invalid_client"}"#));
     let response = world.connect();
-    assert_eq!(code(&response), 503);
+    assert_eq!(page_status(&response), 503);
     assert!(response.body.contains("No site is at fault"), "{}", response.body);
     assert_eq!(world.fake.last_log()["error"], "app_credentials_refused");
 }
 
 #[test]
-fn a_flow_that_began_at_another_origin_begins_again_at_the_right_one() {
+fn a_flow_begun_at_another_origin_restarts_at_public_url() {
     let world = World::with(&[("PUBLIC_URL", "https://wix.example.com")]);
     for (start, end) in [("/install", "/redirect"), ("/connect", "/connected")] {
         let begun = world.get_at("https://wix-edge.acc.workers.dev", start).send();
@@ -230,19 +230,19 @@ fn a_flow_that_began_at_another_origin_begins_again_at_the_right_one() {
         });
         let path = format!("{end}?code=c&state={state}&instanceId={INSTANCE}");
         let back = |origin: &str, cookie: &str| world.get_at(origin, &path).header("cookie", cookie).send();
-        // The browser keeps the cookie for workers.dev, and comes to the public address without it.
+        // The browser has the cookie of workers.dev, and does not send it to the public address.
         let response = back("https://wix.example.com", "other=1");
         assert_eq!((response.status, response.header("location")), (302, &*format!("https://wix.example.com{start}")));
         assert_eq!(world.fake.last_log()["outcome"], "begun_again");
-        // At the origin where it began, a cookie that is missing is another browser's.
+        // At the origin where the flow began, a missing cookie means another browser.
         let response = back("https://wix-edge.acc.workers.dev", "other=1");
-        assert_eq!((code(&response), response.body.contains("another browser")), (403, true));
+        assert_eq!((page_status(&response), response.body.contains("another browser")), (403, true));
     }
     assert!(world.fake.wix().sent().is_empty() && world.fake.kv().entries().is_empty());
 }
 
 #[test]
-fn over_plain_http_the_addresses_that_wix_is_told_are_https() {
+fn over_plain_http_the_urls_for_wix_are_https() {
     let world = World::new();
     let begun = world.get_at("http://app.example", "/install").send();
     assert!(begun.header("location").contains("redirectUrl=https%3A%2F%2Fapp.example%2Fredirect"), "{begun:?}");

@@ -1,4 +1,4 @@
-//! Wix refusing, failing, and being slow.
+//! Token requests where Wix refuses, fails, or is slow.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ fn refused() -> World {
 }
 
 #[test]
-fn a_refusal_is_believed_when_it_comes_twice() {
+fn a_refusal_counts_only_if_it_is_repeated() {
     for status in [400, 401, 403, 404] {
         let world = installed();
         world.fake.clock().advance(5);
@@ -35,13 +35,13 @@ fn a_refusal_is_believed_when_it_comes_twice() {
         let instance = world.instance(INSTANCE);
         assert_eq!(instance["status"], "needs_reconnect");
         assert_eq!(instance["last_token"], json!({"at": START + 7, "outcome": "refused"}));
-        let asked: Vec<u64> = world.fake.wix().sent().iter().map(|sent| sent.at / 1000 - START).collect();
-        assert_eq!(asked[asked.len() - 2..], [5, 7], "two seconds apart");
+        let times: Vec<u64> = world.fake.wix().sent().iter().map(|sent| sent.at / 1000 - START).collect();
+        assert_eq!(times[times.len() - 2..], [5, 7], "the retry must come two seconds later");
     }
 }
 
 #[test]
-fn one_refusal_alone_is_not_believed() {
+fn a_single_refusal_does_not_count() {
     let world = installed();
     world.fake.wix().queue(TOKEN, [Canned::status(401)]);
     assert_eq!(world.token(INSTANCE).status, 200);
@@ -49,13 +49,13 @@ fn one_refusal_alone_is_not_believed() {
 }
 
 #[test]
-fn after_a_refusal_wix_is_left_alone_for_30_seconds() {
+fn after_a_refusal_there_is_a_cool_down_of_30_seconds() {
     let world = refused();
     world.fake.wix().take_paths();
     world.fake.wix().clear_script();
     world.fake.clock().advance(29);
     assert_eq!(world.token(INSTANCE).status, 409);
-    assert_eq!(forced(&world).status, 409, "force is no way around");
+    assert_eq!(forced(&world).status, 409, "force must not bypass the cool-down");
     assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new());
     world.fake.clock().advance(1);
     assert_eq!(world.token(INSTANCE).status, 200);
@@ -100,7 +100,7 @@ fn a_new_installation_ends_needs_reconnect() {
 }
 
 #[test]
-fn a_lasting_refusal_is_written_once() {
+fn a_repeated_refusal_is_stored_once() {
     let world = installed();
     world.fake.clock().advance(5);
     world.fake.wix().always(TOKEN, Canned::status(404));
@@ -114,9 +114,9 @@ fn a_lasting_refusal_is_written_once() {
 }
 
 #[test]
-fn the_previous_secret_is_tried_for_either_model() {
-    let former = [("WIX_APP_SECRET_PREVIOUS", "the-former-secret")];
-    for (world, path) in [(installed_with(&former), TOKEN), (connected().isolate(&former), EXCHANGE)] {
+fn the_previous_secret_is_tried_for_both_grants() {
+    let previous = [("WIX_APP_SECRET_PREVIOUS", "the-former-secret")];
+    for (world, path) in [(installed_with(&previous), TOKEN), (connected().isolate(&previous), EXCHANGE)] {
         world.fake.wix().take_paths();
         world.fake.wix().queue(path, [Canned::status(401)]);
         assert_eq!(world.token(INSTANCE).status, 200);
@@ -128,7 +128,7 @@ fn the_previous_secret_is_tried_for_either_model() {
 }
 
 #[test]
-fn what_passes_is_asked_again_after_a_pause() {
+fn a_transient_failure_is_retried_after_a_pause() {
     for failure in [
         Canned::text(500, ""),
         Canned::status(502),
@@ -142,14 +142,18 @@ fn what_passes_is_asked_again_after_a_pause() {
         world.fake.wix().queue(TOKEN, [failure.clone(), failure]);
         let response = world.token(INSTANCE);
         assert_eq!(response.status, 200);
-        assert!((300..=600).contains(&response.took), "100 to 200 ms, then 200 to 400: {} ms", response.took);
+        assert!(
+            (300..=600).contains(&response.took),
+            "pauses of 100 to 200 ms and 200 to 400 ms: {} ms",
+            response.took
+        );
         assert_eq!(world.fake.wix().sent().len(), 3);
         assert_eq!(world.instance(INSTANCE)["status"], "installed");
     }
 }
 
 #[test]
-fn pauses_grow_and_are_not_all_alike() {
+fn the_backoff_grows_and_has_jitter() {
     let world = installed();
     let mut first_pauses = Vec::new();
     for _ in 0..8 {
@@ -157,7 +161,7 @@ fn pauses_grow_and_are_not_all_alike() {
         world.fake.wix().always(TOKEN, Canned::status(500));
         assert_eq!(world.token(INSTANCE).problem(), (502, "wix_failed".to_owned()));
         let times: Vec<u64> = world.fake.wix().sent().iter().map(|sent| sent.at).collect();
-        assert_eq!(times.len(), 4, "four attempts");
+        assert_eq!(times.len(), 4, "there must be four attempts");
         for (pair, longest) in times.windows(2).zip([200, 400, 800]) {
             let pause = pair[1] - pair[0];
             assert!((longest / 2..=longest).contains(&pause), "{pause} of {longest}");
@@ -170,21 +174,24 @@ fn pauses_grow_and_are_not_all_alike() {
 }
 
 #[test]
-fn a_failure_of_wix_marks_nothing() {
+fn a_failure_of_wix_does_not_change_the_instance() {
     for failure in [Canned::status(500), Canned::unreachable(), Canned::status(418), Canned::status(302)] {
         let world = connected();
         world.fake.wix().always(EXCHANGE, failure);
         world.fake.kv().take_changes();
         assert_eq!(world.token(INSTANCE).problem(), (502, "wix_failed".to_owned()));
         assert_eq!(world.fake.kv().take_changes(), []);
-        assert!(world.fake.wix().sent().iter().all(|sent| sent.path() == EXCHANGE), "no healing for what passes");
+        assert!(
+            world.fake.wix().sent().iter().all(|sent| sent.path() == EXCHANGE),
+            "a transient failure must not cause healing"
+        );
         world.fake.wix().clear_script();
-        assert_eq!(world.token(INSTANCE).status, 200, "and no cool-down");
+        assert_eq!(world.token(INSTANCE).status, 200, "a failure must not start a cool-down");
     }
 }
 
 #[test]
-fn retry_after_is_kept() {
+fn a_retry_waits_as_long_as_retry_after() {
     let world = installed();
     world.fake.wix().queue(TOKEN, [Canned::status(429).retry_after(3)]);
     let response = world.token(INSTANCE);
@@ -193,7 +200,7 @@ fn retry_after_is_kept() {
 }
 
 #[test]
-fn a_retry_after_beyond_the_deadline_is_answered_at_once() {
+fn a_retry_after_beyond_the_deadline_is_a_502_at_once() {
     for seconds in [15, 60, 86_400, u64::MAX / 1000, u64::MAX] {
         let world = installed();
         world.fake.wix().queue(TOKEN, [Canned::status(429).retry_after(seconds)]);
@@ -205,7 +212,7 @@ fn a_retry_after_beyond_the_deadline_is_answered_at_once() {
 }
 
 #[test]
-fn a_silent_wix_is_a_504_within_15_seconds() {
+fn without_a_response_of_wix_the_token_request_is_a_504_within_15_seconds() {
     let world = installed();
     world.fake.wix().always(TOKEN, Canned::hang());
     let response = world.token(INSTANCE);
@@ -215,7 +222,7 @@ fn a_silent_wix_is_a_504_within_15_seconds() {
 }
 
 #[test]
-fn one_lost_answer_leaves_time_for_another() {
+fn one_timeout_leaves_time_for_a_retry() {
     let world = installed();
     world.fake.wix().queue(TOKEN, [Canned::hang()]);
     let response = world.token(INSTANCE);
@@ -224,7 +231,7 @@ fn one_lost_answer_leaves_time_for_another() {
 }
 
 #[test]
-fn the_deadline_is_one_for_refresh_and_healing() {
+fn refresh_and_healing_share_one_deadline() {
     let world = connected();
     world.fake.wix().always(EXCHANGE, Canned::status(400).after(5_000));
     world.fake.wix().always(TOKEN, Canned::hang());
@@ -234,7 +241,7 @@ fn the_deadline_is_one_for_refresh_and_healing() {
 }
 
 #[test]
-fn an_answer_that_is_no_token_is_asked_for_again_and_a_502_where_it_stays() {
+fn a_response_without_a_token_is_retried_and_then_a_502() {
     for body in ["", "null", "[]", "<html></html>", r#"{"access_token":7}"#, r#"{"access_token":""}"#] {
         let world = installed();
         world.fake.wix().queue(TOKEN, [Canned::text(200, body)]);
@@ -248,7 +255,7 @@ fn an_answer_that_is_no_token_is_asked_for_again_and_a_502_where_it_stays() {
 }
 
 #[test]
-fn an_optional_detail_of_a_token_answer_never_fails_it() {
+fn invalid_optional_fields_do_not_fail_a_token_response() {
     for (expires_in, life) in [
         (json!(14_400), 14_400),
         (json!(14_400.0), 14_400),
@@ -275,7 +282,7 @@ fn an_optional_detail_of_a_token_answer_never_fails_it() {
 }
 
 #[test]
-fn an_answer_that_is_not_wixs_is_the_networks_and_nothing_is_recorded() {
+fn a_refusal_that_is_not_from_wix_is_a_502_and_stores_nothing() {
     for status in [400, 401, 403, 404] {
         for body in ["<html>Forbidden</html>", "", "{}", r#"{"error":{"code":1}}"#] {
             let world = installed();
@@ -291,7 +298,7 @@ fn an_answer_that_is_not_wixs_is_the_networks_and_nothing_is_recorded() {
 }
 
 #[test]
-fn a_refused_app_is_the_operators_fault_and_no_sites() {
+fn refused_app_credentials_are_a_503_and_mark_no_instance() {
     for error in [r#"{"error":"invalid_client"}"#, r#"{"error":"unauthorized_client"}"#] {
         for previous in ["", "the-former-secret"] {
             let world = installed_with(&[("WIX_APP_SECRET_PREVIOUS", previous)]);
@@ -304,7 +311,7 @@ fn a_refused_app_is_the_operators_fault_and_no_sites() {
             let used: Vec<_> = world.fake.wix().sent().iter().map(|sent| sent.json["client_secret"].clone()).collect();
             let second = if previous.is_empty() { APP_SECRET } else { previous };
             assert_eq!(used, [json!(APP_SECRET), json!(second)]);
-            // Once is a coincidence.
+            // A single refusal of the credentials does not count.
             world.fake.wix().clear_script();
             world.fake.wix().queue(TOKEN, [Canned::text(401, error)]);
             assert_eq!(world.token(INSTANCE).status, 200);
@@ -313,7 +320,7 @@ fn a_refused_app_is_the_operators_fault_and_no_sites() {
 }
 
 #[test]
-fn an_instance_that_wix_refuses_under_one_of_two_secrets_is_refused() {
+fn a_refusal_of_the_instance_under_one_of_two_secrets_counts() {
     let refused = || Canned::text(404, r#"{"error":"invalid_request"}"#);
     let client = || Canned::text(401, r#"{"error":"invalid_client"}"#);
     for responses in [[refused(), client(), refused(), client()], [client(), refused(), client(), refused()]] {
@@ -324,11 +331,11 @@ fn an_instance_that_wix_refuses_under_one_of_two_secrets_is_refused() {
 }
 
 #[test]
-fn after_a_refusal_nobody_hands_out_an_older_token() {
+fn after_a_refusal_no_isolate_returns_an_older_token() {
     let world = installed();
     world.token(INSTANCE);
-    let elsewhere = world.isolate(&[]);
-    assert_eq!(elsewhere.token(INSTANCE).status, 200, "from KV");
+    let other = world.isolate(&[]);
+    assert_eq!(other.token(INSTANCE).status, 200, "from KV");
     world.fake.clock().advance(10);
     world.fake.wix().always(TOKEN, Canned::status(404));
     assert_eq!(forced(&world).status, 409);
@@ -339,38 +346,38 @@ fn after_a_refusal_nobody_hands_out_an_older_token() {
         assert_eq!(world.token(INSTANCE).status, 409, "{wait}");
         assert_eq!(world.isolate(&[]).token(INSTANCE).status, 409, "another isolate, {wait}");
     }
-    // One that has a token in memory looks at the row within five minutes.
+    // An isolate with a cached token reads the row again after five minutes.
     world.fake.clock().advance(300);
-    assert_eq!(elsewhere.token(INSTANCE).status, 409);
+    assert_eq!(other.token(INSTANCE).status, 409);
     world.fake.wix().clear_script();
     world.fake.clock().advance(40);
-    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    assert_eq!(other.token(INSTANCE).status, 200);
     assert_eq!(world.instance(INSTANCE)["status"], "installed");
 }
 
 #[test]
-fn where_kv_still_shows_the_dead_token_it_is_not_handed_out() {
+fn a_revoked_token_from_a_stale_read_is_not_returned() {
     let world = installed();
     world.token(INSTANCE);
     let key = format!("v1:access:{INSTANCE}");
-    let dead = world.fake.kv().entries()[&key].clone();
+    let revoked = world.fake.kv().entries()[&key].clone();
     world.fake.clock().advance(10);
     world.fake.wix().always(TOKEN, Canned::status(404));
     forced(&world);
-    world.fake.kv().insert_directly(&key, &dead.value, None);
+    world.fake.kv().insert_directly(&key, &revoked.value, None);
     world.fake.clock().advance(60);
     assert_eq!(world.isolate(&[]).token(INSTANCE).status, 409);
-    // Nor once Wix has given another one, which KV does not show yet.
+    // It is not returned either after Wix has issued a new token that a stale read does not show.
     world.fake.wix().clear_script();
     world.fake.clock().advance(60);
     let fresh = world.token(INSTANCE).access_token();
-    world.fake.kv().insert_directly(&key, &dead.value, None);
-    let other = world.isolate(&[]).token(INSTANCE).access_token();
-    assert!(other != fresh && other.ends_with(".3"), "{other}: a new one, not the dead one");
+    world.fake.kv().insert_directly(&key, &revoked.value, None);
+    let third = world.isolate(&[]).token(INSTANCE).access_token();
+    assert!(third != fresh && third.ends_with(".3"), "{third} must be a new token");
 }
 
 #[test]
-fn another_isolate_leaves_wix_alone_too() {
+fn the_cool_down_applies_in_another_isolate_too() {
     let world = refused();
     world.fake.wix().take_paths();
     world.fake.clock().advance(20);
@@ -380,21 +387,21 @@ fn another_isolate_leaves_wix_alone_too() {
 }
 
 #[test]
-fn the_first_token_restores_the_status_whatever_the_rows_show() {
+fn the_first_token_restores_the_status_despite_stale_reads() {
     let world = installed();
     world.fake.clock().advance(100);
     world.fake.kv().delay_visibility(60_000);
     world.fake.wix().always(TOKEN, Canned::status(404));
     assert_eq!(world.token(INSTANCE).status, 409);
     world.fake.wix().clear_script();
-    // KV shows this isolate none of the refusal, so that it has no reason to note its token.
-    let elsewhere = world.isolate(&[]);
-    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    // With stale reads this isolate does not see the refusal, so it stores no fact about its token.
+    let other = world.isolate(&[]);
+    assert_eq!(other.token(INSTANCE).status, 200);
     world.fake.clock().advance(70);
     assert_eq!(world.instance(INSTANCE)["status"], "needs_reconnect");
-    // It looks at the row again within five minutes.
+    // It reads the row again after five minutes.
     world.fake.clock().advance(300);
-    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    assert_eq!(other.token(INSTANCE).status, 200);
     world.fake.clock().advance(70);
     assert_eq!(world.instance(INSTANCE)["status"], "installed");
 }
@@ -408,26 +415,26 @@ fn a_refusal_and_a_token_in_one_second_leave_the_instance_installed() {
 }
 
 #[test]
-fn a_firewall_leaves_a_doubt_open() {
+fn a_response_of_a_firewall_does_not_resolve_a_contested_removal() {
     let world = installed();
     world.token(INSTANCE);
     world.fake.clock().advance(600);
     world.fake.wix().always(TOKEN, Canned::text(403, "<html>"));
-    // A removal that is older than the token.
+    // The first removal is older than the installation. The event contests the second one.
     world.webhook(jws::removed(INSTANCE, START - 100));
     world.webhook(jws::removed(INSTANCE, START + 1));
     world.webhook(jws::event("x", INSTANCE, &json!({}), START + 500));
     world.fake.clock().advance(300);
     world.cron();
-    assert_eq!(world.fake.kv().keys("v1:todo:").len(), 1, "it will be asked again");
+    assert_eq!(world.fake.kv().keys("v1:todo:").len(), 1, "the recheck must stay");
     world.fake.wix().clear_script();
     world.fake.clock().advance(300);
     world.cron();
-    assert_eq!(world.instance(INSTANCE)["status"], "installed", "Wix says that it is there");
+    assert_eq!(world.instance(INSTANCE)["status"], "installed", "Wix knows the instance");
 }
 
 #[test]
-fn a_refusal_is_told_though_it_could_not_be_noted() {
+fn a_refusal_is_a_409_even_if_it_was_not_stored() {
     let world = installed();
     world.fake.wix().always(TOKEN, Canned::status(404));
     world.fake.kv().fail_where(|op, _| op == Op::Put);
@@ -438,7 +445,7 @@ fn a_refusal_is_told_though_it_could_not_be_noted() {
 }
 
 #[test]
-fn a_token_whose_news_could_not_be_noted_is_not_shared_so_that_another_isolate_notes_them() {
+fn a_token_whose_fact_was_not_stored_is_not_shared_so_that_another_isolate_stores_it() {
     let world = refused();
     world.fake.wix().clear_script();
     world.fake.clock().advance(60);
@@ -451,7 +458,7 @@ fn a_token_whose_news_could_not_be_noted_is_not_shared_so_that_another_isolate_n
 }
 
 #[test]
-fn an_isolate_that_saw_the_refusal_notes_the_first_token_though_the_row_lags() {
+fn an_isolate_that_saw_the_refusal_stores_the_first_token_despite_a_stale_row() {
     let world = installed();
     world.fake.clock().advance(100);
     world.fake.kv().delay_visibility(60_000);
@@ -465,7 +472,7 @@ fn an_isolate_that_saw_the_refusal_notes_the_first_token_though_the_row_lags() {
 }
 
 #[test]
-fn one_refusal_of_the_instances_description_confirms_no_removal() {
+fn a_single_refusal_of_the_instances_description_confirms_no_removal() {
     let world = installed();
     world.token(INSTANCE);
     world.fake.clock().advance(600);
@@ -474,5 +481,5 @@ fn one_refusal_of_the_instances_description_confirms_no_removal() {
     world.webhook(jws::event("x", INSTANCE, &json!({}), START + 500));
     world.fake.clock().advance(300);
     world.cron();
-    assert_eq!(world.instance(INSTANCE)["status"], "installed", "asked once more, Wix describes it");
+    assert_eq!(world.instance(INSTANCE)["status"], "installed", "Wix must have accepted the retry");
 }

@@ -1,4 +1,4 @@
-//! Refresh tokens that change, die, or cannot be opened; and instances that go and come back.
+//! Refresh tokens that are changed, revoked or unreadable, and instances that are removed and reinstalled.
 
 use std::cell::Cell;
 
@@ -15,7 +15,7 @@ use crate::testing::wix::{Canned, REFRESH_TOKEN};
 use crate::testing::world::{INSTANCE, World};
 
 #[test]
-fn a_removed_instance_gives_no_token_and_its_secrets_are_gone() {
+fn a_removed_instance_has_no_token_and_its_secrets_are_erased() {
     for world in [installed(), connected()] {
         world.token(INSTANCE);
         world.fake.clock().advance(10);
@@ -29,38 +29,42 @@ fn a_removed_instance_gives_no_token_and_its_secrets_are_gone() {
 }
 
 #[test]
-fn an_instance_that_is_installed_again_gives_tokens_again() {
+fn a_reinstalled_instance_has_tokens_again() {
     let world = connected();
     world.webhook(jws::removed(INSTANCE, START + 360));
     world.fake.clock().advance(60);
     world.webhook(jws::installed(INSTANCE, world.now()));
     assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.2");
-    assert_eq!(world.instance(INSTANCE)["auth"], "oauth", "the refresh token is gone with the former installation");
+    assert_eq!(
+        world.instance(INSTANCE)["auth"],
+        "oauth",
+        "the refresh token of the former installation must be erased"
+    );
 }
 
 #[test]
-fn a_row_that_lags_behind_a_new_installation_turns_nobody_away() {
+fn a_stale_row_does_not_refuse_a_reinstalled_instance() {
     let world = installed();
     world.webhook(jws::removed(INSTANCE, START + 10));
-    let lagging = world.fake.kv().entries()[&format!("v1:instance:{INSTANCE}")].clone();
+    let stale = world.fake.kv().entries()[&format!("v1:instance:{INSTANCE}")].clone();
     world.webhook(jws::installed(INSTANCE, START + 20));
-    world.fake.kv().insert_directly(&format!("v1:instance:{INSTANCE}"), &lagging.value, lagging.metadata.as_deref());
+    world.fake.kv().insert_directly(&format!("v1:instance:{INSTANCE}"), &stale.value, stale.metadata.as_deref());
     assert_eq!(world.token(INSTANCE).status, 200);
 }
 
 #[test]
-fn a_refresh_token_that_wix_changed_is_kept() {
+fn a_changed_refresh_token_is_stored() {
     let world = connected();
     let changed = json!({"access_token": "OAUTH2.x", "refresh_token": "OAUTH2.changed"});
     world.fake.wix().queue(EXCHANGE, [Canned::ok(&changed)]);
     world.token(INSTANCE);
-    let elsewhere = world.isolate(&[]);
-    elsewhere.token(INSTANCE);
+    let other = world.isolate(&[]);
+    other.token(INSTANCE);
     assert_eq!(world.fake.wix().sent()[1].json["refresh_token"], "OAUTH2.changed");
 }
 
 #[test]
-fn a_refresh_token_that_did_not_change_is_not_written_again() {
+fn an_unchanged_refresh_token_is_not_written_again() {
     let world = connected();
     world.fake.kv().take_changes();
     world.token(INSTANCE);
@@ -76,19 +80,23 @@ fn a_refresh_token_that_did_not_change_is_not_written_again() {
 }
 
 #[test]
-fn a_dead_refresh_token_heals_by_client_credentials() {
+fn a_revoked_refresh_token_heals_by_client_credentials() {
     for status in [400, 401, 403, 404] {
         let world = connected();
         world.fake.wix().always(EXCHANGE, Canned::status(status));
         assert_eq!(world.token(INSTANCE).access_token(), "OauthNG.JWS.planted-token.2", "{status}");
-        assert_eq!(world.fake.wix().take_paths(), [EXCHANGE, EXCHANGE, TOKEN], "one refusal alone is not believed");
+        assert_eq!(
+            world.fake.wix().take_paths(),
+            [EXCHANGE, EXCHANGE, TOKEN],
+            "a refusal counts only if it is repeated"
+        );
 
         let instance = world.instance(INSTANCE);
         assert_eq!(instance["auth"], "custom_healed");
         assert_eq!(instance["status"], "installed");
         assert_eq!(instance["last_token"], json!({"at": START + 360, "outcome": "healed"}));
 
-        // From then on the refresh token is left alone, and the token of hours is shared.
+        // From then on the refresh token is not used, and the four-hour token is shared through KV.
         world.isolate(&[]).token(INSTANCE);
         assert_eq!(world.fake.wix().take_paths(), Vec::<String>::new());
         world.fake.clock().advance(14_400);
@@ -98,7 +106,7 @@ fn a_dead_refresh_token_heals_by_client_credentials() {
 }
 
 #[test]
-fn one_refusal_of_the_refresh_token_alone_changes_nothing() {
+fn a_single_refusal_of_the_refresh_token_changes_nothing() {
     let world = connected();
     world.fake.wix().queue(EXCHANGE, [Canned::status(401)]);
     assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.planted-token.2");
@@ -106,7 +114,7 @@ fn one_refusal_of_the_refresh_token_alone_changes_nothing() {
 }
 
 #[test]
-fn consenting_again_ends_the_healing() {
+fn a_new_consent_ends_the_healing() {
     let world = connected();
     world.fake.wix().always(EXCHANGE, Canned::status(400));
     world.token(INSTANCE);
@@ -121,21 +129,21 @@ fn consenting_again_ends_the_healing() {
 }
 
 #[test]
-fn a_refresh_token_that_cannot_be_opened_is_replaced_for_the_call_and_nothing_is_recorded() {
+fn an_unreadable_refresh_token_falls_back_to_client_credentials_and_stores_nothing() {
     let world = connected();
     let key = format!("v1:refresh:{INSTANCE}");
-    for planted in ["", "nonsense", "s1.k9.AAAAAAAAAAAAAAAA.AAAA", "s2.k1.AAAAAAAAAAAAAAAA.AAAA"] {
-        world.fake.kv().insert_directly(&key, planted, None);
+    for unreadable in ["", "nonsense", "s1.k9.AAAAAAAAAAAAAAAA.AAAA", "s2.k1.AAAAAAAAAAAAAAAA.AAAA"] {
+        world.fake.kv().insert_directly(&key, unreadable, None);
         let isolate = world.isolate(&[]);
-        assert_eq!(isolate.token(INSTANCE).status, 200, "{planted}");
+        assert_eq!(isolate.token(INSTANCE).status, 200, "{unreadable}");
     }
     assert_eq!(world.fake.last_log()["error"], "refresh_token_unreadable");
     assert_eq!(world.instance(INSTANCE)["auth"], "custom");
 }
 
 #[test]
-fn a_key_that_an_isolate_does_not_know_yet_costs_nothing_once_it_does() {
-    // A deployment puts the new key first, and an isolate of the old configuration still serves.
+fn a_sealing_key_unknown_to_an_older_isolate_causes_no_healing() {
+    // During a deployment with a new first key, an isolate with the old configuration still serves requests.
     let keys = |list: &[&str]| {
         let bytes = |id: &str| STANDARD.encode(Sha256::digest(id));
         list.iter().map(|id| format!("{id}:{}", bytes(id))).collect::<Vec<_>>().join(",")
@@ -149,12 +157,12 @@ fn a_key_that_an_isolate_does_not_know_yet_costs_nothing_once_it_does() {
     new.fake.wix().take_paths();
     new.fake.clock().advance(400);
     assert_eq!(new.isolate(&[("SEALING_KEYS", &keys(&["new", "old"]))]).token(INSTANCE).status, 200);
-    assert_eq!(new.fake.wix().take_paths(), [EXCHANGE], "the refresh token is used again");
+    assert_eq!(new.fake.wix().take_paths(), [EXCHANGE], "the refresh token must be used again");
 }
 
 #[test]
-fn a_changed_refresh_token_is_stored_patiently_and_the_token_beside_it_given_out_whatever_comes_of_that() {
-    for (failures, kept) in [(2_u32, true), (3, false)] {
+fn storing_a_changed_refresh_token_is_retried_and_its_failure_does_not_fail_the_request() {
+    for (failures, is_stored) in [(2_u32, true), (3, false)] {
         let world = connected();
         let changed = json!({"access_token": "OAUTH2.x", "refresh_token": "OAUTH2.changed"});
         world.fake.wix().queue(EXCHANGE, [Canned::ok(&changed)]);
@@ -165,22 +173,22 @@ fn a_changed_refresh_token_is_stored_patiently_and_the_token_beside_it_given_out
         assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.x", "{failures}");
         world.isolate(&[]).token(INSTANCE);
         let sent = world.fake.wix().sent()[1].json["refresh_token"].clone();
-        assert_eq!(sent == "OAUTH2.changed", kept, "{failures}: {sent}");
+        assert_eq!(sent == "OAUTH2.changed", is_stored, "{failures}: {sent}");
     }
 }
 
 #[test]
-fn a_refresh_token_that_kv_does_not_show_yet_is_not_called_dead() {
+fn a_refresh_token_hidden_by_a_stale_read_is_not_taken_for_revoked() {
     let world = World::new();
     assert_eq!(world.connect().status, 302);
     let key = format!("v1:refresh:{INSTANCE}");
-    let kept = world.fake.kv().entries()[&key].clone();
+    let stored = world.fake.kv().entries()[&key].clone();
     world.fake.kv().remove_directly(&key);
     world.fake.clock().advance(30);
-    let elsewhere = world.isolate(&[]);
-    assert_eq!(elsewhere.token(INSTANCE).status, 200);
+    let other = world.isolate(&[]);
+    assert_eq!(other.token(INSTANCE).status, 200);
     assert_eq!(world.instance(INSTANCE)["auth"], "custom");
-    world.fake.kv().insert_directly(&key, &kept.value, None);
+    world.fake.kv().insert_directly(&key, &stored.value, None);
     world.fake.clock().advance(300);
     world.fake.wix().take_paths();
     assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
@@ -188,14 +196,14 @@ fn a_refresh_token_that_kv_does_not_show_yet_is_not_called_dead() {
 }
 
 #[test]
-fn a_refresh_token_that_wix_refuses_is_dead_however_new_it_is_and_one_that_nobody_can_open_is_not() {
+fn a_new_refresh_token_is_revoked_if_wix_refuses_it_and_not_if_it_is_unreadable() {
     let refused = World::new();
     refused.connect();
     refused.fake.wix().always(EXCHANGE, Canned::status(400));
-    let shut = World::new();
-    shut.connect();
-    shut.fake.kv().insert_directly(&format!("v1:refresh:{INSTANCE}"), "s1.gone.AAAAAAAAAAAAAAAA.AAAA", None);
-    for (world, auth) in [(refused, "custom_healed"), (shut, "custom")] {
+    let unreadable = World::new();
+    unreadable.connect();
+    unreadable.fake.kv().insert_directly(&format!("v1:refresh:{INSTANCE}"), "s1.other.AAAAAAAAAAAAAAAA.AAAA", None);
+    for (world, auth) in [(refused, "custom_healed"), (unreadable, "custom")] {
         world.fake.clock().advance(5);
         assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200);
         assert_eq!(world.instance(INSTANCE)["auth"], auth);

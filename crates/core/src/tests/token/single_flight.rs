@@ -1,4 +1,4 @@
-//! Many requests at once: one of them asks Wix, all of them get what it gets.
+//! Single flight: concurrent requests for one token make one request to Wix, and share its result.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +11,16 @@ use crate::testing::wix::{Canned, token_info};
 use crate::testing::world::{API_KEY, INSTANCE, TestRequest, TestResponse, VICTIM, World};
 use serde_json::json;
 
-fn ask<'a>(world: &'a World, instance: &str) -> TestRequest<'a> {
+fn request<'a>(world: &'a World, instance: &str) -> TestRequest<'a> {
     world.post(&format!("/v1/instances/{instance}/token")).key(API_KEY)
 }
 
 fn forced(world: &World) -> TestRequest<'_> {
-    ask(world, INSTANCE).body(r#"{"force":true}"#)
+    request(world, INSTANCE).body(r#"{"force":true}"#)
 }
 
 fn many(world: &World, count: usize) -> Vec<TestResponse> {
-    world.send_all((0..count).map(|_| ask(world, INSTANCE)))
+    world.send_all((0..count).map(|_| request(world, INSTANCE)))
 }
 
 fn slow_token(number: u32) -> Canned {
@@ -28,7 +28,7 @@ fn slow_token(number: u32) -> Canned {
 }
 
 #[test]
-fn many_at_once_mint_once() {
+fn concurrent_requests_issue_one_token() {
     for count in [2, 10, 100] {
         let world = installed();
         world.fake.kv().delay_where(|_, _| 7);
@@ -38,12 +38,12 @@ fn many_at_once_mint_once() {
         assert_eq!(tokens.len(), 1, "{count}");
         assert_eq!(world.fake.wix().take_paths(), [TOKEN], "{count}");
         let slowest = responses.iter().map(|response| response.took).max().unwrap();
-        assert!(slowest < 800, "who waits looks again soon: {slowest} ms");
+        assert!(slowest < 800, "followers must see the result soon: {slowest} ms");
     }
 }
 
 #[test]
-fn many_at_once_refresh_once() {
+fn concurrent_requests_refresh_once() {
     let world = connected();
     let response = json!({"access_token": "OAUTH2.slow", "refresh_token": "OAUTH2.planted-refresh-token"});
     world.fake.wix().always(EXCHANGE, Canned::ok(&response).after(50));
@@ -52,7 +52,7 @@ fn many_at_once_refresh_once() {
 }
 
 #[test]
-fn a_failure_is_shared() {
+fn a_failure_is_shared_with_all_followers() {
     for (failure, status, requests) in [
         (Canned::status(404).after(50), 409, 2),
         (Canned::status(500).after(50), 502, 4),
@@ -69,7 +69,7 @@ fn a_failure_is_shared() {
 }
 
 #[test]
-fn who_comes_after_a_shared_failure_asks_again() {
+fn a_request_after_a_shared_failure_tries_again() {
     let world = installed();
     world.fake.wix().queue(TOKEN, (0..4).map(|_| Canned::status(500).after(50)));
     assert!(many(&world, 3).iter().all(|response| response.status == 502));
@@ -77,65 +77,69 @@ fn who_comes_after_a_shared_failure_asks_again() {
 }
 
 #[test]
-fn one_instance_does_not_wait_for_another() {
+fn requests_for_different_instances_do_not_wait_for_each_other() {
     let world = installed();
     world.webhook(jws::installed(VICTIM, world.now()));
     world.fake.wix().queue(TOKEN, [slow_token(1), slow_token(2).after(0)]);
-    let responses = world.send_all([ask(&world, INSTANCE), ask(&world, VICTIM)]);
+    let responses = world.send_all([request(&world, INSTANCE), request(&world, VICTIM)]);
     assert_eq!(responses[0].access_token(), "OauthNG.slow.1");
     assert_eq!(responses[1].access_token(), "OauthNG.slow.2");
     assert!(responses[1].took < 100, "{} ms", responses[1].took);
 }
 
 #[test]
-fn when_the_one_who_asks_is_cut_off_another_takes_over() {
+fn if_the_leader_is_cancelled_a_follower_takes_over() {
     let world = installed();
     world.fake.wix().queue(TOKEN, [Canned::hang()]);
     let clock = world.fake.clock();
     let response = clock.run(async {
-        let cut_off = async {
-            let leader = std::pin::pin!(ask(&world, INSTANCE).send_async());
-            let client_gone = std::pin::pin!(clock.sleep(100));
-            assert!(matches!(select(leader, client_gone).await, Either::Right(_)));
+        let cancelled = async {
+            let leader = std::pin::pin!(request(&world, INSTANCE).send_async());
+            let client_disconnects = std::pin::pin!(clock.sleep(100));
+            assert!(matches!(select(leader, client_disconnects).await, Either::Right(_)));
         };
-        let waiting = async {
+        let follower = async {
             clock.sleep(10).await;
-            ask(&world, INSTANCE).send_async().await
+            request(&world, INSTANCE).send_async().await
         };
-        Box::pin(join(cut_off, waiting)).await.1
+        Box::pin(join(cancelled, follower)).await.1
     });
     assert_eq!(response.status, 200);
     assert!(response.took < 25_000, "{} ms", response.took);
 }
 
 #[test]
-fn force_is_not_served_from_kv_by_another_requests_flight() {
+fn force_does_not_share_a_flight_that_reads_from_kv() {
     let world = installed();
     world.token(INSTANCE);
     let isolate = world.isolate(&[]);
     isolate.fake.kv().delay_where(|_, _| 20);
     isolate.fake.wix().take_paths();
-    let responses = isolate.send_all([ask(&isolate, INSTANCE), forced(&isolate)]);
+    let responses = isolate.send_all([request(&isolate, INSTANCE), forced(&isolate)]);
     assert_eq!(responses[0].status, 200);
-    assert_eq!(responses[1].access_token(), "OauthNG.JWS.planted-token.2", "one that Wix made after the request came");
+    assert_eq!(
+        responses[1].access_token(),
+        "OauthNG.JWS.planted-token.2",
+        "the token must be issued after the request with force"
+    );
 }
 
 #[test]
-fn force_at_the_end_of_a_flight_gets_a_token_made_after_it_came() {
+fn force_near_the_end_of_a_flight_gets_a_newer_token() {
     let world = installed();
-    // Wix answers at once; writing the cache takes a while, and `force` comes in between.
+    // Wix responds at once, the write to KV takes 200 ms, and the request with `force` comes in between.
     world.fake.kv().delay_where(|op, key| if op == Op::Put && key.starts_with("v1:access:") { 200 } else { 0 });
     let clock = world.fake.clock();
     let late = async {
         clock.sleep(100).await;
         forced(&world).send_async().await
     };
-    let (first, second) = clock.run(join(ask(&world, INSTANCE).send_async(), late));
+    let (first, second) = clock.run(join(request(&world, INSTANCE).send_async(), late));
     assert_ne!(first.access_token(), second.access_token());
 }
 
 #[test]
-fn a_removal_while_a_token_is_fetched_leaves_no_token_behind() {
+fn a_removal_during_a_token_request_leaves_no_token_stored() {
     for world in [installed(), connected()] {
         world.fake.clock().advance(10);
         let body = json!({"access_token": "OauthNG.late", "expires_in": 14_400});
@@ -146,7 +150,7 @@ fn a_removal_while_a_token_is_fetched_leaves_no_token_behind() {
             clock.sleep(100).await;
             world.post("/webhook").body(jws::removed(INSTANCE, world.now())).send_async().await
         };
-        let (_, removed) = clock.run(join(ask(&world, INSTANCE).send_async(), removal));
+        let (_, removed) = clock.run(join(request(&world, INSTANCE).send_async(), removal));
         assert_eq!(removed.status, 200);
         assert_eq!(world.fake.kv().keys("v1:access:"), Vec::<String>::new());
         assert_eq!(world.token(INSTANCE).status, 410);
@@ -155,7 +159,7 @@ fn a_removal_while_a_token_is_fetched_leaves_no_token_behind() {
 }
 
 #[test]
-fn a_removal_while_the_refresh_token_changes_leaves_none_behind() {
+fn a_removal_during_a_refresh_leaves_no_refresh_token_stored() {
     let world = connected();
     let body = json!({"access_token": "OAUTH2.late", "refresh_token": "OAUTH2.changed"});
     world.fake.wix().always(EXCHANGE, Canned::ok(&body).after(500));
@@ -164,17 +168,17 @@ fn a_removal_while_the_refresh_token_changes_leaves_none_behind() {
         clock.sleep(100).await;
         world.post("/webhook").body(jws::removed(INSTANCE, world.now())).send_async().await
     };
-    clock.run(join(ask(&world, INSTANCE).send_async(), removal));
+    clock.run(join(request(&world, INSTANCE).send_async(), removal));
     assert_eq!(world.fake.kv().keys("v1:refresh:"), Vec::<String>::new());
 }
 
 #[test]
-fn a_token_request_during_the_redirect_takes_one_of_the_two_tokens() {
+fn a_token_request_during_the_redirect_succeeds() {
     let world = installed();
     let (state, cookie) = world.begin_install();
     world.fake.wix().queue(TOKEN, [slow_token(1)]);
     world.fake.wix().queue("/oauth2/token-info", [Canned::ok(&token_info()).after(300)]);
-    let both = world.send_all([world.callback(&state, &cookie, INSTANCE), ask(&world, INSTANCE)]);
+    let both = world.send_all([world.callback(&state, &cookie, INSTANCE), request(&world, INSTANCE)]);
     assert_eq!(both[0].status, 302);
     assert_eq!(both[1].status, 200);
     assert_eq!(world.instance(INSTANCE)["auth"], "custom");

@@ -1,4 +1,4 @@
-//! What the store does to a webhook: repetition, failure, slowness, and others at the same moment.
+//! Webhooks and KV: repeated and concurrent messages, failures and delays.
 
 use serde_json::json;
 
@@ -9,12 +9,12 @@ use crate::testing::kv::Op;
 use crate::testing::world::{INSTANCE, World};
 
 #[test]
-fn what_can_be_stored_beside_what_fails_is_stored() {
+fn one_failed_operation_does_not_stop_the_others() {
     let world = World::new();
     world.fake.kv().delay_where(|op, key| if op == Op::Put && !key.starts_with("v1:fact:") { 50 } else { 0 });
     world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:fact:"));
     assert_eq!(world.webhook(installed(INSTANCE, START)).status, 503);
-    assert_eq!(world.fake.kv().keys("v1:").len(), 2, "row and todo");
+    assert_eq!(world.fake.kv().keys("v1:").len(), 2, "row and recheck must be stored");
 
     let world = World::new();
     world.connect();
@@ -26,16 +26,16 @@ fn what_can_be_stored_beside_what_fails_is_stored() {
 }
 
 #[test]
-fn a_message_that_comes_twice_writes_nothing_the_second_time() {
+fn a_repeated_message_writes_nothing() {
     for message in [
         installed(INSTANCE, START),
         removed(INSTANCE, START),
         plan("PaidPlanPurchased", "pro", START),
-        event("Whatever", INSTANCE, &json!({}), START),
+        event("AnyEvent", INSTANCE, &json!({}), START),
     ] {
         let world = World::new();
         assert_eq!(world.webhook(message.clone()).status, 200);
-        let kept = world.fake.kv().entries();
+        let stored = world.fake.kv().entries();
         world.fake.kv().take_changes();
         world.fake.clock().advance(60);
         for _ in 0..3 {
@@ -43,12 +43,12 @@ fn a_message_that_comes_twice_writes_nothing_the_second_time() {
             assert_eq!((response.status, response.has_deferred_task), (200, false));
         }
         assert!(world.fake.kv().take_changes().iter().all(|(op, _)| *op != Op::Put));
-        assert_eq!(world.fake.kv().entries(), kept);
+        assert_eq!(world.fake.kv().entries(), stored);
     }
 }
 
 #[test]
-fn facts_do_not_pile_up() {
+fn outdated_facts_are_dropped() {
     let world = World::new();
     for at in 0..20 {
         world.webhook(installed(INSTANCE, START - 100 + at));
@@ -59,9 +59,9 @@ fn facts_do_not_pile_up() {
 }
 
 #[test]
-fn a_store_that_fails_is_a_503_so_that_wix_sends_again() {
+fn a_failure_of_kv_is_a_503_so_that_wix_resends() {
     for failing in [Op::Get, Op::Put, Op::List, Op::Delete] {
-        for (message, touches) in [
+        for (message, uses_operation) in [
             (installed(INSTANCE, START), failing != Op::Delete),
             (removed(INSTANCE, START), true),
             (plan("PaidPlanPurchased", "pro", START), failing != Op::Delete),
@@ -69,7 +69,7 @@ fn a_store_that_fails_is_a_503_so_that_wix_sends_again() {
             let world = World::new();
             world.fake.kv().fail_where(move |op, _| op == failing);
             let response = world.post("/webhook").body(message.clone()).without_deferred_task().send();
-            if touches {
+            if uses_operation {
                 assert_eq!(response.problem(), (503, "store_failed".to_owned()), "{failing:?}");
                 world.fake.kv().clear_faults();
                 assert_eq!(world.webhook(message).status, 200);
@@ -81,13 +81,13 @@ fn a_store_that_fails_is_a_503_so_that_wix_sends_again() {
 }
 
 #[test]
-fn a_slow_store_is_a_503_within_a_second() {
+fn a_slow_kv_is_a_503_within_a_second() {
     for delay in [260, 350, 600, 999, 1_500, 60_000] {
         let world = World::new();
         world.fake.kv().delay_where(move |_, _| delay);
         for message in [installed(INSTANCE, START), removed(INSTANCE, START), event("X", INSTANCE, &json!({}), START)] {
             let response = world.post("/webhook").body(message).without_deferred_task().send();
-            assert!(response.took <= 1000, "{delay} ms an operation: {} ms", response.took);
+            assert!(response.took <= 1000, "{delay} ms for each operation: {} ms", response.took);
             assert!(response.status == 503 || response.took >= delay, "{delay}: {}", response.status);
             if delay > 999 {
                 assert_eq!(response.problem(), (503, "store_failed".to_owned()), "{delay}");
@@ -97,7 +97,7 @@ fn a_slow_store_is_a_503_within_a_second() {
 }
 
 #[test]
-fn wix_is_asked_nothing_before_the_answer() {
+fn no_request_to_wix_is_made_before_the_response() {
     let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
     let response = world.post("/webhook").body(installed(INSTANCE, START)).without_deferred_task().send();
     assert_eq!((response.status, response.has_deferred_task), (200, true));
@@ -105,7 +105,7 @@ fn wix_is_asked_nothing_before_the_answer() {
 }
 
 #[test]
-fn events_at_the_same_moment_end_in_the_status_of_the_latest() {
+fn concurrent_events_end_in_the_status_of_the_latest() {
     for order in [[0, 1], [1, 0]] {
         let world = World::new();
         world.fake.kv().delay_where(|op, _| if op == Op::Put { 40 } else { 10 });
@@ -118,13 +118,13 @@ fn events_at_the_same_moment_end_in_the_status_of_the_latest() {
 }
 
 #[test]
-fn a_late_removal_leaves_the_tokens_of_a_newer_installation_alone() {
+fn a_late_removal_erases_no_tokens_of_a_newer_installation() {
     let world = World::new();
     world.fake.clock().advance(100);
     world.connect();
-    let kept = world.fake.kv().keys("v1:refresh:");
+    let stored = world.fake.kv().keys("v1:refresh:");
     assert_eq!(world.webhook(removed(INSTANCE, START + 50)).status, 200);
-    assert_eq!(world.fake.kv().keys("v1:refresh:"), kept);
+    assert_eq!(world.fake.kv().keys("v1:refresh:"), stored);
     assert_eq!(world.token(INSTANCE).access_token(), "OAUTH2.planted-token.1");
     assert_eq!(world.instance(INSTANCE)["status"], "installed");
 }

@@ -8,7 +8,7 @@ fn an_id_has_one_spelling() {
 }
 
 #[test]
-fn what_is_no_guid_is_refused() {
+fn a_text_that_is_not_a_guid_is_refused() {
     for text in [
         "",
         "aaaaaaaa",

@@ -13,12 +13,12 @@ fn allowed(scopes: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_key_without_scopes_may_do_all_but_admin() {
+fn a_key_without_scopes_has_all_scopes_but_admin() {
     assert_eq!(allowed(""), ["token", "instances", "events", "proxy"]);
 }
 
 #[test]
-fn a_key_with_scopes_may_do_just_that() {
+fn a_key_with_scopes_has_exactly_these() {
     assert_eq!(allowed(":token"), ["token"]);
     assert_eq!(allowed(":admin"), ["admin"]);
     assert_eq!(allowed(":events+token"), ["token", "events"]);
@@ -27,7 +27,7 @@ fn a_key_with_scopes_may_do_just_that() {
 }
 
 #[test]
-fn a_key_is_known_by_its_hash_alone() {
+fn a_key_is_recognised_by_its_hash() {
     let key = ApiKey::parse(&entry("")).unwrap();
     let hash: [u8; 32] = Sha256::digest("a key").into();
     assert!(key.has_hash(&hash));
@@ -41,7 +41,7 @@ fn a_key_is_known_by_its_hash_alone() {
 }
 
 #[test]
-fn an_entry_that_is_not_of_the_form_is_refused_without_being_shown() {
+fn a_malformed_entry_is_refused_without_quoting_it() {
     let hash = sha256_hex("a key");
     for text in [
         String::new(),
@@ -63,13 +63,13 @@ fn an_entry_that_is_not_of_the_form_is_refused_without_being_shown() {
         format!("name:{hash}:all"),
         "name:a-key-in-plain-text".to_owned(),
     ] {
-        let problem = ApiKey::parse(&text).err().unwrap_or_else(|| panic!("{text} is taken")).to_string();
+        let problem = ApiKey::parse(&text).err().unwrap_or_else(|| panic!("{text} must be refused")).to_string();
         assert!(!problem.contains(&hash[..8]) && !problem.contains("plain-text"), "{problem}");
     }
 }
 
 #[test]
-fn a_name_may_have_64_letters() {
+fn a_client_name_may_have_64_letters() {
     let name = "n".repeat(64);
     assert_eq!(ApiKey::parse(&format!("{name}:{}", sha256_hex("x"))).unwrap().client, name);
 }

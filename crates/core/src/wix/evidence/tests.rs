@@ -7,7 +7,7 @@ fn verdict(status: u16, body: &str) -> Verdict {
 }
 
 #[test]
-fn a_refusal_is_wixs_only_with_its_json_error() {
+fn a_refusal_is_from_wix_only_with_a_json_error() {
     for status in [400, 401, 403, 404] {
         for body in [
             r#"{"error":"invalid_grant"}"#,
@@ -44,7 +44,7 @@ fn a_refusal_is_wixs_only_with_its_json_error() {
 }
 
 #[test]
-fn what_may_pass_and_what_is_unexpected() {
+fn transient_successful_and_unexpected_statuses() {
     for status in [408, 425, 429, 500, 502, 503, 599] {
         assert_eq!(verdict(status, r#"{"error":"invalid_client"}"#), Verdict::Transient(0), "{status}");
     }
@@ -57,7 +57,7 @@ fn what_may_pass_and_what_is_unexpected() {
 }
 
 #[test]
-fn retry_after_is_a_number_or_a_date_in_each_of_https_three_forms() {
+fn retry_after_is_a_number_or_a_date_in_three_forms() {
     for (text, wait) in [
         ("0", Some(0)),
         (" 7 ", Some(7)),

@@ -4,7 +4,7 @@ use super::*;
 use crate::testing::clock::START;
 use crate::testing::world::{APP_ID, APP_SECRET, INSTANCE, SITE};
 
-/// Vector 12.3, signed on 1 January 2026 at midnight, ending four hours later.
+/// The test vector in docs/wix.md, 12.3: signed on 1 January 2026 at midnight, and valid for four hours.
 const VECTOR: &str = concat!(
     "mqB7uX5GM_J7o4Fw5b4dXH9Fo48CAt1k6UDG3xMQA9I.",
     "eyJpbnN0YW5jZUlkIjoiYWFhYWFhYWEtYmJiYi00Y2NjLThkZGQtZWVlZWVlZWVlZWVlIiwiYXBwRGVmSWQiOiIxMTExMTExMS0yMjIyLTQzMzMtODQ0",
@@ -34,7 +34,7 @@ fn with(name: &str, value: Value) -> Value {
 }
 
 #[test]
-fn the_vector_verifies_within_its_life() {
+fn the_test_vector_verifies_during_its_lifetime() {
     for now in [SIGNED_AT - 300, SIGNED_AT, SIGNED_AT + LIFE - 1] {
         assert_eq!(check(now, VECTOR).unwrap().instance.as_str(), INSTANCE);
     }
@@ -75,13 +75,13 @@ fn a_value_under_another_secret_is_refused() {
 }
 
 #[test]
-fn padding_is_of_no_account() {
+fn base64_padding_is_accepted() {
     let (signature, data) = VECTOR.split_once('.').unwrap();
     assert!(check(SIGNED_AT, &format!("{signature}=.{data}")).is_ok());
 }
 
 #[test]
-fn the_site_is_taken_where_it_is_named() {
+fn the_site_is_read_if_it_is_present() {
     let signed = check(START, &sign(APP_SECRET, &fields())).unwrap();
     assert_eq!(signed.site.unwrap().as_str(), SITE);
     let signed = check(START, &sign(APP_SECRET, &with("metaSiteId", Value::Null))).unwrap();
@@ -89,7 +89,7 @@ fn the_site_is_taken_where_it_is_named() {
 }
 
 #[test]
-fn what_is_signed_and_not_ours_or_not_now_is_refused() {
+fn a_signed_value_with_invalid_fields_or_dates_is_refused() {
     for fields in [
         with("appDefId", json!("33333333-2222-4333-8444-555555555555")),
         with("appDefId", json!("")),
@@ -110,13 +110,13 @@ fn what_is_signed_and_not_ours_or_not_now_is_refused() {
 }
 
 #[test]
-fn without_an_end_it_is_four_hours() {
+fn without_an_expiration_date_the_lifetime_is_four_hours() {
     let value = sign(APP_SECRET, &with("expirationDate", Value::Null));
     assert!(check(START + LIFE - 1, &value).is_ok());
     assert!(check(START + LIFE, &value).is_err());
 }
 
-/// Signs as Wix does.
+/// Signs fields as Wix does: docs/wix.md, 8.
 pub(crate) fn sign(secret: &str, fields: &Value) -> String {
     let data = URL_SAFE_NO_PAD.encode(fields.to_string());
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(&data);

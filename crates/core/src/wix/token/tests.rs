@@ -7,7 +7,7 @@ fn token(life: u64, issued: u64) -> Token {
 }
 
 #[test]
-fn a_token_is_fresh_while_more_life_is_left_than_its_margin() {
+fn a_token_is_fresh_until_its_margin_begins() {
     for (life, margin) in [(300, 60), (600, 60), (3_599, 60), (3_600, 360), (14_400, 1_440), (86_400, 8_640)] {
         let token = token(life, START);
         assert!(token.is_fresh(Timestamp(START)), "{life}");
@@ -18,7 +18,7 @@ fn a_token_is_fresh_while_more_life_is_left_than_its_margin() {
 }
 
 #[test]
-fn a_token_of_an_hour_or_more_is_worth_storing() {
+fn a_token_of_an_hour_or_more_is_long_lived() {
     assert!(!token(3_599, START).is_long_lived());
     assert!(token(3_600, START).is_long_lived());
 }
