@@ -1,39 +1,39 @@
 //! `cargo xtask build`: the Worker, as wrangler takes it, in `build/`.
 //!
-//! wrangler runs this at its own start and at each change of the sources, so a run with nothing to do has to be quick
-//! and must not touch `build/`: cargo is asked first, and the rest is done only if another wasm came of it.
+//! wrangler runs this when it starts and after each change of the sources. A run with nothing to do must be quick and must
+//! not touch `build/`: cargo runs first, and the other steps only if the wasm has changed.
 //!
-//! The steps are those of worker-build, with an entry of our own (`src/entry.js`) in the place of its general one, which
-//! puts several proxies before each request.
+//! The steps are those of worker-build, with another entry (`src/entry.js`): docs/adr/0005-own-entry.md.
 
-use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
+use std::{fs, thread};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use sha2::{Digest as _, Sha256};
 
 use crate::keygen::hex;
-use crate::process;
-use crate::setup::{self, Lock};
-use crate::tools::Tools;
-use crate::wasm;
+use crate::lane::{Lane, say};
+use crate::lock::Lock;
+use crate::tools::{self, Bindgen, WASM_TARGET};
 use crate::workspace::Workspace;
+use crate::{npm, process, wasm};
 
-/// Makes wrangler's own builds during `cargo xtask dev` quick ones too.
+/// Set for wrangler by `cargo xtask dev`: the builds that wrangler starts are then of the profile `dev`.
 pub const DEV_VARIABLE: &str = "XTASK_DEV_BUILD";
 
-/// What the runtime calls.
+/// The module that the runtime calls.
 const ENTRY: &str = "src/entry.js";
 
-/// What the release wasm may have when gzipped, in bytes.
+/// The limit of the gzipped release wasm, in bytes.
 const GZIP_LIMIT: usize = 270_000;
 
 /// `cargo xtask build`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Built in seconds, but large and slow: for work on the code, never for a deployment
+    /// Compiles without optimisation: for work on the code, not for a deployment
     #[arg(long)]
     dev: bool,
 }
@@ -43,7 +43,7 @@ pub struct Options {
 pub enum Profile {
     /// Small and fast: what is deployed and tested.
     Release,
-    /// There soon.
+    /// Compiled without optimisation: quick to build, large and slow to run.
     Dev,
 }
 
@@ -59,31 +59,47 @@ impl Profile {
 /// Sets up and builds.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let dev = options.dev || std::env::var_os(DEV_VARIABLE).is_some();
-    let tools = setup::ensure(workspace)?;
-    build(workspace, &tools, if dev { Profile::Dev } else { Profile::Release })
+    build(workspace, if dev { Profile::Dev } else { Profile::Release })
 }
 
-/// Builds `build/index.js` and what it needs, unless it is there already.
-pub fn build(workspace: &Workspace, tools: &Tools, profile: Profile) -> Result<()> {
-    let _lock = Lock::take(&workspace.tools().join("build.lock"), "another build")?;
-    let start = Instant::now();
+/// Installs what is missing and builds `build/index.js` and what it needs, unless it is there already.
+pub fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
+    thread::scope(|scope| {
+        // npm loads packages while cargo compiles.
+        let npm = Lane::start(scope, || npm::ensure(workspace));
+        compile(workspace, profile)?;
+        Bindgen::find(workspace)?.ensure(workspace)?;
+        npm.join().0
+    })?;
+    assemble(workspace, profile)
+}
 
+/// Compiles the wasm.
+pub fn compile(workspace: &Workspace, profile: Profile) -> Result<()> {
+    tools::ensure_wasm_target()?;
     let mut cargo = process::for_wasm("cargo");
-    cargo.args(["build", "--lib", "--target", "wasm32-unknown-unknown"]).current_dir(&workspace.root);
+    cargo.args(["build", "--lib", "--target", WASM_TARGET]).current_dir(&workspace.root);
     if profile == Profile::Release {
         cargo.arg("--release");
     }
-    process::run(&mut cargo)?;
+    process::run(&mut cargo)
+}
 
-    let folder = workspace.target.join("wasm32-unknown-unknown").join(profile.folder());
+/// Makes `build/` from the compiled wasm, with the npm packages and `crates/bindgen`.
+pub fn assemble(workspace: &Workspace, profile: Profile) -> Result<()> {
+    let _lock = Lock::take(&workspace.tools().join("build.lock"), "another build")?;
+    let start = Instant::now();
+
+    let bindgen = Bindgen::find(workspace)?;
+    let folder = workspace.target.join(WASM_TARGET).join(profile.folder());
     let wasm = folder.join("wix_edge.wasm");
     let named = folder.join("wix_edge.named.wasm");
-    let key = key(workspace, tools, &wasm, profile)?;
+    let key = key(workspace, &bindgen, &wasm, profile)?;
     let out = workspace.root.join("build");
     let stamp = out.join(".xtask");
     let is_whole = out.join("index.js").exists() && out.join("index_bg.wasm").exists() && named.exists();
     if is_whole && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == key) {
-        println!("==> build/ is up to date");
+        say("==> build/ is up to date");
         return if profile == Profile::Release { report(&out).map(|_| ()) } else { Ok(()) };
     }
     if stamp.exists() {
@@ -91,7 +107,7 @@ pub fn build(workspace: &Workspace, tools: &Tools, profile: Profile) -> Result<(
     }
 
     let staging = folder.join("bindgen");
-    bind(workspace, tools, &wasm, &staging)?;
+    bind(workspace, &bindgen, &wasm, &staging)?;
     match profile {
         Profile::Release => optimise(workspace, &staging.join("index_bg.wasm"), &named)?,
         Profile::Dev => fs::copy(staging.join("index_bg.wasm"), &named).map(|_| ())?,
@@ -104,28 +120,24 @@ pub fn build(workspace: &Workspace, tools: &Tools, profile: Profile) -> Result<(
     fs::write(out.join("index_bg.wasm"), module)?;
 
     fs::write(&stamp, &key).with_context(|| format!("{} cannot be written", stamp.display()))?;
-    println!("==> build/ made in {:.1} s", start.elapsed().as_secs_f64());
+    say(&format!("==> build/ made in {:.1} s", start.elapsed().as_secs_f64()));
     if profile == Profile::Release { report(&out).map(|_| ()) } else { Ok(()) }
 }
 
-/// wasm and JavaScript get to know each other.
-fn bind(workspace: &Workspace, tools: &Tools, wasm: &Path, staging: &Path) -> Result<()> {
+/// Generates the JavaScript between the runtime and the wasm.
+fn bind(workspace: &Workspace, bindgen: &Bindgen, wasm: &Path, staging: &Path) -> Result<()> {
     if staging.exists() {
         fs::remove_dir_all(staging)?;
     }
-    let mut bindgen = process::for_wasm(&tools.wasm_bindgen);
-    bindgen.arg(wasm).arg("--out-dir").arg(staging).args(["--out-name", "index", "--no-typescript"]);
-    // A wasm instance that trapped can be replaced, and is known to have trapped: `src/entry.js` replaces it.
-    bindgen.args(["--target", "module", "--experimental-reset-state-function", "--force-enable-abort-handler"]);
-    process::run(&mut bindgen)?;
+    process::run(Command::new(&bindgen.program).arg(wasm).arg(staging))?;
     let index = staging.join("index.js");
-    // A source phase import, which the runtime's modules of wasm are without the word.
+    // wasm-bindgen writes source phase imports. The runtime imports a wasm module by an ordinary import.
     fs::write(&index, fs::read_to_string(&index)?.replace("import source ", "import "))?;
     fs::copy(workspace.root.join(ENTRY), staging.join("entry.js"))?;
     Ok(())
 }
 
-/// Makes the wasm smaller and faster. Its features are named, so that binaryen uses no newer one than the runtime has.
+/// Makes the wasm smaller and faster. The features are listed so that binaryen uses none that the runtime lacks.
 fn optimise(workspace: &Workspace, wasm: &Path, optimised: &Path) -> Result<()> {
     const FEATURES: [&str; 7] = [
         "--enable-mutable-globals",
@@ -142,7 +154,7 @@ fn optimise(workspace: &Workspace, wasm: &Path, optimised: &Path) -> Result<()> 
     process::run(&mut opt)
 }
 
-/// One module of all the JavaScript.
+/// Bundles all JavaScript into one module.
 fn bundle(workspace: &Workspace, staging: &Path, index: &Path) -> Result<()> {
     let mut esbuild = process::for_wasm(workspace.npm_bin("esbuild"));
     esbuild.arg("./entry.js").args(["--bundle", "--format=esm", "--minify", "--log-level=warning"]);
@@ -152,32 +164,33 @@ fn bundle(workspace: &Workspace, staging: &Path, index: &Path) -> Result<()> {
     process::run(&mut esbuild)
 }
 
-/// Fails if the release wasm in `build/` has become too large.
+/// Fails if the release wasm in `build/` is larger than the limit.
 pub fn check_size(workspace: &Workspace) -> Result<()> {
     let gzip = report(&workspace.root.join("build"))?;
     ensure!(
         gzip <= GZIP_LIMIT,
-        "the wasm has {gzip} B when gzipped, more than the {GZIP_LIMIT} B it may have (`GZIP_LIMIT` in xtask/src/build.rs).\n\
-         target/wasm32-unknown-unknown/release/wix_edge.named.wasm has the names of its functions: see docs/performance.md"
+        "the gzipped wasm has {gzip} B and must have at most {GZIP_LIMIT} B (`GZIP_LIMIT` in xtask/src/build.rs).\n\
+         target/wasm32-unknown-unknown/release/wix_edge.named.wasm still has the names of its functions, for a profiler;\n\
+         docs/performance.md lists what each feature costs"
     );
     Ok(())
 }
 
-/// What `build/` depends on: the wasm, and everything that works on it.
-fn key(workspace: &Workspace, tools: &Tools, wasm: &Path, profile: Profile) -> Result<String> {
+/// A hash of everything that `build/` is made from.
+fn key(workspace: &Workspace, bindgen: &Bindgen, wasm: &Path, profile: Profile) -> Result<String> {
     let mut hash = Sha256::new();
     for path in [wasm, &workspace.root.join(ENTRY), &workspace.root.join("package-lock.json")] {
         let bytes = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
         hash.update(Sha256::digest(&bytes));
     }
-    hash.update(format!("{} {profile:?}", tools.versions));
+    hash.update(format!("{} {profile:?}", bindgen.key));
     Ok(hex(&hash.finalize()))
 }
 
-/// Says how large the wasm is; Cloudflare's limits count it gzipped.
+/// Prints the size of the wasm and returns the gzipped size, which Cloudflare's limits refer to.
 fn report(out: &Path) -> Result<usize> {
     let wasm = fs::read(out.join("index_bg.wasm"))?;
     let gzip = wasm::gzipped(&wasm)?;
-    println!("wasm: {} B, gzip {gzip} B", wasm.len());
+    say(&format!("wasm: {} B, gzip {gzip} B", wasm.len()));
     Ok(gzip)
 }

@@ -1,4 +1,4 @@
-//! The browser that the tests drive: a Chromium or Chrome that this machine has.
+//! The browser for the tests: an installed Chromium or Chrome.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Names under which it is found on PATH.
+/// Its names on PATH.
 const NAMES: [&str; 5] =
     ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome-headless-shell"];
-/// Where macOS keeps it.
+/// Its paths on macOS.
 const MACOS: [&str; 2] = [
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 ];
 
-/// The browser's path: `CHROME` from the environment, or the first one found. Fails with what to install.
+/// The browser's path: `CHROME` from the environment, or the first one found. The error says what to install.
 pub fn find() -> Result<PathBuf> {
     look(env::var_os("CHROME"), &env::var_os("PATH").unwrap_or_default(), &MACOS.map(Path::new))
 }
@@ -25,7 +25,7 @@ fn look(chosen: Option<OsString>, path: &OsString, elsewhere: &[&Path]) -> Resul
         if chosen.is_file() {
             return Ok(chosen);
         }
-        bail!("CHROME is set to {}, and no such file is there", chosen.display());
+        bail!("CHROME must be the path of a file, and {} is none", chosen.display());
     }
     let folders: Vec<PathBuf> = env::split_paths(path).collect();
     let on_path = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
@@ -33,7 +33,7 @@ fn look(chosen: Option<OsString>, path: &OsString, elsewhere: &[&Path]) -> Resul
         return Ok(found);
     }
     bail!(
-        "the integration tests install the app with a real browser, and none was found.\n\
+        "the integration tests need a Chrome or Chromium, and none was found.\n\
          Debian: sudo apt-get install chromium; macOS: brew install --cask google-chrome;\n\
          or set CHROME to the path of a Chrome or Chromium. Without a browser: cargo xtask test --only unit"
     )
@@ -47,7 +47,7 @@ mod tests {
     use tempfile::TempDir;
 
     #[test]
-    fn the_one_that_is_chosen_wins() {
+    fn the_chosen_browser_is_used() {
         let folder = TempDir::new().expect("a folder");
         let chosen = folder.path().join("mine");
         fs::write(&chosen, "").expect("a file");
@@ -58,13 +58,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_choice_is_not_passed_over() {
+    fn a_wrong_choice_is_an_error() {
         let error = look(Some("/nowhere/chrome".into()), &OsString::new(), &[]).expect_err("not there").to_string();
         assert!(error.contains("/nowhere/chrome"), "{error}");
     }
 
     #[test]
-    fn without_a_browser_it_is_said_what_to_do() {
+    fn without_a_browser_the_error_says_what_to_install() {
         let error = look(None, &OsString::new(), &[]).expect_err("none").to_string();
         assert!(error.contains("apt-get install chromium"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask client`: the npm package `clients/js`, its types made of `crates/core/openapi.json`.
+//! `cargo xtask client`: the npm package `clients/js`, with types generated from `crates/core/openapi.json`.
 
 use std::process::Command;
 
@@ -7,13 +7,13 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{npm, process};
 
-/// Installs what it needs and builds it.
+/// Installs the npm packages and builds it.
 pub fn run(workspace: &Workspace) -> Result<()> {
     npm::ensure(workspace)?;
     build(workspace)
 }
 
-/// Builds `clients/js/dist`, and holds the types against those of `@wix/sdk`.
+/// Builds `clients/js/dist`, and compares the types with those of `@wix/sdk`.
 pub fn build(workspace: &Workspace) -> Result<()> {
     let folder = workspace.root.join("clients/js");
     for (program, arguments) in [

@@ -1,12 +1,11 @@
-//! `cargo xtask dev`: the Worker and a simulated Wix on this machine, ready to be clicked through.
+//! `cargo xtask dev`: the Worker and a simulated Wix on this machine.
 //!
 //! The Worker runs as wrangler runs it, in workerd with a local KV, on `localhost`; the simulator on `127.0.0.1`. These
-//! two names are different sites to a browser, as an app and Wix are. Keys and secrets are made anew at each start; the
-//! simulator remembers nothing from the last time, and so the Worker's store begins empty too.
+//! two names are different sites to a browser, as an app and Wix are. Keys and secrets are generated at each start. The
+//! simulator stores nothing, so the Worker's KV is emptied too.
 
 mod settings;
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,13 +20,15 @@ use serde_json::json;
 
 use crate::build::{self, Profile};
 use crate::dev::settings::Settings;
-use crate::setup::{self, Lock};
+use crate::lane::{Lane, say};
+use crate::lock::Lock;
+use crate::tools::Bindgen;
 use crate::workspace::Workspace;
-use crate::{http, process};
+use crate::{http, npm, process};
 
 const WORKER_PORT: u16 = 8787;
 const SIMULATOR_PORT: u16 = 8790;
-/// wrangler builds before it starts, and a change made meanwhile makes that a real build.
+/// wrangler runs the build before it starts. After a change of the sources that takes time.
 const WORKER_START: Duration = Duration::from_mins(5);
 const SIMULATOR_START: Duration = Duration::from_secs(20);
 const READY: Duration = Duration::from_mins(1);
@@ -36,43 +37,56 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// `cargo xtask dev`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The Worker's port; without this, 8787 or the next free one
+    /// The Worker's port [default: 8787 or the next free one]
     #[arg(long)]
     port: Option<u16>,
-    /// The simulator's port; without this, 8790 or the next free one
+    /// The simulator's port [default: 8790 or the next free one]
     #[arg(long)]
     sim_port: Option<u16>,
-    /// Runs the Worker as it is deployed: smaller and faster, but slow to build after a change
+    /// Builds the Worker with optimisation, as for a deployment; a build after a change then takes longer
     #[arg(long)]
     release: bool,
 }
 
-/// Sets up, builds, runs both until Ctrl-C.
+/// Builds and runs both until Ctrl-C.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let Some(_lock) = Lock::try_take(&workspace.dev().join("lock"))? else {
-        bail!("`cargo xtask dev` runs in this folder already; end that one first");
+        bail!("`cargo xtask dev` already runs in this folder; stop it first");
     };
     let worker_port = choose_port("the Worker", "--port", options.port, WORKER_PORT, None)?;
     let sim_port = choose_port("the simulator", "--sim-port", options.sim_port, SIMULATOR_PORT, Some(worker_port))?;
 
-    let tools = setup::ensure(workspace)?;
-    println!("==> building the Worker and the simulator (the first time: a minute or two)");
-    build::build(workspace, &tools, if options.release { Profile::Release } else { Profile::Dev })?;
-    process::run(process::cargo().args(["build", "--package", "wix-sim"]).current_dir(&workspace.root))?;
+    println!("==> building the Worker and the simulator (the first time: two or three minutes)");
+    build_all(workspace, if options.release { Profile::Release } else { Profile::Dev })?;
 
     let interrupted = Interrupted::watch()?;
     let outcome = serve(workspace, options, &interrupted, worker_port, sim_port);
-    // What it holds is of no more use, and would only lie about.
+    // The file holds the secrets of this run.
     let _ = fs::remove_file(settings_file(workspace));
     match outcome {
-        Err(_) if interrupted.is_set() => say("\nended"),
+        Err(_) if interrupted.is_set() => say("\nstopped"),
         Err(error) => return Err(error),
-        Ok(()) => say("\nended"),
+        Ok(()) => say("\nstopped"),
     }
     Ok(())
 }
 
-/// Returns when the person has had enough. Whatever was started ends as this returns, however it returns.
+/// Builds the Worker and the simulator. npm loads packages while cargo compiles.
+fn build_all(workspace: &Workspace, profile: Profile) -> Result<()> {
+    thread::scope(|scope| {
+        let npm = Lane::start(scope, || npm::ensure(workspace));
+        build::compile(workspace, profile)?;
+        // One call for both: cargo then compiles what they share once, and has work for all cores until the end.
+        let mut native = process::cargo();
+        native.args(["build", "--package", "wix-sim", "--package", "bindgen"]);
+        process::run(native.current_dir(&workspace.root))?;
+        Bindgen::find(workspace)?.keep_new()?;
+        npm.join().0
+    })?;
+    build::assemble(workspace, profile)
+}
+
+/// Returns after Ctrl-C. All processes that it started end when it returns, also after an error.
 fn serve(
     workspace: &Workspace,
     options: &Options,
@@ -110,12 +124,12 @@ fn serve(
         worker_process.check_running()?;
         sim_process.check_running()?;
     }
-    say("\nending the Worker and the simulator");
+    say("\nstopping the Worker and the simulator");
     Ok(())
 }
 
-/// Lets the simulator describe a call to a path that it does not simulate, instead of refusing it: what a developer calls
-/// with `@wix/sdk` or through the proxy is mostly such a path, and a 404 would look like a fault of theirs.
+/// Lets the simulator answer a call to a path that it does not simulate with a description of the call. Most calls of a
+/// developer with `@wix/sdk` or through the proxy have such a path, and a 404 would look like the developer's mistake.
 fn answer_other_paths(simulator_url: &str) -> Result<()> {
     let answer = http::patch(&format!("{simulator_url}/_sim/switches"), &json!({ "echo_other_paths": true }))?;
     if answer.status != 200 {
@@ -136,7 +150,7 @@ fn simulator_command(workspace: &Workspace, settings: &Settings) -> Command {
         .args(["--app-records-url", &format!("{worker}/v1/instances")])
         // A reset of the simulator restores what its command line says.
         .arg("--echo-other-paths")
-        // A secret among the arguments would be seen by everybody on this machine.
+        // Every user of this machine can read the arguments of a process.
         .env("WIX_SIM_APP_SECRET", &settings.app_secret)
         .env("WIX_SIM_APP_RECORDS_KEY", &settings.api_key.secret)
         .current_dir(&workspace.root);
@@ -157,11 +171,11 @@ fn worker_command(
         .arg(store)
         .arg("--env-file")
         .arg(file)
-        // No questions, no news about itself, and no look-up on the network at the start.
+        // No questions, no update notices, and no request to the network at the start.
         .env("CI", "1")
         .env("WRANGLER_SEND_METRICS", "false")
         .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
-        // It would keep a record of every request, with the codes in its URL.
+        // Otherwise wrangler records every request, with the codes in its URL.
         .env("X_LOCAL_OBSERVABILITY", "false")
         .current_dir(&workspace.root);
     if options.release {
@@ -177,25 +191,25 @@ fn settings_file(workspace: &Workspace) -> std::path::PathBuf {
     workspace.dev().join("settings.env")
 }
 
-/// The wished port if it is free; else the usual one, or the next that is free.
-fn choose_port(who: &str, flag: &str, wished: Option<u16>, usual: u16, taken: Option<u16>) -> Result<u16> {
+/// The given port if it is free. If none is given, the usual one or the next free one.
+fn choose_port(who: &str, flag: &str, given: Option<u16>, usual: u16, taken: Option<u16>) -> Result<u16> {
     let free = |port: u16| Some(port) != taken && leash::is_free(port);
-    if let Some(port) = wished {
+    if let Some(port) = given {
         if !free(port) {
-            bail!("port {port} is taken; give {who} another one with {flag}");
+            bail!("port {port} is in use; choose another one for {who} with {flag}");
         }
         return Ok(port);
     }
     let Some(port) = (usual..usual.saturating_add(100)).find(|port| free(*port)) else {
-        bail!("ports {usual} and the hundred after it are taken; choose one for {who} with {flag}");
+        bail!("port {usual} and the hundred after it are in use; choose one for {who} with {flag}");
     };
     if port != usual {
-        println!("==> port {usual} is taken: {who} gets {port}");
+        println!("==> port {usual} is in use: {who} gets {port}");
     }
     Ok(port)
 }
 
-/// Waits for a line that contains `wanted`, or until the person interrupts.
+/// Waits for a line that contains `wanted`. Ctrl-C is an error.
 fn await_line(process: &mut Leash, interrupted: &Interrupted, limit: Duration, wanted: &str) -> Result<()> {
     let until = Instant::now() + limit;
     loop {
@@ -210,7 +224,7 @@ fn await_line(process: &mut Leash, interrupted: &Interrupted, limit: Duration, w
     }
 }
 
-/// Waits until the Worker says that nothing is missing. What it misses is printed when it first says so.
+/// Waits until `/readyz` answers 200. Prints every other answer when it first comes.
 fn await_readiness(process: &mut Leash, interrupted: &Interrupted, settings: &Settings) -> Result<()> {
     let url = format!("{}/readyz", settings.worker_url);
     let until = Instant::now() + READY;
@@ -234,7 +248,7 @@ fn await_readiness(process: &mut Leash, interrupted: &Interrupted, settings: &Se
     }
 }
 
-/// One program's output: kept back while all goes well and nothing is ready, then shown line by line.
+/// The output of one program: hidden until everything is ready, then printed line by line.
 struct Shown {
     name: &'static str,
     on: Arc<AtomicBool>,
@@ -260,7 +274,7 @@ impl Shown {
     }
 }
 
-/// Ctrl-C, or a wish of the system that this should end.
+/// Ctrl-C, or a TERM signal.
 struct Interrupted {
     set: Arc<AtomicBool>,
     told: mpsc::Receiver<()>,
@@ -275,7 +289,7 @@ impl Interrupted {
             handler.store(true, Ordering::Relaxed);
             let _ = tell.send(());
         })
-        .context("Ctrl-C cannot be listened to")?;
+        .context("the handler for Ctrl-C cannot be installed")?;
         Ok(Self { set, told })
     }
 
@@ -295,11 +309,6 @@ impl Interrupted {
     }
 }
 
-/// Prints, also where nobody listens any more: a closed terminal is no reason to leave processes behind.
-fn say(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
@@ -308,7 +317,7 @@ mod tests {
 
     use super::answer_other_paths;
 
-    /// Answers one request, and gives what was asked.
+    /// Answers one request, and returns the request.
     fn once(answer: &'static str) -> (String, thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));

@@ -9,15 +9,15 @@ use crate::workspace::Workspace;
 /// `cargo xtask histories`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// How many
+    /// How many histories
     #[arg(long, default_value_t = 1_000_000)]
     count: u64,
-    /// The first history's seed; the others' follow it. One that fails is told by its own: run it with --count 1
+    /// The seed of the first history; each further one has the next number. A failure names its seed: run it with --count 1
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// Compiles and runs them.
+/// Compiles and runs the test.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     const TEST: &str = "tests::record::histories::random_histories_end_in_the_fold_of_all_facts";
     process::run_test(workspace, &["--profile", "long", "-p", "wix-edge-core", "--lib"], TEST, |tests| {

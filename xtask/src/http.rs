@@ -1,10 +1,10 @@
-//! Asking a server on this machine.
+//! Requests to a server on this machine.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-/// What it answered, whatever the status.
+/// An answer of any status.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code.
@@ -13,13 +13,13 @@ pub struct Answer {
     pub body: String,
 }
 
-/// `GET url`, with five seconds for everything.
+/// `GET url`, within five seconds.
 pub fn get(url: &str) -> Result<Answer> {
     let answer = agent().get(url).call();
     read(url, answer.with_context(|| format!("{url} does not answer"))?)
 }
 
-/// `PATCH url` with JSON, likewise.
+/// `PATCH url` with JSON, within five seconds.
 pub fn patch(url: &str, body: &serde_json::Value) -> Result<Answer> {
     let answer = agent().patch(url).header("content-type", "application/json").send(body.to_string());
     read(url, answer.with_context(|| format!("{url} does not answer"))?)
@@ -35,6 +35,6 @@ fn agent() -> ureq::Agent {
 }
 
 fn read(url: &str, mut answer: ureq::http::Response<ureq::Body>) -> Result<Answer> {
-    let body = answer.body_mut().read_to_string().with_context(|| format!("{url} broke off its answer"))?;
+    let body = answer.body_mut().read_to_string().with_context(|| format!("{url} did not complete its answer"))?;
     Ok(Answer { status: answer.status().as_u16(), body })
 }

@@ -1,5 +1,5 @@
-//! `cargo xtask keygen`: keys made of fresh randomness, the configuration entries that go with them, and how to add each
-//! without losing another: Cloudflare shows no secret again, and `wrangler secret put` replaces the whole value.
+//! `cargo xtask keygen`: random keys, their configuration entries, and how to add an entry without losing another one:
+//! Cloudflare does not show a secret again, and `wrangler secret put` replaces the whole value.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,9 +10,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use clap::{Args, Subcommand};
 use sha2::{Digest as _, Sha256};
 
-/// What a key may be allowed to do; the same words as in the Worker's `API_KEYS`.
+/// The scopes of the Worker's `API_KEYS`.
 pub const SCOPES: [&str; 5] = ["token", "instances", "events", "proxy", "admin"];
-/// The longest name of a key that the Worker takes.
+/// The longest name of a key that the Worker accepts.
 const NAME_LIMIT: usize = 64;
 
 /// `cargo xtask keygen`
@@ -27,22 +27,22 @@ pub struct Options {
 enum Kind {
     /// A key for a program that calls the app API, and its entry for `API_KEYS`
     ApiKey(ApiKeyOptions),
-    /// An entry for `SEALING_KEYS`, with which the Worker seals refresh tokens before it stores them
+    /// An entry for `SEALING_KEYS`; the Worker seals refresh tokens with it before it stores them
     SealingKey,
 }
 
 #[derive(Debug, Args)]
 struct ApiKeyOptions {
-    /// Which key it is, for the field `client` of the Worker's log: 1 to 64 letters, digits, `-`, `_` or `.`. No other
-    /// entry should have the same name. Without this, a name that is not used twice, such as backend-2026-11-25-7f3a
+    /// The key's name, which is the field `client` of the Worker's log: 1 to 64 letters, digits, `-`, `_` or `.`, different
+    /// from all other names [default: a new name such as backend-2026-11-25-7f3a]
     #[arg(long)]
     name: Option<String>,
-    /// What it may do, joined by "+": token, instances, events, proxy, admin
+    /// Its scopes, joined by "+": token, instances, events, proxy, admin
     #[arg(long, default_value = "token+instances+events+proxy")]
     scopes: String,
 }
 
-/// Prints the key that is asked for, with what to do with it.
+/// Generates a key and prints it with instructions.
 pub fn run(options: &Options) -> Result<()> {
     let text = match &options.kind {
         Kind::ApiKey(ApiKeyOptions { name, scopes }) => {
@@ -55,7 +55,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What is printed with an API key.
+/// The text for an API key.
 fn api_key_text(name: &str, ApiKey { secret, entry }: &ApiKey) -> String {
     format!(
         "\
@@ -86,20 +86,20 @@ If it is set, take the list that you keep, <the old list>:
 
        npx wrangler secret put API_KEYS
 
-To replace an old key, go on when that is live everywhere, after some minutes:
+To replace an old key, continue when the new list is live everywhere, after some minutes:
 
   3. Move the client over to the new key.
-  4. When the log shows the old key's name no more, remove the old entry from the list, keep the result, and
-     enter the whole list once more:
+  4. When the log no longer shows the old key's name, remove the old entry from the list, keep the result, and
+     enter the whole list again:
 
        npx wrangler secret put API_KEYS
 
-If you do not have the list any more, what you enter locks out every client whose entry is not in it. Make a new
-key for each client first."
+If you do not have the list any more: the list that you enter locks out every client whose entry is not in it.
+Generate a new key for each client first."
     )
 }
 
-/// What is printed with a sealing key.
+/// The text for a sealing key.
 fn sealing_key_text(entry: &str) -> String {
     format!(
         "\
@@ -107,7 +107,7 @@ An entry for SEALING_KEYS. It is shown only now:
 
   {entry}
 
-What is sealed with a key can be opened with that key alone. Cloudflare never shows a secret again, and
+Only the key that sealed a token can open it. Cloudflare never shows a secret again, and
 `wrangler secret put` REPLACES the whole value. So keep the whole list, such as in a password manager, and always
 enter the whole list.
 
@@ -123,23 +123,23 @@ If it is set, take the list that you keep, <the old list>. Its first entry seals
 
        npx wrangler secret put SEALING_KEYS
 
-  2. Wait until that is live everywhere; ten minutes are enough. Until then some of Cloudflare's machines do not
-     know the new key, and could not open what others seal with it.
-  3. Move the new entry to the front, so that the old ones are behind it and it is there once, keep the result, and
+  2. Wait until the list is live everywhere; ten minutes are enough. Until then some of Cloudflare's machines do
+     not have the new key and could not open tokens that others seal with it.
+  3. Move the new entry to the front, so that it is there once and the old ones follow it, keep the result, and
      enter the whole list:
 
        {entry},<the old list>
 
        npx wrangler secret put SEALING_KEYS
 
-  4. Keep the old entries in the list: refresh tokens that they sealed open with them alone.
+  4. Keep the old entries in the list: they open the refresh tokens that they sealed.
 
-If you do not have the list any more, leave SEALING_KEYS as it is: the Worker goes on with it. Entering this entry
-alone would lose every refresh token; those installations would go on by client credentials."
+If you do not have the list any more, leave SEALING_KEYS as it is: the Worker continues with it. If you entered only
+this entry, every refresh token would be lost, and those installations would continue by client credentials."
     )
 }
 
-/// A name for an API key that was not used before: the day, and some digits for those of one day.
+/// A new name for an API key: the day, and random digits that tell keys of the same day apart.
 fn new_name() -> Result<String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     Ok(format!("backend-{}-{}", date(since.as_secs() / 86_400), hex(&random::<2>()?)))
@@ -170,21 +170,21 @@ fn date(day: u64) -> String {
 /// A key for the app API.
 #[derive(Debug)]
 pub struct ApiKey {
-    /// What the caller sends.
+    /// The key that the client sends.
     pub secret: String,
-    /// What the Worker is configured with: `name:sha256-hex:scope+scope`.
+    /// The entry for the Worker's configuration: `name:sha256-hex:scope+scope`.
     pub entry: String,
 }
 
 impl ApiKey {
-    /// Makes a key of 256 bits.
+    /// Generates a key of 256 bits.
     pub fn generate(name: &str, scopes: &str) -> Result<Self> {
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.len() > NAME_LIMIT || !name.chars().all(is_name) {
-            bail!("a key's name must be 1 to {NAME_LIMIT} letters, digits, `-`, `_` or `.`, unlike `{name}`");
+            bail!("a key's name must be 1 to {NAME_LIMIT} letters, digits, `-`, `_` or `.`; `{name}` is not");
         }
         if let Some(unknown) = scopes.split('+').find(|scope| !SCOPES.contains(scope)) {
-            bail!("scopes must be some of {}, joined by `+`, unlike `{unknown}`", SCOPES.join(", "));
+            bail!("scopes must be some of {}, joined by `+`; `{unknown}` is not one of them", SCOPES.join(", "));
         }
         let secret = URL_SAFE_NO_PAD.encode(random::<32>()?);
         let entry = format!("{name}:{}:{scopes}", hex(&Sha256::digest(secret.as_bytes())));
@@ -200,7 +200,7 @@ pub fn sealing_key() -> Result<String> {
 /// Random bytes from the operating system.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
+    getrandom::fill(&mut bytes).context("the operating system provides no random bytes")?;
     Ok(bytes)
 }
 

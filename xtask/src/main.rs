@@ -1,21 +1,24 @@
-//! The only automation of wix-edge: `cargo xtask <task>` sets up what a task needs, and does it.
+//! All automation of wix-edge: `cargo xtask <task>` installs what the task needs and runs it.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "telling a person what happens is what this is for")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the command line")]
 
 mod bench;
 mod build;
 mod chrome;
 mod client;
+mod deny;
 mod dev;
 mod fuzz;
 mod histories;
 mod http;
 mod keygen;
+mod lane;
+mod lock;
 mod npm;
 mod openapi;
 mod process;
+mod programs;
 mod python;
-mod setup;
 mod soak;
 mod test;
 mod tools;
@@ -29,9 +32,9 @@ use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
-/// Builds, runs and proves wix-edge.
+/// Builds, runs and tests wix-edge.
 ///
-/// Every task first installs what it needs and finds missing; only the first run takes some minutes.
+/// Every task first installs what it needs. Only the first run takes minutes.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Cli {
@@ -41,27 +44,27 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Runs the Worker and a simulated Wix on this machine, ready to be clicked through
+    /// Runs the Worker and a simulated Wix on this machine, for a browser
     Dev(dev::Options),
-    /// Proves everything: lint, wasm build, unit tests, and the real Worker with a real browser
+    /// Runs all checks and tests: lints, wasm build, unit tests, and the Worker in workerd with a browser
     Test(test::Options),
-    /// Feeds every parser of outside input with what a fuzzer thinks of; needs a nightly compiler
+    /// Fuzzes every parser of outside input; needs a nightly compiler
     Fuzz(fuzz::Options),
-    /// Plays a million random histories of an instance: some minutes
+    /// Tests the fold of facts on a million random histories of an instance: some minutes
     Histories(histories::Options),
-    /// Keeps the real Worker busy with mixed traffic while Wix fails now and then, and judges every answer
+    /// Sends mixed traffic to the Worker while Wix fails now and then, and checks every answer
     Soak(soak::Options),
-    /// Measures what the Worker costs, beside peers written in JavaScript: five minutes
+    /// Measures the CPU time of requests, beside Workers written in JavaScript: six minutes
     Bench(bench::Options),
-    /// Checks formatting and lints only
-    Check,
-    /// Builds the Worker into build/; wrangler runs this by itself
+    /// Checks formatting, dependencies and lints
+    Check(test::CheckOptions),
+    /// Builds the Worker into build/; wrangler runs this
     Build(build::Options),
-    /// Writes the description of the app API anew, after a change of the routes or their types
+    /// Writes crates/core/openapi.json, after a change of the routes or their types
     Openapi,
     /// Builds the npm package clients/js
     Client,
-    /// Makes a fresh key, with its configuration entry and how to add it: `keygen api-key` or `keygen sealing-key`
+    /// Generates a key and prints its configuration entry: `keygen api-key` or `keygen sealing-key`
     Keygen(keygen::Options),
 }
 
@@ -83,7 +86,7 @@ fn run(task: Task) -> Result<()> {
         Task::Histories(options) => histories::run(&Workspace::find()?, &options),
         Task::Soak(options) => soak::run(&Workspace::find()?, &options),
         Task::Bench(options) => bench::run(&Workspace::find()?, &options),
-        Task::Check => test::check(&Workspace::find()?),
+        Task::Check(options) => test::check(&Workspace::find()?, &options),
         Task::Build(options) => build::run(&Workspace::find()?, &options),
         Task::Openapi => openapi::run(&Workspace::find()?),
         Task::Client => client::run(&Workspace::find()?),
@@ -98,12 +101,12 @@ mod tests {
     use super::Cli;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn keygen_makes_one_kind_at_a_time_and_alone_says_which_there_are() {
+    fn keygen_generates_one_kind_and_without_one_lists_the_kinds() {
         let help = Cli::try_parse_from(["cargo xtask", "keygen"]).expect_err("no kind").to_string();
         assert!(help.contains("api-key") && help.contains("sealing-key"), "{help}");
         Cli::try_parse_from(["cargo xtask", "keygen", "api-key", "--name", "shop", "--scopes", "token"]).expect("one");

@@ -1,4 +1,4 @@
-//! The npm packages: wrangler with workerd, a Node new enough for it, esbuild, wasm-opt, and what the tests use.
+//! The npm packages: wrangler with workerd, a Node new enough for it, esbuild, wasm-opt, and packages for the tests.
 
 use std::fs;
 use std::process::Command;
@@ -7,32 +7,35 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
+use crate::lane::say;
+use crate::lock::Lock;
 use crate::process;
 use crate::workspace::Workspace;
 
 /// Runs `npm ci` unless what is installed is what `package-lock.json` says.
 pub fn ensure(workspace: &Workspace) -> Result<()> {
+    let _lock = Lock::take(&workspace.tools().join("npm.lock"), "another `npm ci`")?;
     if is_installed(workspace) {
         return Ok(());
     }
-    // wrangler names its own task to the build command that it runs. Its packages are not taken from under its feet.
+    // wrangler sets this variable for the build that it starts, and `npm ci` would remove the running wrangler's files.
     if std::env::var_os("WRANGLER_COMMAND").is_some() && workspace.root.join("node_modules").exists() {
         bail!("the npm packages are not those of package-lock.json: run `npm ci`, then start wrangler again");
     }
     if !process::exists("npm") {
-        bail!("npm is missing: install Node.js 20 or later (https://nodejs.org), which brings it");
+        bail!("npm is missing: install Node.js 20 or later (https://nodejs.org), which includes it");
     }
-    println!("==> npm ci: wrangler, Node, esbuild, wasm-opt (half a minute, 0.5 GB)");
+    say("==> npm ci: wrangler, Node, esbuild, wasm-opt (half a minute, 0.5 GB)");
     let start = Instant::now();
     // Warnings about this machine's Node being too old for wrangler do not apply: the package `node` brings a newer one.
     let mut npm = Command::new("npm");
     npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&workspace.root);
     process::run(&mut npm)?;
-    println!("    done in {} s", start.elapsed().as_secs());
+    say(&format!("    npm ci: done in {} s", start.elapsed().as_secs()));
     Ok(())
 }
 
-/// Compares npm's own note of what it installed with the lock file.
+/// Compares the list that npm writes of what it installed with the lock file.
 fn is_installed(workspace: &Workspace) -> bool {
     let read = |path: &str| {
         let text = fs::read_to_string(workspace.root.join(path)).ok()?;
@@ -43,8 +46,8 @@ fn is_installed(workspace: &Workspace) -> bool {
     workspace.npm_bin("wrangler").exists() && workspace.npm_bin("node").exists() && agrees(&wanted, &installed)
 }
 
-/// Nothing is installed in another version than the lock's, and nothing is missing but what is optional: the lock
-/// lists workerd and others for every platform, of which one is installed.
+/// Everything that is installed has the version of the lock file, and only optional packages are missing: the lock file
+/// lists workerd and others for every platform, and one of them is installed.
 fn agrees(wanted: &Value, installed: &Value) -> bool {
     let nothing = Map::new();
     let packages = |lock: &Value| lock.get("packages").and_then(Value::as_object).cloned().unwrap_or_default();

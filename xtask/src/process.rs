@@ -1,4 +1,4 @@
-//! Running other programs, with an environment that nothing leaked into.
+//! Runs other programs, without the variables that cargo has set for xtask.
 
 use std::env;
 use std::ffi::OsStr;
@@ -8,26 +8,27 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::lane;
 use crate::workspace::Workspace;
 
-/// `cargo`, without what the cargo that runs xtask has set for it: build scripts are told of these variables and would
-/// start again for nothing, now and at the user's next own `cargo build`.
+/// `cargo`, without the variables that cargo has set for xtask. Build scripts depend on some of them and would run again,
+/// now and in the next `cargo build` of the user.
 pub fn cargo() -> Command {
     without_cargos_own(Command::new("cargo"))
 }
 
-/// A program that runs cargo, without what the cargo that runs xtask has set for it.
+/// A program that runs cargo, without the variables that cargo has set for xtask.
 pub fn for_this_machine(program: impl AsRef<OsStr>) -> Command {
     without_cargos_own(Command::new(program))
 }
 
-/// `cargo` or a program that runs it, for wasm: flags that somebody wants for this machine are not for the Worker.
+/// `cargo` or a program that runs it, for wasm: the user's compiler flags are for this machine and not for the Worker.
 pub fn for_wasm(program: impl AsRef<OsStr>) -> Command {
     let mut command = without_cargos_own(Command::new(program));
     for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
         command.env_remove(name);
     }
-    // As worker-build sets it: futures and promises are js-sys's.
+    // As worker-build sets it: wasm-bindgen then uses the futures and promises of js-sys.
     command.env("WASM_BINDGEN_USE_JS_SYS", "1");
     command
 }
@@ -50,7 +51,7 @@ fn without_cargos_own(mut command: Command) -> Command {
     command
 }
 
-/// Runs one test by its whole name, with its output. It must be there: cargo itself is content to run none.
+/// Runs one test by its full name, with its output. Fails if there is no such test; cargo would run none and pass.
 pub fn run_test(
     workspace: &Workspace,
     of: &[&str],
@@ -71,24 +72,24 @@ pub fn run_test(
     run(&mut test("--nocapture")?)
 }
 
-/// Puts what npm installed, its Node before all, first on the program's search path.
+/// Puts the programs that npm installed, Node among them, first on the program's search path.
 pub fn with_node(workspace: &Workspace, command: &mut Command) -> Result<()> {
     let mut path = vec![workspace.root.join("node_modules/.bin")];
     path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    command.env("PATH", env::join_paths(path).context("the project's folder cannot stand in PATH")?);
+    command.env("PATH", env::join_paths(path).context("the path of the project's folder must not contain a colon")?);
     Ok(())
 }
 
-/// Runs a program to its end, its output going where ours goes.
+/// Runs a program to its end. Its output goes where xtask's own output goes.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command.stdin(Stdio::null()).status().with_context(|| not_started(command))?;
+    let status = lane::status(command.stdin(Stdio::null())).with_context(|| not_started(command))?;
     if !status.success() {
         bail!("`{}` failed ({status})", shown(command));
     }
     Ok(())
 }
 
-/// Runs a program to its end and gives what it wrote; its errors go where ours go.
+/// Runs a program to its end and returns its standard output. Its errors go to the terminal.
 pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     let output =
         command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().with_context(|| not_started(command))?;
@@ -98,20 +99,20 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// The first line that `program --version` writes, or nothing where it cannot be run.
+/// The first line that `program --version` writes; nothing if it cannot run.
 pub fn version(program: &Path) -> Option<String> {
     let output = Command::new(program).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
     text.lines().next().map(str::to_owned)
 }
 
-/// Whether a program does its work without complaint; nothing that it writes is shown.
+/// Whether a program ends with success. Its output is discarded.
 pub fn succeeds(command: &mut Command) -> bool {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
-/// Whether a program of this name can be started at all.
+/// Whether a program of this name can be started.
 pub fn exists(program: &str) -> bool {
     let started = Command::new(program)
         .arg("--version")

@@ -1,5 +1,4 @@
-//! schemathesis, which tries the app API by its description: installed into a virtual environment under `target/`, every
-//! package of one version and with its hash, as `tests/openapi/requirements.txt` names them.
+//! Programs that pip installs into virtual environments under `target/`, from requirements with versions and hashes.
 
 use std::env;
 use std::fs;
@@ -11,16 +10,17 @@ use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::keygen::hex;
+use crate::lane::say;
+use crate::lock::Lock;
 use crate::process;
-use crate::setup::Lock;
 use crate::workspace::Workspace;
 
 /// Names under which Python is found on PATH.
 const NAMES: [&str; 5] = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"];
-/// Ends well where Python is new enough and can make virtual environments, which Debian keeps in a package of their own.
+/// Succeeds where Python is new enough and can create virtual environments. On Debian that takes a separate package.
 const CHECK: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
 
-/// A Python that will do. Fails with what to install.
+/// A suitable Python. The error says what to install.
 pub fn find() -> Result<PathBuf> {
     look(&NAMES.map(PathBuf::from))
 }
@@ -31,26 +31,49 @@ fn look(names: &[PathBuf]) -> Result<PathBuf> {
         return Ok(found.clone());
     }
     bail!(
-        "the integration tests try the app API with schemathesis, which needs Python 3.11 or later with its module venv.\n\
+        "the integration tests test the app API with schemathesis, which needs Python 3.11 or later with the module venv.\n\
          Debian: sudo apt-get install python3-venv; macOS: brew install python.\n\
          Without it: cargo xtask test --only unit"
     )
 }
 
-/// Installs schemathesis unless it is there as the requirements name it, and gives its path.
-pub fn ensure_schemathesis(workspace: &Workspace, python: &Path) -> Result<PathBuf> {
-    let _lock = Lock::take(&workspace.target.join("schemathesis.lock"), "another set-up of schemathesis")?;
-    let requirements = workspace.root.join("tests/openapi/requirements.txt");
+/// A program in a virtual environment of its own.
+#[derive(Debug)]
+pub struct Environment {
+    /// The environment's folder, under `target`.
+    pub folder: &'static str,
+    /// The packages, each with its version and hashes.
+    pub requirements: &'static str,
+    /// The program's name.
+    pub program: &'static str,
+}
+
+impl Environment {
+    /// The path of the program.
+    pub fn path(&self, workspace: &Workspace) -> PathBuf {
+        workspace.target.join(self.folder).join("bin").join(self.program)
+    }
+}
+
+/// schemathesis, which tests the app API by its description.
+pub const SCHEMATHESIS: Environment =
+    Environment { folder: "schemathesis", requirements: "tests/openapi/requirements.txt", program: "schemathesis" };
+
+/// Installs the program where it is missing or its requirements have changed, and returns its path.
+pub fn ensure(workspace: &Workspace, python: &Path, environment: &Environment) -> Result<PathBuf> {
+    let folder = workspace.target.join(environment.folder);
+    let _lock =
+        Lock::take(&folder.with_extension("lock"), &format!("another installation of {}", environment.program))?;
+    let requirements = workspace.root.join(environment.requirements);
     let text = fs::read(&requirements).with_context(|| format!("{} cannot be read", requirements.display()))?;
     let wanted = hex(&Sha256::digest(&text));
-    let folder = workspace.target.join("schemathesis");
-    let (stamp, program) = (folder.join(".xtask"), folder.join("bin/schemathesis"));
-    let is_there = fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted);
-    if is_there && process::succeeds(Command::new(&program).arg("--version")) {
+    let (stamp, program) = (folder.join(".xtask"), environment.path(workspace));
+    let is_current = fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == wanted);
+    if is_current && process::succeeds(Command::new(&program).arg("--version")) {
         return Ok(program);
     }
 
-    println!("==> schemathesis with pip, into {} (seconds, 100 MB)", folder.display());
+    say(&format!("==> pip install {}, into {} (seconds)", environment.program, folder.display()));
     let start = Instant::now();
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -64,7 +87,7 @@ pub fn ensure_schemathesis(workspace: &Workspace, python: &Path) -> Result<PathB
     }
     process::run(&mut pip)?;
     fs::write(&stamp, wanted).with_context(|| format!("{} cannot be written", stamp.display()))?;
-    println!("    done in {} s", start.elapsed().as_secs());
+    say(&format!("    pip: done in {} s", start.elapsed().as_secs()));
     Ok(program)
 }
 
@@ -76,7 +99,7 @@ mod tests {
     use tempfile::TempDir;
 
     #[test]
-    fn one_that_cannot_make_environments_is_passed_over() {
+    fn one_that_cannot_create_environments_is_skipped() {
         let folder = TempDir::new().expect("a folder");
         let make = |name: &str, status: u8| {
             let path = folder.path().join(name);
@@ -89,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn without_python_it_is_said_what_to_do() {
+    fn without_python_the_error_says_what_to_install() {
         let error = look(&[]).expect_err("none").to_string();
         assert!(error.contains("apt-get install python3-venv"), "{error}");
     }

@@ -1,114 +1,194 @@
-//! `cargo xtask test` and `cargo xtask check`: the steps that prove wix-edge, each with its time.
+//! `cargo xtask test` and `cargo xtask check`: the steps, each with its time.
+//!
+//! Until everything is compiled, lanes run beside each other: the native programs in `target/debug`, the wasm in
+//! `target/release` (cargo locks the folder of a profile), cargo-deny, and the packages of npm and pip. The tests then run
+//! alone, because many of them measure time.
 
 use std::path::Path;
 use std::process::Command;
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
 use crate::build::{self, Profile};
+use crate::lane::{Lane, say};
+use crate::programs::{self, Program};
+use crate::python::SCHEMATHESIS;
+use crate::tools::{self, Bindgen, WASM_TARGET};
 use crate::workspace::Workspace;
-use crate::{chrome, client, process, python, setup, tools};
+use crate::{chrome, client, deny, npm, process, python};
+
+/// The program of the integration tests.
+const IT: &str = "tests/it/main.rs";
 
 /// `cargo xtask test`
 #[derive(Debug, Args)]
 pub struct Options {
-    /// One part alone, instead of everything
+    /// Runs one part only
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Given to the test programs: a part of a test's name, --nocapture, …
+    /// Passed to the test programs: a part of a test's name, --nocapture, …
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Formatting and clippy
+    /// Formatting, dependencies and clippy
     Lint,
-    /// The tests of each crate, without the Worker
+    /// The tests of every crate but the Worker
     Unit,
-    /// The Worker itself in workerd, with the simulator and a browser
+    /// The Worker in workerd, with the simulator and a browser
     It,
 }
 
-/// Proves everything, or the one part that is asked for. Stops at the first step that fails.
+/// `cargo xtask check`
+#[derive(Debug, Args)]
+pub struct CheckOptions {
+    /// Also looks for advisories on the dependencies, in a database that is fetched from GitHub
+    #[arg(long)]
+    advisories: bool,
+}
+
+/// Runs all parts, or one of them. Stops at the first step that fails.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let wants = |part| options.only.is_none_or(|only| only == part);
-    // Looked for first: nobody should wait for minutes to be told that the browser or Python is missing.
-    let found = if wants(Part::It) { Some((chrome::find()?, python::find()?)) } else { None };
-
+    // Before anything is compiled, so that a missing program is reported at once.
+    let needs = if wants(Part::It) { Some((chrome::find()?, python::find()?)) } else { None };
     let mut steps = Steps::default();
-    let done = (|| {
+    let done = thread::scope(|scope| {
         if wants(Part::Lint) {
-            lint(workspace, &mut steps)?;
+            formatting(workspace, &mut steps)?;
         }
-        // The Worker comes before the unit tests: what does not compile for wasm is known soon.
+        let dependencies = wants(Part::Lint).then(|| Lane::start(scope, || deny::check(workspace, false)));
+        let packages = needs.as_ref().map(|(_, python)| start_packages(scope, workspace, python));
+        let wasm = (wants(Part::Lint) || wants(Part::It))
+            .then(|| start_wasm(scope, workspace, wants(Part::Lint), wants(Part::It)));
+
+        if wants(Part::Lint) {
+            clippy(workspace, &mut steps)?;
+            steps.join("dependencies", dependencies)?;
+        }
+        let mut programs = Vec::new();
+        if wants(Part::Unit) || wants(Part::It) {
+            let only_it = ["--test", "it", "--test", "bindgen"];
+            let filter = if wants(Part::Unit) { &[][..] } else { &only_it };
+            steps.run("test programs", || {
+                programs = programs::compile(workspace, filter)?;
+                Bindgen::find(workspace)?.keep_new()
+            })?;
+        }
+        steps.join("wasm", wasm)?;
+        steps.join("packages", packages)?;
         if wants(Part::It) {
-            steps.run("wasm build", || {
-                let tools = setup::ensure(workspace)?;
-                build::build(workspace, &tools, Profile::Release)?;
+            steps.run("build/", || {
+                build::assemble(workspace, Profile::Release)?;
                 build::check_size(workspace)
             })?;
-            steps.run("npm package", || client::build(workspace))?;
         }
+
+        let is_it = |program: &&Program| program.source == workspace.root.join(IT);
         if wants(Part::Unit) {
-            let mut tests = cargo(workspace, &["test", "--workspace", "--exclude", "wix-edge"]);
-            tests.arg("--").args(&options.arguments);
-            steps.run("unit tests", || process::run(&mut tests))?;
+            steps.run("unit tests", || {
+                programs
+                    .iter()
+                    .filter(|program| !is_it(program))
+                    .try_for_each(|program| run_tests(program, options))?;
+                doc_tests(workspace, options)
+            })?;
         }
-        if let Some((browser, python)) = &found {
-            let schemathesis = python::ensure_schemathesis(workspace, python)?;
-            let mut tests = integration_tests(workspace, browser, &schemathesis)?;
-            tests.arg("--").args(&options.arguments);
-            steps.run("integration tests", || process::run(&mut tests))?;
+        if let Some((browser, _)) = &needs {
+            let program = programs.iter().find(is_it).with_context(|| format!("cargo compiled no {IT}"))?;
+            steps.run("integration tests", || integration_tests(workspace, program, browser, options))?;
         }
         Ok(())
-    })();
+    });
     steps.summarise();
     done
 }
 
-/// Formatting and lints.
-pub fn check(workspace: &Workspace) -> Result<()> {
+/// Formatting, dependencies and lints.
+pub fn check(workspace: &Workspace, options: &CheckOptions) -> Result<()> {
     let mut steps = Steps::default();
-    let done = lint(workspace, &mut steps);
+    let done = thread::scope(|scope| {
+        formatting(workspace, &mut steps)?;
+        let wasm = start_wasm(scope, workspace, true, false);
+        let dependencies = Lane::start(scope, || deny::check(workspace, options.advisories));
+        clippy(workspace, &mut steps)?;
+        steps.join("dependencies", Some(dependencies))?;
+        steps.join("wasm", Some(wasm))
+    });
     steps.summarise();
     done
 }
 
-fn lint(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
+fn formatting(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     tools::ensure_lints()?;
     let mut format = cargo(workspace, &["fmt", "--all", "--check"]);
-    steps.run("formatting", || process::run(&mut format).context("`cargo fmt --all` mends it"))?;
+    steps.run("formatting", || process::run(&mut format).context("`cargo fmt --all` corrects the formatting"))
+}
 
+fn clippy(workspace: &Workspace, steps: &mut Steps) -> Result<()> {
     let mut clippy = cargo(workspace, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    steps.run("clippy", || process::run(&mut clippy))?;
+    steps.run("clippy", || process::run(&mut clippy))
+}
 
-    steps.run("clippy for wasm", || {
+/// Lints and compiles the Worker for wasm. Clippy has the release profile too: both then share the procedural macros.
+fn start_wasm<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    workspace: &'scope Workspace,
+    lint: bool,
+    compile: bool,
+) -> Lane<'scope> {
+    Lane::start(scope, move || {
         tools::ensure_wasm_target()?;
-        let mut clippy = process::for_wasm("cargo");
-        clippy.args([
-            "clippy",
-            "-p",
-            "wix-edge",
-            "--lib",
-            "--target",
-            "wasm32-unknown-unknown",
-            "--",
-            "-D",
-            "warnings",
-        ]);
-        process::run(clippy.current_dir(&workspace.root))
+        if lint {
+            say("clippy for wasm:");
+            let mut clippy = process::for_wasm("cargo");
+            clippy.args(["clippy", "--package", "wix-edge", "--lib", "--release", "--target", WASM_TARGET]);
+            clippy.args(["--", "-D", "warnings"]).current_dir(&workspace.root);
+            process::run(&mut clippy)?;
+        }
+        if compile {
+            say("release build for wasm:");
+            build::compile(workspace, Profile::Release)?;
+        }
+        Ok(())
     })
 }
 
+/// Installs what npm and pip provide, and builds the npm package.
+fn start_packages<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    workspace: &'scope Workspace,
+    python: &'scope Path,
+) -> Lane<'scope> {
+    Lane::start(scope, move || {
+        npm::ensure(workspace)?;
+        client::build(workspace)?;
+        python::ensure(workspace, python, &SCHEMATHESIS)?;
+        Ok(())
+    })
+}
+
+fn run_tests(program: &Program, options: &Options) -> Result<()> {
+    say(&format!("\n     Running {}", program.source.display()));
+    process::run(program.command().args(&options.arguments))
+}
+
+fn doc_tests(workspace: &Workspace, options: &Options) -> Result<()> {
+    process::run(cargo(workspace, &["test", "--workspace", "--doc", "--"]).args(&options.arguments))
+}
+
 /// They start wrangler and the simulator themselves, and find the browser in `CHROME`, schemathesis in `SCHEMATHESIS`.
-fn integration_tests(workspace: &Workspace, browser: &Path, schemathesis: &Path) -> Result<Command> {
-    let mut tests = cargo(workspace, &["test", "-p", "wix-edge", "--test", "it"]);
+fn integration_tests(workspace: &Workspace, program: &Program, browser: &Path, options: &Options) -> Result<()> {
+    let mut tests = program.command();
     process::with_node(workspace, &mut tests)?;
-    tests.env("CHROME", browser).env("SCHEMATHESIS", schemathesis).env("WRANGLER_SEND_METRICS", "false");
-    Ok(tests)
+    tests.env("CHROME", browser).env("SCHEMATHESIS", SCHEMATHESIS.path(workspace));
+    tests.env("WRANGLER_SEND_METRICS", "false");
+    process::run(tests.args(&options.arguments))
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
@@ -117,10 +197,17 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
     command
 }
 
-/// The steps so far, with how each went.
-#[derive(Debug, Default)]
+/// The steps so far, each with its time and its result.
+#[derive(Debug)]
 struct Steps {
     done: Vec<(&'static str, Duration, bool)>,
+    start: Instant,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self { done: Vec::new(), start: Instant::now() }
+    }
 }
 
 impl Steps {
@@ -128,7 +215,19 @@ impl Steps {
         println!("\n== {name} ==");
         let start = Instant::now();
         let result = step();
-        self.done.push((name, start.elapsed(), result.is_ok()));
+        self.note(name, start.elapsed(), result)
+    }
+
+    /// Waits for a lane, if it was started.
+    fn join(&mut self, name: &'static str, lane: Option<Lane<'_>>) -> Result<()> {
+        let Some(lane) = lane else { return Ok(()) };
+        println!("\n== {name} (ran beside the steps before) ==");
+        let (result, took) = lane.join();
+        self.note(name, took, result)
+    }
+
+    fn note(&mut self, name: &'static str, took: Duration, result: Result<()>) -> Result<()> {
+        self.done.push((name, took, result.is_ok()));
         result.with_context(|| format!("the step \"{name}\" failed"))
     }
 
@@ -138,8 +237,7 @@ impl Steps {
             let word = if *passed { "passed" } else { "FAILED" };
             println!("{word}  {name:<18} {:>6.1} s", took.as_secs_f64());
         }
-        let total: Duration = self.done.iter().map(|(_, took, _)| *took).sum();
-        println!("{:<26} {:>6.1} s", "", total.as_secs_f64());
+        println!("{:<26} {:>6.1} s", "in all", self.start.elapsed().as_secs_f64());
     }
 }
 

@@ -1,4 +1,4 @@
-//! The wasm file, as far as xtask looks into it: its sections, one after the other.
+//! The sections of a wasm file.
 
 use std::io::Write as _;
 
@@ -8,20 +8,20 @@ use flate2::write::GzEncoder;
 
 /// Magic number and version.
 const HEADER: usize = 8;
-/// The id of a section that no runtime needs (WebAssembly core specification, 5.5.2).
+/// The id of a custom section, which a runtime does not need (WebAssembly core specification, 5.5.2).
 const CUSTOM: u8 = 0;
 
-/// The module without the names of its functions, and without the list of what made it. What is left keeps its place,
-/// so that an offset in a stack means the same in both.
+/// The module without the sections `name` and `producers`. Both come after the code, so the offsets in a stack trace are
+/// the same in both modules.
 pub fn without_names(module: &[u8]) -> Result<Vec<u8>> {
-    let (header, mut rest) = module.split_at_checked(HEADER).context("this is no wasm")?;
+    let (header, mut rest) = module.split_at_checked(HEADER).context("the file must be a wasm module")?;
     if !header.starts_with(b"\0asm") {
-        bail!("this is no wasm");
+        bail!("the file must be a wasm module");
     }
     let mut kept = header.to_vec();
     while let Some((id, after_id)) = rest.split_first() {
         let (length, content) = leb128(after_id)?;
-        let (content, next) = content.split_at_checked(length).context("the wasm is cut off")?;
+        let (content, next) = content.split_at_checked(length).context("the wasm module ends too early")?;
         let (section, _) = rest.split_at(rest.len() - next.len());
         if *id != CUSTOM || !matches!(name(content)?, b"name" | b"producers") {
             kept.extend_from_slice(section);
@@ -31,7 +31,7 @@ pub fn without_names(module: &[u8]) -> Result<Vec<u8>> {
     Ok(kept)
 }
 
-/// How long it is when gzipped, in bytes: what Cloudflare's limits count.
+/// The gzipped size in bytes, which Cloudflare's limits refer to.
 pub fn gzipped(module: &[u8]) -> Result<usize> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(module)?;
@@ -40,10 +40,10 @@ pub fn gzipped(module: &[u8]) -> Result<usize> {
 
 fn name(content: &[u8]) -> Result<&[u8]> {
     let (length, content) = leb128(content)?;
-    content.get(..length).context("the wasm is cut off")
+    content.get(..length).context("the wasm module ends too early")
 }
 
-/// A length, seven bits to a byte, and what comes after it.
+/// A length in LEB128, and the bytes after it.
 fn leb128(bytes: &[u8]) -> Result<(usize, &[u8])> {
     let mut value = 0;
     for (place, byte) in bytes.iter().take(5).enumerate() {
@@ -52,7 +52,7 @@ fn leb128(bytes: &[u8]) -> Result<(usize, &[u8])> {
             return Ok((value, bytes.get(place + 1..).unwrap_or_default()));
         }
     }
-    bail!("the wasm is cut off")
+    bail!("the wasm module ends too early")
 }
 
 #[cfg(test)]

@@ -13,14 +13,14 @@ fn module(custom: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn names_are_dropped_and_the_rest_stays_as_it_was() {
+fn names_are_removed_and_the_rest_is_unchanged() {
     let with = [module(b"target_features"), vec![0, 6, 4, b'n', b'a', b'm', b'e', 9]].concat();
     assert_eq!(without_names(&with).expect("wasm"), module(b"target_features"));
     assert_eq!(without_names(&module(b"producers")).expect("wasm").len(), module(b"").len() - 4);
 }
 
 #[test]
-fn what_is_no_wasm_is_refused() {
+fn a_file_that_is_not_wasm_is_refused() {
     assert!(without_names(b"\0asm").is_err());
     assert!(without_names(b"GIF89a: a picture").is_err());
     let whole = module(b"x");

@@ -1,4 +1,4 @@
-//! Where things are, and which versions `Cargo.lock` names.
+//! The repository's folders, and the versions in `Cargo.lock`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::process;
 pub struct Workspace {
     /// The folder of the root `Cargo.toml`.
     pub root: PathBuf,
-    /// Where cargo builds: `target`, or wherever the user's own settings say.
+    /// The folder into which cargo builds: `target`, or the one in the user's settings.
     pub target: PathBuf,
 }
 
 impl Workspace {
-    /// Asks cargo, which knows the user's settings.
+    /// Asks cargo, which reads the user's settings.
     pub fn find() -> Result<Self> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let mut cargo = process::cargo();
@@ -26,7 +26,7 @@ impl Workspace {
         let metadata: Value = serde_json::from_slice(&process::output(&mut cargo)?)?;
         let folder = |name: &str| {
             let text = metadata.get(name).and_then(Value::as_str);
-            text.map(PathBuf::from).with_context(|| format!("`cargo metadata` names no {name}"))
+            text.map(PathBuf::from).with_context(|| format!("the output of `cargo metadata` has no {name}"))
         };
         Ok(Self { root: folder("workspace_root")?, target: folder("target_directory")? })
     }
@@ -36,7 +36,7 @@ impl Workspace {
         self.root.join("target/tools")
     }
 
-    /// What `cargo xtask dev` keeps while it runs.
+    /// The files of a running `cargo xtask dev`.
     pub fn dev(&self) -> PathBuf {
         self.root.join("target/dev")
     }
@@ -55,8 +55,8 @@ impl Workspace {
 }
 
 fn single_version(lock: &str, package: &str) -> Result<String> {
-    let lock: toml::Table = lock.parse().context("Cargo.lock cannot be understood")?;
-    let packages = lock.get("package").and_then(toml::Value::as_array).context("Cargo.lock lists no packages")?;
+    let lock: toml::Table = lock.parse().context("Cargo.lock must be TOML")?;
+    let packages = lock.get("package").and_then(toml::Value::as_array).context("Cargo.lock has no packages")?;
     let text = |entry: &toml::Value, key: &str| entry.get(key).and_then(toml::Value::as_str).map(str::to_owned);
     let versions: Vec<String> = packages
         .iter()
@@ -65,9 +65,9 @@ fn single_version(lock: &str, package: &str) -> Result<String> {
         .collect();
     match versions.as_slice() {
         [version] => Ok(version.clone()),
-        [] => bail!("Cargo.lock has no `{package}`; run `cargo update --workspace` and look at Cargo.toml"),
+        [] => bail!("Cargo.lock must have `{package}`: add it to Cargo.toml and run `cargo update --workspace`"),
         several => bail!(
-            "Cargo.lock has `{package}` in {} versions ({}), and there must be one: see `cargo tree -i {package}`",
+            "Cargo.lock must have one version of `{package}` and has {} ({}): see `cargo tree -i {package}`",
             several.len(),
             several.join(", ")
         ),

@@ -1,4 +1,4 @@
-//! What the Worker and the simulator are configured with for one run of `cargo xtask dev`.
+//! The configuration of the Worker and the simulator for one run of `cargo xtask dev`.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::keygen::{self, ApiKey};
 
-/// Ports, origins, and secrets made up for this run.
+/// Ports, origins, and secrets generated for this run.
 #[derive(Debug)]
 pub struct Settings {
     pub worker_port: u16,
@@ -39,7 +39,7 @@ impl Settings {
         })
     }
 
-    /// Writes the Worker's configuration, as a file that nobody else may read.
+    /// Writes the Worker's configuration to a file that only its owner may read.
     pub fn write(&self, path: &Path, public_key: &str) -> Result<()> {
         if path.exists() {
             fs::remove_file(path)?;
@@ -54,7 +54,7 @@ impl Settings {
         Ok(())
     }
 
-    /// No value holds a quote, a `$` or a line's end, all of which mean something in such a file.
+    /// No value contains a quote, a `$` or a line break, which have a meaning in such a file.
     fn lines(&self, public_key: &str) -> String {
         let values = [
             ("ENVIRONMENT", "development"),
@@ -70,7 +70,7 @@ impl Settings {
         values.iter().fold(String::new(), |text, (name, value)| text + name + "=\"" + value + "\"\n")
     }
 
-    /// What a person wants to know once both are ready.
+    /// The text that is printed when both are ready.
     pub fn welcome(&self) -> String {
         let Self { worker_url, simulator_url, api_key, .. } = self;
         let key = &api_key.secret;
@@ -98,8 +98,8 @@ impl Settings {
        curl -X POST '{worker_url}/v1/instances/<instance id>/token' \\
          -H 'Authorization: Bearer {key}'
 
-     The API key may do everything, on this machine, until Ctrl-C. Your own
-     program, as in docs/your-app.md, reads it from the environment:
+     The API key has every scope and is valid until Ctrl-C. Your own program,
+     as in docs/your-app.md, reads it from the environment:
 
        export WIX_EDGE_URL={worker_url}
        export WIX_EDGE_KEY={key}
@@ -107,22 +107,22 @@ impl Settings {
 
   Calls to paths of Wix's API that are not simulated are answered 200 with a
   description of the call (the simulator's switch `echo_other_paths`).
-  A change under src/ or crates/core/src/ is built and loaded as it is saved.
-  Ctrl-C ends it all.
+  A change under src/ or crates/core/src/ is built and loaded when it is saved.
+  Ctrl-C stops everything.
 ────────────────────────────────────────────────────────────────────────────────
 "
         )
     }
 }
 
-/// The app's public key out of the simulator's answer: the base64 of the DER, on one line as the file needs it.
+/// The app's public key from the simulator's answer: the base64 of the DER, on one line as the file requires.
 pub fn public_key(answer: &str) -> Result<String> {
-    let app: Value = serde_json::from_str(answer).context("the simulator's description of the app is no JSON")?;
+    let app: Value = serde_json::from_str(answer).context("the simulator's description of the app must be JSON")?;
     let key = app.get("public_key_base64").and_then(Value::as_str);
-    Ok(key.context("the simulator names no public key")?.to_owned())
+    Ok(key.context("the simulator's description of the app has no public key")?.to_owned())
 }
 
-/// A random GUID (RFC 9562, version 4), which is what Wix's app ids and secrets look like.
+/// A random GUID (RFC 9562, version 4), the form of Wix's app ids and secrets.
 fn guid() -> Result<String> {
     let number = u128::from_be_bytes(keygen::random()?);
     let (version, variant) = (76, 62);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_are_for_their_owner_alone() {
+    fn only_the_owner_may_read_the_settings() {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("settings.env");
         fs::write(&path, "left over").expect("written");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_is_never_told_the_api_key_itself() {
+    fn the_workers_configuration_does_not_contain_the_api_key() {
         let settings = Settings::generate(1, 2).expect("randomness");
         assert!(!settings.lines("MIIB").contains(&settings.api_key.secret));
         assert!(settings.welcome().contains(&settings.api_key.secret));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_command_works_as_it_is_and_the_other_says_what_goes_where() {
+    fn the_first_command_is_complete_and_the_other_explains_its_placeholder() {
         let settings = Settings::generate(1, 2).expect("randomness");
         let welcome = settings.welcome();
         let [list, token] = commands(&welcome).try_into().expect("two commands");
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_program_needs_is_in_the_form_of_the_shell() {
+    fn a_programs_settings_are_in_the_form_of_the_shell() {
         let settings = Settings::generate(1, 2).expect("randomness");
         let welcome = settings.welcome();
         for (name, value) in [
