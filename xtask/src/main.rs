@@ -57,7 +57,9 @@ enum Task {
     /// Measures the CPU time of requests, beside Workers written in JavaScript: six minutes
     Bench(bench::Options),
     /// Checks formatting, dependencies and lints
-    Check(test::CheckOptions),
+    Check,
+    /// Looks for advisories on the dependencies, in a database on GitHub
+    Advisories,
     /// Builds the Worker into build/; wrangler runs this
     Build(build::Options),
     /// Writes crates/core/openapi.json, after a change of the routes or their types
@@ -86,7 +88,8 @@ fn run(task: Task) -> Result<()> {
         Task::Histories(options) => histories::run(&Workspace::find()?, &options),
         Task::Soak(options) => soak::run(&Workspace::find()?, &options),
         Task::Bench(options) => bench::run(&Workspace::find()?, &options),
-        Task::Check(options) => test::check(&Workspace::find()?, &options),
+        Task::Check => test::check(&Workspace::find()?),
+        Task::Advisories => deny::advisories(&Workspace::find()?),
         Task::Build(options) => build::run(&Workspace::find()?, &options),
         Task::Openapi => openapi::run(&Workspace::find()?),
         Task::Client => client::run(&Workspace::find()?),

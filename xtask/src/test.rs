@@ -44,14 +44,6 @@ enum Part {
     It,
 }
 
-/// `cargo xtask check`
-#[derive(Debug, Args)]
-pub struct CheckOptions {
-    /// Also looks for advisories on the dependencies, in a database that is fetched from GitHub
-    #[arg(long)]
-    advisories: bool,
-}
-
 /// Runs all parts, or one of them. Stops at the first step that fails.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let wants = |part| options.only.is_none_or(|only| only == part);
@@ -62,7 +54,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         if wants(Part::Lint) {
             formatting(workspace, &mut steps)?;
         }
-        let dependencies = wants(Part::Lint).then(|| Lane::start(scope, || deny::check(workspace, false)));
+        let dependencies = wants(Part::Lint).then(|| Lane::start(scope, || deny::check(workspace)));
         let packages = needs.as_ref().map(|(_, python)| start_packages(scope, workspace, python));
         let wasm = (wants(Part::Lint) || wants(Part::It))
             .then(|| start_wasm(scope, workspace, wants(Part::Lint), wants(Part::It)));
@@ -110,12 +102,12 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 }
 
 /// Formatting, dependencies and lints.
-pub fn check(workspace: &Workspace, options: &CheckOptions) -> Result<()> {
+pub fn check(workspace: &Workspace) -> Result<()> {
     let mut steps = Steps::default();
     let done = thread::scope(|scope| {
         formatting(workspace, &mut steps)?;
         let wasm = start_wasm(scope, workspace, true, false);
-        let dependencies = Lane::start(scope, || deny::check(workspace, options.advisories));
+        let dependencies = Lane::start(scope, || deny::check(workspace));
         clippy(workspace, &mut steps)?;
         steps.join("dependencies", Some(dependencies))?;
         steps.join("wasm", Some(wasm))
