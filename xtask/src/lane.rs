@@ -103,3 +103,35 @@ pub fn status(command: &mut Command) -> Result<ExitStatus> {
         thread::sleep(POLL);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Lane, POLL, say};
+    use crate::process;
+    use std::process::Command;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_lane_keeps_what_it_says_and_what_its_programs_print() {
+        thread::scope(|scope| {
+            let lane = Lane::start(scope, || {
+                say("first");
+                process::run(Command::new("sh").args(["-c", "echo second; sleep 0.1; echo third >&2; exit 3"]))
+            });
+            while lane.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+                thread::sleep(POLL);
+            }
+            assert_eq!(*lane.state.output.lock().expect("no panic"), "first\nsecond\nthird\n");
+            let error = lane.join().0.expect_err("the program failed").to_string();
+            assert!(error.contains("exit status: 3"), "{error}");
+        });
+    }
+
+    #[test]
+    fn a_lane_that_is_dropped_ends_its_program() {
+        let start = Instant::now();
+        thread::scope(|scope| drop(Lane::start(scope, || process::run(Command::new("sleep").arg("60")))));
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    }
+}

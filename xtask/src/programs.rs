@@ -13,12 +13,12 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// One test program.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Program {
-    /// The folder of its package, in which cargo would run it.
-    pub folder: PathBuf,
     /// The source file of its root.
     pub source: PathBuf,
+    /// The folder of its package, in which cargo would run it.
+    pub folder: PathBuf,
     /// The compiled program.
     pub executable: PathBuf,
 }
@@ -32,7 +32,11 @@ pub fn compile(workspace: &Workspace, filter: &[&str]) -> Result<Vec<Program>> {
     if !output.status.success() {
         bail!("`{}` failed ({})", process::shown(&cargo), output.status);
     }
-    String::from_utf8(output.stdout)?.lines().filter_map(|line| program(line).transpose()).collect()
+    let messages = String::from_utf8(output.stdout)?;
+    let mut programs = messages.lines().filter_map(|line| program(line).transpose()).collect::<Result<Vec<_>>>()?;
+    // Cargo reports them in the order in which they were compiled.
+    programs.sort();
+    Ok(programs)
 }
 
 /// The program that a message of cargo is about, if it is about one.
@@ -44,7 +48,7 @@ fn program(message: &str) -> Result<Option<Program>> {
     let manifest = text("/manifest_path").context("cargo's message about a program has no manifest_path")?;
     let source = text("/target/src_path").context("cargo's message about a program has no src_path")?;
     let folder = manifest.parent().map(Path::to_path_buf).unwrap_or_default();
-    Ok(Some(Program { folder, source, executable }))
+    Ok(Some(Program { source, folder, executable }))
 }
 
 impl Program {

@@ -84,10 +84,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let is_it = |program: &&Program| program.source == workspace.root.join(IT);
         if wants(Part::Unit) {
             steps.run("unit tests", || {
-                programs
-                    .iter()
-                    .filter(|program| !is_it(program))
-                    .try_for_each(|program| run_tests(program, options))?;
+                for program in programs.iter().filter(|program| !is_it(program)) {
+                    run_tests(workspace, program, options)?;
+                }
                 doc_tests(workspace, options)
             })?;
         }
@@ -165,8 +164,9 @@ fn start_packages<'scope>(
     })
 }
 
-fn run_tests(program: &Program, options: &Options) -> Result<()> {
-    say(&format!("\n     Running {}", program.source.display()));
+fn run_tests(workspace: &Workspace, program: &Program, options: &Options) -> Result<()> {
+    let source = program.source.strip_prefix(&workspace.root).unwrap_or(&program.source);
+    say(&format!("\n     Running {}", source.display()));
     process::run(program.command().args(&options.arguments))
 }
 
