@@ -48,10 +48,11 @@ pub enum Profile {
 }
 
 impl Profile {
-    fn folder(self) -> &'static str {
+    /// Its name in Cargo.toml, and its folder under `target`.
+    fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
-            Self::Dev => "debug",
+            Self::Dev => "worker-dev",
         }
     }
 }
@@ -65,10 +66,10 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 /// Installs what is missing and builds `build/index.js` and what it needs, unless it is there already.
 pub fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
     thread::scope(|scope| {
-        // npm loads packages while cargo compiles.
         let npm = Lane::start(scope, || npm::ensure(workspace));
+        let bindgen = Lane::start(scope, || Bindgen::find(workspace)?.ensure(workspace));
         compile(workspace, profile)?;
-        Bindgen::find(workspace)?.ensure(workspace)?;
+        bindgen.join().0?;
         npm.join().0
     })?;
     assemble(workspace, profile)
@@ -78,11 +79,8 @@ pub fn build(workspace: &Workspace, profile: Profile) -> Result<()> {
 pub fn compile(workspace: &Workspace, profile: Profile) -> Result<()> {
     tools::ensure_wasm_target()?;
     let mut cargo = process::for_wasm("cargo");
-    cargo.args(["build", "--lib", "--target", WASM_TARGET]).current_dir(&workspace.root);
-    if profile == Profile::Release {
-        cargo.arg("--release");
-    }
-    process::run(&mut cargo)
+    cargo.args(["build", "--lib", "--target", WASM_TARGET, "--profile", profile.name()]);
+    process::run(cargo.current_dir(&workspace.root))
 }
 
 /// Makes `build/` from the compiled wasm, with the npm packages and `crates/bindgen`.
@@ -91,7 +89,7 @@ pub fn assemble(workspace: &Workspace, profile: Profile) -> Result<()> {
     let start = Instant::now();
 
     let bindgen = Bindgen::find(workspace)?;
-    let folder = workspace.target.join(WASM_TARGET).join(profile.folder());
+    let folder = workspace.target.join(WASM_TARGET).join(profile.name());
     let wasm = folder.join("wix_edge.wasm");
     let named = folder.join("wix_edge.named.wasm");
     let key = key(workspace, &bindgen, &wasm, profile)?;

@@ -71,16 +71,19 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the Worker and the simulator. npm loads packages while cargo compiles.
+/// Builds the Worker, and beside it the simulator. Neither has work for two cores all the time.
 fn build_all(workspace: &Workspace, profile: Profile) -> Result<()> {
     thread::scope(|scope| {
         let npm = Lane::start(scope, || npm::ensure(workspace));
+        let native = Lane::start(scope, || {
+            let mut native = process::cargo();
+            // One call for both, so that cargo compiles once what they share.
+            native.args(["build", "--package", "wix-sim", "--package", "bindgen"]);
+            process::run(native.current_dir(&workspace.root))?;
+            Bindgen::find(workspace)?.keep_new()
+        });
         build::compile(workspace, profile)?;
-        // One call for both: cargo then compiles what they share once, and has work for all cores until the end.
-        let mut native = process::cargo();
-        native.args(["build", "--package", "wix-sim", "--package", "bindgen"]);
-        process::run(native.current_dir(&workspace.root))?;
-        Bindgen::find(workspace)?.keep_new()?;
+        native.join().0?;
         npm.join().0
     })?;
     build::assemble(workspace, profile)
