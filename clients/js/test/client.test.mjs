@@ -100,7 +100,7 @@ test("an error has status, code and request id", async () => {
   assert.equal(error.status, 404);
   assert.equal(error.code, "unknown_instance");
   assert.match(error.requestId, /^[0-9a-f]{32}$/);
-  assert.match(error.message, /No such instance/);
+  assert.match(error.message, /The instance is unknown/);
   await assert.rejects(new WixEdge({ url, key: "wrong" }).getInstance(unknown), { status: 401, code: "unauthorized" });
 });
 
