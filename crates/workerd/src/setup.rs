@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use toml::Table;
@@ -29,6 +29,8 @@ pub struct Setup {
 pub struct Worker {
     modules: Vec<Module>,
     bindings: Vec<(String, Binding)>,
+    /// Where its Durable Objects are stored.
+    storage: Option<PathBuf>,
     date: String,
     flags: Vec<String>,
 }
@@ -46,6 +48,8 @@ enum Binding {
     Service(String),
     /// `host:port` of a server of the KV protocol.
     Kv(String),
+    /// The Worker's own Durable Objects of this class.
+    Objects(String),
 }
 
 impl Setup {
@@ -78,10 +82,14 @@ impl Setup {
         for (number, (name, worker)) in self.workers.iter().enumerate() {
             let name = quoted(name);
             let _ = writeln!(services, "    (name = {name}, worker = {}),", worker.capnp(number));
+            if let Some(folder) = &worker.storage {
+                let (disk, path) = (quoted(&disk(number)), quoted(&folder.to_string_lossy()));
+                let _ = writeln!(services, "    (name = {disk}, disk = (path = {path}, writable = true)),");
+            }
             let _ = writeln!(sockets, "    (name = {name}, address = \"127.0.0.1:0\", http = (), service = {name}),");
             stores.extend(worker.bindings.iter().filter_map(|(_, binding)| match binding {
                 Binding::Kv(address) => Some(address),
-                Binding::Text(_) | Binding::Service(_) => None,
+                Binding::Text(_) | Binding::Service(_) | Binding::Objects(_) => None,
             }));
         }
         stores.sort();
@@ -116,6 +124,7 @@ impl Worker {
         Ok(Self {
             modules: vec![module("index.js", "esModule")?, module("index_bg.wasm", "wasm")?],
             bindings: Vec::new(),
+            storage: None,
             date: date.context("compatibility_date must be set in wrangler.toml")?.to_owned(),
             flags: flags.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned).collect(),
         })
@@ -139,7 +148,8 @@ impl Worker {
     #[must_use]
     pub fn script(date: &str, script: &str) -> Self {
         let module = Module { name: "index.js".to_owned(), kind: "esModule", content: script.into() };
-        Self { modules: vec![module], bindings: Vec::new(), date: date.to_owned(), flags: Vec::new() }
+        let date = date.to_owned();
+        Self { modules: vec![module], bindings: Vec::new(), storage: None, date, flags: Vec::new() }
     }
 
     /// A Worker that fires the Cron Trigger of `worker` on any request.
@@ -166,6 +176,12 @@ impl Worker {
         self.bind(name, Binding::Kv(kv.address().to_string()))
     }
 
+    /// Binds the Worker's own Durable Objects of a class, with their databases in `folder`, which must exist.
+    #[must_use]
+    pub fn objects(self, name: &str, class: &str, folder: &Path) -> Self {
+        Self { storage: Some(folder.to_owned()), ..self.bind(name, Binding::Objects(class.to_owned())) }
+    }
+
     /// Sets a compatibility flag.
     #[must_use]
     pub fn flag(mut self, flag: &str) -> Self {
@@ -189,16 +205,30 @@ impl Worker {
                 Binding::Text(text) => format!("text = {}", quoted(text)),
                 Binding::Service(name) => format!("service = {}", quoted(name)),
                 Binding::Kv(address) => format!("kvNamespace = {}", quoted(&kv_service(address))),
+                Binding::Objects(class) => format!("durableObjectNamespace = {}", quoted(class)),
             };
             format!("(name = {}, {value})", quoted(name))
         });
-        format!(
-            "(modules = [{}], bindings = [{}], compatibilityDate = {}, compatibilityFlags = [{}])",
+        let mut text = format!(
+            "(modules = [{}], bindings = [{}], compatibilityDate = {}, compatibilityFlags = [{}]",
             list(modules),
             list(bindings),
             quoted(&self.date),
             list(self.flags.iter().map(|flag| quoted(flag)))
-        )
+        );
+        if self.storage.is_some() {
+            let classes = self.bindings.iter().filter_map(|(_, binding)| match binding {
+                Binding::Objects(class) => {
+                    Some(format!("(className = {0}, uniqueKey = {0}, enableSql = true)", quoted(class)))
+                }
+                Binding::Text(_) | Binding::Service(_) | Binding::Kv(_) => None,
+            });
+            let (classes, disk) = (list(classes), quoted(&disk(number)));
+            let _ =
+                write!(text, ", durableObjectNamespaces = [{classes}], durableObjectStorage = (localDisk = {disk})");
+        }
+        text.push(')');
+        text
     }
 }
 
@@ -209,6 +239,11 @@ fn list(items: impl Iterator<Item = String>) -> String {
 /// The name of the service that serves a KV namespace.
 fn kv_service(address: &str) -> String {
     format!("kv {address}")
+}
+
+/// The name of the service that stores the Durable Objects of a Worker.
+fn disk(number: usize) -> String {
+    format!("disk {number}")
 }
 
 fn file_name(number: usize, module: &Module) -> String {

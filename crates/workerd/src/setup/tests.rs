@@ -23,3 +23,17 @@ fn each_worker_has_a_service_and_a_socket() {
         assert!(text.contains(wanted), "{wanted}\n{text}");
     }
 }
+
+#[test]
+fn durable_objects_are_stored_in_their_folder() {
+    let worker = Worker::script("2026-01-01", "").objects("THINGS", "Thing", std::path::Path::new("/stored"));
+    let text = Setup::default().worker("app", worker).capnp();
+    let wanted = [
+        r#"(name = "THINGS", durableObjectNamespace = "Thing")"#,
+        r#"durableObjectNamespaces = [(className = "Thing", uniqueKey = "Thing", enableSql = true)], durableObjectStorage = (localDisk = "disk 0"))"#,
+        r#"(name = "disk 0", disk = (path = "/stored", writable = true))"#,
+    ];
+    for wanted in wanted {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+}
