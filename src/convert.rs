@@ -20,10 +20,11 @@ pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
         match value.as_string() {
             Some(text) => Binding::Text(text),
             None if value.is_undefined() || value.is_null() => Binding::Missing,
+            None if value.is_object() => Binding::Object,
             None => Binding::NotText,
         }
     };
-    Config::parse(lookup, binding("INSTANCES").is_object())
+    Config::parse(lookup)
 }
 
 /// Converts a request. Its headers and its body stay in JavaScript's memory.

@@ -54,6 +54,39 @@ function respond(request, env, context, body) {
   }
 }
 
+/** Awaits what the wasm does for an object. */
+async function judge(work) {
+  try {
+    return await work(instance());
+  } catch (error) {
+    throw judged(error);
+  }
+}
+
+/**
+ * The Durable Object of an installation. It keeps nothing but the lease of the delivery that runs, which ends by itself, so
+ * that a new wasm instance can go on with it.
+ */
+export class Installation {
+  constructor(state, env) {
+    this.state = state;
+    this.env = env;
+    this.lease = 0;
+  }
+
+  async fetch(request) {
+    const { pathname } = new URL(request.url);
+    const body = await request.text();
+    const [status, text] = await judge((wasm) => wasm.object_fetch(this, pathname, body));
+    if (status === 200) this.state.waitUntil(judge((wasm) => wasm.object_deliver(this)));
+    return new Response(text, { status });
+  }
+
+  alarm() {
+    return judge((wasm) => wasm.object_alarm(this));
+  }
+}
+
 export default {
   fetch(request, env, context) {
     const length = shortLength(request);

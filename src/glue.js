@@ -182,6 +182,41 @@ export async function forward(url, method, headerLines, body, millis) {
   }
 }
 
+/** Sends a request to a Durable Object. */
+export async function askObject(namespace, name, path, body) {
+  const stub = namespace.get(namespace.idFromName(name));
+  const response = await stub.fetch(`https://object${path}`, { method: "POST", body });
+  return [response.status, await response.text()];
+}
+
+export function sql({ state }, statement, values) {
+  return state.storage.sql.exec(statement, ...values).raw().toArray();
+}
+
+export function alarm({ state }) {
+  return state.storage.getAlarm();
+}
+
+/** It is committed with the writes around it. If that fails, so does the response of the object. */
+export function setAlarm({ state }, at) {
+  state.storage.setAlarm(at).catch(() => {});
+}
+
+/** Sends an event to the app: status and retry-after of the response, whose body is not read. Undefined after a timeout. */
+export async function deliver(binding, url, headersOf, body, millis) {
+  const signal = AbortSignal.timeout(millis);
+  try {
+    const init = { method: "POST", headers: pairs(headersOf), body, redirect: "manual", signal };
+    const response = await (binding === undefined ? fetch(url, init) : binding.fetch(url, init));
+    response.body?.cancel().catch(() => {});
+    const retryAfter = response.headers.get("retry-after");
+    return [response.status, retryAfter !== null && PLAIN.test(retryAfter) ? retryAfter : undefined];
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+}
+
 export function put(kv, key, value, expirationTtl, metadata) {
   return kv.put(key, value, { expirationTtl, metadata: metadata === undefined ? undefined : JSON.parse(metadata) });
 }

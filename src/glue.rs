@@ -1,6 +1,6 @@
 //! Bindings to `glue.js`, which does in one call of JavaScript what would else take several.
 
-use js_sys::{JsString, Promise, Uint8Array};
+use js_sys::{Array, JsString, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{CryptoKey, ReadableStream, Request, Response};
@@ -20,6 +20,27 @@ extern "C" {
     pub fn put(kv: &Kv, key: &str, value: &str, ttl: Option<f64>, metadata: Option<&str>) -> Result<Promise>;
     /// Resolves to lines: the cursor, then a name and its metadata for each key.
     pub fn list(kv: &Kv, prefix: &str, cursor: Option<&str>, limit: u16) -> Promise<JsString>;
+
+    /// An object of the class `Installation` in `entry.js`.
+    pub type Object;
+    #[wasm_bindgen(method, getter)]
+    pub fn env(this: &Object) -> JsValue;
+    #[wasm_bindgen(method, getter)]
+    pub fn lease(this: &Object) -> f64;
+    #[wasm_bindgen(method, setter)]
+    pub fn set_lease(this: &Object, until: f64);
+    /// Rows, each an array of its columns.
+    #[wasm_bindgen(catch)]
+    pub fn sql(object: &Object, statement: &str, values: &Array) -> Result<Array>;
+    #[wasm_bindgen(catch)]
+    pub fn alarm(object: &Object) -> Result<Promise>;
+    #[wasm_bindgen(catch, js_name = setAlarm)]
+    pub fn set_alarm(object: &Object, at: JsValue) -> Result<()>;
+    /// Status and `retry-after`; undefined when the time is over.
+    pub fn deliver(binding: &JsValue, url: &str, headers: &str, body: &str, millis: u32) -> Promise;
+    /// Status and text.
+    #[wasm_bindgen(js_name = askObject)]
+    pub fn ask_object(namespace: &JsValue, name: &str, path: &str, body: &str) -> Promise;
 
     #[wasm_bindgen(catch)]
     pub fn respond(

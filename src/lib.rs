@@ -7,6 +7,7 @@ mod body;
 mod convert;
 mod crypto;
 mod glue;
+mod object;
 mod platform;
 mod random;
 mod start;
@@ -14,12 +15,15 @@ mod start;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use js_sys::Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wix_edge_core::Shared;
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_error, event};
 
 use crate::body::Inbound;
+use crate::glue::Object;
+use crate::object::Cell;
 use crate::platform::Edge;
 
 thread_local! {
@@ -80,4 +84,37 @@ async fn respond(inbound: Inbound, env: Env, context: Context) -> worker::Result
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     let shared = shared(&env);
     wix_edge_core::scheduled(Edge::new(env), &shared).await;
+}
+
+/// A request to the object of an installation: status and text of the response.
+#[wasm_bindgen]
+pub fn object_fetch(object: Object, path: String, body: String) -> Result<JsValue, JsValue> {
+    start::start(async move {
+        let cell = Cell::new(object);
+        let shared = shared(cell.env());
+        let (status, text) = wix_edge_core::object_fetch(&cell, &shared, &path, &body).await;
+        Ok(Array::of2(&status.into(), &text.into()).into())
+    })
+}
+
+/// Delivers the events of an object that are due.
+#[wasm_bindgen]
+pub fn object_deliver(object: Object) -> Result<JsValue, JsValue> {
+    start::start(async move {
+        let cell = Cell::new(object);
+        let shared = shared(cell.env());
+        wix_edge_core::object_deliver(&cell, &shared).await;
+        Ok(JsValue::UNDEFINED)
+    })
+}
+
+/// The alarm of an object.
+#[wasm_bindgen]
+pub fn object_alarm(object: Object) -> Result<JsValue, JsValue> {
+    start::start(async move {
+        let cell = Cell::new(object);
+        let shared = shared(cell.env());
+        wix_edge_core::object_alarm(&cell, &shared).await;
+        Ok(JsValue::UNDEFINED)
+    })
 }

@@ -9,7 +9,8 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::ReadableStream;
 use wix_edge_core::{
     Body, BodyError, Clock, Crypto, Entropy, Fetch, Forward, Forwarded, HeldJws, JwsLimits, KvKey, KvNamespace,
-    KvOptions, KvPage, Level, Log, Outbound, PlatformError, PublicKey, Requests, Response, SealingKey, SendError,
+    KvOptions, KvPage, Level, Log, ObjectError, Objects, Outbound, PlatformError, PublicKey, Requests, Response,
+    SealingKey, SendError,
 };
 use worker::{Delay, Env, console_error, console_log, console_warn};
 
@@ -19,7 +20,7 @@ use crate::{convert, crypto, random};
 
 /// The longest response from Wix that is read, in bytes.
 const RESPONSE_LIMIT: u32 = 1024 * 1024;
-const USER_AGENT: &str = concat!("wix-edge/", env!("CARGO_PKG_VERSION"));
+pub const USER_AGENT: &str = concat!("wix-edge/", env!("CARGO_PKG_VERSION"));
 
 /// The Workers runtime, for one request.
 pub struct Edge {
@@ -130,6 +131,18 @@ impl KvNamespace for Edge {
     }
 }
 
+impl Objects for Edge {
+    async fn ask_object(&self, name: &str, path: &str, body: &str) -> Result<(u16, String), ObjectError> {
+        let namespace = Reflect::get(&self.env, &"INSTALLATIONS".into()).unwrap_or(JsValue::UNDEFINED);
+        let answer = glue::ask_object(&namespace, name, path, body).await.map_err(|error| {
+            let is = |name: &str| Reflect::get(&error, &name.into()).is_ok_and(|value| value.is_truthy());
+            ObjectError { is_retryable: is("retryable") && !is("overloaded"), text: message(&error) }
+        })?;
+        let answer = Array::from(&answer);
+        Ok((status(&answer.get(0)), answer.get(1).as_string().unwrap_or_default()))
+    }
+}
+
 impl Fetch for Edge {
     type Inbound = Inbound;
     type Stream = Option<ReadableStream>;
@@ -209,22 +222,25 @@ impl Crypto for Edge {
     }
 }
 
-fn millis(time: Duration) -> u32 {
+pub fn millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
-fn status(value: &JsValue) -> u16 {
+pub fn status(value: &JsValue) -> u16 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a status of fetch, from 200 to 599")]
     let status = value.as_f64().unwrap_or_default() as u16;
     status
 }
 
-/// Only the first line of the message, since the others are a JavaScript stack.
 #[expect(clippy::needless_pass_by_value, reason = "map_err passes a value")]
 fn kv_error(error: JsValue) -> PlatformError {
+    PlatformError(format!("KV: {}", message(&error)))
+}
+
+/// The first line of an error's message. The rest is a JavaScript stack.
+pub fn message(error: &JsValue) -> String {
     let text = error.dyn_ref::<js_sys::Error>().map_or_else(JsString::default, js_sys::Error::message);
-    let text = String::from(text);
-    PlatformError(format!("KV: {}", text.lines().next().unwrap_or_default()))
+    String::from(text).lines().next().unwrap_or_default().to_owned()
 }
 
 /// WebCrypto's errors have a stack, and no cause that the log could use.

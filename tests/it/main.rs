@@ -20,6 +20,7 @@ mod client;
 mod connect;
 mod costs;
 mod doubt;
+mod events;
 mod faults;
 mod finish;
 mod flood;

@@ -73,7 +73,7 @@ fn each_missing_value_is_named_with_its_remedy() {
 }
 
 /// Three malformed values for each name. Each round uses one for every name, so that one Worker must report all names.
-const BAD: [(&str, [&str; 3]); 12] = [
+const BAD: [(&str, [&str; 3]); 17] = [
     ("WIX_APP_ID", ["not-a-guid", "11111111-2222-4333-8444-55555555555", "11111111222243338444555555555555x"]),
     ("WIX_PUBLIC_KEYS", ["no*base64", "bm8ga2V5IGF0IGFsbA==", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"]),
     ("WIX_APP_SECRET", ["shorty7", "two words 0123", "tab\there-0123"]),
@@ -89,10 +89,15 @@ const BAD: [(&str, [&str; 3]); 12] = [
     ("AFTER_INSTALL_URL", ["javascript:alert(1)", "/welcome", "http://app.example/welcome"]),
     ("FINISH_CONFIGURATION", ["sometimes", "On-Install", "true"]),
     ("ENVIRONMENT", ["staging", "Production", "dev"]),
+    ("EVENTS_URL", ["http://app.example/events", "https://user:word@app.example", "app.example"]),
+    ("EVENTS_SECRETS", ["secret-without-prefix", "whsec_c2hvcnQtc2VjcmV0", "whsec_secret*secret"]),
+    ("EVENTS_KEEP_HOURS", ["0", "721", "3 days"]),
+    ("EVENTS_RETAIN_HOURS", ["169", "-1", "2.5"]),
+    ("EVENTS_TYPES", ["wix.*.order", "order created", "*.created"]),
 ];
 
 /// The names whose values are secret, even malformed ones.
-const SECRET: [&str; 4] = ["WIX_APP_SECRET", "WIX_APP_SECRET_PREVIOUS", "SEALING_KEYS", "API_KEYS"];
+const SECRET: [&str; 5] = ["WIX_APP_SECRET", "WIX_APP_SECRET_PREVIOUS", "SEALING_KEYS", "API_KEYS", "EVENTS_SECRETS"];
 
 #[test]
 fn each_malformed_value_is_named_and_no_secret_is_shown() {
@@ -132,7 +137,10 @@ fn a_complete_configuration_is_ready_and_an_empty_value_counts_as_missing() {
     let values = values.iter().fold(values_for(&wix), |all, name| all.with(name, ""));
     let worker = Worker::start(&values.clone().with("ENVIRONMENT", "production"));
     let response = worker.request("GET", "/readyz").send().expect(200);
-    assert_eq!(response.json(), json!({ "status": "ready", "problems": [], "notes": [] }));
+    let ready = response.json();
+    assert_eq!((&ready["status"], &ready["problems"]), (&json!("ready"), &json!([])));
+    let notes: Vec<&Value> = ready["notes"].as_array().into_iter().flatten().map(|note| &note["name"]).collect();
+    assert_eq!(notes, ["EVENTS_URL"], "the objects are bound, and there is no target");
     let page = worker.request("GET", "/").send().expect(200);
     assert_browser_headers(&page);
     let health = worker.request("GET", "/healthz").send().expect(200).json();

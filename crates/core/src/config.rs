@@ -1,10 +1,12 @@
 //! The configuration: parsed once into the settings of the modules. It reports all faults at once, each with its fix.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use url::{Host, Url};
 
 use crate::crypto::{Keys, PublicKey, SealingKey};
+use crate::delivery::{self, TargetAddress, Types};
 use crate::facts::SetupPolicy;
 use crate::values::{AppId, AppSecret, Fault};
 use crate::web::{self, ApiKey, is_localhost};
@@ -29,6 +31,13 @@ use crate::{instances, wix};
 /// | `AFTER_INSTALL_URL` | var, optional | where the browser is redirected instead of Wix's close-window page |
 /// | `ENVIRONMENT` | var, optional | `production` (default) or `development` |
 /// | `CLOCK_OFFSET_SECONDS` | var, optional | development only: added to the clock |
+/// | `INSTALLATIONS` | Durable Object namespace, optional | stores and delivers events |
+/// | `EVENTS_URL` | var, optional | where events are delivered |
+/// | `EVENTS_TARGET` | service binding, optional | the same, another Worker |
+/// | `EVENTS_SECRETS` | secret | comma list `whsec_…`; each signs. Required with a target |
+/// | `EVENTS_KEEP_HOURS` | var, optional | for how long delivery is attempted; default 72 |
+/// | `EVENTS_RETAIN_HOURS` | var, optional | for how long contents are kept after delivery; default 0 |
+/// | `EVENTS_TYPES` | var, optional | comma list of the types to deliver; default all |
 ///
 /// An empty value counts as missing.
 pub struct Config {
@@ -42,6 +51,8 @@ pub enum Binding {
     Missing,
     /// A text.
     Text(String),
+    /// A binding of the platform, such as a KV namespace.
+    Object,
     /// Another type, such as a TOML number.
     NotText,
 }
@@ -80,6 +91,20 @@ const FIX_SEALING_KEYS_DAMAGED: &str = secret!(
 const FIX_API_KEYS: &str =
     secret!("Run `cargo xtask keygen api-key` for an entry and put the whole list with", "API_KEYS", ".");
 const FIX_INSTANCES: &str = "Run `npx wrangler kv namespace create INSTANCES` and bind it as INSTANCES under [[kv_namespaces]] in wrangler.toml, or under [[env.NAME.kv_namespaces]] where you deploy with --env NAME.";
+const FIX_EVENTS_URL: &str = var!(
+    "Set EVENTS_URL to the https URL of your back end that receives events (http only on localhost), or leave it empty."
+);
+const FIX_EVENTS_TARGET: &str = "Bind one Worker as EVENTS_TARGET under [[services]] in wrangler.toml (under [[env.NAME.services]] where you deploy with --env NAME), or set EVENTS_URL and remove that binding.";
+const FIX_EVENTS_SECRETS: &str = secret!(
+    "Run `cargo xtask keygen events-secret` for a secret, give it to your back end, and put the whole list with",
+    "EVENTS_SECRETS",
+    "."
+);
+const FIX_EVENTS_KEEP: &str = var!("Set EVENTS_KEEP_HOURS to 1 to 720, or leave it empty for 72.");
+const FIX_EVENTS_RETAIN: &str = var!("Set EVENTS_RETAIN_HOURS to 0 to 168, or leave it empty for 0.");
+const FIX_EVENTS_TYPES: &str = var!(
+    "Set EVENTS_TYPES to a comma list of event types, each of which may end with *, or leave it empty for all types."
+);
 const FIX_URL: &str = var!("Set it to an https URL (http only on localhost), or leave it empty for the default.");
 const FIX_FINISH: &str = var!("Set FINISH_CONFIGURATION to on-request, on-install or never.");
 const FIX_ENVIRONMENT: &str = var!("Set ENVIRONMENT to production or development.");
@@ -88,7 +113,7 @@ const FIX_CLOCK: &str =
 
 impl Config {
     /// Parses all values. Returns all faults.
-    pub fn parse(lookup: impl Fn(&str) -> Binding, kv_is_bound: bool) -> Result<Self, Vec<Fault>> {
+    pub fn parse(lookup: impl Fn(&str) -> Binding) -> Result<Self, Vec<Fault>> {
         let mut read = Reader { lookup, faults: Vec::new() };
 
         let app_id = read.required("WIX_APP_ID", FIX_APP_ID, |text| AppId::parse(text).map_err(text_of));
@@ -120,7 +145,8 @@ impl Config {
             Ok(offset) => Ok(offset),
             Err(_) => Err("it must be a whole number".to_owned()),
         });
-        if !kv_is_bound {
+        let events = parse_events(&mut read);
+        if !read.is_bound("INSTANCES") {
             read.fault("INSTANCES", "no KV namespace is bound".to_owned(), FIX_INSTANCES);
         }
 
@@ -140,11 +166,65 @@ impl Config {
                 wix,
                 keys,
                 setup: setup.unwrap_or(SetupPolicy::OnRequest),
+                events,
                 clock_offset_seconds: clock_offset_seconds.unwrap_or(0),
             },
             web: web::Settings { public_url: public_url.map(|url| origin_of(&url)), after_install_url, api_keys },
         })
     }
+}
+
+/// Parses the values of the delivery. A target needs secrets and the objects.
+fn parse_events<F: Fn(&str) -> Binding>(read: &mut Reader<F>) -> delivery::Settings {
+    let url = read.optional("EVENTS_URL", FIX_EVENTS_URL, |text| parse_url(text).map(String::from));
+    let has_binding = read.is_bound("EVENTS_TARGET");
+    if !has_binding {
+        let not_a_binding = |_: &str| Err::<(), _>("it must be a service binding".to_owned());
+        read.optional("EVENTS_TARGET", FIX_EVENTS_TARGET, not_a_binding);
+    }
+    let target = match (url, has_binding) {
+        (Some(_), true) => {
+            let problem = "EVENTS_URL is set too, and there must be one target".to_owned();
+            read.fault("EVENTS_TARGET", problem, FIX_EVENTS_TARGET);
+            None
+        }
+        (Some(url), false) => Some(TargetAddress::Url(url)),
+        (None, true) => Some(TargetAddress::Binding),
+        (None, false) => None,
+    };
+    let parse_secrets = |text: &str| parse_list(text, delivery::parse_secret);
+    let secrets = if target.is_some() {
+        read.required("EVENTS_SECRETS", FIX_EVENTS_SECRETS, parse_secrets)
+    } else {
+        read.optional("EVENTS_SECRETS", FIX_EVENTS_SECRETS, parse_secrets)
+    };
+    let keep = read.optional("EVENTS_KEEP_HOURS", FIX_EVENTS_KEEP, |text| parse_hours(text, 1..=720));
+    let retain = read.optional("EVENTS_RETAIN_HOURS", FIX_EVENTS_RETAIN, |text| parse_hours(text, 0..=168));
+    let types = read.optional("EVENTS_TYPES", FIX_EVENTS_TYPES, |text| parse_list(text, Types::parse));
+    let is_bound = read.is_bound("INSTALLATIONS");
+    if target.is_some() && !is_bound {
+        let problem = "no Durable Object namespace is bound, and events cannot be delivered without it".to_owned();
+        read.fault("INSTALLATIONS", problem, delivery::FIX_INSTALLATIONS);
+    }
+    delivery::Settings {
+        is_bound,
+        target,
+        secrets: secrets.unwrap_or_default(),
+        keep_millis: keep.unwrap_or(72 * HOUR),
+        retain_millis: retain.unwrap_or(0),
+        types: Types::new(types.unwrap_or_default()),
+    }
+}
+
+/// Milliseconds of an hour.
+const HOUR: u64 = 3_600_000;
+
+/// Parses a number of hours into milliseconds.
+fn parse_hours(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let hours = text.parse().ok().filter(|hours| range.contains(hours));
+    hours
+        .map(|hours| hours * HOUR)
+        .ok_or_else(|| format!("it must be a whole number of hours from {} to {}", range.start(), range.end()))
 }
 
 struct Reader<F> {
@@ -155,6 +235,10 @@ struct Reader<F> {
 impl<F: Fn(&str) -> Binding> Reader<F> {
     fn fault(&mut self, name: &'static str, problem: String, fix: &'static str) {
         self.faults.push(Fault { name, problem, fix });
+    }
+
+    fn is_bound(&self, name: &str) -> bool {
+        matches!((self.lookup)(name), Binding::Object)
     }
 
     fn optional<T>(
@@ -173,7 +257,7 @@ impl<F: Fn(&str) -> Binding> Reader<F> {
                     None
                 }
             },
-            Binding::NotText => {
+            Binding::Object | Binding::NotText => {
                 self.fault(name, "it must be text: put the value in quotes".to_owned(), fix);
                 None
             }

@@ -9,7 +9,7 @@ const LAYERS: [&[&str]; 11] = [
     &["facts", "runtime"],
     &["crypto"],
     &["wix"],
-    &["store"],
+    &["delivery", "store"],
     &["instances"],
     &["background"],
     &["web"],

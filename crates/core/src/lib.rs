@@ -5,12 +5,13 @@
 //!
 //! | Module | Contract |
 //! |---|---|
-//! | `lib.rs` | the ways in: [`handle`] for a request, [`scheduled`] for the Cron Trigger |
+//! | `lib.rs` | the ways in: [`handle`] for a request, [`scheduled`] for the Cron Trigger; [`object_fetch`], [`object_deliver`] and [`object_alarm`] for the object of an installation |
 //! | `config` | environment names → the settings of the modules, with all faults at once |
 //! | `routes` | the addresses: parse, use case, response |
 //! | `web` | requests, responses and errors of HTTP |
 //! | `background` | deferred tasks and rechecks |
 //! | `instances` | the use cases |
+//! | `delivery` | events to the app: the object of an installation, and what it is sent |
 //! | `store` | the records in KV |
 //! | `wix` | Wix's requests, messages and responses |
 //! | `crypto` | sealing, public keys, the state of a flow |
@@ -21,6 +22,7 @@
 mod background;
 mod config;
 mod crypto;
+mod delivery;
 mod facts;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
@@ -41,6 +43,7 @@ mod tests;
 
 pub use config::{Binding, Config};
 pub use crypto::{Crypto, PublicKey, SealingKey};
+pub use delivery::{Alarm, Answer, Lease, ObjectError, ObjectPorts, Objects, Post, Sql, SqlValue, Target};
 pub use runtime::{Clock, Entropy, Level, Log, PlatformError};
 pub use store::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use values::Fault;
@@ -52,6 +55,7 @@ use std::rc::Rc;
 use http::Method;
 
 use background::{Task, run_rechecks};
+use delivery::{AcceptError, Installation};
 use instances::{Cache, Context, Work};
 use routes::Found;
 use runtime::Trace;
@@ -154,7 +158,7 @@ impl End {
 }
 
 /// A trace with a request id, which is all zeros if there are no random bytes.
-fn new_trace<P: Platform>(platform: &P, name: &'static str) -> (Trace, Result<(), PlatformError>) {
+fn new_trace<P: Clock + Entropy>(platform: &P, name: &'static str) -> (Trace, Result<(), PlatformError>) {
     let mut random = [0; 16];
     let filled = platform.random(&mut random);
     (Trace::new(RequestId::new(random), name, platform.now_millis()), filled)
@@ -172,8 +176,56 @@ pub async fn scheduled<P: Platform>(platform: P, shared: &Shared) {
     run_rechecks(&app.context()).await;
 }
 
+/// Answers a request of the Worker's to the object of an installation: status and text. After a 200 the caller runs
+/// [`object_deliver`].
+pub async fn object_fetch<P: ObjectPorts>(ports: &P, shared: &Shared, path: &str, body: &str) -> (u16, &'static str) {
+    let Ok(config) = &shared.config else { return (503, "not_configured") };
+    if path != delivery::ACCEPT {
+        return (404, "not_found");
+    }
+    match installation(ports, config).accept(body).await {
+        Ok(accepted) => (200, accepted.as_str()),
+        Err(AcceptError::Message(_)) => (400, "malformed"),
+        Err(AcceptError::Platform(error)) => {
+            note_of_object(ports, "object accept", Err(error));
+            (503, "store_failed")
+        }
+    }
+}
+
+/// Delivers the events of an object that are due, after it accepted one.
+pub async fn object_deliver<P: ObjectPorts>(ports: &P, shared: &Shared) {
+    if let Ok(config) = &shared.config {
+        note_of_object(ports, "object deliver", installation(ports, config).deliver().await);
+    }
+}
+
+/// Runs the alarm of an object.
+pub async fn object_alarm<P: ObjectPorts>(ports: &P, shared: &Shared) {
+    /// How long the object waits for the configuration to be corrected, in milliseconds.
+    const MISCONFIGURED: u64 = 300_000;
+    let result = match &shared.config {
+        Ok(config) => installation(ports, config).wake_up().await,
+        Err(_) => ports.set_alarm(ports.now_millis() + MISCONFIGURED),
+    };
+    note_of_object(ports, "object alarm", result);
+}
+
+fn installation<'a, P: ObjectPorts>(ports: &'a P, config: &'a Config) -> Installation<'a, P> {
+    Installation::new(ports, &config.instances.events, config.instances.clock_offset_seconds)
+}
+
+/// Writes a log line if work in an object failed. Each attempt to deliver has a line of its own.
+fn note_of_object<P: Clock + Entropy + Log>(ports: &P, name: &'static str, result: Result<(), PlatformError>) {
+    if let Err(error) = result {
+        let (trace, _) = new_trace(ports, name);
+        trace.error("store_failed", Some(error.to_string()));
+        trace.write(ports, None);
+    }
+}
+
 /// Writes the log line of work that could not begin.
-fn fail<P: Platform>(platform: &P, trace: &Trace, error: &Error) {
+fn fail<P: Clock + Log>(platform: &P, trace: &Trace, error: &Error) {
     trace.error(error.notice().code, error.cause());
     trace.write(platform, None);
 }

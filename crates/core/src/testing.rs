@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod jws;
 pub mod kv;
+pub mod object;
 mod platform;
 pub mod wix;
 pub mod world;

@@ -5,6 +5,7 @@ mod bi_event;
 mod connect;
 mod contested;
 mod cron;
+mod delivery;
 mod finish_configuration;
 mod flow;
 mod identity;

@@ -8,5 +8,5 @@ mod time;
 
 pub use fault::Fault;
 pub use id::{AppId, InstanceId, RequestId, SiteId, hex};
-pub use secret::{AccessToken, AppSecret, AuthorizationCode, Key32, RefreshToken, SignedValue};
-pub use time::{CLOCK_SKEW, Timestamp};
+pub use secret::{AccessToken, AppSecret, AuthorizationCode, Key32, RefreshToken, SignedValue, SigningSecret};
+pub use time::{CLOCK_SKEW, Timestamp, retry_after};

@@ -7,7 +7,7 @@ const { Instance } = WebAssembly;
 export const trap = { next: undefined, instances: 0 };
 
 function kind(name) {
-  if (name === "fetch") return "fetch";
+  if (name === "fetch" || name.startsWith("object_")) return name;
   return name.includes("closures") ? "closure" : undefined;
 }
 

@@ -42,6 +42,12 @@ fn an_empty_value_is_a_missing_one() {
         "AFTER_INSTALL_URL",
         "ENVIRONMENT",
         "CLOCK_OFFSET_SECONDS",
+        "EVENTS_URL",
+        "EVENTS_TARGET",
+        "EVENTS_SECRETS",
+        "EVENTS_KEEP_HOURS",
+        "EVENTS_RETAIN_HOURS",
+        "EVENTS_TYPES",
     ];
     for empty in ["", " ", "\n"] {
         let config = valid(&optional.map(|name| (name, empty)));
@@ -51,9 +57,7 @@ fn an_empty_value_is_a_missing_one() {
 
 #[test]
 fn all_missing_values_are_named_at_once() {
-    let Err(faults) = Config::parse(|_| Binding::Missing, false) else {
-        panic!("an empty configuration must be refused")
-    };
+    let Err(faults) = Config::parse(|_| Binding::Missing) else { panic!("an empty configuration must be refused") };
     assert_eq!(
         names(&faults),
         ["WIX_APP_ID", "WIX_PUBLIC_KEYS", "WIX_APP_SECRET", "SEALING_KEYS", "API_KEYS", "INSTANCES"]
@@ -80,6 +84,12 @@ fn all_malformed_values_are_named_at_once() {
         "FINISH_CONFIGURATION",
         "ENVIRONMENT",
         "CLOCK_OFFSET_SECONDS",
+        "EVENTS_URL",
+        "EVENTS_TARGET",
+        "EVENTS_SECRETS",
+        "EVENTS_KEEP_HOURS",
+        "EVENTS_RETAIN_HOURS",
+        "EVENTS_TYPES",
     ];
     assert_eq!(names(&faults(&all.map(|name| (name, "a bad value")))), all);
 }
@@ -87,19 +97,19 @@ fn all_malformed_values_are_named_at_once() {
 #[test]
 fn a_number_in_place_of_text_is_a_fault() {
     let lookup = |name: &str| if name == "WIX_APP_ID" { Binding::NotText } else { Binding::Missing };
-    let Err(faults) = Config::parse(lookup, true) else { panic!("a number must be refused") };
+    let Err(faults) = Config::parse(lookup) else { panic!("a number must be refused") };
     assert_eq!(faults[0].name, "WIX_APP_ID");
     assert!(faults[0].problem.contains("quotes"), "{}", faults[0].problem);
     assert_eq!(faults.iter().filter(|fault| fault.name == "WIX_APP_ID").count(), 1);
 
     let lookup = |name: &str| if name == "CLOCK_OFFSET_SECONDS" { Binding::NotText } else { Binding::Missing };
-    let Err(faults) = Config::parse(lookup, true) else { panic!("missing values must be refused") };
+    let Err(faults) = Config::parse(lookup) else { panic!("missing values must be refused") };
     assert!(names(&faults).contains(&"CLOCK_OFFSET_SECONDS"));
 }
 
 #[test]
 fn a_missing_kv_binding_is_a_fault() {
-    let Err(faults) = Config::parse(|_| Binding::Missing, false) else { panic!("a missing binding must be refused") };
+    let Err(faults) = Config::parse(|_| Binding::Missing) else { panic!("a missing binding must be refused") };
     let fault = faults.last().unwrap();
     assert_eq!(fault.name, "INSTANCES");
     assert!(fault.fix.contains("kv namespace create INSTANCES"));
@@ -376,9 +386,7 @@ fn the_fix_for_a_damaged_sealing_key_is_to_restore_its_copy() {
 
 #[test]
 fn every_fix_mentions_wrangler_environments() {
-    let Err(faults) = Config::parse(|_| Binding::Missing, false) else {
-        panic!("an empty configuration must be refused")
-    };
+    let Err(faults) = Config::parse(|_| Binding::Missing) else { panic!("an empty configuration must be refused") };
     for fault in faults {
         assert!(fault.fix.contains("--env NAME"), "{fault:?}");
     }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::crypto::{Crypto, PublicKey, SealingKey};
+use crate::delivery::{Event, ObjectError, Objects};
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::{KvKey, KvNamespace, KvOptions, KvPage};
 use crate::values::Timestamp;
@@ -195,6 +196,17 @@ impl KvNamespace for Stub {
             .iter()
             .map(|(rest, metadata)| KvKey { name: format!("{prefix}{rest}"), metadata: Some(metadata.clone()) });
         Ok(KvPage { keys: keys.collect(), cursor: cursor.is_none().then(|| CURSOR.to_owned()) })
+    }
+}
+
+impl Objects for Stub {
+    async fn ask_object(&self, _name: &str, _path: &str, body: &str) -> Result<(u16, String), ObjectError> {
+        let body = Event::from_message(body).map(|event| event.body(1)).unwrap_or_default();
+        assert!(
+            serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok(),
+            "the body of an event must be JSON: {body}"
+        );
+        Ok((200, "stored".to_owned()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Cache, InstanceError};
 use crate::crypto::{Crypto, Keys};
+use crate::delivery::{self, Objects};
 use crate::facts::SetupPolicy;
 use crate::runtime::{Clock, Entropy, Log, Trace, Turn};
 use crate::store::{KvNamespace, PendingRecheck, Store, TIMEOUT_MILLIS};
@@ -13,9 +14,9 @@ use crate::wix::{self, Fetch, Wix};
 const KV_MARGIN_MILLIS: u64 = 5_000;
 
 /// The ports that the use cases need.
-pub trait Ports: Clock + Entropy + Log + Crypto + Fetch + KvNamespace {}
+pub trait Ports: Clock + Entropy + Log + Crypto + Fetch + KvNamespace + Objects {}
 
-impl<P: Clock + Entropy + Log + Crypto + Fetch + KvNamespace> Ports for P {}
+impl<P: Clock + Entropy + Log + Crypto + Fetch + KvNamespace + Objects> Ports for P {}
 
 /// What the configuration says about installations.
 pub struct Settings {
@@ -25,6 +26,8 @@ pub struct Settings {
     pub keys: Keys,
     /// `FINISH_CONFIGURATION`
     pub setup: SetupPolicy,
+    /// The delivery of events to the app.
+    pub events: delivery::Settings,
     /// `CLOCK_OFFSET_SECONDS`
     pub clock_offset_seconds: i64,
 }

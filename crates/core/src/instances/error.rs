@@ -1,5 +1,6 @@
 //! Why a use case failed.
 
+use crate::delivery::SubmitError;
 use crate::runtime::{PlatformError, TimedOut};
 use crate::store::StoreError;
 use crate::wix::WixError;
@@ -43,6 +44,9 @@ pub enum InstanceError {
     /// A record could not be read or written.
     #[error(transparent)]
     Store(StoreError),
+    /// The object did not store an event.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
     /// A call to Wix failed.
     #[error(transparent)]
     Wix(#[from] WixError),
@@ -67,7 +71,7 @@ impl InstanceError {
             Self::EventNotPermitted => "event_not_permitted",
             Self::NotStored(_) => "install_not_stored",
             Self::Store(StoreError::NotJson | StoreError::Platform(_)) | Self::Platform(_) => "internal",
-            Self::Store(_) | Self::SetupNotRecorded => "store_failed",
+            Self::Store(_) | Self::Submit(_) | Self::SetupNotRecorded => "store_failed",
             Self::Wix(WixError::CredentialsRefused(_)) => "app_credentials_refused",
             Self::Wix(WixError::Deadline) => "wix_timeout",
             Self::Wix(_) => "wix_failed",
@@ -85,6 +89,7 @@ impl InstanceError {
             | Self::SetupNotRecorded
             | Self::NotStored(_)
             | Self::Store(_)
+            | Self::Submit(_)
             | Self::Platform(_) => Some(self.to_string()),
             Self::Wix(error) => (*error != WixError::Deadline).then(|| error.to_string()),
             Self::Unknown

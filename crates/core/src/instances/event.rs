@@ -1,9 +1,14 @@
 //! A verified webhook event: stores what it says about the instance.
 
+use futures::future::join;
+
 use super::registry::CHECK_INTERVAL;
 use super::{Context, InstanceError, Ports};
+use crate::delivery;
 use crate::facts::{Fact, Instance, Kind, Status};
+use crate::store::{StoreError, TIMEOUT_MILLIS};
 use crate::values::{CLOCK_SKEW, InstanceId, Timestamp};
+use crate::wix::event::Envelope;
 use crate::wix::{Event, Message};
 
 /// The outcome of an event, as the log names it, and the deferred work.
@@ -31,13 +36,14 @@ impl EventOutcome {
     }
 }
 
-/// Stores an event that Wix issued at `at`. `None` if the event needs an instance and names none.
+/// Stores an event that Wix issued at `at`: what it says about the instance in KV, and the event itself in the object that
+/// delivers it to the app. `None` if the event needs an instance and names none.
 pub async fn accept_event<P: Ports>(
     cx: &Context<'_, P>,
     message: Message,
     at: Timestamp,
 ) -> Result<Option<EventOutcome>, InstanceError> {
-    let Message { instance, event, is_sample } = message;
+    let Message { instance, event, is_sample, envelope } = message;
     let id = instance.as_ref();
     let kind = match event {
         Event::OfAnotherApp => return Ok(Some(EventOutcome::done("other_app_ignored"))),
@@ -45,18 +51,45 @@ pub async fn accept_event<P: Ports>(
         Event::Other | Event::Plan { .. } if is_sample && is_unknown(cx, id).await? => {
             return Ok(Some(EventOutcome::done("sample_ignored")));
         }
-        Event::Other => {
-            return Ok(Some(match id {
-                Some(id) => record_sighting(cx, id, at).await?,
-                None => EventOutcome::done("event_of_no_instance"),
-            }));
-        }
-        Event::Installed { origin } => Kind::Installed { origin },
-        Event::Removed => Kind::Removed,
-        Event::Plan { plan } => Kind::Plan { plan },
+        Event::Other => None,
+        Event::Installed { origin } => Some(Kind::Installed { origin }),
+        Event::Removed => Some(Kind::Removed),
+        Event::Plan { plan } => Some(Kind::Plan { plan }),
     };
-    let Some(id) = id else { return Ok(None) };
-    store(cx, id, at, kind).await.map(Some)
+    if id.is_none() && kind.is_some() {
+        return Ok(None);
+    }
+    let recorded = async {
+        match (id, kind) {
+            (Some(id), Some(kind)) => store(cx, id, at, kind).await,
+            (Some(id), None) => record_sighting(cx, id, at).await,
+            (None, _) => Ok(EventOutcome::done("event_of_no_instance")),
+        }
+    };
+    // Both must end before the response, whatever becomes of the other: the runtime would cancel it.
+    let (recorded, submitted) = join(recorded, submit_event(cx, id, &envelope, at)).await;
+    let recorded = recorded?;
+    submitted?;
+    Ok(Some(recorded))
+}
+
+/// Passes an event to the object that delivers it, if events of its type are delivered. An event of no instance belongs to the
+/// object of the app.
+async fn submit_event<P: Ports>(
+    cx: &Context<'_, P>,
+    id: Option<&InstanceId>,
+    envelope: &Envelope,
+    at: Timestamp,
+) -> Result<(), InstanceError> {
+    if !cx.settings.events.wants(envelope.event_type()) {
+        return Ok(());
+    }
+    let event = delivery::Event::of(&envelope.content(), id, at).ok_or(StoreError::NotJson)?;
+    let name = id.map_or(cx.settings.wix.app_id.as_str(), InstanceId::as_str);
+    let deadline = cx.trace().started_millis + TIMEOUT_MILLIS;
+    let accepted = delivery::submit(cx.platform, name, &event, deadline).await?;
+    cx.trace().delivery(accepted.as_str());
+    Ok(())
 }
 
 async fn is_unknown<P: Ports>(cx: &Context<'_, P>, id: Option<&InstanceId>) -> Result<bool, InstanceError> {

@@ -32,7 +32,8 @@ struct Readiness<'a> {
     request_id: Option<&'a str>,
 }
 
-/// `/readyz`: the configuration is complete and KV answers. Refused app credentials, as far as this isolate knows, are a note.
+/// `/readyz`: the configuration is complete and KV answers. Notes say what is off but allowed, and that Wix refused the app's
+/// credentials, as far as this isolate knows.
 pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
     let cx = call.cx;
     let mut problems = Vec::new();
@@ -40,7 +41,7 @@ pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>
         problems.push(Fault { name: "INSTANCES", problem: "KV does not answer".to_owned(), fix: FIX_KV });
         cx.note::<()>(Err(error));
     }
-    let mut notes = Vec::new();
+    let mut notes = cx.settings.events.notes();
     if let Some(at) = cx.cache.credentials_refused.get() {
         let ago = Timestamp::from_millis(cx.platform.now_millis()).since(at);
         let problem = format!("Wix refused the app's own credentials {ago} s ago");

@@ -33,6 +33,9 @@ pub struct Notes {
     /// What was done, where the status does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
+    /// Whether the object that delivers an event has stored it: `stored` or `known`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<&'static str>,
     /// The error that the request ended with, or else the first secondary error.
     #[serde(flatten)]
     pub error: Option<Noted>,
@@ -92,6 +95,11 @@ impl Trace {
     /// Notes what was done.
     pub fn outcome(&self, outcome: &'static str) {
         self.notes.borrow_mut().outcome = Some(outcome);
+    }
+
+    /// Notes what the object that delivers an event said.
+    pub fn delivery(&self, delivery: &'static str) {
+        self.notes.borrow_mut().delivery = Some(delivery);
     }
 
     /// Notes the error that the request ends with.

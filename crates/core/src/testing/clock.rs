@@ -54,6 +54,11 @@ impl Clock {
         self.millis.set(seconds * 1000);
     }
 
+    /// Sets the time, in milliseconds.
+    pub fn set_millis(&self, millis: u64) {
+        self.millis.set(millis);
+    }
+
     /// Advances the time by so many seconds.
     pub fn advance(&self, seconds: u64) {
         self.millis.set(self.now() + seconds * 1000);

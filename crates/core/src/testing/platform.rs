@@ -4,7 +4,7 @@
 //! real time. The operations on KV, the requests to Wix and the log lines are recorded for the tests.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::jws;
 use super::kv::{FakeKv, Op};
 use super::wix::{CannedResponse, Sent, WixScript};
 use crate::crypto::{Crypto, PublicKey, SealingKey};
+use crate::delivery::{ObjectError, Objects};
 use crate::fuzz::stub;
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::{KvNamespace, KvOptions, KvPage};
@@ -40,6 +41,17 @@ struct Inner {
     is_body_memory_full: Cell<bool>,
     rate_limit: Cell<Option<u32>>,
     flows_begun: RefCell<HashMap<String, u32>>,
+    objects: ObjectScript,
+}
+
+/// The response of an object, and the milliseconds that it takes.
+type ObjectAnswer = (u64, Result<(u16, String), ObjectError>);
+
+/// The calls of the objects (name, path, body), and the scripted responses to the next ones.
+#[derive(Default)]
+struct ObjectScript {
+    calls: RefCell<Vec<(String, String, String)>>,
+    answers: RefCell<VecDeque<ObjectAnswer>>,
 }
 
 /// An inbound request's headers and body.
@@ -97,6 +109,18 @@ impl Fake {
     /// Lets each client begin so many flows. With 0 the rate limiter itself fails.
     pub fn limit_rate(&self, flows: u32) {
         self.0.rate_limit.set(Some(flows));
+    }
+
+    /// The calls of the objects so far: name, path and body.
+    pub fn object_calls(&self) -> Vec<(String, String, String)> {
+        self.0.objects.calls.borrow().clone()
+    }
+
+    /// Scripts the response to the next call of an object, after so many milliseconds. Without a script, objects store each
+    /// event.
+    pub fn object_answers(&self, delay: u64, answer: Result<(u16, &str), ObjectError>) {
+        let answer = answer.map(|(status, text)| (status, text.to_owned()));
+        self.0.objects.answers.borrow_mut().push_back((delay, answer));
     }
 
     /// Records an operation, waits for its delay, and fails where the test says so.
@@ -207,6 +231,19 @@ impl KvNamespace for Fake {
     async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
         self.begin_kv(Op::List, prefix).await?;
         self.0.kv.list(prefix, cursor, limit, self.now_millis())
+    }
+}
+
+impl Objects for Fake {
+    async fn ask_object(&self, name: &str, path: &str, body: &str) -> Result<(u16, String), ObjectError> {
+        let objects = &self.0.objects;
+        objects.calls.borrow_mut().push((name.to_owned(), path.to_owned(), body.to_owned()));
+        let scripted = objects.answers.borrow_mut().pop_front();
+        let (delay, answer) = scripted.unwrap_or_else(|| (0, Ok((200, "stored".to_owned()))));
+        if delay > 0 {
+            self.0.clock.sleep(delay).await;
+        }
+        answer
     }
 }
 

@@ -28,12 +28,21 @@ pub const APP_SECRET: &str = "99999999-8888-4777-8666-555555555555";
 pub const API_KEY: &str = "planted-api-key-of-the-tests";
 /// A sealing key in base64.
 pub const SEALING_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+/// The value of a binding that is not a text, such as a KV namespace.
+pub const BOUND: &str = "(bound)";
+/// The values of a configuration that delivers events.
+pub const DELIVERING: [(&str, &str); 3] = [
+    ("INSTALLATIONS", BOUND),
+    ("EVENTS_URL", "https://back-end.example/events"),
+    ("EVENTS_SECRETS", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"),
+];
 /// The origin of the Worker.
 pub const ORIGIN: &str = "https://app.example";
 
 /// Parses a valid configuration in which `changes` replace values. An empty value removes one.
 pub fn config(changes: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
     let usual = [
+        ("INSTANCES", BOUND.to_owned()),
         ("WIX_APP_ID", APP_ID.to_owned()),
         ("WIX_PUBLIC_KEYS", jws::PUBLIC_KEY.to_owned()),
         ("WIX_APP_SECRET", APP_SECRET.to_owned()),
@@ -43,9 +52,12 @@ pub fn config(changes: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
     let lookup = |name: &str| {
         let replaced = changes.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let value = replaced.or_else(|| usual.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()));
-        value.map_or(Binding::Missing, Binding::Text)
+        match value {
+            Some(value) if value == BOUND => Binding::Object,
+            value => value.map_or(Binding::Missing, Binding::Text),
+        }
     };
-    Config::parse(lookup, true)
+    Config::parse(lookup)
 }
 
 /// A hash as `API_KEYS` takes it.

@@ -8,7 +8,7 @@ use crate::testing::Fake;
 use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::wix::Canned;
-use crate::testing::world::{API_KEY, INSTANCE, World};
+use crate::testing::world::{API_KEY, DELIVERING, INSTANCE, World};
 
 /// Paths with their methods, first for browsers, probes and Wix, and then for the back end.
 fn table() -> Vec<(String, &'static [&'static str])> {
@@ -145,7 +145,7 @@ fn the_api_refuses_plain_http_at_a_public_host() {
 #[test]
 fn readyz_notes_refused_app_credentials_until_wix_accepts_them() {
     const TOKEN: &str = "/oauth2/token";
-    let world = World::new();
+    let world = World::with(&DELIVERING);
     world.webhook(jws::installed(INSTANCE, START));
     world.fake.wix().always(TOKEN, Canned::text(401, r#"{"error":"invalid_client"}"#));
     assert_eq!(world.token(INSTANCE).problem(), (503, "app_credentials_refused".to_owned()));
@@ -194,7 +194,7 @@ fn healthz_answers_200_with_any_configuration() {
 
 #[test]
 fn readyz_is_ready_with_a_valid_configuration_and_a_working_kv() {
-    let world = World::new();
+    let world = World::with(&DELIVERING);
     let response = world.get("/readyz").send();
     assert_eq!((response.status, response.json()), (200, json!({"status": "ready", "problems": [], "notes": []})));
     world.fake.kv().fail_where(|_, _| true);

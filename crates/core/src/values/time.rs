@@ -30,3 +30,15 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+/// Parses `Retry-After` into seconds (RFC 9110, 10.2.3): a number, or a date in any of the three forms of HTTP.
+#[must_use]
+pub fn retry_after(text: &str, now: Timestamp) -> Option<u64> {
+    let text = text.trim();
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that does not fit counts as the longest.
+        return (!text.is_empty()).then(|| text.parse().unwrap_or(u64::MAX));
+    }
+    let date = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp(date.as_secs()).since(now))
+}

@@ -278,7 +278,7 @@ fn instance(error: &InstanceError) -> Notice {
         InstanceError::Store(StoreError::NotJson | StoreError::Platform(_)) | InstanceError::Platform(_) => {
             internal(error.code())
         }
-        InstanceError::Store(_) | InstanceError::SetupNotRecorded => notice(
+        InstanceError::Store(_) | InstanceError::Submit(_) | InstanceError::SetupNotRecorded => notice(
             StatusCode::SERVICE_UNAVAILABLE,
             "The records could not be read or written",
             "Nothing is lost. Try again in a moment.",

@@ -1,7 +1,9 @@
 //! Webhook events: the envelope in the claims of a verified JWS (docs/wix.md, 4.5 and 5).
 
-use serde::Deserialize;
+use std::borrow::Cow;
+
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -13,20 +15,101 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 /// The second layer: the JSON text in the claim `data`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope {
+pub struct Envelope {
     event_type: String,
     #[serde(default)]
     instance_id: Value,
     /// The third layer, as JSON text. An object is accepted too.
     data: Option<Box<RawValue>>,
-    identity: Option<IgnoredAny>,
-    webhook_id: Option<IgnoredAny>,
+    /// JSON text. An object is accepted too.
+    identity: Option<Box<RawValue>>,
+    webhook_id: Option<Box<RawValue>>,
+    #[serde(default)]
+    account_info: Option<Box<RawValue>>,
+}
+
+/// The account that an event belongs to (docs/wix.md, 4.5): read in Wix's form, written in that of the delivery.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Account {
+    #[serde(rename(deserialize = "accountId", serialize = "account_id"), deserialize_with = "json::lenient")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    own: Option<String>,
+    /// Of a child account.
+    #[serde(
+        rename(deserialize = "parentAccountId", serialize = "parent_account_id"),
+        deserialize_with = "json::lenient"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    /// Of an event of a site.
+    #[serde(rename(deserialize = "siteId", serialize = "site_id"), deserialize_with = "json::lenient")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<String>,
+}
+
+/// The fields of a domain event (docs/wix.md, 4.7).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Domain {
+    #[serde(deserialize_with = "json::lenient")]
+    id: Option<String>,
+    #[serde(deserialize_with = "json::lenient")]
+    entity_fqdn: Option<String>,
+    #[serde(deserialize_with = "json::lenient")]
+    event_time: Option<String>,
+    #[serde(deserialize_with = "json::bool_or_text")]
+    triggered_by_anonymize_request: bool,
+}
+
+/// The parts of an event that are delivered to the app.
+pub struct Content<'a> {
+    /// `eventType`
+    pub event_type: &'a str,
+    /// The third layer as JSON. A text that is not JSON is a JSON string.
+    pub data: Option<Cow<'a, str>>,
+    /// Who caused the event, as JSON.
+    pub identity: Option<Cow<'a, str>>,
+    /// The account, if it is known.
+    pub account: Option<Account>,
+    /// The id of a domain event, or `webhookId`.
+    pub own_id: Option<String>,
+    /// When it happened, if the event says so.
+    pub event_time: Option<String>,
+    /// Whether a privacy request caused the event.
+    pub is_anonymize: bool,
 }
 
 impl Envelope {
     /// The third layer's text, if it is a string.
     fn text(&self) -> Option<String> {
         serde_json::from_str(self.data.as_ref()?.get()).ok()
+    }
+
+    /// `eventType`
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
+    /// The parts that are delivered to the app.
+    #[must_use]
+    pub fn content(&self) -> Content<'_> {
+        let domain: Domain = self.inner();
+        // Other events may have the id of an entity there.
+        let id = domain.id.filter(|_| domain.entity_fqdn.is_some());
+        let webhook_id = || serde_json::from_str::<String>(self.webhook_id.as_ref()?.get()).ok();
+        let account = self.account_info.as_ref().and_then(|account| json::object(account.get().as_bytes()).ok());
+        let account = account.filter(|account| *account != Account::default());
+        Content {
+            event_type: &self.event_type,
+            data: self.data.as_deref().map(layer),
+            identity: self.identity.as_deref().map(layer),
+            account,
+            own_id: id.or_else(webhook_id).filter(|id| !id.is_empty()),
+            event_time: domain.event_time,
+            is_anonymize: domain.triggered_by_anonymize_request,
+        }
     }
 
     /// The third layer. It is optional, and so are all its fields, as in Wix's types.
@@ -45,6 +128,15 @@ impl Envelope {
         self.identity.is_none()
             && self.webhook_id.is_none()
             && self.text().is_some_and(|text| text.contains('\n') || text.ends_with(' '))
+    }
+}
+
+/// A layer as JSON. A text that is JSON by the grammar of RFC 8259 is taken byte for byte, whatever serde makes of its numbers,
+/// escapes and repeated names. Any other text stays the JSON string that it is in the layer above.
+fn layer(raw: &RawValue) -> Cow<'_, str> {
+    match serde_json::from_str::<String>(raw.get()) {
+        Ok(text) if serde_json::from_str::<IgnoredAny>(&text).is_ok() => Cow::Owned(text),
+        _ => Cow::Borrowed(raw.get()),
     }
 }
 
@@ -82,6 +174,8 @@ pub struct Message {
     pub event: Event,
     /// Whether the dashboard's test button may have sent it.
     pub is_sample: bool,
+    /// The envelope.
+    pub envelope: Envelope,
 }
 
 /// Parses the claim `data`.
@@ -112,7 +206,7 @@ pub fn parse(app: &AppId, envelope: &str) -> Result<Message, EventError> {
         }
         _ => Event::Other,
     };
-    Ok(Message { instance, event, is_sample: envelope.is_sample() })
+    Ok(Message { instance, event, is_sample: envelope.is_sample(), envelope })
 }
 
 #[derive(Deserialize, Default)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Response;
-use crate::values::{Timestamp, json};
+use crate::values::{Timestamp, json, retry_after};
 
 /// What a response proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,17 +65,6 @@ impl JsonError {
         let texts = [&self.error, &self.message].into_iter().filter_map(Value::as_str);
         texts.into_iter().any(|text| matches!(text, "invalid_client" | "unauthorized_client"))
     }
-}
-
-/// Parses `Retry-After` into seconds (RFC 9110, 10.2.3): a number, or a date in any of the three forms of HTTP.
-fn retry_after(text: &str, now: Timestamp) -> Option<u64> {
-    let text = text.trim();
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A number that does not fit counts as the longest.
-        return (!text.is_empty()).then(|| text.parse().unwrap_or(u64::MAX));
-    }
-    let date = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Some(Timestamp(date.as_secs()).since(now))
 }
 
 #[cfg(test)]

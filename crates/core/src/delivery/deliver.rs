@@ -1,0 +1,246 @@
+//! Delivery: attempts one event after another, as long as one is due.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::queue::{Bounds, Queue};
+use super::schedule::{LONGEST_PAUSE, Pending, Step, next_step, pause_after, retry_at, with_jitter};
+use super::{Answer, Installation, ObjectPorts, Post, TargetAddress, signature};
+use crate::runtime::{Level, PlatformError};
+use crate::values::{Timestamp, retry_after};
+
+/// How long the target may take to answer, in milliseconds.
+const TIMEOUT: u64 = 15_000;
+/// How long a lease lasts, in milliseconds: longer than one attempt.
+const LEASE: u64 = 20_000;
+/// How many attempts one invocation makes. The free plan allows 50 subrequests.
+const ATTEMPTS: u32 = 40;
+/// When the alarm comes again after an error of the storage, in milliseconds.
+const AFTER_ERROR: u64 = 60_000;
+/// How long the content of a parked event is kept, in milliseconds.
+const PARKED_FOR: u64 = 30 * 86_400_000;
+
+/// The line that each attempt writes into the log.
+#[derive(Serialize)]
+struct Line<'a> {
+    level: Level,
+    route: &'static str,
+    outcome: &'static str,
+    duration_ms: u64,
+    event_id: &'a str,
+    sequence: u64,
+    #[serde(rename = "type")]
+    event_type: &'a str,
+    attempt: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a str>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Nothing is due. The alarm that acceptance has set comes in time.
+    Idle,
+    /// Nothing is due any more, and an attempt failed.
+    Failed,
+    /// The run has made [`ATTEMPTS`].
+    More,
+}
+
+impl<P: ObjectPorts> Installation<'_, P> {
+    /// Delivers what is due, after an event was accepted. Does nothing if a delivery runs: that one sees the new event.
+    pub async fn deliver(&self) -> Result<(), PlatformError> {
+        if self.is_taken() {
+            return Ok(());
+        }
+        let queue = Queue::open(self.ports)?;
+        let wake = match self.run(&queue).await? {
+            End::Idle => None,
+            End::Failed => self.wake(&queue, self.now())?,
+            End::More => Some(self.now()),
+        };
+        wake.map_or(Ok(()), |wake| self.set_alarm(wake))
+    }
+
+    /// Runs when the alarm is due: delivers, erases what is due, and sets the next alarm.
+    pub async fn wake_up(&self) -> Result<(), PlatformError> {
+        let result = self.try_wake_up().await;
+        if result.is_err() {
+            // The runtime gives up after six errors, so that the alarm is set anew instead.
+            self.set_alarm(self.now() + AFTER_ERROR)?;
+        }
+        result
+    }
+
+    async fn try_wake_up(&self) -> Result<(), PlatformError> {
+        let queue = Queue::open(self.ports)?;
+        queue.tidy(self.now())?;
+        let Some(guard) = self.wake(&queue, self.now())? else { return Ok(()) };
+        // Until this delivery ends, the alarm guards it.
+        self.set_alarm(guard)?;
+        if self.is_taken() {
+            return Ok(());
+        }
+        let wake = match self.run(&queue).await? {
+            End::Idle | End::Failed => self.wake(&queue, self.now())?,
+            End::More => Some(self.now()),
+        };
+        // Without more to do, the guard ends with an invocation that does nothing.
+        wake.filter(|wake| *wake != guard).map_or(Ok(()), |wake| self.set_alarm(wake))
+    }
+
+    fn is_taken(&self) -> bool {
+        self.ports.lease() > self.ports.now_millis()
+    }
+
+    /// Attempts events until none is due.
+    async fn run(&self, queue: &Queue<'_, P>) -> Result<End, PlatformError> {
+        let mut bounds = queue.bounds()?;
+        let Some(target) = &self.settings.target else {
+            self.park_expired(queue, bounds, self.now())?;
+            return Ok(End::Idle);
+        };
+        let (mut end, mut failed) = (End::Idle, None);
+        for attempt in 0..=ATTEMPTS {
+            // The lease is returned without an await after this look, so that a new event is seen either here or by the
+            // delivery that follows its acceptance.
+            let (head, next) = queue.pending(&mut bounds)?;
+            let now = self.now();
+            let step = head.as_ref().map(|head| next_step(head, next.as_ref(), now, failed));
+            let Some(step) = step.filter(|step| step.at <= now) else {
+                self.ports.set_lease(0);
+                return Ok(end);
+            };
+            if attempt == ATTEMPTS {
+                break;
+            }
+            let lease = self.ports.now_millis() + LEASE;
+            self.ports.set_lease(lease);
+            let result = self.attempt(queue, bounds, target, step).await;
+            if self.ports.lease() != lease {
+                // This attempt took so long that another delivery has begun.
+                return result.map(|_| End::Idle);
+            }
+            self.ports.set_lease(0);
+            if !result? {
+                end = End::Failed;
+                failed = step.is_head.then_some(step.event.sequence).or(failed);
+            }
+        }
+        queue.store_bounds(bounds)?;
+        Ok(End::More)
+    }
+
+    /// Attempts one event, and notes how that ended. Whether it was delivered.
+    async fn attempt(
+        &self,
+        queue: &Queue<'_, P>,
+        bounds: Bounds,
+        target: &TargetAddress,
+        step: Step<'_>,
+    ) -> Result<bool, PlatformError> {
+        let event = step.event;
+        // The content of a pending event is never erased.
+        let body = queue.body(event.sequence)?.unwrap_or_default();
+        let started = self.now();
+        let headers = signature::headers(&self.settings.secrets, &event.id, Timestamp::from_millis(started), &body);
+        let url = match target {
+            TargetAddress::Url(url) => Some(url.as_str()),
+            TargetAddress::Binding => None,
+        };
+        let post = Post { url, headers: &headers, body: &body };
+        let answer = self.ports.post(post, Duration::from_millis(TIMEOUT)).await;
+
+        let now = self.now();
+        let text = text_of(&answer);
+        let is_delivered = matches!(answer, Answer::Status { status: 200..=299, .. });
+        let outcome = if is_delivered {
+            let retain = self.settings.retain_millis;
+            queue.deliver(event.sequence, &text, now, (retain > 0).then(|| now + retain))?;
+            "delivered"
+        } else {
+            self.fail(queue, bounds, step, &answer, &text, now)?;
+            "failed"
+        };
+        self.log(event, outcome, now.saturating_sub(started), Some(&text));
+        Ok(is_delivered)
+    }
+
+    /// Notes a failed attempt.
+    fn fail(
+        &self,
+        queue: &Queue<'_, P>,
+        bounds: Bounds,
+        step: Step<'_>,
+        answer: &Answer,
+        text: &str,
+        now: u64,
+    ) -> Result<(), PlatformError> {
+        let asked = match answer {
+            Answer::Status { retry_after: Some(asked), .. } => retry_after(asked, Timestamp::from_millis(now)),
+            _ => None,
+        };
+        let asked = asked.unwrap_or(0).saturating_mul(1000).min(LONGEST_PAUSE);
+        let event = step.event;
+        if !step.is_head {
+            // It is due as soon as it is the head.
+            return queue.fail(&Pending { next_at: now + asked, ..event.clone() }, text, now);
+        }
+        let pause = pause_after(event.pause);
+        let next_at = retry_at(event, with_jitter(pause, self.random()), asked, now);
+        queue.fail(&Pending { pause, next_at, ..event.clone() }, text, now)?;
+        if event.received_at + self.settings.keep_millis > now {
+            return Ok(());
+        }
+        self.park_expired(queue, bounds, now)?;
+        if let (Some(head), _) = queue.pending(&mut bounds.clone())? {
+            // The target may be down: the pauses of the next head do not begin anew. If it failed too, it also waits.
+            let next_at = if head.failed_at.is_some() { next_at } else { head.next_at };
+            queue.hold_back(head.sequence, pause, next_at)?;
+        }
+        Ok(())
+    }
+
+    /// Parks all events whose time is over.
+    fn park_expired(&self, queue: &Queue<'_, P>, bounds: Bounds, now: u64) -> Result<(), PlatformError> {
+        let before = now.saturating_sub(self.settings.keep_millis);
+        for event in queue.park(bounds, before, now, now + PARKED_FOR)? {
+            self.log(&event, "parked", 0, None);
+        }
+        Ok(())
+    }
+
+    fn random(&self) -> u16 {
+        let mut bytes = [0; 2];
+        let _ = self.ports.random(&mut bytes);
+        u16::from_be_bytes(bytes)
+    }
+
+    fn log(&self, event: &Pending, outcome: &'static str, duration_ms: u64, answer: Option<&str>) {
+        let level = if outcome == "delivered" { Level::Info } else { Level::Warn };
+        let line = Line {
+            level,
+            route: "deliver",
+            outcome,
+            duration_ms,
+            event_id: &event.id,
+            sequence: event.sequence,
+            event_type: &event.event_type,
+            attempt: event.attempts + 1,
+            answer,
+        };
+        if let Ok(line) = serde_json::to_string(&line) {
+            self.ports.log(level, &line);
+        }
+    }
+}
+
+/// As `last_answer` shows it.
+fn text_of(answer: &Answer) -> String {
+    match answer {
+        Answer::Status { status, .. } => status.to_string(),
+        Answer::Timeout => "timeout".to_owned(),
+        Answer::Unreachable => "unreachable".to_owned(),
+    }
+}

@@ -1,0 +1,97 @@
+//! The ports of delivery: the objects as the Worker sees them, and what an object has.
+
+use std::time::Duration;
+
+use crate::runtime::{Clock, Entropy, Log, PlatformError};
+
+/// The Durable Objects of the binding `INSTALLATIONS`.
+#[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
+pub trait Objects {
+    /// Sends a request to the object of that name. Returns the status and the text of its response.
+    async fn ask_object(&self, name: &str, path: &str, body: &str) -> Result<(u16, String), ObjectError>;
+}
+
+/// The runtime could not pass a request to an object, or the object failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct ObjectError {
+    /// Whether the same request may succeed at once (`.retryable` without `.overloaded`).
+    pub is_retryable: bool,
+    /// The cause, for the log.
+    pub text: String,
+}
+
+/// Everything that an object needs from the platform.
+pub trait ObjectPorts: Clock + Entropy + Log + Sql + Alarm + Lease + Target {}
+
+impl<P: Clock + Entropy + Log + Sql + Alarm + Lease + Target> ObjectPorts for P {}
+
+/// The object's database, `SQLite`.
+pub trait Sql {
+    /// Runs one statement. Writes without an await between them are committed together.
+    fn sql(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<Vec<Vec<SqlValue<'static>>>, PlatformError>;
+}
+
+/// A value of a row, or of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SqlValue<'a> {
+    /// NULL
+    Null,
+    /// INTEGER
+    Number(u64),
+    /// TEXT of a parameter
+    Text(&'a str),
+    /// TEXT of a row
+    Owned(String),
+}
+
+/// The object's alarm: one at a time, which survives the end of the process. Times are Unix milliseconds of the runtime's
+/// clock, so without `CLOCK_OFFSET_SECONDS`.
+#[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
+pub trait Alarm {
+    /// When the alarm is due, if it is set.
+    async fn alarm(&self) -> Result<Option<u64>, PlatformError>;
+    /// Sets the alarm, in one commit with the writes around it.
+    fn set_alarm(&self, at: u64) -> Result<(), PlatformError>;
+}
+
+/// The lease of the delivery that runs in this object, in the memory that ends with the object.
+pub trait Lease {
+    /// Until when the lease is taken, in Unix milliseconds; 0 if it never was.
+    fn lease(&self) -> u64;
+    /// Takes the lease, or returns it with 0.
+    fn set_lease(&self, until: u64);
+}
+
+/// The app's back end.
+#[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
+pub trait Target {
+    /// Sends one event. No redirect is followed, and the body of the response is not read.
+    async fn post(&self, post: Post<'_>, timeout: Duration) -> Answer;
+}
+
+/// One attempt to deliver an event.
+pub struct Post<'a> {
+    /// The URL. `None` for the service binding `EVENTS_TARGET`.
+    pub url: Option<&'a str>,
+    /// The headers that differ between attempts. The platform adds `content-type` and `user-agent`.
+    pub headers: &'a [(&'static str, String)],
+    /// The body, as JSON.
+    pub body: &'a str,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The target answered.
+    Status {
+        /// The status.
+        status: u16,
+        /// The `retry-after` header.
+        retry_after: Option<String>,
+    },
+    /// The target did not answer in time.
+    Timeout,
+    /// The target could not be reached.
+    Unreachable,
+}

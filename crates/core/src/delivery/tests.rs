@@ -1,0 +1,518 @@
+//! The object on a real database (`SQLite`), a clock that jumps, and a scripted target.
+
+mod histories;
+mod order;
+
+use futures::FutureExt as _;
+use futures::future::{join, join_all};
+use serde_json::{Value, json};
+
+use super::queue::Queue;
+use super::{Accepted, Answer, Event, Installation, Settings, TargetAddress, Types, parse_secret};
+use crate::runtime::Clock as _;
+use crate::testing::Fake;
+use crate::testing::object::{FakeObject, Seen, status};
+use crate::values::{AppId, Timestamp};
+use crate::wix::event;
+
+const SECRET: &str = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz";
+const APP: &str = "11111111-2222-4333-8444-555555555555";
+const INSTANCE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// One installation.
+struct Site {
+    fake: Fake,
+    object: FakeObject,
+    settings: Settings,
+}
+
+impl Site {
+    fn new() -> Self {
+        let fake = Fake::default();
+        let object = FakeObject::new(&fake);
+        let settings = Settings {
+            is_bound: true,
+            target: Some(TargetAddress::Url("https://back-end.example/events".to_owned())),
+            secrets: vec![parse_secret(SECRET).expect("a secret")],
+            keep_millis: 72 * HOUR,
+            retain_millis: 0,
+            types: Types::default(),
+        };
+        Self { fake, object, settings }
+    }
+
+    fn installation(&self) -> Installation<'_, FakeObject> {
+        Installation::new(&self.object, &self.settings, 0)
+    }
+
+    fn now(&self) -> u64 {
+        self.object.now_millis()
+    }
+
+    /// Accepts an event, without delivering it.
+    fn store(&self, event: &Event) -> Accepted {
+        let message = event.to_message().expect("a message");
+        self.fake.clock().run(self.installation().accept(&message)).expect("a storage")
+    }
+
+    /// Accepts an event and delivers what is due.
+    fn accept(&self, event: &Event) -> Accepted {
+        let accepted = self.store(event);
+        self.fake.clock().run(self.installation().deliver()).expect("a storage");
+        accepted
+    }
+
+    /// Lets time pass. Alarms fire when they are due.
+    fn pass(&self, millis: u64) {
+        let end = self.now() + millis;
+        while let Some(at) = self.object.alarm_at().filter(|at| *at <= end) {
+            self.object.take_alarm();
+            self.set(at.max(self.now()));
+            let _ = self.fake.clock().run(self.installation().wake_up());
+        }
+        self.set(end.max(self.now()));
+    }
+
+    fn set(&self, millis: u64) {
+        self.fake.clock().set_millis(millis);
+    }
+
+    /// The sequence numbers of the attempts, in order.
+    fn attempts(&self) -> Vec<u64> {
+        self.object.seen().iter().map(Seen::sequence).collect()
+    }
+
+    /// The columns of an event: state, attempts, and whether its content is there.
+    fn row(&self, sequence: u64) -> (u64, u64, bool) {
+        let count =
+            |column: &str| self.object.count(&format!("SELECT {column} FROM events WHERE sequence = {sequence}"));
+        (count("state"), count("attempts"), count("body IS NOT NULL") == 1)
+    }
+}
+
+/// The envelope of an event without an id of its own.
+fn envelope(number: u64) -> Value {
+    json!({ "eventType": "com.wix.Changed", "instanceId": INSTANCE, "data": json!({ "number": number }).to_string() })
+}
+
+fn event_of(envelope: &Value, iat: u64) -> Event {
+    let app = AppId::parse(APP).expect("an id");
+    let message = event::parse(&app, &envelope.to_string()).expect("an envelope");
+    let event = Event::of(&message.envelope.content(), message.instance.as_ref(), Timestamp(iat)).expect("an event");
+    assert_eq!(Event::from_message(&event.to_message().expect("a message")), Ok(event.clone()));
+    event
+}
+
+fn event(number: u64) -> Event {
+    event_of(&envelope(number), 1_767_225_600)
+}
+
+fn body(envelope: &Value) -> String {
+    let body = event_of(envelope, 1_767_225_600).body(17);
+    serde_json::from_str::<serde::de::IgnoredAny>(&body).unwrap_or_else(|error| panic!("{error}: {body}"));
+    body
+}
+
+#[test]
+fn the_body_has_the_fields_in_order() {
+    let data = r#"{"id":"0f0f0f0f-1111-4222-8333-444444444444","entityFqdn":"wix.a.v1.b","eventTime":"2026-01-01T00:00:05.5Z","triggeredByAnonymizeRequest":true}"#;
+    let identity = r#"{"identityType":"APP","appId":"x"}"#;
+    let all = json!({ "eventType": "wix.a.v1.b_created", "instanceId": INSTANCE, "data": data, "identity": identity,
+        "accountInfo": { "accountId": "a", "siteId": "s" } });
+    assert_eq!(
+        body(&all),
+        format!(
+            r#"{{"type":"wix.a.v1.b_created","timestamp":"2026-01-01T00:00:05.5Z","instance_id":"{INSTANCE}","sequence":17,"source":"wix","data":{data},"identity":{identity},"account":{{"account_id":"a","site_id":"s"}},"anonymize":true}}"#
+        )
+    );
+    let least = json!({ "eventType": "A\"\n", "instanceId": "", "accountInfo": 7, "webhookId": null });
+    assert_eq!(
+        body(&least),
+        r#"{"type":"A\"\n","timestamp":"2026-01-01T00:00:00Z","sequence":17,"source":"wix","data":null,"anonymize":false}"#
+    );
+}
+
+/// What Wix sent as innermost layer, and what is delivered.
+#[test]
+fn data_is_passed_on_byte_for_byte_if_it_is_json() {
+    let nested = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    let same = [
+        r#"{"a":1e400,"b":-0,"c":1.50}"#,
+        r#"{"a":"\ud800","b":"\uDC00\u0000"}"#,
+        r#"{"a":1,"a":2}"#,
+        " {\n\"a\" : [ ] }\t\r\n",
+        "7",
+        "null",
+        "\"text\"",
+        "\"\u{2028}\u{7f}\"",
+        &nested,
+    ];
+    for data in same {
+        let body = body(&json!({ "eventType": "E", "instanceId": INSTANCE, "data": data }));
+        assert!(body.contains(&format!(r#""data":{data},"#)), "{data}: {body}");
+    }
+    let not_json =
+        ["", "{", "NaN", "01", "1.", "{'a':1}", "[1,]", "\u{feff}{}", "\"\t\"", "1 2", r#""\x""#, r#""\ud80""#];
+    for data in not_json {
+        let body = body(&json!({ "eventType": "E", "instanceId": INSTANCE, "data": data }));
+        let parsed: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(parsed["data"], json!(data), "{body}");
+    }
+    let object = body(&json!({ "eventType": "E", "data": { "a": [1] }, "identity": "no JSON" }));
+    assert!(object.contains(r#""data":{"a":[1]},"identity":"no JSON","#), "{object}");
+    // A text of the envelope that no string can hold stays as Wix wrote it.
+    let app = AppId::parse(APP).expect("an id");
+    let message = event::parse(&app, r#"{"eventType":"E","data":"\ud800"}"#).expect("an envelope");
+    assert_eq!(message.envelope.content().data.as_deref(), Some(r#""\ud800""#));
+}
+
+#[test]
+fn an_unusable_event_time_is_replaced_by_the_time_of_the_signature() {
+    for time in [
+        json!("yesterday"),
+        json!("2026-13-01T00:00:00Z"),
+        json!(7),
+        json!(null),
+        json!("2026-01-01\",\"x\":\"T00:00:00Z"),
+    ] {
+        let data = json!({ "eventTime": time, "id": "1", "entityFqdn": "x" }).to_string();
+        let body = body(&json!({ "eventType": "E", "data": data }));
+        assert!(body.contains(r#""timestamp":"2026-01-01T00:00:00Z""#), "{time}: {body}");
+    }
+}
+
+#[test]
+fn the_id_is_the_events_own_or_derives_from_content_and_time() {
+    let with = |changes: Value| {
+        let mut envelope = envelope(1);
+        for (name, value) in changes.as_object().expect("an object") {
+            envelope[name] = value.clone();
+        }
+        event_of(&envelope, 1_767_225_600).identity
+    };
+    let domain =
+        |id: &str| json!({ "data": json!({ "id": id, "entityFqdn": "wix.a.v1.b" }).to_string(), "webhookId": "w" });
+    assert_eq!(with(domain("0f0f-1")).webhook_id(), "0f0f-1");
+    assert_eq!(with(json!({ "webhookId": "wId_1_-2__x" })).webhook_id(), "wId_1_-2__x");
+    // An entity's id is not an event's.
+    assert!(with(json!({ "data": "{\"id\":\"7\"}" })).by_content);
+    assert!(with(json!({ "webhookId": 7 })).by_content);
+    assert!(with(json!({ "webhookId": "" })).by_content);
+    let long = "x".repeat(129);
+    for id in ["a.b", "a b", "ä", "a\nb", "evt_x", &long] {
+        let identity = with(domain(id));
+        assert!(
+            !identity.by_content && identity.webhook_id().starts_with("evt_") && identity.webhook_id().len() == 36,
+            "{identity:?}"
+        );
+    }
+    let derived = with(json!({})).webhook_id();
+    assert!(derived.starts_with("evt_") && derived.ends_with("_1767225600"), "{derived}");
+    let others = [
+        json!({ "eventType": "Other" }),
+        json!({ "instanceId": "bbbbbbbb-bbbb-4ccc-8ddd-eeeeeeeeeeee" }),
+        json!({ "data": "{\"number\":2}" }),
+        json!({ "identity": "{}" }),
+        json!({ "accountInfo": { "siteId": "s" } }),
+    ];
+    for other in others {
+        assert_ne!(with(other.clone()).key, with(json!({})).key, "{other}");
+    }
+}
+
+#[test]
+fn a_message_to_the_object_that_is_no_event_is_refused() {
+    for message in ["", "{}", "{}\n{}\n{}", "x\n\n", "{\"key\":\"k\",\"iat\":1}\n\n"] {
+        assert!(Event::from_message(message).is_err(), "{message:?}");
+    }
+}
+
+#[test]
+fn copies_are_known_and_the_first_time_stays_in_the_id() {
+    let site = Site::new();
+    let at = |iat| event_of(&envelope(1), iat);
+    assert_eq!(site.accept(&at(10_000)), Accepted::Stored);
+    for iat in [10_000, 10_600, 9_400] {
+        assert_eq!(site.accept(&at(iat)), Accepted::Known, "{iat}");
+    }
+    assert_eq!(site.accept(&at(10_601)), Accepted::Stored);
+    assert_eq!(site.accept(&at(9_399)), Accepted::Stored);
+    let seen = site.object.seen();
+    let times: Vec<&str> = seen.iter().filter_map(|seen| seen.id().rsplit('_').next()).collect();
+    assert_eq!(times, ["10000", "10601", "9399"]);
+    // An own id is one event, whenever its copies come.
+    let mut own = envelope(2);
+    own["webhookId"] = "w".into();
+    assert_eq!(site.accept(&event_of(&own, 10_000)), Accepted::Stored);
+    site.pass(4 * DAY);
+    assert_eq!(site.accept(&event_of(&own, 400_000)), Accepted::Known);
+    assert_eq!(site.attempts(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn every_secret_signs_each_attempt_anew() {
+    let mut site = Site::new();
+    site.settings.secrets.push(parse_secret("whsec_b2xkIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz").expect("a secret"));
+    let mut left = 1;
+    site.object.script(move |_| {
+        left -= 1;
+        (0, status(if left == 0 { 500 } else { 200 }))
+    });
+    site.accept(&event(1));
+    site.pass(MINUTE);
+    let [first, again] = site.object.seen().try_into().expect("two attempts");
+    let header = |seen: &Seen, name: &str| seen.headers.iter().find(|(known, _)| *known == name).expect("it").1.clone();
+    assert_eq!(first.id(), again.id());
+    assert_eq!(first.body, again.body);
+    assert_eq!(header(&again, "webhook-timestamp"), (again.at / 1000).to_string());
+    assert_ne!(header(&first, "webhook-signature"), header(&again, "webhook-signature"));
+    let signatures = header(&first, "webhook-signature");
+    assert_eq!(signatures.split(' ').filter(|signature| signature.starts_with("v1,")).count(), 2);
+}
+
+/// The example of the specification's reference implementation.
+#[test]
+fn the_signature_is_that_of_the_specification() {
+    let secret = parse_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("a secret");
+    let headers = super::signature::headers(
+        &[secret],
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        Timestamp(1_614_265_330),
+        r#"{"test": 2432232314}"#,
+    );
+    assert_eq!(headers[2].1, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+}
+
+#[test]
+fn a_secret_has_24_to_64_bytes_of_base64() {
+    use base64::Engine as _;
+    let encoded = |length: u8| {
+        let bytes: Vec<u8> = (0..length).collect();
+        format!("whsec_{}", base64::engine::general_purpose::STANDARD.encode(bytes))
+    };
+    for (text, is_good) in [
+        (encoded(24), true),
+        (encoded(64), true),
+        (encoded(23), false),
+        (encoded(65), false),
+        (encoded(32).replace("whsec_", ""), false),
+        ("whsec_not base64".to_owned(), false),
+        (format!("whsec_{}", "AAAA".repeat(8)), false),
+    ] {
+        assert_eq!(parse_secret(&text).is_ok(), is_good, "{text}");
+    }
+}
+
+#[test]
+fn types_may_end_with_an_asterisk() {
+    let types = |list: &[&str]| Types::new(list.iter().map(|entry| Types::parse(entry).expect("a type")).collect());
+    assert!(types(&[]).contains("anything"));
+    let some = types(&["AppInstalled", "wix.ecom.*"]);
+    for (name, is_wanted) in
+        [("AppInstalled", true), ("AppInstalledX", false), ("wix.ecom.v1.order_created", true), ("wix.e", false)]
+    {
+        assert_eq!(some.contains(name), is_wanted, "{name}");
+    }
+    assert!(types(&["*"]).contains("anything"));
+    for bad in ["a*b", "**", "a b", "ä"] {
+        assert!(Types::parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_content_is_erased_when_it_is_delivered_or_after_retention() {
+    let mut site = Site::new();
+    site.accept(&event(1));
+    assert_eq!(site.row(1), (1, 1, false));
+    site.settings.retain_millis = 2 * HOUR;
+    site.accept(&event(2));
+    assert_eq!(site.row(2), (1, 1, true));
+    site.pass(2 * HOUR - SECOND);
+    assert!(site.row(2).2);
+    site.pass(2 * SECOND);
+    assert!(!site.row(2).2);
+    assert_eq!(site.object.alarm_at(), None, "nothing is left to do");
+}
+
+#[test]
+fn ids_are_remembered_for_four_days_and_then_forgotten() {
+    let site = Site::new();
+    for number in 1..=150 {
+        site.accept(&event(number));
+    }
+    site.pass(4 * DAY);
+    assert_eq!(site.accept(&event(1)), Accepted::Known);
+    assert_eq!(site.object.count("SELECT count(*) FROM events"), 150);
+    site.pass(2 * DAY);
+    site.accept(&event(151));
+    site.pass(MINUTE);
+    site.accept(&event(152));
+    site.pass(MINUTE);
+    assert_eq!(site.object.count("SELECT count(*) FROM events"), 2);
+    assert_eq!(site.attempts(), (1..=152).collect::<Vec<_>>(), "the numbers have no gap");
+}
+
+#[test]
+fn one_delivery_runs_at_a_time_and_sees_what_comes_meanwhile() {
+    let site = Site::new();
+    site.object.script(|_| (10 * SECOND, status(200)));
+    let late = async {
+        site.fake.sleep(std::time::Duration::from_secs(5)).await;
+        let message = event(2).to_message().expect("a message");
+        site.installation().accept(&message).await.expect("a storage");
+        site.installation().deliver().await.expect("a storage");
+        assert_eq!(site.attempts(), [1], "the delivery that runs goes on with it");
+        site.installation().wake_up().await.expect("a storage");
+        assert_eq!(site.attempts(), [1]);
+    };
+    site.store(&event(1));
+    let installation = site.installation();
+    let (delivered, ()) = site.fake.clock().run(join(installation.deliver(), late));
+    delivered.expect("a storage");
+    assert_eq!(site.attempts(), [1, 2]);
+}
+
+#[test]
+fn many_events_at_once_are_stored_once_each_and_delivered_in_order() {
+    let site = Site::new();
+    site.object.script(|_| (SECOND, status(200)));
+    let installation = site.installation();
+    let accept = |number: u64| {
+        let (installation, message) = (&installation, event(number).to_message().expect("a message"));
+        async move {
+            installation.accept(&message).await.expect("a storage");
+            installation.deliver().await.expect("a storage");
+        }
+    };
+    site.fake.clock().run(join_all((1..=100).chain(1..=100).map(accept)));
+    site.pass(10 * MINUTE);
+    assert_eq!(site.attempts(), (1..=100).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_invocation_makes_forty_attempts_and_the_alarm_goes_on_at_once() {
+    let site = Site::new();
+    for number in 1..=100 {
+        site.store(&event(number));
+    }
+    for count in [40, 80, 100] {
+        let alarm = site.object.take_alarm();
+        assert!(count == 40 || alarm == Some(site.now()), "{alarm:?}");
+        site.fake.clock().run(site.installation().wake_up()).expect("a storage");
+        assert_eq!(site.attempts().len(), count);
+    }
+    assert_eq!(site.attempts(), (1..=100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_lost_delivery_is_made_by_the_alarm() {
+    let site = Site::new();
+    site.store(&event(1));
+    site.pass(29 * SECOND);
+    assert!(site.attempts().is_empty());
+    site.pass(2 * SECOND);
+    assert_eq!(site.attempts(), [1]);
+    // The process ends while the target has the event: it comes once more.
+    let site = Site::new();
+    site.object.script(|_| (10 * SECOND, status(200)));
+    site.store(&event(1));
+    assert!(site.installation().deliver().now_or_never().is_none());
+    site.object.forget();
+    site.pass(MINUTE);
+    assert_eq!(site.attempts(), [1, 1]);
+    assert_eq!(site.row(1), (1, 1, false));
+}
+
+/// An alarm counts as a written row, so events that come together share one.
+#[test]
+fn events_share_the_alarm_that_guards_them() {
+    let site = Site::new();
+    for number in 1..=5 {
+        site.accept(&event(number));
+        site.set(site.now() + SECOND);
+    }
+    assert_eq!(site.object.set_alarms(), 1);
+    site.pass(MINUTE);
+    assert_eq!((site.object.set_alarms(), site.object.alarm_at()), (1, None));
+    site.accept(&event(6));
+    assert_eq!(site.object.set_alarms(), 2);
+}
+
+/// A trap may keep the lease of a delivery that ended.
+#[test]
+fn a_lease_that_nobody_returns_ends_by_itself() {
+    let site = Site::new();
+    site.object.script(|_| (10 * SECOND, status(200)));
+    site.store(&event(1));
+    assert!(site.installation().deliver().now_or_never().is_none());
+    site.pass(2 * MINUTE);
+    assert_eq!(site.attempts(), [1, 1]);
+}
+
+#[test]
+fn an_alarm_is_set_again_after_an_error_of_the_storage() {
+    let site = Site::new();
+    site.store(&event(1));
+    site.object.take_alarm();
+    site.object.break_storage(true);
+    assert!(site.fake.clock().run(site.installation().wake_up()).is_err());
+    assert!(site.object.alarm_at().is_some());
+    site.object.break_storage(false);
+    site.pass(2 * MINUTE);
+    assert_eq!(site.attempts(), [1]);
+}
+
+#[test]
+fn without_a_target_events_wait_and_are_parked_in_the_end() {
+    let mut site = Site::new();
+    site.store(&event(1));
+    site.settings.target = None;
+    site.pass(10 * HOUR);
+    assert_eq!(site.row(1), (0, 0, true));
+    site.settings.target = Some(TargetAddress::Binding);
+    site.pass(HOUR + MINUTE);
+    assert_eq!(site.object.seen()[0].url, None);
+    site.store(&event(2));
+    site.settings.target = None;
+    site.pass(74 * HOUR);
+    assert_eq!(site.row(2), (2, 0, true));
+    site.pass(31 * DAY);
+    assert!(!site.row(2).2, "the content of a parked event is erased");
+}
+
+#[test]
+fn each_attempt_has_a_line_without_content() {
+    let site = Site::new();
+    site.object.script(|_| (0, Answer::Unreachable));
+    site.accept(&event(1));
+    let line = site.fake.last_log();
+    let wanted = json!({ "level": "warn", "route": "deliver", "outcome": "failed", "duration_ms": 0, "sequence": 1,
+        "event_id": event(1).identity.webhook_id(), "type": "com.wix.Changed", "attempt": 1, "answer": "unreachable" });
+    assert_eq!(line, wanted);
+}
+
+/// The bounds of the latest row find the pending events, so that a delivery reads few rows.
+#[test]
+fn the_bounds_hold_in_every_state() {
+    let site = Site::new();
+    let queue = Queue::open(&site.object).expect("a database");
+    site.object.script(|seen| (0, status(if seen.sequence() % 3 == 1 { 500 } else { 200 })));
+    for number in 1..=60 {
+        site.accept(&event(number));
+        site.pass(number % 7 * MINUTE);
+        let mut bounds = queue.bounds().expect("a database");
+        let (head, next) = queue.pending(&mut bounds).expect("a database");
+        let found: Vec<u64> = head.into_iter().chain(next).map(|pending| pending.sequence).collect();
+        let first = |skip: u64| {
+            let select =
+                "SELECT coalesce((SELECT sequence FROM events WHERE state = 0 ORDER BY sequence LIMIT 1 OFFSET";
+            site.object.count(&format!("{select} {skip}), 0)"))
+        };
+        let wanted: Vec<u64> = [first(0), first(1)].into_iter().filter(|sequence| *sequence > 0).collect();
+        assert_eq!(found, wanted, "after {number}");
+    }
+}

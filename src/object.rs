@@ -1,0 +1,133 @@
+//! The Durable Object of an installation: implements the ports that the core needs in it.
+
+use std::time::Duration;
+
+use js_sys::{Array, Reflect};
+use wasm_bindgen::{JsCast as _, JsValue};
+use wix_edge_core::{Alarm, Answer, Clock, Entropy, Lease, Level, Log, PlatformError, Post, Sql, SqlValue, Target};
+use worker::Env;
+
+use crate::convert;
+use crate::glue::{self, Object};
+use crate::platform::{Edge, USER_AGENT, message, millis, status};
+
+/// The object, for the length of one event.
+pub struct Cell {
+    object: Object,
+    edge: Edge,
+    env: Env,
+}
+
+impl Cell {
+    pub fn new(object: Object) -> Self {
+        let env: Env = object.env().unchecked_into();
+        Self { edge: Edge::new(env.clone()), object, env }
+    }
+
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+}
+
+impl Clock for Cell {
+    fn now_millis(&self) -> u64 {
+        self.edge.now_millis()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.edge.sleep(time).await;
+    }
+}
+
+impl Entropy for Cell {
+    fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError> {
+        self.edge.random(bytes)
+    }
+}
+
+impl Log for Cell {
+    fn log(&self, level: Level, line: &str) {
+        self.edge.log(level, line);
+    }
+}
+
+impl Sql for Cell {
+    fn sql(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<Vec<Vec<SqlValue<'static>>>, PlatformError> {
+        let parameters = Array::new();
+        for value in values {
+            parameters.push(&match value {
+                SqlValue::Null => JsValue::NULL,
+                SqlValue::Number(number) => from_number(*number),
+                SqlValue::Text(text) => JsValue::from_str(text),
+                SqlValue::Owned(text) => JsValue::from_str(text),
+            });
+        }
+        let rows = glue::sql(&self.object, statement, &parameters).map_err(storage_error)?;
+        Ok(rows.iter().map(|row| Array::from(&row).iter().map(|value| sql_value(&value)).collect()).collect())
+    }
+}
+
+impl Alarm for Cell {
+    async fn alarm(&self) -> Result<Option<u64>, PlatformError> {
+        let at = glue::alarm(&self.object).map_err(storage_error)?.await.map_err(storage_error)?;
+        Ok(at.as_f64().map(to_number))
+    }
+
+    fn set_alarm(&self, at: u64) -> Result<(), PlatformError> {
+        glue::set_alarm(&self.object, from_number(at)).map_err(storage_error)
+    }
+}
+
+impl Lease for Cell {
+    fn lease(&self) -> u64 {
+        to_number(self.object.lease())
+    }
+
+    fn set_lease(&self, until: u64) {
+        self.object.set_lease(from_number(until).as_f64().unwrap_or_default());
+    }
+}
+
+impl Target for Cell {
+    async fn post(&self, post: Post<'_>, timeout: Duration) -> Answer {
+        let headers = [("content-type", "application/json"), ("user-agent", USER_AGENT)];
+        let varying = post.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let Some(headers) = convert::lines(headers.into_iter().chain(varying)) else { return Answer::Unreachable };
+        let binding = match post.url {
+            Some(_) => JsValue::UNDEFINED,
+            None => Reflect::get(&self.env, &"EVENTS_TARGET".into()).unwrap_or(JsValue::UNDEFINED),
+        };
+        let url = post.url.unwrap_or("https://wix-edge/events");
+        let Ok(answer) = glue::deliver(&binding, url, &headers, post.body, millis(timeout)).await else {
+            return Answer::Unreachable;
+        };
+        match answer.dyn_into::<Array>() {
+            Ok(answer) => Answer::Status { status: status(&answer.get(0)), retry_after: answer.get(1).as_string() },
+            Err(_) => Answer::Timeout,
+        }
+    }
+}
+
+/// All numbers are times and counts far below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+fn from_number(number: u64) -> JsValue {
+    JsValue::from_f64(number as f64)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the core's own numbers, far below 2^53")]
+fn to_number(number: f64) -> u64 {
+    number as u64
+}
+
+fn sql_value(value: &JsValue) -> SqlValue<'static> {
+    match (value.as_f64(), value.as_string()) {
+        (Some(number), _) => SqlValue::Number(to_number(number)),
+        (_, Some(text)) => SqlValue::Owned(text),
+        _ => SqlValue::Null,
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn storage_error(error: JsValue) -> PlatformError {
+    PlatformError(format!("object storage: {}", message(&error)))
+}

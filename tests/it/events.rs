@@ -1,0 +1,504 @@
+//! Events are delivered to the app: signed, in order, durable, from the Durable Object of each installation in real workerd
+//! with a database on disk.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use workerd::{Kv, Setup, Worker, Workerd};
+
+use crate::harness::{
+    Delivery, Log, Message, Reaction, Receiver, Response, Values, Wix, build_folder, guid, now, path_with_node,
+    request, values_for,
+};
+
+const ENTRY: &str = include_str!("events/entry.mjs");
+/// Lets a call into the wasm trap.
+const HOOK: &str = include_str!("trap/hook.mjs");
+const NAME: &str = "app";
+const SECRETS: [&str; 2] =
+    ["whsec_bmV3IHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz", "whsec_b2xkIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz"];
+
+/// The Worker with its objects, a simulated Wix, and the app's back end.
+struct Bed {
+    wix: Wix,
+    kv: Kv,
+    receiver: Receiver,
+    log: Arc<Log>,
+    values: Values,
+    folder: TempDir,
+    workerd: Option<Workerd>,
+}
+
+impl Bed {
+    fn start() -> Self {
+        Self::with(|values| values)
+    }
+
+    fn with(change: impl FnOnce(Values) -> Values) -> Self {
+        let (wix, kv, receiver) = (Wix::start(), Kv::start().expect("a KV"), Receiver::start(&SECRETS));
+        let values = values_for(&wix).with("EVENTS_URL", &receiver.url).with("EVENTS_SECRETS", SECRETS.join(","));
+        let folder = tempfile::Builder::new().prefix("objects-").tempdir().expect("a folder");
+        let mut bed = Self { wix, kv, receiver, log: Arc::default(), values: change(values), folder, workerd: None };
+        bed.run(None);
+        bed
+    }
+
+    /// Starts workerd. With a script, that Worker is the target, by a service binding.
+    fn run(&mut self, target: Option<&str>) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
+        let built = built.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY).kv("INSTANCES", &self.kv);
+        let built = built.objects("INSTALLATIONS", "Installation", self.folder.path());
+        let app = self.values.iter().fold(built, |app, (name, value)| app.text(name, value));
+        let setup = match target {
+            None => Setup::default().worker(NAME, app),
+            Some(script) => {
+                let target = Worker::script("2026-10-20", script);
+                Setup::default().worker(NAME, app.service("EVENTS_TARGET", "target")).worker("target", target)
+            }
+        };
+        let lines = Arc::clone(&self.log);
+        let workerd = Workerd::start(root, &setup, move |line| lines.push(line));
+        self.workerd = Some(workerd.unwrap_or_else(|error| panic!("{error:#}")));
+        // The first request compiles the wasm.
+        self.ready();
+    }
+
+    /// Ends workerd, and starts it on the same storage.
+    fn restart(&mut self) {
+        self.workerd = None;
+        self.run(None);
+    }
+
+    fn url(&self) -> &str {
+        self.workerd.as_ref().map_or("", |workerd| workerd.url(NAME))
+    }
+
+    #[track_caller]
+    fn send(&self, message: &Message) -> Response {
+        request("POST", format!("{}/webhook", self.url())).body(message.sign()).send()
+    }
+
+    /// Sends a webhook until it is answered 200, and returns its line in the log. On a machine with other work an object may
+    /// take longer than a second, and then Wix resends.
+    #[track_caller]
+    fn line(&self, message: &Message) -> Value {
+        let mut was_slow = false;
+        loop {
+            let response = self.send(message);
+            let mut line = self.log.of_request(response.request_id());
+            if line["cause"].as_str().is_some_and(|cause| cause.contains("took longer")) {
+                was_slow = true;
+                continue;
+            }
+            response.expect(200);
+            // The object that was slow stored it.
+            if was_slow && line["delivery"] == "known" {
+                line["delivery"] = "stored".into();
+            }
+            return line;
+        }
+    }
+
+    /// Sends a webhook that must be answered 200. Whether the object stored the event, or knew it, or was not asked.
+    #[track_caller]
+    fn outcome(&self, message: &Message) -> String {
+        self.line(message)["delivery"].as_str().unwrap_or("none").to_owned()
+    }
+
+    /// What the objects did since the last reset.
+    fn measured(&self, query: &str) -> Value {
+        request("GET", format!("{}/objects?{query}", self.url())).send().expect(200).json()
+    }
+
+    fn ready(&self) -> Value {
+        request("GET", format!("{}/readyz", self.url())).send().json()
+    }
+}
+
+/// A domain event with an id of its own.
+fn order(instance: &str, id: &str) -> Message {
+    let data = json!({
+        "id": id, "entityFqdn": "wix.ecom.v1.order", "slug": "created", "entityId": guid(),
+        "eventTime": "2026-01-01T00:00:05.123456Z", "triggeredByAnonymizeRequest": true,
+        "createdEvent": { "entity": { "number": 1 } },
+    });
+    Message::new("wix.ecom.v1.order_created", instance, &data)
+}
+
+/// An event without an id.
+fn flat(instance: &str, number: u32) -> Message {
+    Message::new("com.wix.Changed", instance, &json!({ "number": number }))
+}
+
+fn ids(deliveries: &[Delivery]) -> Vec<&str> {
+    deliveries.iter().map(|delivery| delivery.id.as_str()).collect()
+}
+
+#[test]
+fn an_event_is_delivered_with_the_exact_body_and_headers() {
+    let bed = Bed::start();
+    let (instance, id, account, site) = (guid(), guid(), guid(), guid());
+    let mut message = order(&instance, &id);
+    let data = "{ \"id\":\"ID\", \"entityFqdn\":\"wix.ecom.v1.order\",\n \"big\":1e400, \"bad\":\"\\ud800\", \"twice\":1,\"twice\":2,\
+                \"eventTime\":\"2026-01-01T00:00:05.123456Z\" }"
+        .replace("ID", &id);
+    message.envelope["data"] = data.clone().into();
+    let identity = r#"{"identityType":"WIX_USER","wixUserId":"66666666-7777-4888-8999-000000000000"}"#;
+    message.envelope["identity"] = identity.into();
+    message.envelope["accountInfo"] = json!({ "accountId": account, "siteId": site });
+    assert_eq!(bed.outcome(&message), "stored");
+    let [delivery] = bed.receiver.wait_for(1).try_into().expect("one delivery");
+    let body = format!(
+        "{{\"type\":\"wix.ecom.v1.order_created\",\"timestamp\":\"2026-01-01T00:00:05.123456Z\",\"instance_id\":\"{instance}\",\
+         \"sequence\":1,\"source\":\"wix\",\"data\":{data},\"identity\":{identity},\
+         \"account\":{{\"account_id\":\"{account}\",\"site_id\":\"{site}\"}},\"anonymize\":false}}"
+    );
+    assert_eq!(delivery.body, body);
+    assert_eq!(delivery.id, id);
+    assert_eq!(delivery.headers["content-type"], "application/json");
+    assert!(delivery.headers["user-agent"].to_str().is_ok_and(|agent| agent.starts_with("wix-edge/")));
+    let line = bed.log.wait_for("the line of the delivery", |line| line["route"] == "deliver");
+    assert_eq!(
+        (&line["outcome"], &line["event_id"], &line["attempt"], &line["answer"]),
+        (&json!("delivered"), &json!(id), &json!(1), &json!("204"))
+    );
+    assert!(!line.to_string().contains("1e400"), "{line}");
+}
+
+#[test]
+fn every_copy_of_an_event_is_one_delivery_with_one_id() {
+    let bed = Bed::start();
+    let (instance, id, time) = (guid(), guid(), now() - 700);
+    let copies = |make: &dyn Fn() -> Message| -> Vec<String> {
+        [time, time + 600, time].into_iter().map(|iat| bed.outcome(&make().at(iat))).collect()
+    };
+    let message = order(&instance, &id);
+    assert_eq!(copies(&|| message.clone()), ["stored", "known", "known"]);
+    let mut message = flat(&instance, 1);
+    message.envelope["webhookId"] = "wId_1_-2__x".into();
+    assert_eq!(copies(&|| message.clone()), ["stored", "known", "known"]);
+    // Without an id, equal contents are copies if their times are at most ten minutes apart.
+    assert_eq!(copies(&|| flat(&instance, 2)), ["stored", "known", "known"]);
+    assert_eq!(bed.outcome(&flat(&instance, 2).at(time + 601)), "stored");
+    assert_eq!(bed.outcome(&flat(&instance, 3).at(time)), "stored");
+    assert_eq!(bed.outcome(&flat(&guid(), 2).at(time)), "stored");
+
+    let deliveries = bed.receiver.wait_for(6);
+    let mut found = ids(&deliveries);
+    assert_eq!(&found[..2], [id.as_str(), "wId_1_-2__x"]);
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len(), 6, "{found:?}");
+}
+
+#[test]
+fn a_target_that_fails_gets_the_events_in_order_later_and_a_restart_loses_none() {
+    let mut bed = Bed::start();
+    let instance = guid();
+    bed.receiver.answer_always(Some(Reaction::Status(500)));
+    for number in 1..=5 {
+        assert_eq!(bed.outcome(&flat(&instance, number)), "stored");
+    }
+    let first = bed.receiver.wait_for(1);
+    bed.restart();
+    bed.receiver.answer_always(None);
+    // The alarm comes about five seconds after the first attempt.
+    let deliveries = bed.receiver.wait_for(first.len() + 5);
+    let later = &deliveries[first.len()..];
+    assert_eq!(later.iter().map(Delivery::sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(later[0].body, first[0].body);
+    assert_eq!(later[0].id, first[0].id);
+    let waited = later[0].at - first[0].at;
+    assert!((3_700..12_000).contains(&waited.as_millis()), "the first retry came after {waited:?}");
+    assert_eq!(bed.outcome(&flat(&instance, 1)), "known");
+}
+
+/// Each of these is a failed attempt, and the next one succeeds.
+#[test]
+fn an_answer_that_is_no_2xx_is_a_failed_attempt() {
+    let bed = Bed::start();
+    let elsewhere = Receiver::start(&SECRETS);
+    let reactions = [
+        Reaction::Status(404),
+        Reaction::Status(503),
+        Reaction::Redirect(elsewhere.url.clone()),
+        Reaction::RetryAfter(429, 6),
+    ];
+    // One installation each, so that their pauses pass at the same time.
+    for (number, reaction) in (1..).zip(&reactions) {
+        bed.receiver.script([reaction.clone()]);
+        bed.outcome(&flat(&guid(), number));
+        bed.receiver.wait_for(usize::try_from(number).expect("a small number"));
+    }
+    let deliveries = bed.receiver.wait_for(2 * reactions.len());
+    assert!(elsewhere.deliveries().is_empty(), "a redirect was followed");
+    for (first, reaction) in deliveries.iter().zip(&reactions) {
+        let again = deliveries[reactions.len()..].iter().find(|again| again.id == first.id).expect("a second attempt");
+        let waited = (again.at - first.at).as_millis();
+        let least = if matches!(reaction, Reaction::RetryAfter(..)) { 6_000 } else { 3_700 };
+        assert!((least..9_000).contains(&waited), "{reaction:?}: again after {waited} ms");
+    }
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_or_answers_too_much_does_no_harm() {
+    let bed = Bed::with(|values| values.with("EVENTS_URL", "http://127.0.0.1:9/events"));
+    bed.outcome(&flat(&guid(), 1));
+    let line = bed.log.wait_for("the line of the attempt", |line| line["route"] == "deliver");
+    assert_eq!((&line["outcome"], &line["answer"]), (&json!("failed"), &json!("unreachable")));
+
+    let bed = Bed::start();
+    bed.receiver.script([Reaction::Large]);
+    let instance = guid();
+    bed.outcome(&flat(&instance, 1));
+    bed.outcome(&flat(&instance, 2));
+    assert_eq!(bed.receiver.wait_for(2).iter().map(Delivery::sequence).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_slow_target_delays_neither_wix_nor_other_installations() {
+    let bed = Bed::start();
+    let (slow, other) = (guid(), guid());
+    bed.receiver.script([Reaction::Slow(Duration::from_secs(3))]);
+    bed.outcome(&flat(&slow, 1));
+    bed.receiver.wait_for(1);
+    let started = Instant::now();
+    bed.outcome(&flat(&slow, 2));
+    bed.outcome(&flat(&other, 1));
+    let second = bed.receiver.wait_for(2).remove(1);
+    assert_eq!(second.json()["instance_id"], json!(other), "one attempt at a time for each installation");
+    assert!(started.elapsed() < Duration::from_secs(2));
+    let third = bed.receiver.wait_for(3).remove(2);
+    assert_eq!((third.json()["instance_id"].clone(), third.sequence()), (json!(slow), 2));
+}
+
+#[test]
+fn an_object_that_fails_is_a_503_and_nothing_is_lost() {
+    let bed = Bed::start();
+    for (number, fault) in (1..).zip(["throw", "hang", "sql"]) {
+        let message = flat(&guid(), number);
+        bed.measured(&format!("fail={fault}"));
+        let response = bed.send(&message).expect(503);
+        let line = bed.log.of_request(response.request_id());
+        assert_eq!(line["error"], "store_failed", "{fault}: {line}");
+        assert!(line["duration_ms"].as_u64().is_some_and(|took| took < 1_250), "too slow for Wix: {line}");
+        bed.measured("fail=");
+        // An object that was slow may have stored it.
+        assert!(["stored", "known"].contains(&bed.outcome(&message).as_str()));
+        assert_eq!(bed.receiver.wait_for(number as usize)[number as usize - 1].json()["data"]["number"], json!(number));
+    }
+    // A lifecycle event too, although KV stores it.
+    let mut message = flat(&guid(), 9);
+    message.envelope["eventType"] = "AppInstalled".into();
+    message.envelope["data"] = json!({ "appId": bed.wix.app.app_id }).to_string().into();
+    bed.measured("fail=throw");
+    bed.send(&message).expect(503);
+    bed.measured("fail=");
+    bed.send(&message).expect(200);
+    assert_eq!(bed.receiver.wait_for(4)[3].json()["type"], "AppInstalled");
+}
+
+#[test]
+fn an_event_costs_one_request_and_four_rows() {
+    let bed = Bed::start();
+    let instance = guid();
+    bed.outcome(&flat(&instance, 1));
+    bed.receiver.wait_for(1);
+    wait_for_line(&bed, 1);
+    bed.measured("reset");
+    // The alarm of the first event is still set: these share it.
+    for number in 2..=11 {
+        bed.outcome(&flat(&instance, number));
+    }
+    bed.receiver.wait_for(11);
+    wait_for_line(&bed, 11);
+    let measured = bed.measured("");
+    assert_eq!(measured["requests"], 10, "{measured}");
+    println!("10 further events: {measured}");
+    // Its row, the entry of its key, and the change on delivery. The fourth row is the alarm, which is set at most once.
+    assert!(measured["rows"].as_u64().is_some_and(|rows| rows <= 30), "{measured}");
+    assert!(measured["set_alarms"].as_u64().is_some_and(|alarms| alarms <= 10), "{measured}");
+}
+
+/// Waits until so many deliveries are in the log, and so in the storage.
+fn wait_for_line(bed: &Bed, count: usize) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while bed.log.entries().iter().filter(|line| line["route"] == "deliver").count() < count {
+        assert!(Instant::now() < until, "{count} deliveries must be in the log");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn events_of_another_app_samples_and_unwanted_types_are_not_delivered() {
+    let bed = Bed::with(|values| values.with("EVENTS_TYPES", "wix.ecom.*, AppInstalled"));
+    let mut other_app = flat(&guid(), 1);
+    other_app.envelope["eventType"] = "AppInstalled".into();
+    other_app.envelope["data"] = json!({ "appId": guid() }).to_string().into();
+    assert_eq!(bed.line(&other_app)["outcome"], "other_app_ignored");
+    let mut sample = order(&guid(), &guid());
+    sample.envelope["data"] = "{\n  \"id\": \"1\"\n} ".into();
+    assert_eq!(bed.line(&sample)["outcome"], "sample_ignored");
+    assert_eq!(bed.outcome(&flat(&guid(), 2)), "none");
+    let mut of_no_instance = order("", &guid());
+    of_no_instance.envelope.as_object_mut().expect("an object").remove("instanceId");
+    assert_eq!(bed.outcome(&of_no_instance), "stored");
+    let [delivery] = bed.receiver.wait_for(1).try_into().expect("one delivery");
+    let body = delivery.json();
+    assert_eq!((body.get("instance_id"), &body["sequence"], &body["anonymize"]), (None, &json!(1), &json!(true)));
+}
+
+#[test]
+fn the_reference_library_verifies_a_delivery_with_each_secret_of_a_rotation() {
+    let bed = Bed::start();
+    bed.outcome(&order(&guid(), &guid()));
+    let delivery = bed.receiver.wait_for(1).remove(0);
+    let headers: serde_json::Map<String, Value> = ["webhook-id", "webhook-timestamp", "webhook-signature"]
+        .into_iter()
+        .map(|name| (name.to_owned(), delivery.headers[name].to_str().expect("text").into()))
+        .collect();
+    let foreign = "whsec_Zm9yZWlnbiBzZWNyZXQgdGhhdCBzaWducyBub3RoaW5n";
+    for (secret, is_good) in [(SECRETS[0], true), (SECRETS[1], true), (foreign, false)] {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut node = Command::new(root.join("node_modules/.bin/node"));
+        node.arg("tests/it/events/verify.mjs").current_dir(root).env("PATH", path_with_node(root));
+        let mut child = node.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("node");
+        let input = json!({ "secret": secret, "headers": headers, "body": delivery.body }).to_string();
+        child.stdin.take().expect("an input").write_all(input.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.success(), is_good, "{}", String::from_utf8_lossy(&output.stderr));
+        if is_good {
+            assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "wix.ecom.v1.order_created");
+        }
+    }
+}
+
+#[test]
+fn a_service_binding_may_be_the_target() {
+    const TARGET: &str = "export default { async fetch(request) {
+      const [{ type }, { url, method }] = [await request.json(), request];
+      console.log(JSON.stringify({ level: 'info', route: 'target', url, method, type, id: request.headers.get('webhook-id') }));
+      return new Response(null, { status: 202 });
+    } };";
+    let mut bed = Bed::with(|values| values.with("EVENTS_URL", ""));
+    bed.workerd = None;
+    bed.run(Some(TARGET));
+    assert_eq!(bed.ready()["status"], "ready");
+    let id = guid();
+    bed.outcome(&order(&guid(), &id));
+    let line = bed.log.wait_for("the target's line", |line| line["route"] == "target");
+    let wanted = json!({ "level": "info", "route": "target", "url": "https://wix-edge/events", "method": "POST",
+        "type": "wix.ecom.v1.order_created", "id": id });
+    assert_eq!(line, wanted);
+    assert!(bed.receiver.deliveries().is_empty());
+}
+
+#[test]
+fn without_a_target_or_objects_events_are_answered_as_before_and_readyz_says_so() {
+    let bed = Bed::with(|values| values.with("EVENTS_URL", "").with("EVENTS_SECRETS", ""));
+    let instance = guid();
+    for (number, outcome) in [(1, "stored"), (2, "event_accepted")] {
+        let line = bed.line(&flat(&instance, number));
+        assert_eq!((&line["outcome"], line.get("delivery")), (&json!(outcome), None), "{line}");
+    }
+    let ready = bed.ready();
+    assert_eq!((&ready["status"], &ready["notes"][0]["name"]), (&json!("ready"), &json!("EVENTS_URL")), "{ready}");
+    assert_eq!(ready["notes"].as_array().map(Vec::len), Some(1), "{ready}");
+    assert_eq!(bed.measured("")["requests"], 0);
+}
+
+#[test]
+fn each_fault_of_the_configuration_is_named_with_its_fix() {
+    let cases = [
+        ("EVENTS_URL", "not a url", "EVENTS_URL", "it must be a URL"),
+        ("EVENTS_URL", "http://app.example/events", "EVENTS_URL", "it must be https"),
+        ("EVENTS_URL", "https://user:pass@app.example/events", "EVENTS_URL", "user name or password"),
+        ("EVENTS_SECRETS", "", "EVENTS_SECRETS", "it is missing"),
+        ("EVENTS_SECRETS", "whsec_c2hvcnQ=", "EVENTS_SECRETS", "24 to 64 bytes"),
+        ("EVENTS_TARGET", "a text", "EVENTS_TARGET", "service binding"),
+    ];
+    let mut bed = Bed::start();
+    let good = bed.values.clone();
+    for (name, value, fault, problem) in cases {
+        bed.values = good.clone().with(name, value);
+        bed.restart();
+        let ready = bed.ready();
+        let [found] = ready["problems"].as_array().expect("problems").as_slice() else {
+            panic!("one problem: {ready}")
+        };
+        assert_eq!(found["name"], fault, "{found}");
+        assert!(found["problem"].as_str().is_some_and(|text| text.contains(problem)), "{found}");
+        assert!(value.is_empty() || !ready.to_string().contains(value), "the value is shown: {ready}");
+        bed.send(&flat(&guid(), 1)).expect(503);
+    }
+}
+
+/// A trap ends the wasm instance, with the memory of every object in it.
+#[test]
+fn a_trap_in_an_object_loses_no_event() {
+    let bed = Bed::start();
+    let instance = guid();
+    // The Worker's half of a request may be in the same wasm instance, and then ends with it: Wix resends.
+    let trap_in = |place: &str, message: &Message| {
+        bed.measured(&format!("trap={place}"));
+        let status = bed.send(message).status;
+        assert!([200, 500, 503].contains(&status), "{status}");
+        let until = Instant::now() + Duration::from_secs(10);
+        while bed.measured("")["trap"] == place {
+            assert!(Instant::now() < until, "{place} must trap");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    trap_in("object_fetch", &flat(&instance, 1));
+    assert_eq!(bed.outcome(&flat(&instance, 1)), "stored");
+    bed.receiver.wait_for(1);
+    // Before the first attempt: the event is stored, and the next one, or the alarm, delivers both.
+    trap_in("object_deliver", &flat(&instance, 2));
+    assert_eq!(bed.receiver.deliveries().len(), 1);
+    assert_eq!(bed.outcome(&flat(&instance, 3)), "stored");
+    let deliveries = bed.receiver.wait_for(3);
+    assert_eq!(deliveries.iter().map(Delivery::sequence).collect::<Vec<_>>(), [1, 2, 3]);
+    // In the alarm: the runtime repeats it.
+    bed.receiver.script([Reaction::Status(500)]);
+    bed.outcome(&flat(&instance, 4));
+    bed.receiver.wait_for(4);
+    bed.measured("trap=object_alarm");
+    assert_eq!(bed.receiver.wait_for(5)[4].sequence(), 4);
+    assert_eq!(bed.measured("")["instances"], 4, "three traps, each with a new instance after it");
+}
+
+/// Wix's largest entities make a webhook of about half a mebibyte; a row of the object may have two megabytes.
+#[test]
+fn a_large_event_is_delivered_whole() {
+    let bed = Bed::start();
+    let mut message = flat(&guid(), 1);
+    let data = json!({ "text": "\u{e4}\u{1f600}\"\\".repeat(25_000) }).to_string();
+    message.envelope["data"] = data.clone().into();
+    assert_eq!(bed.outcome(&message), "stored");
+    let body = bed.receiver.wait_for(1).remove(0).body;
+    assert!(body.contains(&format!("\"data\":{data},")), "a body of {} bytes", body.len());
+}
+
+/// The time from Wix's request to the request at the back end.
+#[test]
+fn a_delivery_follows_its_webhook_at_once() {
+    let bed = Bed::start();
+    let mut times = Vec::new();
+    for number in 1..=20 {
+        let instance = guid();
+        let started = Instant::now();
+        bed.outcome(&flat(&instance, number));
+        let deliveries = bed.receiver.wait_for(number as usize);
+        times.push(deliveries[number as usize - 1].at - started);
+    }
+    times.sort_unstable();
+    println!("from webhook to back end: median {:?}, 95 % {:?}", times[10], times[18]);
+    // The goal is 300 ms for 95 % on a quiet machine. This one may have other work.
+    assert!(times[10] < Duration::from_millis(900), "{times:?}");
+}
