@@ -29,6 +29,8 @@ enum Kind {
     ApiKey(ApiKeyOptions),
     /// An entry for `SEALING_KEYS`; the Worker seals refresh tokens with it before it stores them
     SealingKey,
+    /// A secret for `EVENTS_SECRETS`, with which the Worker signs what it sends to the app's back end
+    EventsSecret,
 }
 
 #[derive(Debug, Args)]
@@ -50,6 +52,7 @@ pub fn run(options: &Options) -> Result<()> {
             api_key_text(&name, &ApiKey::generate(&name, scopes)?)
         }
         Kind::SealingKey => sealing_key_text(&sealing_key()?),
+        Kind::EventsSecret => events_secret_text(&events_secret()?),
     };
     println!("{text}");
     Ok(())
@@ -139,6 +142,26 @@ this entry, every refresh token would be lost, and those installations would con
     )
 }
 
+/// What is printed with a secret for events.
+fn events_secret_text(secret: &str) -> String {
+    format!(
+        "\
+A secret for EVENTS_SECRETS, in the form of the Standard Webhooks specification:
+
+  {secret}
+
+Give it to your back end, which verifies events with it. If EVENTS_SECRETS is not set yet, enter it at
+
+  npx wrangler secret put EVENTS_SECRETS
+
+To replace an old secret, <old>, without a failed verification, enter both, joined by a comma: every one signs.
+
+  {secret},<old>
+
+When your back end verifies with the new secret, enter that alone."
+    )
+}
+
 /// A new name for an API key: the day, and random digits that tell keys of the same day apart.
 fn new_name() -> Result<String> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
@@ -195,6 +218,11 @@ impl ApiKey {
 /// An entry for `SEALING_KEYS`: `id:base64(32 bytes)`. The id is random too, so that no two keys share one.
 pub fn sealing_key() -> Result<String> {
     Ok(format!("k{}:{}", hex(&random::<3>()?), STANDARD.encode(random::<32>()?)))
+}
+
+/// A secret for `EVENTS_SECRETS`: `whsec_` and the base64 of 32 bytes.
+pub fn events_secret() -> Result<String> {
+    Ok(format!("whsec_{}", STANDARD.encode(random::<32>()?)))
 }
 
 /// Random bytes from the operating system.

@@ -66,7 +66,7 @@ enum Task {
     Openapi,
     /// Builds the npm package clients/js
     Client,
-    /// Generates a key and prints its configuration entry: `keygen api-key` or `keygen sealing-key`
+    /// Generates a key and prints its configuration entry: `keygen api-key`, `keygen sealing-key` or `keygen events-secret`
     Keygen(keygen::Options),
 }
 
