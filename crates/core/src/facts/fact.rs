@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -146,9 +147,14 @@ impl Fact {
         Self { at, kind, extra: String::new() }
     }
 
-    /// Reads a fact, and preserves the parts that this version does not know.
+    /// Reads a fact, and preserves the parts that this version does not know. `None` if the text is not JSON.
     #[must_use]
-    pub fn from_json(text: &str) -> Self {
+    pub fn from_json(text: &str) -> Option<Self> {
+        serde_json::from_slice::<IgnoredAny>(text.as_bytes()).ok()?;
+        Some(Self::from_any(text))
+    }
+
+    fn from_any(text: &str) -> Self {
         let fields: Fields = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
         let at = fields.get("at").and_then(|at| at.get().parse().ok()).map(Timestamp);
         let (Some(at), Ok(kind)) = (at, serde_json::from_slice::<Kind>(text.as_bytes())) else {

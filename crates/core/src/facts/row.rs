@@ -34,7 +34,7 @@ impl Row {
         let mut fields: Fields = serde_json::from_slice(text.as_bytes()).ok()?;
         let facts = fields.remove("facts").map(|facts| serde_json::from_slice(facts.get().as_bytes()));
         let facts: Vec<Box<RawValue>> = facts.and_then(Result::ok).unwrap_or_default();
-        let facts: Vec<Fact> = facts.iter().map(|fact| Fact::from_json(fact.get())).collect();
+        let facts: Vec<Fact> = facts.iter().filter_map(|fact| Fact::from_json(fact.get())).collect();
         let read = serde_json::from_slice::<Instance>(text.as_bytes()).ok();
         let instance = read.filter(|instance| instance.instance_id == *id).or_else(|| fold(id, &facts))?;
         let known = fields_of(&instance);

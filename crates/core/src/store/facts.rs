@@ -85,7 +85,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     async fn facts(&self, id: &InstanceId) -> Result<Listed, StoreError> {
         let prefix = keys::facts(id);
         let page = self.within(self.platform.kv_list(&prefix, None, FACTS)).await?;
-        let facts = page.keys.into_iter().filter_map(|key| Some((key.name, Fact::from_json(&key.metadata?))));
+        let facts = page.keys.into_iter().filter_map(|key| Some((key.name, Fact::from_json(&key.metadata?)?)));
         Ok(facts.collect())
     }
 

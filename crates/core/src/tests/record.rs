@@ -285,7 +285,7 @@ fn a_record_with_missing_and_unknown_fields_is_read() {
     let text = format!(r#"{{"instance_id":"{INSTANCE}","status":"installed","auth":"oauth","unheard_of":[1]}}"#);
     let instance: Instance = serde_json::from_str(&text).unwrap();
     assert_eq!(instance, Instance { last_event_at: None, installed_at: None, ..folded(&[installed(1)]) });
-    let fact = Fact::from_json(r#"{"at":7,"kind":"installed","unheard_of":1}"#);
+    let fact = Fact::from_json(r#"{"at":7,"kind":"installed","unheard_of":1}"#).unwrap();
     assert_eq!((fact.at, fact.kind), (Timestamp(7), Kind::Installed { origin: None }));
 }
 

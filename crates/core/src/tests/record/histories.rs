@@ -160,7 +160,7 @@ fn history(seed: u64, config: &Config, shared: &Shared) -> usize {
 
     let entries = fake.kv().entries();
     let stored = entries.iter().filter(|(key, _)| key.starts_with(&keys::facts(&id())));
-    let stored: Vec<Fact> = stored.map(|(_, entry)| Fact::from_json(&entry.value)).collect();
+    let stored: Vec<Fact> = stored.filter_map(|(_, entry)| Fact::from_json(&entry.value)).collect();
     // A fact from Wix's answer about the removal is later than every delivered fact.
     let from_wix: Vec<&Fact> = stored.iter().filter(|fact| fact.at.0 >= START).collect();
     let facts: Vec<Fact> = facts.iter().chain(from_wix.iter().copied()).cloned().collect();

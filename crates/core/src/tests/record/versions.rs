@@ -189,3 +189,13 @@ fn an_unreadable_sealed_token_does_not_fail_a_request() {
         assert_eq!(world.isolate(&[]).token(INSTANCE).status, 200, "{unreadable}");
     }
 }
+
+#[test]
+fn a_fact_that_is_not_json_is_ignored() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    let key = format!("{}seen:{:012}:ffffffff", keys::facts(&id()), START + 1);
+    world.fake.kv().insert_directly(&key, "cut {", Some("cut {"));
+    assert_eq!(world.webhook(jws::removed(INSTANCE, START + 2)).status, 200);
+    assert_eq!(world.instance(INSTANCE)["status"], "removed");
+}
