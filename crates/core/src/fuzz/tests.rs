@@ -35,7 +35,7 @@ fn every_seed_passes_its_target() {
 #[test]
 fn seeds_are_few_and_small() {
     let all: Vec<usize> = TARGETS.iter().flat_map(|(name, _)| seeds(name)).map(|(_, seed)| seed.len()).collect();
-    assert!(all.len() <= 50, "{} seeds", all.len());
+    assert!(all.len() <= 60, "{} seeds", all.len());
     assert!(all.iter().all(|size| *size <= 1024), "{all:?}");
 }
 
