@@ -25,8 +25,9 @@ const IT: &str = "tests/it/main.rs";
 
 /// How many integration tests run beside each other: most of them wait for timers, so that more than a thread for each
 /// core saves a third of the time on two cores.
-const IT_THREADS: &str = "4";
-const TEST_THREADS: &str = "RUST_TEST_THREADS";
+const IT_THREADS: &str = "--test-threads=4";
+/// The integration tests that assert CPU time. They run by themselves, since other tests would raise it.
+const CPU_TESTS: &str = "costs::";
 
 /// `cargo xtask test`
 #[derive(Debug, Args)]
@@ -181,14 +182,18 @@ fn doc_tests(workspace: &Workspace, options: &Options) -> Result<()> {
 
 /// They start wrangler and the simulator themselves, and find the browser in `CHROME`, schemathesis in `SCHEMATHESIS`.
 fn integration_tests(workspace: &Workspace, program: &Program, browser: &Path, options: &Options) -> Result<()> {
-    let mut tests = program.command();
-    process::with_node(workspace, &mut tests)?;
-    tests.env("CHROME", browser).env("SCHEMATHESIS", SCHEMATHESIS.path(workspace));
-    tests.env("WRANGLER_SEND_METRICS", "false");
-    if std::env::var_os(TEST_THREADS).is_none() {
-        tests.env(TEST_THREADS, IT_THREADS);
+    let run = |arguments: &[&str]| {
+        let mut tests = program.command();
+        process::with_node(workspace, &mut tests)?;
+        tests.env("CHROME", browser).env("SCHEMATHESIS", SCHEMATHESIS.path(workspace));
+        tests.env("WRANGLER_SEND_METRICS", "false");
+        process::run(tests.args(arguments))
+    };
+    if options.arguments.is_empty() {
+        run(&["--skip", CPU_TESTS, IT_THREADS])?;
+        return run(&[CPU_TESTS, "--test-threads=1"]);
     }
-    process::run(tests.args(&options.arguments))
+    run(&options.arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {

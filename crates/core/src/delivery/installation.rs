@@ -66,7 +66,7 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
         self.ports.now_millis().saturating_add_signed(self.clock_offset_seconds.saturating_mul(1000))
     }
 
-    /// Stores an event unless it is known. What it writes is committed together, the alarm included.
+    /// Stores an event unless it is known. The object commits its writes and the alarm together.
     pub async fn accept(&self, message: &str) -> Result<Accepted, AcceptError> {
         let event = Event::from_message(message)?;
         let alarm = self.ports.alarm().await?;

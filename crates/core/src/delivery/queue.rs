@@ -227,7 +227,7 @@ impl<'a, P: Sql> Queue<'a, P> {
         )
     }
 
-    /// When the next content is to be erased.
+    /// When the object must erase the next content.
     pub fn next_erasure(&self) -> Result<Option<u64>, PlatformError> {
         let rows = self.sql.sql("SELECT min(erase_at) FROM events WHERE erase_at IS NOT NULL", &[])?;
         Ok(rows.first().and_then(|row| number(row, 0)))

@@ -66,7 +66,7 @@ pub async fn accept_event<P: Ports>(
             (None, _) => Ok(EventOutcome::done("event_of_no_instance")),
         }
     };
-    // Both must end before the response, whatever becomes of the other: the runtime would cancel it.
+    // Await both, even if one fails: the runtime would cancel the other with the response.
     let (recorded, submitted) = join(recorded, submit_event(cx, id, &envelope, at)).await;
     let recorded = recorded?;
     submitted?;
