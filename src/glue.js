@@ -131,10 +131,13 @@ export function splitJws(bytes, longestHeader, longestSignature) {
   let end = bytes.length;
   while (start < end && isBlank(bytes[start])) start += 1;
   while (end > start && isBlank(bytes[end - 1])) end -= 1;
-  const first = bytes.indexOf(DOT, start);
-  const second = first < 0 ? -1 : bytes.indexOf(DOT, first + 1);
-  if (second < 0 || second >= end || bytes.subarray(second + 1, end).includes(DOT)) return undefined;
-  if (first - start > longestHeader || end - second - 1 > longestSignature) return undefined;
+  // A search of the whole body costs CPU that anyone can cause, so each part is searched only as far as it may reach.
+  const first = start + bytes.subarray(start, Math.min(end, start + longestHeader + 1)).indexOf(DOT);
+  if (first < start) return undefined;
+  const tail = Math.max(first + 1, end - longestSignature - 1);
+  const second = tail + bytes.subarray(tail, end).indexOf(DOT);
+  if (second < tail || bytes.subarray(first + 1, second).includes(DOT)) return undefined;
+  if (bytes.subarray(second + 1, end).includes(DOT)) return undefined;
   const text = (from, to) => String.fromCharCode(...bytes.subarray(from, to));
   return [text(start, first), text(second + 1, end), bytes.subarray(start, second)];
 }
