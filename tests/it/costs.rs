@@ -50,13 +50,25 @@ struct Budget {
 /// it catches a request that costs several times more than it should.
 const MAX_CPU: Duration = Duration::from_millis(5);
 const NO_COST: Budget = Budget { kv: NO_OPERATIONS, wix: 0, cpu: MAX_CPU };
+/// How often the CPU time is measured before it counts as exceeded.
+const CPU_ROUNDS: usize = 3;
 /// The number of repetitions, which add up to make a small cost of each request visible.
 const REPETITIONS: usize = 20;
 
-/// Sends a request repeatedly, and asserts that each but the first keeps to a budget.
+/// Sends a request repeatedly, and asserts that each but the first keeps to a budget. On a slow machine single measurements of
+/// an unchanged build differ by a fifth, so that the lowest of some rounds counts: a higher cost raises all of them.
 fn assert_budget(bed: &Testbed, name: &str, status: u16, budget: &Budget, request: impl Fn() -> Request) {
-    let calls = || all_calls(bed);
     request().send().expect(status);
+    let mut rounds = (0..CPU_ROUNDS).filter_map(|_| round(bed, name, status, budget, &request)).peekable();
+    // Where CPU time cannot be measured, the operations alone are asserted.
+    let is_measured = rounds.peek().is_some();
+    let is_within = rounds.any(|each| each <= budget.cpu);
+    assert!(is_within || !is_measured, "{name}: more than {:?} of CPU for each request", budget.cpu);
+}
+
+/// Returns the CPU time of each request, if it can be measured.
+fn round(bed: &Testbed, name: &str, status: u16, budget: &Budget, request: impl Fn() -> Request) -> Option<Duration> {
+    let calls = || all_calls(bed);
     wait_until_idle(bed);
     bed.kv.clear_operations();
     let (calls_before, cpu_before) = (calls(), bed.cpu());
@@ -68,10 +80,7 @@ fn assert_budget(bed: &Testbed, name: &str, status: u16, budget: &Budget, reques
     let times = u64::try_from(REPETITIONS).expect("a number that fits");
     assert_eq!(counts(bed), budget.kv.map(|count| count * times), "{name}: KV operations");
     assert_eq!(calls() - calls_before, budget.wix as u64 * times, "{name}: calls to Wix");
-    if let (Some(before), Some(after)) = (cpu_before, cpu_after) {
-        let each = after.saturating_sub(before) / u32::try_from(REPETITIONS).expect("a number that fits");
-        assert!(each <= budget.cpu, "{name}: {each:?} of CPU for each request");
-    }
+    Some(cpu_after?.saturating_sub(cpu_before?) / u32::try_from(REPETITIONS).expect("a number that fits"))
 }
 
 fn all_calls(bed: &Testbed) -> u64 {
