@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use leash::{Leash, free_port, is_free};
+use leash::Leash;
 use tempfile::TempDir;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -210,18 +210,5 @@ fn the_command_gets_its_directory_and_environment() -> Outcome {
     let mut leash = Leash::spawn("sh", &command, ignore_line)?;
     let line = leash.wait_for_line(TIMEOUT, |line| line.starts_with("green"))?;
     assert_eq!(line, format!("green {}", folder.path().canonicalize()?.display()));
-    Ok(())
-}
-
-#[test]
-fn a_free_port_is_free_until_it_is_bound() -> Outcome {
-    let port = free_port()?;
-    assert!(is_free(port));
-    // A process that another test has just forked may hold the socket of `is_free` until it executes its program.
-    let bind = || std::net::TcpListener::bind(("127.0.0.1", port));
-    let _listener = (0..20)
-        .find_map(|_| bind().inspect_err(|_| thread::sleep(Duration::from_millis(50))).ok())
-        .ok_or("the port must be free")?;
-    assert!(!is_free(port));
     Ok(())
 }
