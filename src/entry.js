@@ -54,12 +54,12 @@ function respond(request, env, context, body) {
   }
 }
 
-/** Awaits what the wasm does for an object. */
-async function judge(work) {
+/** Awaits what the wasm does for an object, and records a trap. */
+async function recording(work) {
   try {
     return await work(instance());
   } catch (error) {
-    throw judged(error);
+    throw recorded(error);
   }
 }
 
@@ -77,13 +77,13 @@ export class Installation {
   async fetch(request) {
     const { pathname } = new URL(request.url);
     const body = await request.text();
-    const [status, text] = await judge((wasm) => wasm.object_fetch(this, pathname, body));
-    if (status === 200) this.state.waitUntil(judge((wasm) => wasm.object_deliver(this)));
+    const [status, text, delivers] = await recording((wasm) => wasm.object_fetch(this, pathname, body));
+    if (delivers) this.state.waitUntil(recording((wasm) => wasm.object_deliver(this)));
     return new Response(text, { status });
   }
 
   alarm() {
-    return judge((wasm) => wasm.object_alarm(this));
+    return recording((wasm) => wasm.object_alarm(this));
   }
 }
 

@@ -205,6 +205,12 @@ export function setAlarm({ state }, at) {
   state.storage.setAlarm(at).catch(() => {});
 }
 
+/** Erases everything that the object stores. */
+export async function erase({ state }) {
+  await state.storage.deleteAlarm();
+  await state.storage.deleteAll();
+}
+
 /** Sends an event to the app: status and retry-after of the response, whose body is not read. Undefined after a timeout. */
 export async function deliver(binding, url, headersOf, body, millis) {
   const signal = AbortSignal.timeout(millis);

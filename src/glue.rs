@@ -36,6 +36,7 @@ extern "C" {
     pub fn alarm(object: &Object) -> Result<Promise>;
     #[wasm_bindgen(catch, js_name = setAlarm)]
     pub fn set_alarm(object: &Object, at: JsValue) -> Result<()>;
+    pub fn erase(object: &Object) -> Promise;
     /// Status and `retry-after`; undefined when the time is over.
     pub fn deliver(binding: &JsValue, url: &str, headers: &str, body: &str, millis: u32) -> Promise;
     /// Status and text.

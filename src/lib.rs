@@ -86,14 +86,14 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     wix_edge_core::scheduled(Edge::new(env), &shared).await;
 }
 
-/// A request to the object of an installation: status and text of the response.
+/// A request to the object of an installation: status and text of the response, and whether an event may be due.
 #[wasm_bindgen]
 pub fn object_fetch(object: Object, path: String, body: String) -> Result<JsValue, JsValue> {
     start::start(async move {
         let cell = Cell::new(object);
         let shared = shared(cell.env());
-        let (status, text) = wix_edge_core::object_fetch(&cell, &shared, &path, &body).await;
-        Ok(Array::of2(&status.into(), &text.into()).into())
+        let reply = wix_edge_core::object_fetch(&cell, &shared, &path, &body).await;
+        Ok(Array::of3(&reply.status.into(), &JsValue::from_str(&reply.text), &reply.delivers.into()).into())
     })
 }
 

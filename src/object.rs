@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use js_sys::{Array, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue};
-use wix_edge_core::{Alarm, Answer, Clock, Entropy, Lease, Level, Log, PlatformError, Post, Sql, SqlValue, Target};
+use wix_edge_core::{
+    Alarm, Answer, Clock, Entropy, KvNamespace, KvOptions, KvPage, Lease, Level, Log, ObjectError, Objects,
+    PlatformError, Post, Sql, SqlValue, Target,
+};
 use worker::Env;
 
 use crate::convert;
@@ -64,6 +67,34 @@ impl Sql for Cell {
         }
         let rows = glue::sql(&self.object, statement, &parameters).map_err(storage_error)?;
         Ok(rows.iter().map(|row| Array::from(&row).iter().map(|value| sql_value(&value)).collect()).collect())
+    }
+
+    async fn erase(&self) -> Result<(), PlatformError> {
+        glue::erase(&self.object).await.map(|_| ()).map_err(storage_error)
+    }
+}
+
+impl KvNamespace for Cell {
+    async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        self.edge.kv_get(key).await
+    }
+
+    async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
+        self.edge.kv_put(key, value, options).await
+    }
+
+    async fn kv_delete(&self, key: &str) -> Result<(), PlatformError> {
+        self.edge.kv_delete(key).await
+    }
+
+    async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
+        self.edge.kv_list(prefix, cursor, limit).await
+    }
+}
+
+impl Objects for Cell {
+    async fn ask_object(&self, name: &str, path: &str, body: &str) -> Result<(u16, String), ObjectError> {
+        self.edge.ask_object(name, path, body).await
     }
 }
 

@@ -12,11 +12,11 @@ mod fact;
 mod fold;
 mod instance;
 mod row;
+mod state;
 
 pub use contested::is_contested;
 pub use fact::{Fact, Kind, Name};
-#[cfg(test)]
-pub use fold::{fold, latest_of};
-pub use fold::{join, latest, outdated};
+pub use fold::{fold, join, latest, latest_of, outdated};
 pub use instance::{Auth, Instance, LastToken, SetupPolicy, Status, TokenOutcome};
 pub use row::Row;
+pub use state::{Before, State};

@@ -43,7 +43,7 @@ mod tests;
 
 pub use config::{Binding, Config};
 pub use crypto::{Crypto, PublicKey, SealingKey};
-pub use delivery::{Alarm, Answer, Lease, ObjectError, ObjectPorts, Objects, Post, Sql, SqlValue, Target};
+pub use delivery::{Alarm, Answer, Lease, ObjectError, ObjectPorts, ObjectReply, Objects, Post, Sql, SqlValue, Target};
 pub use runtime::{Clock, Entropy, Level, Log, PlatformError};
 pub use store::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use values::Fault;
@@ -56,10 +56,11 @@ use http::Method;
 
 use background::{Task, run_rechecks};
 use delivery::{AcceptError, Installation};
-use instances::{Cache, Context, Work};
+use instances::{Cache, Context, InstanceError, ObjectPlatform, Work, list_object, redeliver_next};
 use routes::Found;
 use runtime::Trace;
-use values::RequestId;
+use store::Store;
+use values::{InstanceId, RequestId};
 use web::{Audience, Call, Error, Outcome};
 
 /// What the requests of one isolate share.
@@ -176,52 +177,98 @@ pub async fn scheduled<P: Platform>(platform: P, shared: &Shared) {
     run_rechecks(&app.context()).await;
 }
 
-/// Answers a request of the Worker's to the object of an installation: status and text. After a 200 the caller runs
-/// [`object_deliver`].
-pub async fn object_fetch<P: ObjectPorts>(ports: &P, shared: &Shared, path: &str, body: &str) -> (u16, &'static str) {
-    let Ok(config) = &shared.config else { return (503, "not_configured") };
-    if path != delivery::ACCEPT {
-        return (404, "not_found");
-    }
-    match installation(ports, config).accept(body).await {
-        Ok(accepted) => (200, accepted.as_str()),
-        Err(AcceptError::Message(_)) => (400, "malformed"),
+/// How long an object waits before it repeats something that failed, in milliseconds.
+const OBJECT_RETRY: u64 = 60_000;
+
+/// Answers a request of the Worker's to the object of an installation.
+pub async fn object_fetch<P: ObjectPlatform>(ports: &P, shared: &Shared, path: &str, body: &str) -> ObjectReply {
+    let Ok(config) = &shared.config else { return ObjectReply::new(503, "not_configured") };
+    match installation(ports, config).answer(path, body).await {
+        Ok(answer) => answer,
+        Err(AcceptError::Message(_)) => ObjectReply::new(400, "malformed"),
         Err(AcceptError::Platform(error)) => {
-            note_of_object(ports, "object accept", Err(error));
-            (503, "store_failed")
+            note_of_object(ports, "object request", None, &error.into());
+            ObjectReply::new(503, "store_failed")
         }
     }
 }
 
-/// Delivers the events of an object that are due, after it accepted one.
-pub async fn object_deliver<P: ObjectPorts>(ports: &P, shared: &Shared) {
-    if let Ok(config) = &shared.config {
-        note_of_object(ports, "object deliver", installation(ports, config).deliver().await);
+/// Delivers the events of an object that are due, after a request that may have made one due.
+pub async fn object_deliver<P: ObjectPlatform>(ports: &P, shared: &Shared) {
+    let Ok(config) = &shared.config else { return };
+    let object = installation(ports, config);
+    if let Err(error) = object.deliver().await {
+        note_of_object(ports, "object deliver", None, &error.into());
     }
+    list_parked(ports, config, &object).await;
 }
 
 /// Runs the alarm of an object.
-pub async fn object_alarm<P: ObjectPorts>(ports: &P, shared: &Shared) {
+pub async fn object_alarm<P: ObjectPlatform>(ports: &P, shared: &Shared) {
     /// How long the object waits for the configuration to be corrected, in milliseconds.
     const MISCONFIGURED: u64 = 300_000;
-    let result = match &shared.config {
-        Ok(config) => installation(ports, config).wake_up().await,
-        Err(_) => ports.set_alarm(ports.now_millis() + MISCONFIGURED),
+    let note = |error: &InstanceError| note_of_object(ports, "object alarm", None, error);
+    let Ok(config) = &shared.config else {
+        if let Err(error) = ports.set_alarm(ports.now_millis() + MISCONFIGURED) {
+            note(&error.into());
+        }
+        return;
     };
-    note_of_object(ports, "object alarm", result);
+    let (object, store) = (installation(ports, config), store_of_object(ports, config));
+    let failed = |id: &InstanceId, error| note_of_object(ports, "object redeliver", Some(id), &error);
+    let wake_within = match redeliver_next(ports, &object, &store, failed).await {
+        // The subrequests of this invocation are used up.
+        Ok(true) => return object.wake_within(0).await.unwrap_or_else(|error| note(&error.into())),
+        Ok(false) => None,
+        Err(error) => {
+            note(&error);
+            Some(OBJECT_RETRY)
+        }
+    };
+    if let Err(error) = object.wake_up().await {
+        note(&error.into());
+    }
+    if let Some(millis) = wake_within
+        && let Err(error) = object.wake_within(millis).await
+    {
+        note(&error.into());
+    }
+    list_parked(ports, config, &object).await;
 }
 
 fn installation<'a, P: ObjectPorts>(ports: &'a P, config: &'a Config) -> Installation<'a, P> {
-    Installation::new(ports, &config.instances.events, config.instances.clock_offset_seconds)
+    let instances::Settings { events, wix, clock_offset_seconds, .. } = &config.instances;
+    Installation::new(ports, events, &wix.app_id, *clock_offset_seconds)
 }
 
-/// Writes a log line if work in an object failed. Each attempt to deliver has a line of its own.
-fn note_of_object<P: Clock + Entropy + Log>(ports: &P, name: &'static str, result: Result<(), PlatformError>) {
-    if let Err(error) = result {
-        let (trace, _) = new_trace(ports, name);
-        trace.error("store_failed", Some(error.to_string()));
-        trace.write(ports, None);
+fn store_of_object<'a, P: ObjectPlatform>(ports: &'a P, config: &'a Config) -> Store<'a, P> {
+    let instances::Settings { keys, wix, setup, .. } = &config.instances;
+    Store::new(ports, keys, &wix.app_id, *setup)
+}
+
+/// Brings the list of parked events up to date. After an error the alarm does it again.
+async fn list_parked<P: ObjectPlatform>(ports: &P, config: &Config, object: &Installation<'_, P>) {
+    if let Err(error) = list_object(object, &store_of_object(ports, config)).await {
+        note_of_object(ports, "object parked", None, &error);
+        if let Err(error) = object.wake_within(OBJECT_RETRY).await {
+            note_of_object(ports, "object parked", None, &error.into());
+        }
     }
+}
+
+/// Writes a log line of work in an object that failed. Each attempt to deliver has a line of its own.
+fn note_of_object<P: Clock + Entropy + Log>(
+    ports: &P,
+    name: &'static str,
+    id: Option<&InstanceId>,
+    error: &InstanceError,
+) {
+    let (trace, _) = new_trace(ports, name);
+    if let Some(id) = id {
+        trace.instance(id);
+    }
+    trace.error("store_failed", error.cause());
+    trace.write(ports, None);
 }
 
 /// Writes the log line of work that could not begin.

@@ -8,14 +8,16 @@ mod exchange;
 mod facts;
 pub mod keys;
 mod kv;
+mod parked;
 mod port;
 mod recheck;
 mod tokens;
 
 pub use error::StoreError;
 pub use exchange::Exchange;
-pub use facts::BETWEEN_WRITES;
+pub use facts::{BETWEEN_WRITES, Recorded};
 pub use kv::{Store, Stored, TIMEOUT_MILLIS};
+pub use parked::ParkedEvents;
 pub use port::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use recheck::{Attempts, PendingRecheck, RECHECK_AFTER, Recheck};
 pub use tokens::RETRY_PAUSES;

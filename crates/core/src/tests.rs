@@ -12,6 +12,7 @@ mod identity;
 mod install;
 mod kv_cost;
 mod log;
+mod own_events;
 mod proxy;
 mod record;
 mod redirect;

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::instances::{Context, InstanceError, Ports, finish_configuration, reconcile};
+use crate::instances::{Context, InstanceError, Ports, Reconciled, finish_configuration, reconcile};
 use crate::runtime::Backoff;
 use crate::store::{Attempts, Recheck};
 use crate::values::InstanceId;
@@ -46,16 +46,15 @@ pub async fn run_rechecks<P: Ports>(cx: &Context<'_, P>) {
 
 async fn check<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), InstanceError> {
     // The recheck proves that a row was written, so that a missing row is a stale read.
-    let instance = reconcile(cx, id).await?.ok_or(InstanceError::Unknown)?;
-    if !instance.needs_setup_event(cx.settings.setup) {
-        return Ok(());
+    let Reconciled { instance, reported } = reconcile(cx, id).await?.ok_or(InstanceError::Unknown)?;
+    if instance.needs_setup_event(cx.settings.setup) {
+        finish_configuration(cx, id).await?;
+        // The event was sent, but the fact may not be stored. Then the recheck is repeated.
+        if cx.store().instance(id).await?.is_some_and(|instance| instance.needs_setup_event(cx.settings.setup)) {
+            return Err(InstanceError::SetupNotRecorded);
+        }
     }
-    finish_configuration(cx, id).await?;
-    // The event was sent, but the fact may not be stored. Then the recheck is repeated.
-    match cx.store().instance(id).await? {
-        Some(instance) if instance.needs_setup_event(cx.settings.setup) => Err(InstanceError::SetupNotRecorded),
-        _ => Ok(()),
-    }
+    reported
 }
 
 /// Deletes the rechecks of one instance. After an error it stores one that is due later.

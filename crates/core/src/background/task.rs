@@ -54,10 +54,14 @@ impl Task {
     pub async fn run<P: Ports>(&self, cx: &Context<'_, P>) -> Result<(), InstanceError> {
         match self {
             Self::FinishConfiguration(id) => {
-                cx.note(reconcile(cx, id).await);
+                cx.note(reconcile_and_report(cx, id).await);
                 finish_configuration(cx, id).await.map(|_| ())
             }
-            Self::Reconcile(id) => reconcile(cx, id).await.map(|_| ()),
+            Self::Reconcile(id) => reconcile_and_report(cx, id).await,
         }
     }
+}
+
+async fn reconcile_and_report<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), InstanceError> {
+    reconcile(cx, id).await?.map_or(Ok(()), |reconciled| reconciled.reported)
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::about::About;
 use super::queue::{Bounds, Queue};
-use super::schedule::{LONGEST_PAUSE, Pending, Step, next_step, pause_after, retry_at, with_jitter};
+use super::schedule::{LONGEST_PAUSE, Pending, Role, Step, next_step, pause_after, retry_at, with_jitter};
 use super::{Answer, Installation, ObjectPorts, Post, TargetAddress, signature};
 use crate::runtime::{Level, PlatformError};
 use crate::values::{Timestamp, retry_after};
@@ -28,6 +29,8 @@ struct Line<'a> {
     route: &'static str,
     outcome: &'static str,
     duration_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<&'a str>,
     event_id: &'a str,
     sequence: u64,
     #[serde(rename = "type")]
@@ -46,6 +49,8 @@ enum End {
     Failed,
     /// The run has made [`ATTEMPTS`].
     More,
+    /// Meanwhile the storage was erased, or an attempt took so long that another delivery has begun.
+    Lost,
 }
 
 impl<P: ObjectPorts> Installation<'_, P> {
@@ -56,7 +61,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         }
         let queue = Queue::open(self.ports)?;
         let wake = match self.run(&queue).await? {
-            End::Idle => None,
+            End::Idle | End::Lost => None,
             End::Failed => self.wake(&queue, self.now())?,
             End::More => Some(self.now()),
         };
@@ -85,6 +90,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let wake = match self.run(&queue).await? {
             End::Idle | End::Failed => self.wake(&queue, self.now())?,
             End::More => Some(self.now()),
+            End::Lost => None,
         };
         // Without more to do, the guard ends with an invocation that does nothing.
         wake.filter(|wake| *wake != guard).map_or(Ok(()), |wake| self.set_alarm(wake))
@@ -105,9 +111,14 @@ impl<P: ObjectPorts> Installation<'_, P> {
         for attempt in 0..=ATTEMPTS {
             // The lease is returned without an await after this look, so that a new event is seen either here or by the
             // delivery that follows its acceptance.
+            let again = queue.redelivery()?;
             let (head, next) = queue.pending(&mut bounds)?;
             let now = self.now();
-            let step = head.as_ref().map(|head| next_step(head, next.as_ref(), now, failed));
+            let step = match (&again, &head) {
+                (Some(event), _) => Some(Step { event, at: now, role: Role::Redelivered }),
+                (None, Some(head)) => Some(next_step(head, next.as_ref(), now, failed)),
+                (None, None) => None,
+            };
             let Some(step) = step.filter(|step| step.at <= now) else {
                 self.ports.set_lease(0);
                 return Ok(end);
@@ -117,30 +128,27 @@ impl<P: ObjectPorts> Installation<'_, P> {
             }
             let lease = self.ports.now_millis() + LEASE;
             self.ports.set_lease(lease);
-            let result = self.attempt(queue, bounds, target, step).await;
+            let (answer, took) = self.post(queue, target, step.event).await?;
             if self.ports.lease() != lease {
-                // This attempt took so long that another delivery has begun.
-                return result.map(|_| End::Idle);
+                return Ok(End::Lost);
             }
             self.ports.set_lease(0);
-            if !result? {
+            if !self.note(queue, bounds, step, &answer, took)? {
                 end = End::Failed;
-                failed = step.is_head.then_some(step.event.sequence).or(failed);
+                failed = (step.role == Role::Head).then_some(step.event.sequence).or(failed);
             }
         }
         queue.store_bounds(bounds)?;
         Ok(End::More)
     }
 
-    /// Attempts one event, and notes how that ended. Whether it was delivered.
-    async fn attempt(
+    /// Attempts one event. Returns how that ended, and the milliseconds that it took.
+    async fn post(
         &self,
         queue: &Queue<'_, P>,
-        bounds: Bounds,
         target: &TargetAddress,
-        step: Step<'_>,
-    ) -> Result<bool, PlatformError> {
-        let event = step.event;
+        event: &Pending,
+    ) -> Result<(Answer, u64), PlatformError> {
         // The content of a pending event is never erased.
         let body = queue.body(event.sequence)?.unwrap_or_default();
         let started = self.now();
@@ -151,19 +159,29 @@ impl<P: ObjectPorts> Installation<'_, P> {
         };
         let post = Post { url, headers: &headers, body: &body };
         let answer = self.ports.post(post, Duration::from_millis(TIMEOUT)).await;
+        Ok((answer, self.now().saturating_sub(started)))
+    }
 
-        let now = self.now();
-        let text = text_of(&answer);
+    /// Notes how an attempt ended. Whether the event was delivered.
+    fn note(
+        &self,
+        queue: &Queue<'_, P>,
+        bounds: Bounds,
+        step: Step<'_>,
+        answer: &Answer,
+        took: u64,
+    ) -> Result<bool, PlatformError> {
+        let (event, now, text) = (step.event, self.now(), text_of(answer));
         let is_delivered = matches!(answer, Answer::Status { status: 200..=299, .. });
         let outcome = if is_delivered {
             let retain = self.settings.retain_millis;
             queue.deliver(event.sequence, &text, now, (retain > 0).then(|| now + retain))?;
             "delivered"
         } else {
-            self.fail(queue, bounds, step, &answer, &text, now)?;
+            self.fail(queue, bounds, step, answer, &text, now)?;
             "failed"
         };
-        self.log(event, outcome, now.saturating_sub(started), Some(&text));
+        self.log(event, outcome, took, Some(&text));
         Ok(is_delivered)
     }
 
@@ -183,9 +201,11 @@ impl<P: ObjectPorts> Installation<'_, P> {
         };
         let asked = asked.unwrap_or(0).saturating_mul(1000).min(LONGEST_PAUSE);
         let event = step.event;
-        if !step.is_head {
+        match step.role {
+            Role::Redelivered => return queue.redelivery_failed(event.sequence, text),
             // It is due as soon as it is the head.
-            return queue.fail(&Pending { next_at: now + asked, ..event.clone() }, text, now);
+            Role::Next => return queue.fail(&Pending { next_at: now + asked, ..event.clone() }, text, now),
+            Role::Head => {}
         }
         let pause = pause_after(event.pause);
         let next_at = retry_at(event, with_jitter(pause, self.random()), asked, now);
@@ -219,11 +239,14 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     fn log(&self, event: &Pending, outcome: &'static str, duration_ms: u64, answer: Option<&str>) {
         let level = if outcome == "delivered" { Level::Info } else { Level::Warn };
+        // Without its name the line still has the event's id.
+        let name = About::open(self.ports).and_then(|about| about.name()).unwrap_or_default();
         let line = Line {
             level,
             route: "deliver",
             outcome,
             duration_ms,
+            instance_id: name.as_deref().filter(|name| *name != self.app_id.as_str()),
             event_id: &event.id,
             sequence: event.sequence,
             event_type: &event.event_type,

@@ -59,11 +59,7 @@ impl Event {
         let Content { event_type, data, identity, account, own_id, event_time, is_anonymize } = content;
         let stated = event_time.as_deref().filter(|time| DateTime::parse_from_rfc3339(time).is_ok());
         let timestamp = stated.map_or_else(|| rfc3339(iat), str::to_owned);
-        let mut before =
-            serde_json::to_string(&Before { event_type, timestamp: &timestamp, instance_id: instance }).ok()?;
-        before.pop();
-        before.push_str(r#","sequence":"#);
-
+        let before = before_sequence(event_type, &timestamp, instance)?;
         let mut after = format!(r#","source":"wix","data":{}"#, data.as_deref().unwrap_or("null"));
         if let Some(identity) = identity {
             after.extend([r#","identity":"#, identity]);
@@ -86,21 +82,40 @@ impl Event {
         Some(Self { identity, before, after })
     }
 
-    /// The text for the object: a line each for the identity and the first half of the body, then the rest.
+    /// An event of our own, with JSON as data. `unique` makes its id.
     #[must_use]
-    pub fn to_message(&self) -> Option<String> {
-        let identity = serde_json::to_string(&self.identity).ok()?;
-        Some([identity.as_str(), "\n", &self.before, "\n", &self.after].concat())
+    pub fn own(
+        event_type: &str,
+        instance: Option<&InstanceId>,
+        at: Timestamp,
+        data: &str,
+        unique: &[u8; 16],
+    ) -> Option<Self> {
+        let before = before_sequence(event_type, &rfc3339(at), instance)?;
+        let after = format!(r#","source":"wix-edge","data":{data},"anonymize":false}}"#);
+        let key = format!("{DERIVED}{}", URL_SAFE_NO_PAD.encode(unique));
+        let identity = Identity { key, by_content: false, iat: at, event_type: event_type.to_owned() };
+        Some(Self { identity, before, after })
     }
 
-    /// Reads what [`Self::to_message`] wrote.
-    pub fn from_message(message: &str) -> Result<Self, MessageError> {
-        let mut parts = message.splitn(3, '\n');
-        let (Some(identity), Some(before), Some(after)) = (parts.next(), parts.next(), parts.next()) else {
+    /// The text for the object of this name: a line each for the name, the identity and the first half of the body, then the
+    /// rest.
+    #[must_use]
+    pub fn to_message(&self, object: &str) -> Option<String> {
+        let identity = serde_json::to_string(&self.identity).ok()?;
+        Some([object, "\n", identity.as_str(), "\n", &self.before, "\n", &self.after].concat())
+    }
+
+    /// Reads what [`Self::to_message`] wrote: the event, and the name of the object.
+    pub fn from_message(message: &str) -> Result<(Self, &str), MessageError> {
+        let mut parts = message.splitn(4, '\n');
+        let (Some(object), Some(identity), Some(before), Some(after)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(MessageError);
         };
         let identity = serde_json::from_str(identity).map_err(|_| MessageError)?;
-        Ok(Self { identity, before: before.to_owned(), after: after.to_owned() })
+        Ok((Self { identity, before: before.to_owned(), after: after.to_owned() }, object))
     }
 
     /// The body with its sequence number.
@@ -116,6 +131,14 @@ impl Identity {
     pub fn webhook_id(&self) -> String {
         if self.by_content { format!("{}_{}", self.key, self.iat.0) } else { self.key.clone() }
     }
+}
+
+/// The body up to the sequence number.
+fn before_sequence(event_type: &str, timestamp: &str, instance_id: Option<&InstanceId>) -> Option<String> {
+    let mut before = serde_json::to_string(&Before { event_type, timestamp, instance_id }).ok()?;
+    before.pop();
+    before.push_str(r#","sequence":"#);
+    Some(before)
 }
 
 /// Whether an own id can be a `webhook-id` as it is. The specification uses the full stop as a separator.

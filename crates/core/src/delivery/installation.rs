@@ -1,9 +1,11 @@
 //! The object of one installation: accepts events, and says when it must run again.
 
+use super::about::About;
 use super::queue::Queue;
 use super::schedule::next_step;
 use super::{Event, MessageError, ObjectPorts, Settings};
 use crate::runtime::PlatformError;
+use crate::values::{AppId, Timestamp};
 
 /// How long after its acceptance an event is delivered by the alarm, if the delivery that follows acceptance is lost. Longer
 /// than a lease.
@@ -15,6 +17,7 @@ const WITHOUT_TARGET: u64 = 3_600_000;
 pub struct Installation<'a, P> {
     pub(super) ports: &'a P,
     pub(super) settings: &'a Settings,
+    pub(super) app_id: &'a AppId,
     pub(super) clock_offset_seconds: i64,
 }
 
@@ -57,8 +60,8 @@ pub enum AcceptError {
 
 impl<'a, P: ObjectPorts> Installation<'a, P> {
     /// The object with these ports.
-    pub fn new(ports: &'a P, settings: &'a Settings, clock_offset_seconds: i64) -> Self {
-        Self { ports, settings, clock_offset_seconds }
+    pub fn new(ports: &'a P, settings: &'a Settings, app_id: &'a AppId, clock_offset_seconds: i64) -> Self {
+        Self { ports, settings, app_id, clock_offset_seconds }
     }
 
     /// The time of the Worker's clock, in Unix milliseconds.
@@ -66,12 +69,25 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
         self.ports.now_millis().saturating_add_signed(self.clock_offset_seconds.saturating_mul(1000))
     }
 
+    /// The time of the Worker's clock, in Unix seconds.
+    pub(super) fn time(&self) -> Timestamp {
+        Timestamp::from_millis(self.now())
+    }
+
+    /// Random bytes that make an id unique.
+    pub(super) fn token(&self) -> Result<[u8; 16], PlatformError> {
+        let mut bytes = [0; 16];
+        self.ports.random(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Stores an event unless it is known. The object commits its writes and the alarm together.
     pub async fn accept(&self, message: &str) -> Result<Accepted, AcceptError> {
-        let event = Event::from_message(message)?;
+        let (event, object) = Event::from_message(message)?;
         let alarm = self.ports.alarm().await?;
         // Nothing is awaited from here on.
         let queue = Queue::open(self.ports)?;
+        About::open(self.ports)?.learn_name(object)?;
         let now = self.now();
         let accepted = if queue.knows(&event)? {
             Accepted::Known
@@ -79,22 +95,30 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
             queue.add(&event, now)?;
             Accepted::Stored
         };
-        if let Some(wake) = self.wake(&queue, now)? {
-            let wake = self.on_runtimes_clock(wake);
-            // A late alarm is moved, an early one only costs an invocation.
-            if alarm.is_none_or(|alarm| alarm > wake) {
-                self.ports.set_alarm(wake)?;
-            }
-        }
+        self.guard(&queue, alarm, now)?;
         Ok(accepted)
+    }
+
+    /// Sets the alarm for what is to be done, unless it comes in time.
+    pub(super) fn guard(&self, queue: &Queue<'_, P>, alarm: Option<u64>, now: u64) -> Result<(), PlatformError> {
+        let Some(wake) = self.wake(queue, now)?.map(|wake| self.on_runtimes_clock(wake)) else { return Ok(()) };
+        // A late alarm is moved, an early one only costs an invocation.
+        if alarm.is_none_or(|alarm| alarm > wake) {
+            self.ports.set_alarm(wake)?;
+        }
+        Ok(())
     }
 
     /// When the object must run again, on the Worker's clock. What is due now is being delivered, so the alarm only guards it.
     pub(super) fn wake(&self, queue: &Queue<'_, P>, now: u64) -> Result<Option<u64>, PlatformError> {
         let mut bounds = queue.bounds()?;
         let (head, next) = queue.pending(&mut bounds)?;
+        let has_target = self.settings.target.is_some();
+        if has_target && queue.redelivery()?.is_some() {
+            return Ok(Some(now + GUARD));
+        }
         let Some(head) = head else { return queue.next_erasure() };
-        if self.settings.target.is_none() {
+        if !has_target {
             return Ok(Some(now + WITHOUT_TARGET));
         }
         let at = next_step(&head, next.as_ref(), now, None).at;
@@ -104,6 +128,39 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
     /// Sets the alarm for a time of the Worker's clock.
     pub(super) fn set_alarm(&self, at: u64) -> Result<(), PlatformError> {
         self.ports.set_alarm(self.on_runtimes_clock(at))
+    }
+
+    /// Lets the alarm come in so many milliseconds at the latest.
+    pub async fn wake_within(&self, millis: u64) -> Result<(), PlatformError> {
+        let at = self.ports.now_millis() + millis;
+        match self.ports.alarm().await? {
+            Some(alarm) if alarm <= at => Ok(()),
+            _ => self.ports.set_alarm(at),
+        }
+    }
+
+    /// Lets the app's object ask all installations to redeliver their parked events, by its alarm.
+    pub fn redeliver_all(&self, object: &str) -> Result<(), PlatformError> {
+        let about = About::open(self.ports)?;
+        about.learn_name(object)?;
+        about.set_redelivery(Some(""))?;
+        self.ports.set_alarm(self.ports.now_millis())
+    }
+
+    /// From where in the list of parked events that goes on; `None` if there is nothing to do.
+    pub fn redelivery(&self) -> Result<Option<String>, PlatformError> {
+        About::open(self.ports)?.redelivery()
+    }
+
+    /// Notes from where it goes on.
+    pub fn set_redelivery(&self, cursor: Option<&str>) -> Result<(), PlatformError> {
+        About::open(self.ports)?.set_redelivery(cursor)
+    }
+
+    /// Erases everything that the object stores. A delivery that runs ends without noting anything.
+    pub async fn erase(&self) -> Result<(), PlatformError> {
+        self.ports.set_lease(0);
+        self.ports.erase().await
     }
 
     fn on_runtimes_clock(&self, at: u64) -> u64 {

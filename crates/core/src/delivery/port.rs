@@ -27,9 +27,12 @@ pub trait ObjectPorts: Clock + Entropy + Log + Sql + Alarm + Lease + Target {}
 impl<P: Clock + Entropy + Log + Sql + Alarm + Lease + Target> ObjectPorts for P {}
 
 /// The object's database, `SQLite`.
+#[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
 pub trait Sql {
     /// Runs one statement. Writes without an await between them are committed together.
     fn sql(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<Vec<Vec<SqlValue<'static>>>, PlatformError>;
+    /// Erases the whole storage of the object, and its alarm.
+    async fn erase(&self) -> Result<(), PlatformError>;
 }
 
 /// A value of a row, or of a parameter.
@@ -43,6 +46,17 @@ pub enum SqlValue<'a> {
     Text(&'a str),
     /// TEXT of a row
     Owned(String),
+}
+
+impl SqlValue<'_> {
+    /// The text of a row.
+    #[must_use]
+    pub fn into_text(self) -> Option<String> {
+        match self {
+            Self::Owned(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// The object's alarm: one at a time, which survives the end of the process. Times are Unix milliseconds of the runtime's

@@ -17,25 +17,29 @@ const REMEMBERED: u64 = 5 * 86_400_000;
 /// How many rows one pruning looks at.
 const PRUNED_AT_ONCE: u64 = 100;
 
-const PENDING: u64 = 0;
+/// The states of an event.
+pub const PENDING: u64 = 0;
 const DELIVERED: u64 = 1;
-const PARKED: u64 = 2;
+/// See [`PENDING`].
+pub const PARKED: u64 = 2;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS events (
         sequence INTEGER PRIMARY KEY, head INTEGER NOT NULL, next INTEGER NOT NULL,
         key TEXT NOT NULL, iat INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, received_at INTEGER NOT NULL,
         state INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT, failed_at INTEGER,
         attempted_at INTEGER NOT NULL DEFAULT 0, pause INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL DEFAULT 0,
-        done_at INTEGER, erase_at INTEGER, body TEXT);
+        done_at INTEGER, erase_at INTEGER, redeliver INTEGER, body TEXT);
     CREATE INDEX IF NOT EXISTS events_by_key ON events (key);
-    CREATE INDEX IF NOT EXISTS events_to_erase ON events (erase_at) WHERE erase_at IS NOT NULL;";
+    CREATE INDEX IF NOT EXISTS events_to_erase ON events (erase_at) WHERE erase_at IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS events_parked ON events (received_at) WHERE state = 2;
+    CREATE INDEX IF NOT EXISTS events_to_redeliver ON events (sequence) WHERE redeliver IS NOT NULL;";
 
 /// The columns of [`Pending`].
-const COLUMNS: &str = "sequence, id, type, received_at, attempts, failed_at, attempted_at, pause, next_at";
+pub const COLUMNS: &str = "sequence, id, type, received_at, attempts, failed_at, attempted_at, pause, next_at";
 
 /// See the module.
 pub struct Queue<'a, P> {
-    sql: &'a P,
+    pub(super) sql: &'a P,
 }
 
 /// Lower bounds of the pending events: see the module.
@@ -47,7 +51,8 @@ pub struct Bounds {
     last: u64,
 }
 
-type Row = Vec<SqlValue<'static>>;
+/// A row.
+pub type Row = Vec<SqlValue<'static>>;
 
 impl<'a, P: Sql> Queue<'a, P> {
     /// Opens the rows, and creates their table if there is none.
@@ -56,7 +61,7 @@ impl<'a, P: Sql> Queue<'a, P> {
         Ok(Self { sql })
     }
 
-    fn change(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<(), PlatformError> {
+    pub(super) fn change(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<(), PlatformError> {
         self.sql.sql(statement, values).map(|_| ())
     }
 
@@ -152,11 +157,13 @@ impl<'a, P: Sql> Queue<'a, P> {
         let (answer, now) = (SqlValue::Text(answer), SqlValue::Number(now));
         match erase_at {
             None => self.change(
-                "UPDATE events SET state = ?, attempts = attempts + 1, answer = ?, done_at = ?, body = NULL WHERE sequence = ?",
+                "UPDATE events SET state = ?, attempts = attempts + 1, answer = ?, done_at = ?, redeliver = NULL, \
+                 body = NULL WHERE sequence = ?",
                 &[state, answer, now, sequence],
             ),
             Some(at) => self.change(
-                "UPDATE events SET state = ?, attempts = attempts + 1, answer = ?, done_at = ?, erase_at = ? WHERE sequence = ?",
+                "UPDATE events SET state = ?, attempts = attempts + 1, answer = ?, done_at = ?, redeliver = NULL, \
+                 erase_at = ? WHERE sequence = ?",
                 &[state, answer, now, SqlValue::Number(at), sequence],
             ),
         }
@@ -213,7 +220,8 @@ impl<'a, P: Sql> Queue<'a, P> {
 
     /// Erases the contents that are due, and forgets events that were delivered or erased long ago.
     pub fn tidy(&self, now: u64) -> Result<(), PlatformError> {
-        self.change("UPDATE events SET body = NULL, erase_at = NULL WHERE erase_at <= ?", &[SqlValue::Number(now)])?;
+        let erase = "UPDATE events SET body = NULL, erase_at = NULL, redeliver = NULL WHERE erase_at <= ?";
+        self.change(erase, &[SqlValue::Number(now)])?;
         let oldest = self.sql.sql("SELECT done_at FROM events ORDER BY sequence LIMIT 1", &[])?;
         let forgotten_before = now.saturating_sub(REMEMBERED);
         if oldest.first().and_then(|row| number(row, 0)).is_none_or(|done_at| done_at >= forgotten_before) {
@@ -234,7 +242,8 @@ impl<'a, P: Sql> Queue<'a, P> {
     }
 }
 
-fn pending(row: &Row) -> Option<Pending> {
+/// Reads [`COLUMNS`].
+pub fn pending(row: &Row) -> Option<Pending> {
     Some(Pending {
         sequence: number(row, 0)?,
         id: text(row, 1)?,
@@ -248,14 +257,16 @@ fn pending(row: &Row) -> Option<Pending> {
     })
 }
 
-fn number(row: &Row, at: usize) -> Option<u64> {
+/// A number of a row.
+pub fn number(row: &Row, at: usize) -> Option<u64> {
     match row.get(at)? {
         SqlValue::Number(number) => Some(*number),
         _ => None,
     }
 }
 
-fn text(row: &Row, at: usize) -> Option<String> {
+/// A text of a row.
+pub fn text(row: &Row, at: usize) -> Option<String> {
     match row.get(at)? {
         SqlValue::Owned(text) => Some(text.clone()),
         _ => None,

@@ -42,21 +42,32 @@ pub struct Step<'a> {
     pub event: &'a Pending,
     /// When it may be attempted.
     pub at: u64,
-    /// Whether it is the head, whose failure has a backoff.
-    pub is_head: bool,
+    /// Why it is attempted.
+    pub role: Role,
+}
+
+/// Why an event is attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It is the first pending event. Its failure has a backoff.
+    Head,
+    /// It is tried in place of a head that keeps failing.
+    Next,
+    /// The app's back end or the operator asked for it.
+    Redelivered,
 }
 
 /// The next attempt, given the first two pending events in order. `failed` is the event that was attempted as head and
 /// failed just now.
 pub fn next_step<'a>(head: &'a Pending, next: Option<&'a Pending>, now: u64, failed: Option<u64>) -> Step<'a> {
-    let of_head = Step { event: head, at: head.next_at, is_head: true };
+    let of_head = Step { event: head, at: head.next_at, role: Role::Head };
     let overtaking = next.and_then(|next| {
         let at = (head.failed_at? + OVERTAKE_AFTER).max(next.next_at);
         let is_tried = next.attempted_at >= head.attempted_at;
         // A target that was down may be up again, so that the head comes first, unless an event has overtaken it before.
         let is_overtaken = next.sequence > head.sequence + 1;
         let may_overtake = is_overtaken || failed == Some(head.sequence);
-        (may_overtake && !is_tried).then_some(Step { event: next, at, is_head: false })
+        (may_overtake && !is_tried).then_some(Step { event: next, at, role: Role::Next })
     });
     match overtaking {
         Some(step) if head.next_at > now && step.at < head.next_at => step,

@@ -1,5 +1,6 @@
 //! What the configuration says about delivery.
 
+use super::change::Change;
 use crate::values::{Fault, SigningSecret};
 
 /// How the operator binds the objects.
@@ -64,10 +65,22 @@ impl Types {
 }
 
 impl Settings {
+    /// Whether events are stored and delivered.
+    #[must_use]
+    pub fn is_delivering(&self) -> bool {
+        self.is_bound && self.target.is_some()
+    }
+
     /// Whether events of a type are stored and delivered.
     #[must_use]
     pub fn wants(&self, event_type: &str) -> bool {
-        self.is_bound && self.target.is_some() && self.types.contains(event_type)
+        self.is_delivering() && self.types.contains(event_type)
+    }
+
+    /// Whether the app wants any of our own events.
+    #[must_use]
+    pub fn tells_changes(&self) -> bool {
+        Change::ALL.iter().any(|change| self.wants(change.event_type()))
     }
 
     /// What `/readyz` notes.

@@ -29,6 +29,7 @@ struct Site {
     fake: Fake,
     object: FakeObject,
     settings: Settings,
+    app_id: AppId,
 }
 
 impl Site {
@@ -43,11 +44,11 @@ impl Site {
             retain_millis: 0,
             types: Types::default(),
         };
-        Self { fake, object, settings }
+        Self { fake, object, settings, app_id: AppId::parse(APP).expect("an id") }
     }
 
     fn installation(&self) -> Installation<'_, FakeObject> {
-        Installation::new(&self.object, &self.settings, 0)
+        Installation::new(&self.object, &self.settings, &self.app_id, 0)
     }
 
     fn now(&self) -> u64 {
@@ -56,7 +57,7 @@ impl Site {
 
     /// Accepts an event, without delivering it.
     fn store(&self, event: &Event) -> Accepted {
-        let message = event.to_message().expect("a message");
+        let message = event.to_message(INSTANCE).expect("a message");
         self.fake.clock().run(self.installation().accept(&message)).expect("a storage")
     }
 
@@ -104,7 +105,7 @@ fn event_of(envelope: &Value, iat: u64) -> Event {
     let app = AppId::parse(APP).expect("an id");
     let message = event::parse(&app, &envelope.to_string()).expect("an envelope");
     let event = Event::of(&message.envelope.content(), message.instance.as_ref(), Timestamp(iat)).expect("an event");
-    assert_eq!(Event::from_message(&event.to_message().expect("a message")), Ok(event.clone()));
+    assert_eq!(Event::from_message(&event.to_message(INSTANCE).expect("a message")), Ok((event.clone(), INSTANCE)));
     event
 }
 
@@ -157,7 +158,7 @@ fn one_delivery_runs_at_a_time_and_sees_what_comes_meanwhile() {
     site.object.script(|_| (10 * SECOND, status(200)));
     let late = async {
         site.fake.sleep(std::time::Duration::from_secs(5)).await;
-        let message = event(2).to_message().expect("a message");
+        let message = event(2).to_message(INSTANCE).expect("a message");
         site.installation().accept(&message).await.expect("a storage");
         site.installation().deliver().await.expect("a storage");
         assert_eq!(site.attempts(), [1], "the delivery that runs goes on with it");
@@ -177,7 +178,7 @@ fn many_events_at_once_are_stored_once_each_and_delivered_in_order() {
     site.object.script(|_| (SECOND, status(200)));
     let installation = site.installation();
     let accept = |number: u64| {
-        let (installation, message) = (&installation, event(number).to_message().expect("a message"));
+        let (installation, message) = (&installation, event(number).to_message(INSTANCE).expect("a message"));
         async move {
             installation.accept(&message).await.expect("a storage");
             installation.deliver().await.expect("a storage");
@@ -285,8 +286,8 @@ fn each_attempt_has_a_line_without_content() {
     site.object.script(|_| (0, Answer::Unreachable));
     site.accept(&event(1));
     let line = site.fake.last_log();
-    let wanted = json!({ "level": "warn", "route": "deliver", "outcome": "failed", "duration_ms": 0, "sequence": 1,
-        "event_id": event(1).identity.webhook_id(), "type": "com.wix.Changed", "attempt": 1, "answer": "unreachable" });
+    let wanted = json!({ "level": "warn", "route": "deliver", "outcome": "failed", "duration_ms": 0,
+        "instance_id": INSTANCE, "sequence": 1, "event_id": event(1).identity.webhook_id(), "type": "com.wix.Changed", "attempt": 1, "answer": "unreachable" });
     assert_eq!(line, wanted);
 }
 

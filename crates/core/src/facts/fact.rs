@@ -1,5 +1,6 @@
 //! Facts, and how this version reads facts of a newer one.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
@@ -7,18 +8,26 @@ use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::state::Before;
 use crate::values::{InstanceId, SiteId, Timestamp, json};
+
+/// The field of [`Before`].
+const BEFORE: &str = "before";
 
 /// Something that happened to an instance, with the time at which it happened.
 ///
 /// A newer version of this Worker may write kinds and fields that this one does not know. They are preserved unchanged,
 /// since isolates of both versions run side by side during every deployment.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// Facts are equal if the same happened at the same time, whatever was known before each of them.
+#[derive(Debug, Clone)]
 pub struct Fact {
     /// The time: Wix's `iat` for webhooks, `signDate` for signed instances, this Worker's clock for its own actions.
     pub at: Timestamp,
     /// What happened.
     pub kind: Kind,
+    /// The state before it was recorded, if changes are events for the app.
+    pub before: Option<Before>,
     /// The fields that this version does not know, as a JSON object; empty if there are none.
     extra: String,
 }
@@ -144,7 +153,7 @@ impl Fact {
     /// Creates a fact.
     #[must_use]
     pub fn new(at: Timestamp, kind: Kind) -> Self {
-        Self { at, kind, extra: String::new() }
+        Self { at, kind, before: None, extra: String::new() }
     }
 
     /// Reads a fact, and preserves the parts that this version does not know. `None` if the text is not JSON.
@@ -163,14 +172,44 @@ impl Fact {
         let known = fields_of(&kind);
         let mut extra = fields;
         extra.retain(|name, _| name != "at" && !known.contains_key(name));
+        let before = extra.get(BEFORE).and_then(|before| serde_json::from_slice(before.get().as_bytes()).ok());
+        if before.is_some() {
+            extra.remove(BEFORE);
+        }
         let extra = if extra.is_empty() { String::new() } else { serde_json::to_string(&extra).unwrap_or_default() };
-        Self { at, kind, extra }
+        Self { at, kind, before, extra }
     }
 
     /// Whether a newer version wrote the fact, or fields of it.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         matches!(self.kind, Kind::Foreign(_)) || !self.extra.is_empty()
+    }
+}
+
+impl Fact {
+    fn order(&self) -> (Timestamp, &Kind, &str) {
+        (self.at, &self.kind, &self.extra)
+    }
+}
+
+impl PartialEq for Fact {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+}
+
+impl Eq for Fact {}
+
+impl PartialOrd for Fact {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Fact {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order().cmp(&other.order())
     }
 }
 
@@ -181,6 +220,8 @@ impl Serialize for Fact {
             at: Timestamp,
             #[serde(flatten)]
             kind: &'a Kind,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            before: Option<&'a Before>,
             #[serde(flatten)]
             extra: Fields,
         }
@@ -189,7 +230,8 @@ impl Serialize for Fact {
         }
         let extra =
             if self.extra.is_empty() { Ok(Fields::new()) } else { serde_json::from_slice(self.extra.as_bytes()) };
-        Stored { at: self.at, kind: &self.kind, extra: extra.map_err(S::Error::custom)? }.serialize(serializer)
+        Stored { at: self.at, kind: &self.kind, before: self.before.as_ref(), extra: extra.map_err(S::Error::custom)? }
+            .serialize(serializer)
     }
 }
 

@@ -15,8 +15,12 @@ pub fn join(known: &mut Vec<Fact>, fact: Fact) {
     match known.binary_search_by_key(&fact.kind.name(), |known| known.kind.name()) {
         Err(place) => known.insert(place, fact),
         Ok(place) => {
-            if let Some(known) = known.get_mut(place).filter(|known| **known < fact) {
+            let Some(known) = known.get_mut(place) else { return };
+            if *known < fact {
                 *known = fact;
+            } else if *known == fact {
+                // Of two copies, the one that was recorded first has the state before.
+                known.before = [known.before.take(), fact.before].into_iter().flatten().min();
             }
         }
     }

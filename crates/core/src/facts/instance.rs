@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::values::{InstanceId, SiteId, Timestamp};
 
 /// The state of an installation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {

@@ -117,8 +117,9 @@ impl<'a, P: Ports> Context<'a, P> {
     /// The records.
     #[must_use]
     pub fn store(&self) -> Store<'a, P> {
-        let Settings { wix, keys, setup, .. } = self.settings;
-        Store::new(self.platform, keys, &wix.app_id, *setup).noting(self.trace()).with_pending(&self.work.pending)
+        let Settings { wix, keys, setup, events, .. } = self.settings;
+        let store = Store::new(self.platform, keys, &wix.app_id, *setup).reporting(events.tells_changes());
+        store.noting(self.trace()).with_pending(&self.work.pending)
     }
 
     /// The records, with a common deadline of all operations that counts from the start of the request.

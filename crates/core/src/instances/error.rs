@@ -1,6 +1,6 @@
 //! Why a use case failed.
 
-use crate::delivery::SubmitError;
+use crate::delivery::ObjectCallError;
 use crate::runtime::{PlatformError, TimedOut};
 use crate::store::StoreError;
 use crate::wix::WixError;
@@ -38,15 +38,21 @@ pub enum InstanceError {
     /// Wix does not permit the app to send BI events.
     #[error("Wix does not permit the event")]
     EventNotPermitted,
+    /// There is no such event.
+    #[error("the event is unknown")]
+    UnknownEvent,
+    /// The content of the event was erased.
+    #[error("the content of the event was erased")]
+    ErasedEvent,
     /// Wix installed the app, and the result could not be stored.
     #[error("{0}")]
     NotStored(StoreError),
     /// A record could not be read or written.
     #[error(transparent)]
     Store(StoreError),
-    /// The object did not store an event.
+    /// The object of an installation did not do what it was asked for.
     #[error(transparent)]
-    Submit(#[from] SubmitError),
+    Object(#[from] ObjectCallError),
     /// A call to Wix failed.
     #[error(transparent)]
     Wix(#[from] WixError),
@@ -69,9 +75,11 @@ impl InstanceError {
             Self::SetupDisabled => "finish_configuration_disabled",
             Self::EventRefused => "event_refused",
             Self::EventNotPermitted => "event_not_permitted",
+            Self::UnknownEvent => "unknown_event",
+            Self::ErasedEvent => "erased_event",
             Self::NotStored(_) => "install_not_stored",
             Self::Store(StoreError::NotJson | StoreError::Platform(_)) | Self::Platform(_) => "internal",
-            Self::Store(_) | Self::Submit(_) | Self::SetupNotRecorded => "store_failed",
+            Self::Store(_) | Self::Object(_) | Self::SetupNotRecorded => "store_failed",
             Self::Wix(WixError::CredentialsRefused(_)) => "app_credentials_refused",
             Self::Wix(WixError::Deadline) => "wix_timeout",
             Self::Wix(_) => "wix_failed",
@@ -89,7 +97,7 @@ impl InstanceError {
             | Self::SetupNotRecorded
             | Self::NotStored(_)
             | Self::Store(_)
-            | Self::Submit(_)
+            | Self::Object(_)
             | Self::Platform(_) => Some(self.to_string()),
             Self::Wix(error) => (*error != WixError::Deadline).then(|| error.to_string()),
             Self::Unknown
@@ -97,7 +105,9 @@ impl InstanceError {
             | Self::NeedsReconnect
             | Self::SetupDisabled
             | Self::EventRefused
-            | Self::EventNotPermitted => None,
+            | Self::EventNotPermitted
+            | Self::UnknownEvent
+            | Self::ErasedEvent => None,
         }
     }
 }

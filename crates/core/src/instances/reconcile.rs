@@ -5,23 +5,38 @@
 //! recorded as facts, so that all isolates agree.
 
 use super::grant::{CONFIRM_AFTER_MILLIS, request_token};
+use super::report::report_facts;
 use super::{Context, InstanceError, Ports};
 use crate::facts::{Fact, Instance, Kind};
-use crate::store::BETWEEN_WRITES;
+use crate::store::{BETWEEN_WRITES, Recorded};
 use crate::values::InstanceId;
 use crate::wix::WixError;
 
-/// Reconciles an instance. Returns it, if there are facts of it.
-pub async fn reconcile<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Instance>, InstanceError> {
+/// A reconciled instance.
+pub struct Reconciled {
+    /// The instance.
+    pub instance: Instance,
+    /// Whether the object of the installation was given the facts.
+    pub reported: Result<(), InstanceError>,
+}
+
+/// Reconciles an instance, and reports its facts. `None` if there are none.
+pub async fn reconcile<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Reconciled>, InstanceError> {
+    let Some(recorded) = settled(cx, id).await? else { return Ok(None) };
+    let reported = report_facts(cx, id, &recorded.facts).await;
+    Ok(Some(Reconciled { instance: recorded.instance, reported }))
+}
+
+async fn settled<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Recorded>, InstanceError> {
     let Some(recorded) = cx.store().reconcile(id).await? else { return Ok(None) };
     if !recorded.contested {
-        return Ok(Some(recorded.instance));
+        return Ok(Some(recorded));
     }
     let kind = if is_present(cx, id).await? { Kind::Present } else { Kind::Refused };
     cx.trace().outcome(if kind == Kind::Present { "removal_taken_back" } else { "removal_confirmed" });
     cx.platform.sleep(BETWEEN_WRITES).await;
     cx.store().record(id, Fact::new(cx.now(), kind), cx.now()).await?;
-    Ok(cx.store().reconcile(id).await?.map(|recorded| recorded.instance))
+    Ok(cx.store().reconcile(id).await?)
 }
 
 /// Whether the app is still installed, as Wix says.

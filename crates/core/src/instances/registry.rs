@@ -1,5 +1,6 @@
 //! Which instances are installed.
 
+use super::report::report_facts;
 use super::{Context, InstanceError, Ports};
 use crate::facts::{Fact, Instance, Status};
 use crate::values::InstanceId;
@@ -24,6 +25,8 @@ pub async fn installed<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result
 /// Records a fact that the request itself established.
 pub async fn record<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, fact: Fact) -> Result<(), InstanceError> {
     cx.store().record(id, fact, cx.now()).await?;
-    cx.store().reconcile(id).await?;
+    if let Some(recorded) = cx.store().reconcile(id).await? {
+        cx.note(report_facts(cx, id, &recorded.facts).await);
+    }
     Ok(())
 }

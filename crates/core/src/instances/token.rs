@@ -112,7 +112,9 @@ async fn from_wix<P: Ports>(cx: &Context<'_, P>, instance: &Instance) -> Result<
     // The row is read again after tokens were written, since the app may have been removed meanwhile.
     match installed(cx, id).await {
         Err(InstanceError::Removed) => {
-            reconcile(cx, id).await?;
+            if let Some(reconciled) = reconcile(cx, id).await? {
+                cx.note(reconciled.reported);
+            }
             return Err(InstanceError::Removed);
         }
         // The first read was stale and did not show the refusal.

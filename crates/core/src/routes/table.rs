@@ -5,7 +5,7 @@ use std::future::ready;
 use futures::future::LocalBoxFuture;
 use http::Method;
 
-use super::api::{bi_events, identity, instances, setup, token};
+use super::api::{bi_events, events, identity, instances, setup, token};
 use super::{connect, health, install, openapi, proxy, redirect, webhook};
 use crate::values::Fault;
 use crate::web::{Audience, Call, Error, Outcome, Platform, Reply, Request, Scope, authorize};
@@ -21,7 +21,7 @@ type Response<'a, P> = LocalBoxFuture<'a, Result<Outcome<Stream<P>>, Error>>;
 
 /// A row of the table.
 pub struct Route<P: Platform> {
-    /// The path: `{id}` stands for one segment, `…` for one or more. It is also the name in the log, which never shows the
+    /// The path: a name in braces stands for one segment, `…` for one or more. It is also the name in the log, which never shows the
     /// path itself.
     pub pattern: &'static str,
     /// The accepted methods.
@@ -47,6 +47,11 @@ impl<P: Platform> Route<P> {
         Self::api("/v1/instances/{id}/finish-configuration", POST, Some(Scope::Events), |call| Box::pin(setup::finish(call))),
         Self::api("/v1/instances/{id}/bi-events", POST, Some(Scope::Events), |call| Box::pin(bi_events::send(call))),
         Self::api("/v1/identity", POST, Some(Scope::Instances), |call| Box::pin(identity::identify(call))),
+        Self::api("/v1/instances/{id}/events", READ, Some(Scope::Events), |call| Box::pin(events::list(call))),
+        Self::api("/v1/instances/{id}/events/{event_id}/redeliver", POST, Some(Scope::Events), |call| Box::pin(events::redeliver_event(call))),
+        Self::api("/v1/parked-events", READ, Some(Scope::Events), |call| Box::pin(events::parked(call))),
+        Self::api("/v1/parked-events/redeliver", POST, Some(Scope::Events), |call| Box::pin(events::redeliver_all(call))),
+        Self::api("/v1/events/test", POST, Some(Scope::Events), |call| Box::pin(events::test(call))),
         Self::api("/v1/openapi.json", READ, None, |_| now::<P>(openapi::openapi())),
         Self::browser("/install", |call| Box::pin(install::install(call))),
         Self::browser("/redirect", |call| Box::pin(redirect::redirect(call))),
@@ -92,7 +97,7 @@ impl<P: Platform> Route<P> {
         for part in path.split('/') {
             match (part, segments.next()) {
                 ("…", Some(_)) => return true,
-                ("{id}", Some(_)) => {}
+                (part, Some(_)) if part.starts_with('{') => {}
                 (part, Some(segment)) if part == *segment => {}
                 _ => return false,
             }

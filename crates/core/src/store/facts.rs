@@ -8,7 +8,7 @@ use super::kv::{Write, to_json};
 use super::recheck::recheck_write;
 use super::{Attempts, KvNamespace, KvPage, RECHECK_AFTER, Store, StoreError, keys};
 use crate::crypto::Crypto;
-use crate::facts::{Fact, Instance, Kind, Name, Row, Status, is_contested, join, latest, outdated};
+use crate::facts::{Before, Fact, Instance, Kind, Name, Row, State, Status, is_contested, join, latest, outdated};
 use crate::runtime::{Clock, Entropy};
 use crate::values::{CLOCK_SKEW, InstanceId, Timestamp};
 use crate::wix::Token;
@@ -26,6 +26,8 @@ const ROWS_READ: usize = 100;
 pub struct Recorded {
     /// The instance.
     pub instance: Instance,
+    /// The facts that it was folded from.
+    pub facts: Vec<Fact>,
     /// Whether a fact or the row changed.
     pub changed: bool,
     /// Whether the removal is contested: Wix must be asked before tokens are erased.
@@ -132,9 +134,13 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         let News { facts: new_facts, tokens, now, recheck_first, id } = news;
         let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
         let mut facts = joined(row.as_ref(), &listed);
+        let before = self.reports.then(|| Before { at: now, state: State::fold(id, &facts) });
         let mut writes = Vec::new();
-        for fact in new_facts {
+        for mut fact in new_facts {
             if !listed.iter().any(|(_, known)| known.kind.name() == fact.kind.name() && *known >= fact) {
+                // The listing may not show a fact yet that the row has.
+                let known = latest(&facts, fact.kind.name()).filter(|known| **known == fact);
+                fact.before = known.map_or_else(|| before.clone(), |known| known.before.clone());
                 let text = to_json(&fact)?;
                 let key = keys::fact(id, &fact)?;
                 writes.push(Write { metadata: Some(text.clone()), ..Write::new(key, text) });
@@ -154,7 +160,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         if is_stale {
             writes.push(row_write(id, &row)?);
         }
-        let instance = row.instance;
+        let Row { instance, facts, .. } = row;
         // Deferred work is persisted before the response, even if nothing else is left to write.
         let needs_recheck = !writes.is_empty() || contested || instance.needs_setup_event(self.setup);
         let due = now.plus(RECHECK_AFTER);
@@ -170,7 +176,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         if let Some(pending) = self.pending.filter(|pending| needs_recheck && !pending.serves(id, now)) {
             pending.set(id, due);
         }
-        Ok(Recorded { instance, changed, contested, removed })
+        Ok(Recorded { instance, facts, changed, contested, removed })
     }
 
     /// Records a removal. A token that Wix issued long after it is a fact as well, which contests the removal.
@@ -204,7 +210,8 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             let (contested, removed) = (is_contested(&facts), latest(&facts, Name::Removed).map(|fact| fact.at));
             let changed = row.as_ref().is_none_or(|row| row.facts != facts);
             let Some(row) = next_row(id, row, facts) else { break };
-            let recorded = Recorded { instance: row.instance.clone(), changed, contested, removed };
+            let (instance, facts) = (row.instance.clone(), row.facts.clone());
+            let recorded = Recorded { instance, facts, changed, contested, removed };
             if recorded.is_gone() {
                 self.erase_tokens(id).await?;
             }

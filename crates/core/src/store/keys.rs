@@ -8,6 +8,7 @@
 //! | `v1:access:{instance}` | an access token of hours with its end, sealed | | as long as the token |
 //! | `v1:flow:{flow}` | the result of a code exchange, sealed | | as long as the flow's state |
 //! | `v1:todo:{due}:{instance}` | the attempts of a recheck | the same | until it is done |
+//! | `v1:parked:{instance}` | none | how many events of the installation are parked, and since when | until none is |
 
 use sha2::{Digest as _, Sha256};
 
@@ -20,6 +21,8 @@ use crate::values::{InstanceId, Timestamp, hex};
 pub const ROWS: &str = "v1:instance:";
 /// The prefix of all rechecks.
 pub const RECHECKS: &str = "v1:todo:";
+/// The prefix of the list of parked events.
+pub const PARKED: &str = "v1:parked:";
 /// A key without a value: reading it shows whether KV answers.
 pub const PROBE: &str = "v1:probe";
 
@@ -58,4 +61,9 @@ pub fn flow(flow: &Flow) -> String {
 /// The key of a recheck. Keys sort by due time, so that a listing begins with the most overdue one.
 pub fn recheck(due: Timestamp, id: &InstanceId) -> String {
     format!("{RECHECKS}{:012}:{id}", due.0)
+}
+
+/// The key of an installation in the list of parked events.
+pub fn parked(id: &InstanceId) -> String {
+    format!("{PARKED}{id}")
 }

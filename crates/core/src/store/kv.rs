@@ -21,6 +21,8 @@ pub struct Store<'a, P> {
     pub(super) keys: &'a Keys,
     pub(super) app: &'a AppId,
     pub(super) setup: SetupPolicy,
+    /// Whether changes of an instance are events for the app.
+    pub(super) reports: bool,
     pub(super) trace: Option<&'a Trace>,
     pub(super) pending: Option<&'a PendingRecheck>,
     /// When all operations must have ended, in milliseconds of Unix time.
@@ -54,7 +56,7 @@ impl Write {
 impl<'a, P> Store<'a, P> {
     /// Creates a store whose operations have no common deadline.
     pub fn new(platform: &'a P, keys: &'a Keys, app: &'a AppId, setup: SetupPolicy) -> Self {
-        Self { platform, keys, app, setup, trace: None, pending: None, deadline: u64::MAX }
+        Self { platform, keys, app, setup, reports: false, trace: None, pending: None, deadline: u64::MAX }
     }
 
     /// Notes secondary errors in a log line.
@@ -67,6 +69,12 @@ impl<'a, P> Store<'a, P> {
     #[must_use]
     pub fn with_pending(self, pending: &'a PendingRecheck) -> Self {
         Self { pending: Some(pending), ..self }
+    }
+
+    /// Notes in each fact the state before it, so that changes can be told to the app.
+    #[must_use]
+    pub fn reporting(self, reports: bool) -> Self {
+        Self { reports, ..self }
     }
 
     /// Sets a common deadline of all operations, in milliseconds of Unix time.

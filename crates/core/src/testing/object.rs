@@ -1,6 +1,7 @@
 //! The object of an installation with a real database (`SQLite`) in memory, an alarm, and a scripted target.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use rusqlite::Connection;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use super::Fake;
-use crate::delivery::{Alarm, Answer, Lease, Post, Sql, SqlValue, Target};
+use crate::Shared;
+use crate::delivery::{Alarm, Answer, Lease, ObjectError, Objects, Post, Sql, SqlValue, Target};
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
+use crate::store::{KvNamespace, KvOptions, KvPage};
 
 /// One attempt, as the target saw it.
 #[derive(Debug, Clone)]
@@ -43,6 +46,26 @@ type Script = Box<dyn FnMut(&Seen) -> (u64, Answer)>;
 /// See the module. Clones are the same object.
 #[derive(Clone)]
 pub struct FakeObject(Rc<Inner>);
+
+/// All objects of a namespace.
+#[derive(Clone)]
+pub struct FakeObjects {
+    /// The configuration of the objects.
+    pub shared: Rc<Shared>,
+    objects: Rc<RefCell<BTreeMap<String, FakeObject>>>,
+}
+
+impl FakeObjects {
+    /// A namespace without objects.
+    pub fn new(shared: Rc<Shared>) -> Self {
+        Self { shared, objects: Rc::default() }
+    }
+
+    /// The object of that name.
+    pub fn get(&self, platform: &Fake, name: &str) -> FakeObject {
+        self.objects.borrow_mut().entry(name.to_owned()).or_insert_with(|| FakeObject::new(platform)).clone()
+    }
+}
 
 struct Inner {
     platform: Fake,
@@ -110,6 +133,15 @@ impl FakeObject {
         self.0.is_broken.set(is_broken);
     }
 
+    /// The texts of one column; none if the object has no tables.
+    pub fn texts(&self, statement: &str) -> Vec<String> {
+        if self.count("SELECT count(*) FROM sqlite_master") == 0 {
+            return Vec::new();
+        }
+        let rows = self.sql(statement, &[]).unwrap_or_default();
+        rows.into_iter().flatten().filter_map(SqlValue::into_text).collect()
+    }
+
     /// A number from the database.
     pub fn count(&self, statement: &str) -> u64 {
         let count: i64 = self.0.database.query_row(statement, [], |row| row.get(0)).expect("a number");
@@ -152,6 +184,38 @@ impl Sql for FakeObject {
                 .collect()
         });
         Ok(rows.expect("rows").collect::<Result<_, _>>().expect("rows"))
+    }
+
+    async fn erase(&self) -> Result<(), PlatformError> {
+        self.0.alarm.set(None);
+        let tables = "SELECT group_concat('DROP TABLE ' || name, ';') FROM sqlite_master WHERE type = 'table'";
+        let drop: Option<String> = self.0.database.query_row(tables, [], |row| row.get(0)).expect("tables");
+        self.0.database.execute_batch(&drop.unwrap_or_default()).expect("statements");
+        Ok(())
+    }
+}
+
+impl KvNamespace for FakeObject {
+    async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
+        self.0.platform.kv_get(key).await
+    }
+
+    async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
+        self.0.platform.kv_put(key, value, options).await
+    }
+
+    async fn kv_delete(&self, key: &str) -> Result<(), PlatformError> {
+        self.0.platform.kv_delete(key).await
+    }
+
+    async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
+        self.0.platform.kv_list(prefix, cursor, limit).await
+    }
+}
+
+impl Objects for FakeObject {
+    async fn ask_object(&self, name: &str, path: &str, body: &str) -> Result<(u16, String), ObjectError> {
+        self.0.platform.ask_object(name, path, body).await
     }
 }
 

@@ -15,10 +15,12 @@ use sha2::{Digest as _, Sha256};
 use super::clock::Clock as FakeClock;
 use super::jws;
 use super::kv::{FakeKv, Op};
+use super::object::{FakeObject, FakeObjects};
 use super::wix::{CannedResponse, Sent, WixScript};
 use crate::crypto::{Crypto, PublicKey, SealingKey};
 use crate::delivery::{ObjectError, Objects};
 use crate::fuzz::stub;
+use crate::object_fetch;
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::{KvNamespace, KvOptions, KvPage};
 use crate::web::{BodyError, Requests};
@@ -47,11 +49,12 @@ struct Inner {
 /// The response of an object, and the milliseconds that it takes.
 type ObjectAnswer = (u64, Result<(u16, String), ObjectError>);
 
-/// The calls of the objects (name, path, body), and the scripted responses to the next ones.
+/// The calls of the objects (name, path, body), the scripted responses to the next ones, and real objects, if there are some.
 #[derive(Default)]
 struct ObjectScript {
     calls: RefCell<Vec<(String, String, String)>>,
     answers: RefCell<VecDeque<ObjectAnswer>>,
+    real: RefCell<Option<FakeObjects>>,
 }
 
 /// An inbound request's headers and body.
@@ -121,6 +124,17 @@ impl Fake {
     pub fn object_answers(&self, delay: u64, answer: Result<(u16, &str), ObjectError>) {
         let answer = answer.map(|(status, text)| (status, text.to_owned()));
         self.0.objects.answers.borrow_mut().push_back((delay, answer));
+    }
+
+    /// From now on, calls of objects go to real ones, with a database each. They do not deliver by themselves.
+    pub fn use_objects(&self, objects: Option<FakeObjects>) {
+        *self.0.objects.real.borrow_mut() = objects;
+    }
+
+    /// The object of that name.
+    pub fn object(&self, name: &str) -> FakeObject {
+        let objects = self.0.objects.real.borrow().clone().expect("objects");
+        objects.get(self, name)
     }
 
     /// Records an operation, waits for its delay, and fails where the test says so.
@@ -239,7 +253,15 @@ impl Objects for Fake {
         let objects = &self.0.objects;
         objects.calls.borrow_mut().push((name.to_owned(), path.to_owned(), body.to_owned()));
         let scripted = objects.answers.borrow_mut().pop_front();
-        let (delay, answer) = scripted.unwrap_or_else(|| (0, Ok((200, "stored".to_owned()))));
+        let real = self.0.objects.real.borrow().clone();
+        let (delay, answer) = match (scripted, real) {
+            (Some(scripted), _) => scripted,
+            (None, Some(objects)) => {
+                let reply = object_fetch(&objects.get(self, name), &objects.shared, path, body).await;
+                (0, Ok((reply.status, reply.text.into_owned())))
+            }
+            (None, None) => (0, Ok((200, stub::object_answer(path).to_owned()))),
+        };
         if delay > 0 {
             self.0.clock.sleep(delay).await;
         }

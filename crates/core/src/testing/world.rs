@@ -1,12 +1,14 @@
 //! An isolate on the fake platform, and requests to it.
 
 use std::future::Future;
+use std::rc::Rc;
 
 use futures::future::join_all;
 use http::Method;
 use serde_json::Value;
 use url::Url;
 
+use super::object::FakeObjects;
 use super::{Fake, Inbound, jws};
 use crate::config::{Binding, Config};
 use crate::routes::{Found, openapi::conformance};
@@ -82,6 +84,13 @@ impl World {
     /// An isolate in whose configuration some values are replaced.
     pub fn with(changes: &[(&str, &str)]) -> Self {
         Self { fake: Fake::default(), shared: Shared::new(config(changes)) }
+    }
+
+    /// An isolate that delivers events, with real objects.
+    pub fn delivering() -> Self {
+        let world = Self::with(&DELIVERING);
+        world.fake.use_objects(Some(FakeObjects::new(Rc::new(Shared::new(config(&DELIVERING))))));
+        world
     }
 
     /// Another isolate on the same platform: with the same KV and the same Wix, and empty caches.

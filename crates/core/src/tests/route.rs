@@ -29,6 +29,11 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         (own("/finish-configuration"), &["POST"]),
         (own("/bi-events"), &["POST"]),
         ("/v1/identity".to_owned(), &["POST"]),
+        (own("/events"), &["GET", "HEAD"]),
+        (own("/events/evt_1/redeliver"), &["POST"]),
+        ("/v1/parked-events".to_owned(), &["GET", "HEAD"]),
+        ("/v1/parked-events/redeliver".to_owned(), &["POST"]),
+        ("/v1/events/test".to_owned(), &["POST"]),
         ("/v1/openapi.json".to_owned(), &["GET", "HEAD"]),
         (own("/wix/stores/v1/products"), &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
     ]

@@ -14,6 +14,14 @@ pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
 }
 
+/// Parses a JSON object, or nothing.
+pub fn optional_object<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, Error> {
+    match bytes.trim_ascii() {
+        b"" => Ok(T::default()),
+        bytes => object(bytes),
+    }
+}
+
 /// A string of 1 to 128 printable ASCII characters without spaces, such as an id; `None` for anything else.
 #[must_use]
 pub fn plain_text(value: &Value) -> Option<String> {

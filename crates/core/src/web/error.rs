@@ -256,6 +256,16 @@ fn instance(error: &InstanceError) -> Notice {
             "Give the app the permission Manage Your App in the Wix app dashboard. Sites agree to it with the app's next \
              version.",
         ),
+        InstanceError::UnknownEvent => notice(
+            StatusCode::NOT_FOUND,
+            "The event is unknown",
+            "GET /v1/instances/{id}/events lists the events of an installation. A delivered one is forgotten after five days.",
+        ),
+        InstanceError::ErasedEvent => notice(
+            StatusCode::GONE,
+            "The content of the event was erased",
+            "A delivered event can be sent again for EVENTS_RETAIN_HOURS, a parked one for 30 days.",
+        ),
         InstanceError::NotStored(_) => notice(
             StatusCode::SERVICE_UNAVAILABLE,
             "Wix has installed the app, but this server could not save it",
@@ -278,7 +288,7 @@ fn instance(error: &InstanceError) -> Notice {
         InstanceError::Store(StoreError::NotJson | StoreError::Platform(_)) | InstanceError::Platform(_) => {
             internal(error.code())
         }
-        InstanceError::Store(_) | InstanceError::Submit(_) | InstanceError::SetupNotRecorded => notice(
+        InstanceError::Store(_) | InstanceError::Object(_) | InstanceError::SetupNotRecorded => notice(
             StatusCode::SERVICE_UNAVAILABLE,
             "The records could not be read or written",
             "Nothing is lost. Try again in a moment.",

@@ -5,8 +5,10 @@ use serde::Serialize;
 
 use crate::facts::{Instance, Status};
 use crate::instances::InstanceError;
-use crate::web::{Call, Error, Outcome, Platform, Reply};
+use crate::web::{Call, Error, Outcome, Platform, Reply, Request};
 
+/// The cursor is malformed.
+pub const CURSOR: Error = Error::BadRequest("cursor", "it must be the next_cursor of an earlier page");
 /// The longest cursor, in bytes.
 pub const CURSOR_LIMIT: usize = 1024;
 /// How many instances a page may hold.
@@ -26,9 +28,8 @@ pub struct InstancePage {
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/instances?status=&cursor=&limit=`
-pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
-    let request = &call.request;
+/// The parameters `cursor` and `limit` of a page.
+pub fn page_of<B>(request: &Request<B>) -> Result<(Option<String>, u16), Error> {
     let limit = match request.parameter("limit")? {
         None => PAGE_DEFAULT,
         Some(text) => text
@@ -38,6 +39,19 @@ pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, 
             .filter(|limit| PAGE_LIMIT.contains(limit))
             .ok_or(Error::BadRequest("limit", "it must be a whole number from 1 to 1000"))?,
     };
+    let cursor = request.parameter("cursor")?;
+    if cursor.as_ref().is_some_and(|cursor| {
+        cursor.is_empty() || cursor.len() > CURSOR_LIMIT || !cursor.bytes().all(|byte| byte.is_ascii_graphic())
+    }) {
+        return Err(CURSOR);
+    }
+    Ok((cursor, limit))
+}
+
+/// `GET /v1/instances?status=&cursor=&limit=`
+pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    let request = &call.request;
+    let (cursor, limit) = page_of(request)?;
     let status: Option<Status> =
         match request.parameter("status")? {
             None => None,
@@ -45,12 +59,6 @@ pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, 
                 Error::BadRequest("status", "it must be installed, pending, needs_reconnect or removed")
             })?),
         };
-    let cursor = request.parameter("cursor")?;
-    if cursor.as_ref().is_some_and(|cursor| {
-        cursor.is_empty() || cursor.len() > CURSOR_LIMIT || !cursor.bytes().all(|byte| byte.is_ascii_graphic())
-    }) {
-        return Err(Error::BadRequest("cursor", "it must be the next_cursor of an earlier page"));
-    }
     let (mut instances, next_cursor) = call.cx.store().list(cursor.as_deref(), limit).await?;
     instances.retain(|instance| status.is_none_or(|status| instance.status == status));
     Ok(Reply::json(StatusCode::OK, &InstancePage { instances, next_cursor }).into())

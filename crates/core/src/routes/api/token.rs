@@ -36,10 +36,7 @@ pub struct TokenResponse<'a> {
 pub async fn token<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
     let (cx, id) = (call.cx, call.instance_id()?);
     let body = call.body(BODY_LIMIT).await?;
-    let wanted: TokenRequest = match body.trim_ascii() {
-        b"" => TokenRequest::default(),
-        body => json::object(body).map_err(|_| BODY)?,
-    };
+    let wanted: TokenRequest = json::optional_object(&body).map_err(|_| BODY)?;
     let token = fresh_token(&cx, &id, wanted.force.unwrap_or(false)).await?;
     let response =
         TokenResponse { access_token: token.access_token.expose(), token_type: "Bearer", expires_at: token.expires_at };

@@ -96,9 +96,10 @@ fn responses(route: &Row, operation: &Operation, shared: &mut Shared) -> Value {
     let mut responses = Map::new();
     let request_id = json!({ "x-request-id": header("x-request-id") });
     match &operation.answer {
-        Answer::Json(description, schema) => {
+        Answer::Json(description, schema) | Answer::Accepted(description, schema) => {
             let answer = json!({ "description": description, "headers": request_id, "content": json_content(schema) });
-            responses.insert("200".to_owned(), answer);
+            let status = if matches!(operation.answer, Answer::Json(..)) { "200" } else { "202" };
+            responses.insert(status.to_owned(), answer);
         }
         Answer::Wix => {
             let mut headers = request_id.clone();

@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use super::row::Row;
 use super::schema::{self, Schemas};
+use crate::delivery::EventPage;
 use crate::facts::{Instance, Status};
 use crate::instances::{Identity, InstanceError};
 use crate::routes::api::bi_events::BiEventSent;
+use crate::routes::api::events::{EVENT_ID_LIMIT, ParkedPage, RedeliverRequest, Redelivering, TestEvent};
 use crate::routes::api::instances::{CURSOR_LIMIT, InstancePage, PAGE_DEFAULT, PAGE_LIMIT};
 use crate::routes::api::setup::FinishedConfiguration;
 use crate::routes::api::token::{TokenRequest, TokenResponse};
@@ -41,6 +43,8 @@ pub enum Body {
 pub enum Answer {
     /// 200 with JSON: its description and schema.
     Json(&'static str, Value),
+    /// 202 with JSON: its description and schema.
+    Accepted(&'static str, Value),
     /// Wix's response.
     Wix,
 }
@@ -149,6 +153,58 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
             answer: Answer::Wix,
             errors: [vec![BAD, TOO_LARGE, disabled()], no_token()].concat(),
         },
+        "/v1/instances/{id}/events" => Operation {
+            id: "listEvents".to_owned(),
+            summary: "Lists the events of an installation, the newest first",
+            description: "Only what is known of an event: its content goes to the app's back end and nowhere else.",
+            parameters: [vec![id_parameter()], page_parameters("events", r"^[0-9]{1,16}$")].concat(),
+            body: None,
+            answer: Answer::Json("A page.", schemas.answer::<EventPage>()),
+            errors: vec![BAD, unknown(), store()],
+        },
+        "/v1/instances/{id}/events/{event_id}/redeliver" => Operation {
+            id: "redeliverEvent".to_owned(),
+            summary: "Sends an event to the app's back end once more",
+            description: "One attempt, at once, while the content of the event is kept. A pending event is attempted in its turn.",
+            parameters: vec![id_parameter(), event_id_parameter()],
+            body: None,
+            answer: Answer::Accepted("The attempt begins.", schemas.answer::<Redelivering>()),
+            errors: vec![
+                BAD,
+                unknown(),
+                failed(InstanceError::UnknownEvent),
+                failed(InstanceError::ErasedEvent),
+                store(),
+            ],
+        },
+        "/v1/parked-events" => Operation {
+            id: "listParkedEvents".to_owned(),
+            summary: "Lists the installations that have parked events",
+            description: "An event is parked if the app's back end did not accept it for `EVENTS_KEEP_HOURS`. The list is \
+                          eventually consistent.",
+            parameters: page_parameters("installations", &format!("^[!-~]{{1,{CURSOR_LIMIT}}}$")),
+            body: None,
+            answer: Answer::Json("A page.", schemas.answer::<ParkedPage>()),
+            errors: vec![BAD, store()],
+        },
+        "/v1/parked-events/redeliver" => Operation {
+            id: "redeliverParkedEvents".to_owned(),
+            summary: "Sends parked events to the app's back end once more",
+            description: "One attempt each, of one installation or of all. An event that fails again stays parked.",
+            parameters: Vec::new(),
+            body: Some(Body::OptionalJson(schemas.request::<RedeliverRequest>())),
+            answer: Answer::Accepted("The attempts begin.", schemas.answer::<Redelivering>()),
+            errors: vec![BAD, TOO_LARGE, unknown(), store()],
+        },
+        "/v1/events/test" => Operation {
+            id: "sendTestEvent".to_owned(),
+            summary: "Sends a test event to the app's back end",
+            description: "An event of no installation, with the type `wix-edge.test`, delivered like any other.",
+            parameters: Vec::new(),
+            body: None,
+            answer: Answer::Accepted("The event is stored, and its delivery begins.", schemas.answer::<TestEvent>()),
+            errors: vec![store()],
+        },
         "/v1/openapi.json" => Operation {
             id: "getDescription".to_owned(),
             summary: "Returns this description",
@@ -184,23 +240,35 @@ fn wix_path_parameter() -> Value {
 }
 
 fn list_parameters(schemas: &mut Schemas) -> Vec<Value> {
-    let query = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "query", "description": description, "schema": schema });
+    let status = "Returns only the installations with this status.";
+    let mut parameters = vec![query("status", status, &schemas.answer::<Status>())];
+    parameters.extend(page_parameters("installations", &format!("^[!-~]{{1,{CURSOR_LIMIT}}}$")));
+    parameters
+}
+
+fn query(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "query", "description": description, "schema": schema })
+}
+
+fn page_parameters(items: &str, cursor: &str) -> Vec<Value> {
+    let limit = json!({
+        "type": "integer",
+        "minimum": PAGE_LIMIT.start(),
+        "maximum": PAGE_LIMIT.end(),
+        "default": PAGE_DEFAULT,
+    });
     vec![
-        query("status", "Returns only the installations with this status.", schemas.answer::<Status>()),
-        query(
-            "cursor",
-            "The `next_cursor` of the previous page.",
-            json!({ "type": "string", "pattern": format!("^[!-~]{{1,{CURSOR_LIMIT}}}$") }),
-        ),
-        query(
-            "limit",
-            "The largest number of installations in the page.",
-            json!({
-                "type": "integer",
-                "minimum": PAGE_LIMIT.start(),
-                "maximum": PAGE_LIMIT.end(),
-                "default": PAGE_DEFAULT,
-            }),
-        ),
+        query("cursor", "The `next_cursor` of the previous page.", &json!({ "type": "string", "pattern": cursor })),
+        query("limit", &format!("The largest number of {items} in the page."), &limit),
     ]
+}
+
+fn event_id_parameter() -> Value {
+    json!({
+        "name": "event_id",
+        "in": "path",
+        "required": true,
+        "description": "The `webhook-id` of the event.",
+        "schema": { "type": "string", "pattern": format!("^[A-Za-z0-9_-]{{1,{EVENT_ID_LIMIT}}}$") },
+    })
 }

@@ -1,0 +1,234 @@
+//! What the app's back end sees of the events of an object, and their redelivery.
+
+use serde::{Deserialize, Serialize};
+
+use super::about::About;
+use super::queue::{PARKED, PENDING, Queue, number, pending, text};
+use super::schedule::Pending;
+use super::{AcceptError, Installation, MessageError, ObjectPorts, Sql, SqlValue};
+use crate::runtime::PlatformError;
+use crate::values::Timestamp;
+
+/// The state of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum EventState {
+    /// It is attempted until the target accepts it.
+    Pending,
+    /// The target accepted it.
+    Delivered,
+    /// The time for its delivery is over. It is kept for 30 days, and attempted again only if it is asked for.
+    Parked,
+}
+
+/// How an attempt ended: a status of the target's, `timeout`, or `unreachable`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum LastAnswer {
+    /// The target's status.
+    Status(u16),
+    /// `timeout` or `unreachable`.
+    None(String),
+}
+
+/// An event without its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "DeliveredEvent"))]
+pub struct Described {
+    /// The `webhook-id`.
+    pub event_id: String,
+    /// Its number among the events of the installation.
+    pub sequence: u64,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// Its state.
+    pub state: EventState,
+    /// How many attempts were made.
+    pub attempts: u64,
+    /// When a pending event that failed is attempted again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<Timestamp>,
+    /// How the latest attempt ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_answer: Option<LastAnswer>,
+}
+
+/// A page of events, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<Described>,
+    /// The cursor of the next page. Absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A request for a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageRequest {
+    /// Only events before this sequence number.
+    pub before: Option<u64>,
+    /// The largest number of events.
+    pub limit: u16,
+}
+
+/// The parked events of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// How many.
+    pub parked: u64,
+    /// When the oldest was accepted.
+    pub oldest_at: Timestamp,
+}
+
+/// The answer to a request for redelivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivery {
+    /// The event is attempted.
+    Begun,
+    /// Its content was erased.
+    Gone,
+    /// There is no such event.
+    Unknown,
+}
+
+impl<P: Sql> Queue<'_, P> {
+    fn page(&self, request: PageRequest) -> Result<EventPage, PlatformError> {
+        let PageRequest { before, limit } = request;
+        // SQLite's largest integer.
+        let before = SqlValue::Number(before.unwrap_or(i64::MAX.unsigned_abs()));
+        let limit = usize::from(limit);
+        let rows = self.sql.sql(
+            "SELECT sequence, id, type, received_at, state, attempts, next_at, answer FROM events \
+             WHERE sequence < ? ORDER BY sequence DESC LIMIT ?",
+            // One more shows whether there is a next page.
+            &[before, SqlValue::Number(limit as u64 + 1)],
+        )?;
+        let mut events: Vec<Described> = rows.iter().filter_map(described).collect();
+        let has_more = rows.len() > limit;
+        events.truncate(limit);
+        let next_cursor = events.last().filter(|_| has_more).map(|event| event.sequence.to_string());
+        Ok(EventPage { events, next_cursor })
+    }
+
+    /// Lets an event be attempted once more. A pending one waits for its turn, which comes now if it is the first.
+    fn redeliver(&self, id: &str) -> Result<Redelivery, PlatformError> {
+        // An id that is derived from content has the time of the first copy behind the key.
+        let key = id.rsplit_once('_').map_or(id, |(key, _)| key);
+        let rows = self.sql.sql(
+            "SELECT sequence, state, body IS NOT NULL FROM events WHERE key IN (?1, ?2) AND id = ?1",
+            &[SqlValue::Text(id), SqlValue::Text(key)],
+        )?;
+        let Some(row) = rows.first() else { return Ok(Redelivery::Unknown) };
+        let (Some(sequence), state, has_body) = (number(row, 0), number(row, 1), number(row, 2)) else {
+            return Ok(Redelivery::Unknown);
+        };
+        if state == Some(PENDING) {
+            if let (Some(head), _) = self.pending(&mut self.bounds()?)? {
+                self.change("UPDATE events SET next_at = 0 WHERE sequence = ?", &[SqlValue::Number(head.sequence)])?;
+            }
+            return Ok(Redelivery::Begun);
+        }
+        if has_body != Some(1) {
+            return Ok(Redelivery::Gone);
+        }
+        self.change("UPDATE events SET redeliver = 1 WHERE sequence = ?", &[SqlValue::Number(sequence)])?;
+        Ok(Redelivery::Begun)
+    }
+
+    fn redeliver_parked(&self) -> Result<(), PlatformError> {
+        let parked = SqlValue::Number(PARKED);
+        self.change("UPDATE events SET redeliver = 1 WHERE state = ? AND body IS NOT NULL", &[parked])
+    }
+
+    /// The first event that is to be attempted once more.
+    pub fn redelivery(&self) -> Result<Option<Pending>, PlatformError> {
+        let columns = super::queue::COLUMNS;
+        let select = format!("SELECT {columns} FROM events WHERE redeliver IS NOT NULL ORDER BY sequence LIMIT 1");
+        Ok(self.sql.sql(&select, &[])?.first().and_then(pending))
+    }
+
+    /// Notes that such an attempt failed: the event stays as it was.
+    pub fn redelivery_failed(&self, sequence: u64, answer: &str) -> Result<(), PlatformError> {
+        self.change(
+            "UPDATE events SET redeliver = NULL, attempts = attempts + 1, answer = ? WHERE sequence = ?",
+            &[SqlValue::Text(answer), SqlValue::Number(sequence)],
+        )
+    }
+
+    fn parked(&self) -> Result<Option<Parked>, PlatformError> {
+        let rows = self
+            .sql
+            .sql("SELECT count(*), min(received_at) FROM events WHERE state = ?", &[SqlValue::Number(PARKED)])?;
+        let parked = rows.first().and_then(|row| Some((number(row, 0)?, number(row, 1)?)));
+        Ok(parked.map(|(parked, oldest)| Parked { parked, oldest_at: Timestamp::from_millis(oldest) }))
+    }
+}
+
+impl<P: ObjectPorts> Installation<'_, P> {
+    /// A page of events.
+    pub fn events(&self, message: &str) -> Result<EventPage, AcceptError> {
+        let request = serde_json::from_str(message).map_err(|_| MessageError)?;
+        Ok(Queue::open(self.ports)?.page(request)?)
+    }
+
+    /// Lets an event be attempted once more, at once.
+    pub async fn redeliver(&self, event_id: &str) -> Result<Redelivery, PlatformError> {
+        let alarm = self.ports.alarm().await?;
+        let queue = Queue::open(self.ports)?;
+        let found = queue.redeliver(event_id)?;
+        self.guard(&queue, alarm, self.now())?;
+        Ok(found)
+    }
+
+    /// Lets each parked event be attempted once more, at once.
+    pub async fn redeliver_parked(&self) -> Result<(), PlatformError> {
+        let alarm = self.ports.alarm().await?;
+        let queue = Queue::open(self.ports)?;
+        queue.redeliver_parked()?;
+        self.guard(&queue, alarm, self.now())
+    }
+
+    /// The object's name and its parked events, if the list of parked events in KV shows something else.
+    pub fn unlisted_parked(&self) -> Result<Option<(String, Option<Parked>)>, PlatformError> {
+        let (queue, about) = (Queue::open(self.ports)?, About::open(self.ports)?);
+        let parked = queue.parked()?;
+        let (Some(name), listed) = (about.name()?, about.listed_parked()?) else { return Ok(None) };
+        Ok((listed != parked.map(line)).then_some((name, parked)))
+    }
+
+    /// Notes that the list in KV shows these parked events.
+    pub fn listed_parked(&self, parked: Option<Parked>) -> Result<(), PlatformError> {
+        About::open(self.ports)?.set_listed_parked(parked.map(line).as_deref())
+    }
+}
+
+fn line(parked: Parked) -> String {
+    format!("{} {}", parked.parked, parked.oldest_at.0)
+}
+
+fn described(row: &super::queue::Row) -> Option<Described> {
+    let state = match number(row, 4)? {
+        PENDING => EventState::Pending,
+        PARKED => EventState::Parked,
+        _ => EventState::Delivered,
+    };
+    let next = number(row, 6).filter(|at| *at > 0 && state == EventState::Pending);
+    let answer = |answer: String| answer.parse().map_or(LastAnswer::None(answer), LastAnswer::Status);
+    Some(Described {
+        event_id: text(row, 1)?,
+        sequence: number(row, 0)?,
+        event_type: text(row, 2)?,
+        received_at: Timestamp::from_millis(number(row, 3)?),
+        state,
+        attempts: number(row, 5)?,
+        next_attempt_at: next.map(Timestamp::from_millis),
+        last_answer: text(row, 7).map(answer),
+    })
+}

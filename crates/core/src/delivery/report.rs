@@ -1,0 +1,68 @@
+//! The object is given the facts of its installation, and tells the app each change once.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::about::{About, Told};
+use super::change::changes;
+use super::queue::Queue;
+use super::{AcceptError, Event, Installation, MessageError, ObjectPorts};
+use crate::facts::{Fact, State, fold, is_contested, join};
+use crate::values::InstanceId;
+
+/// The message to the object.
+#[derive(Serialize)]
+struct Sent<'a> {
+    instance_id: &'a InstanceId,
+    facts: &'a [Fact],
+}
+
+#[derive(Deserialize)]
+struct Received<'a> {
+    instance_id: InstanceId,
+    #[serde(borrow)]
+    facts: Vec<&'a RawValue>,
+}
+
+/// The text for the object.
+#[must_use]
+pub fn to_message(id: &InstanceId, facts: &[Fact]) -> Option<String> {
+    serde_json::to_string(&Sent { instance_id: id, facts }).ok()
+}
+
+impl<P: ObjectPorts> Installation<'_, P> {
+    /// Joins the facts with those that the object has, and stores an event for each change that the app was not told yet.
+    /// The facts may come again and in any order: they may also be older than those that the object has.
+    pub async fn report(&self, message: &str) -> Result<(), AcceptError> {
+        let Received { instance_id: id, facts } = serde_json::from_str(message).map_err(|_| MessageError)?;
+        let facts = facts.into_iter().filter_map(|fact| Fact::from_json(fact.get()));
+        let alarm = self.ports.alarm().await?;
+        // Nothing is awaited from here on.
+        let (queue, about) = (Queue::open(self.ports)?, About::open(self.ports)?);
+        about.learn_name(id.as_str())?;
+        let known = about.told()?;
+        let before = known.as_ref().map(|known| known.facts.clone());
+        let mut joined = before.clone().unwrap_or_default();
+        facts.for_each(|fact| join(&mut joined, fact));
+        let Some(instance) = fold(&id, &joined) else { return Ok(()) };
+        let told = known.map_or_else(|| State::baseline(&id, &joined), |known| known.state);
+
+        // Wix is asked about a contested removal, and the answer is a fact that comes later.
+        let is_decided = !is_contested(&joined);
+        let (changes, state) = if is_decided { changes(&told, &instance) } else { (Vec::new(), told.clone()) };
+        let data = serde_json::to_string(&instance).map_err(|_| MessageError)?;
+        let now = self.now();
+        for change in changes.iter().filter(|change| self.settings.types.contains(change.event_type())) {
+            let at = change.at(&instance, &joined).unwrap_or_else(|| self.time());
+            let event = Event::own(change.event_type(), Some(&id), at, &data, &self.token()?);
+            queue.add(&event.ok_or(MessageError)?, now)?;
+        }
+        if before.as_ref() != Some(&joined) || state != told {
+            about.set_told(&Told { facts: joined, state })?;
+        }
+        if !changes.is_empty() {
+            self.guard(&queue, alarm, now)?;
+        }
+        Ok(())
+    }
+}

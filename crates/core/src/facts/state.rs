@@ -1,0 +1,54 @@
+//! The part of an instance whose changes are events for the app.
+
+use serde::{Deserialize, Serialize};
+
+use super::fold::fold;
+use super::{Fact, Instance, Status};
+use crate::values::{InstanceId, Timestamp};
+
+/// See the module. The default is the state of an instance without facts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct State {
+    /// The status; `None` without facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// The plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+}
+
+/// The state of an instance just before a fact of it was recorded.
+///
+/// The object of an installation tells the app each change once. The first facts that it gets can be old: the installation
+/// may have existed before the object. This state says from where on the changes are news, however late and in whatever
+/// order the facts come.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Before {
+    /// When the fact was recorded, by this Worker's clock.
+    pub at: Timestamp,
+    /// The state.
+    #[serde(flatten)]
+    pub state: State,
+}
+
+impl State {
+    /// The state of an instance.
+    #[must_use]
+    pub fn of(instance: &Instance) -> Self {
+        Self { status: Some(instance.status), plan: instance.plan.clone() }
+    }
+
+    /// The state that these facts make.
+    #[must_use]
+    pub fn fold(id: &InstanceId, facts: &[Fact]) -> Self {
+        fold(id, facts).map(|instance| Self::of(&instance)).unwrap_or_default()
+    }
+
+    /// The state from where on changes are news: before the first fact that was recorded with its state. If none was, all
+    /// facts are old.
+    #[must_use]
+    pub fn baseline(id: &InstanceId, facts: &[Fact]) -> Self {
+        let first = facts.iter().filter_map(|fact| fact.before.as_ref()).min();
+        first.map_or_else(|| Self::fold(id, facts), |before| before.state.clone())
+    }
+}

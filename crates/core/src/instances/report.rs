@@ -1,0 +1,18 @@
+//! Reports: the object of an installation is given its facts, and tells the app each change once.
+
+use super::{Context, InstanceError, Ports};
+use crate::delivery::{command, report, requests};
+use crate::facts::Fact;
+use crate::store::{StoreError, TIMEOUT_MILLIS};
+use crate::values::InstanceId;
+
+/// Gives the object the facts, if the app wants our own events. After an error the recheck of the instance does it again.
+pub async fn report_facts<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, facts: &[Fact]) -> Result<(), InstanceError> {
+    if !cx.settings.events.tells_changes() {
+        return Ok(());
+    }
+    let message = report::to_message(id, facts).ok_or(StoreError::NotJson)?;
+    let deadline = cx.platform.now_millis() + TIMEOUT_MILLIS;
+    command(cx.platform, id.as_str(), requests::REPORT, &message, deadline).await?;
+    Ok(())
+}
