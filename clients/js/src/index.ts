@@ -1,5 +1,15 @@
 export { WixEdge, type Fetch, type ListOptions, type Options, type PageOptions } from "./client.js";
 export { WixEdgeError } from "./error.js";
+export {
+  type DeliveredEvent,
+  EventError,
+  type EventErrorCode,
+  type InstallationEvent,
+  type RawRequest,
+  type TestEvent,
+  verifyEvent,
+  type WixEvent,
+} from "./events.js";
 export type { SdkOptions, SdkParts } from "./sdk.js";
 export type {
   BiEvent,

@@ -2,6 +2,8 @@
 
 import { WixEdge } from "wix-edge-client";
 
+import { outcomes } from "./events.cases.mjs";
+
 export default {
   async fetch(request, env) {
     const edge = new WixEdge({ key: env.WIX_EDGE_KEY, fetch: env.WIX_EDGE });
@@ -23,6 +25,8 @@ export default {
           return await edge.wix(id).fetch("/apps/v1/instance");
         case "upload":
           return await edge.wix(id).fetch("/apps/v1/bi-event", { method: "POST", body: request.body, headers: request.headers });
+        case "events":
+          return Response.json(await outcomes());
         default:
           return new Response(null, { status: 404 });
       }

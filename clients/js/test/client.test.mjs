@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { WixEdge, WixEdgeError } from "wix-edge-client";
 
+import "./events.mjs";
 import "./express.mjs";
 import "./offline.mjs";
 import "./your-app.mjs";

@@ -1,7 +1,19 @@
 // Compiled and not run: callers rely on these types, which must match those of @wix/sdk.
 
 import { createClient } from "@wix/sdk";
-import { type Code, type Instance, WixEdge, WixEdgeError } from "wix-edge-client";
+import {
+  type Code,
+  type DeliveredEvent,
+  EventError,
+  type EventErrorCode,
+  type Instance,
+  type InstallationEvent,
+  type TestEvent,
+  verifyEvent,
+  WixEdge,
+  WixEdgeError,
+  type WixEvent,
+} from "wix-edge-client";
 
 declare const env: { WIX_EDGE: { fetch: typeof fetch } };
 
@@ -30,4 +42,45 @@ export async function all(): Promise<void> {
   const client = createClient({ ...edge.sdk("id"), modules: {} });
   (await client.auth.getAuthHeaders()).headers satisfies Record<string, string>;
   createClient({ auth: edge.sdk("id").auth });
+}
+
+export async function received(request: Request, secrets: string[]): Promise<void> {
+  const event = await verifyEvent(request, secrets);
+  event satisfies DeliveredEvent;
+  [event.id, event.timestamp, event.type] satisfies string[];
+  event.sequence satisfies number;
+  // @ts-expect-error: the test event has no installation.
+  event.instance_id;
+
+  if (event.source === "wix") {
+    event satisfies WixEvent;
+    event.instance_id satisfies string | undefined;
+    event.account?.site_id satisfies string | undefined;
+    event.anonymize satisfies boolean;
+    // @ts-expect-error: Wix's data has no known type.
+    event.data.order;
+    (event as WixEvent<{ order: { number: string } }>).data.order.number satisfies string;
+  } else {
+    event satisfies InstallationEvent | TestEvent;
+    // @ts-expect-error: only Wix's events have it.
+    event.anonymize;
+  }
+
+  // A name of Wix's belongs to no other source.
+  if (event.type === "wix.ecom.v1.order_approved") event satisfies WixEvent;
+  if (event.source === "wix-edge" && event.type === "wix-edge.test") event satisfies TestEvent;
+  if (event.source === "wix-edge" && event.type === "installation.removed") {
+    event.instance_id satisfies string;
+    event.data satisfies Instance;
+  }
+  // @ts-expect-error: there is no such type.
+  if (event.source === "wix-edge" && event.type === "installation.gone") return;
+
+  await verifyEvent({ headers: { "webhook-id": "id", host: undefined, "set-cookie": [] }, body: new Uint8Array() }, "whsec_");
+  await verifyEvent({ headers: new Headers(), body: "{}" }, "whsec_");
+  // @ts-expect-error: a parsed body cannot be verified.
+  await verifyEvent({ headers: {}, body: {} }, "whsec_");
+  const { code, status } = new EventError("too_old", "");
+  code satisfies EventErrorCode;
+  status satisfies 400 | 401;
 }
