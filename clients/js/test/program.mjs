@@ -29,8 +29,8 @@ export async function until(event, look) {
 }
 
 /** Starts a server, and returns its address and its output. */
-export async function serve(folder, env) {
-  const output = run(folder, "server.mjs", { ...env, PORT: "0" });
+export async function serve(folder, env, name = "server.mjs") {
+  const output = run(folder, name, { ...env, PORT: "0" });
   const ended = () => output.code !== undefined && assert.fail(output.text);
   const [base] = await until("the address of the server", () => /http:\/\/localhost:\d+/.exec(output.text) ?? (ended() || undefined));
   return { base, output };

@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { FOREIGN, NEW, OLD, ORDER, delivery } from "./events.cases.mjs";
 import { run, serve, until } from "./program.mjs";
 import { installed, key, removed, signed, unknown, url } from "./stand.mjs";
 
@@ -30,7 +31,7 @@ async function site(base, headers) {
 }
 
 test("the document has these examples", () => {
-  const names = ["server.mjs", "job.mjs", "public/index.html", ".dev.vars"];
+  const names = ["server.mjs", "events.mjs", "job.mjs", "public/index.html", ".dev.vars"];
   assert.deepEqual([...files.keys()].sort(), names.sort());
 });
 
@@ -93,6 +94,27 @@ test("the example back end handles every failure in the document's table", async
     assert.deepEqual([answer.status, answer.retryAfter, typeof answer.body.error], [status, retryAfter, "string"], given[1]);
     assert.ok(text.includes(`${given[0]} \`${given[1]}\``) || /not_configured|unauthorized/.test(given[1]), `${given[1]} must be in the table`);
   }
+});
+
+test("the example back end stores each event once", async () => {
+  const { base, output } = await serve(folder, { EVENTS_SECRETS: `${NEW}, ${OLD}` }, "events.mjs");
+  const post = async (event, options) => (await fetch(`${base}/events`, { method: "POST", ...delivery(event, options) })).status;
+  const removed = { ...ORDER, source: "wix-edge", type: "installation.removed", data: { status: "removed" } };
+  for (const [event, options, line] of [
+    [ORDER, { id: "a" }, "stored wix.ecom.v1.order_approved, 1 orders, 0 installations"],
+    [ORDER, { id: "a", secrets: [OLD] }, "stored wix.ecom.v1.order_approved, 1 orders, 0 installations"],
+    [{ ...ORDER, type: "wix.new.v9.thing_done" }, { id: "b" }, "stored wix.new.v9.thing_done, 1 orders, 0 installations"],
+    [removed, { id: "c" }, "stored installation.removed, 1 orders, 1 installations"],
+    [{ ...ORDER, source: "wix-edge", type: "wix-edge.test" }, { id: "d" }, "stored wix-edge.test, 1 orders, 1 installations"],
+    [ORDER, { id: "e" }, "stored wix.ecom.v1.order_approved, 2 orders, 1 installations"],
+  ]) {
+    assert.equal(await post(event, options), 204, output.text);
+    await until(line, () => (output.text.trimEnd().endsWith(line) ? true : undefined));
+  }
+  assert.equal(await post(ORDER, { secrets: [FOREIGN] }), 401);
+  assert.equal(await post(ORDER, { seconds: -360 }), 401);
+  assert.equal(await post("no event"), 400);
+  assert.equal((await fetch(`${base}/events`, { method: "POST" })).status, 400);
 });
 
 test("the example job lists the installations of this week", async () => {
