@@ -1,10 +1,10 @@
-// A back end for a Wix app's dashboard page, and a list of installations for the app's operator.
+// A back end for a Wix app's dashboard page, and a list of installations for the app's operator. It receives events too.
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import express from "express";
-import { WixEdge, WixEdgeError } from "wix-edge-client";
+import { verifyEvent, WixEdge, WixEdgeError } from "wix-edge-client";
 
-const { WIX_EDGE_URL, WIX_EDGE_KEY, ADMIN_TOKEN, PORT = "3000" } = process.env;
+const { WIX_EDGE_URL, WIX_EDGE_KEY, ADMIN_TOKEN, EVENTS_SECRETS, PORT = "3000" } = process.env;
 if (!ADMIN_TOKEN) throw new Error("ADMIN_TOKEN must be set");
 const edge = new WixEdge({ url: WIX_EDGE_URL, key: WIX_EDGE_KEY });
 
@@ -50,6 +50,22 @@ app.get("/api/site", owner, async (request, response) => {
 
 app.get("/admin/installations", operator, async (request, response) => {
   response.json(await edge.listPage({ status: "installed", limit: 100, cursor: request.query.cursor }));
+});
+
+// A real back end has a table of orders, with the event's id as its primary key.
+const orders = new Map();
+
+// The signature is of the body's bytes, so no other parser, such as express.json(), may read the body first.
+app.post("/events", express.raw({ type: "*/*", limit: "2mb" }), async (request, response) => {
+  if (!EVENTS_SECRETS) return response.status(404).json({ error: "This back end receives no events." });
+  // Throws if the request is not an event of wix-edge. Express then answers with the error's status.
+  const event = await verifyEvent(request, EVENTS_SECRETS.split(","));
+  if (event.type === "wix.ecom.v1.order_approved") orders.set(event.id, event.data);
+  response.sendStatus(204);
+});
+
+app.get("/admin/orders", operator, (request, response) => {
+  response.json([...orders.values()].map(({ entityId }) => entityId));
 });
 
 app.use((error, request, response, next) => {

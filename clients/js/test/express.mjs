@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
+import { FOREIGN, NEW, OLD, ORDER, delivery } from "./events.cases.mjs";
 import { run, serve, until } from "./program.mjs";
 import { installed, key, removed, signed, unknown, url, wix } from "./stand.mjs";
 
@@ -54,6 +55,27 @@ test("the Express example lists installations for its operator only", async () =
   assert.equal((await ask(base, "/admin/installations?cursor=no%20cursor", { authorization })).status, 400);
 });
 
+test("the Express example stores each approved order once, and refuses other requests", async () => {
+  const { base, output } = await serve(folder, { ...settings, EVENTS_SECRETS: `${NEW},${OLD}` });
+  const post = (event, options) => fetch(`${base}/events`, { method: "POST", ...delivery(event, options) });
+  const order = (entityId) => ({ ...ORDER, data: { entityId } });
+  for (const [entityId, options] of [["o1", { id: "a" }], ["o1", { id: "a", secrets: [OLD] }], ["o2", { id: "b", secrets: [NEW, OLD] }]]) {
+    assert.equal((await post(order(entityId), options)).status, 204, output.text);
+  }
+  assert.equal((await post({ ...ORDER, type: "wix.new.v9.thing_done" })).status, 204);
+  const refused = await post(order("o3"), { secrets: [FOREIGN] });
+  assert.equal(refused.status, 401);
+  assert.doesNotMatch(await refused.text(), /events\.js|o3|whsec/, "no stack trace in production");
+  assert.equal((await post("no event")).status, 400);
+  const authorization = `Bearer ${ADMIN_TOKEN}`;
+  assert.deepEqual((await ask(base, "/admin/orders", { authorization })).body, ["o1", "o2"]);
+  assert.equal((await ask(base, "/admin/orders")).status, 401);
+  assert.doesNotMatch(output.text, /o3|whsec/);
+
+  const without = await serve(folder, { ...settings, EVENTS_SECRETS: "" });
+  assert.equal((await fetch(`${without.base}/events`, { method: "POST", ...delivery(ORDER, {}) })).status, 404);
+});
+
 test("the Express example answers each failure, and logs no secret", async () => {
   const { base, output } = await serve(folder, settings);
   assert.equal((await site(base, unknown, { uid: unknown })).status, 410);
@@ -94,11 +116,11 @@ test("the Express example does not start without its settings", async () => {
   }
 });
 
-test("the examples pin the versions that these tests run with", () => {
-  const read = (path) => JSON.parse(readFileSync(new URL(`../../../${path}package.json`, import.meta.url), "utf8"));
-  const pinned = read("").devDependencies;
-  for (const example of ["express", "worker-binding"]) {
-    const { dependencies, devDependencies } = read(`examples/${example}/`);
+test("the package and the examples pin the versions that these tests run with", () => {
+  const read = (path) => JSON.parse(readFileSync(new URL(`../../../${path}/package.json`, import.meta.url), "utf8"));
+  const pinned = read(".").devDependencies;
+  for (const path of ["clients/js", "examples/express", "examples/worker-binding"]) {
+    const { dependencies, devDependencies } = read(path);
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
       if (name !== "wix-edge-client") assert.equal(version, pinned[name], name);
     }

@@ -1,10 +1,12 @@
-// A back end for a Wix app's dashboard page. It calls wix-edge through the service binding `WIX_EDGE`.
+// A back end for a Wix app's dashboard page. It calls wix-edge through the service binding `WIX_EDGE`, and receives events.
 
-import { WixEdge, WixEdgeError } from "wix-edge-client";
+import { EventError, verifyEvent, WixEdge, WixEdgeError } from "wix-edge-client";
 
 export default {
   async fetch(request, env) {
-    if (new URL(request.url).pathname !== "/api/site") return failure(404, "No such page.");
+    const { pathname } = new URL(request.url);
+    if (pathname === "/events" && request.method === "POST") return receive(request, env);
+    if (pathname !== "/api/site") return failure(404, "No such page.");
     // The browser sends the value that Wix signed; wix-edge verifies it.
     const instance = request.headers.get("x-wix-instance");
     if (!instance) return failure(401, "Open this page from Wix's dashboard.");
@@ -26,6 +28,20 @@ export default {
     }
   },
 };
+
+/** Stores each approved order. */
+async function receive(request, env) {
+  try {
+    const event = await verifyEvent(request, env.EVENTS_SECRETS.split(","));
+    // The same event may come again. It has the same id then, and replaces itself.
+    if (event.type === "wix.ecom.v1.order_approved") await env.ORDERS.put(event.id, JSON.stringify(event.data));
+    return new Response(null, { status: 204 });
+  } catch (error) {
+    if (!(error instanceof EventError)) throw error;
+    console.error(`an event was refused: ${error.message}`);
+    return failure(error.status, error.message);
+  }
+}
 
 function refusal({ code, retryAfter }) {
   switch (code) {
