@@ -1,5 +1,6 @@
 //! The test harness: Workers, the simulated Wix, HTTP clients and servers, webhook messages.
 
+mod bundle;
 mod direct;
 mod flow;
 mod http;
@@ -13,6 +14,7 @@ mod upstream;
 mod wix;
 mod worker;
 
+pub use bundle::{bundled, example_worker};
 pub use direct::{IN_1_MINUTE, IN_2_HOURS, IN_10_MINUTES, NOW, Testbed};
 pub use flow::Flow;
 pub use http::{Jar, Request, Response, get, parameter, request};

@@ -2,14 +2,12 @@
 //! wix-edge, so its calls cannot take the network.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use workerd::{Counts, Entry, Setup, Worker};
 
-use crate::harness::{API_KEY, NOW, Response, Testbed, guid, path_with_node};
+use crate::harness::{API_KEY, NOW, Response, Testbed, bundled, example_worker, guid};
 
 /// The callers' binding `WIX_EDGE` is the Worker.
 static BED: LazyLock<Testbed> =
@@ -21,34 +19,11 @@ fn with_caller(setup: Setup) -> Setup {
     setup.worker("caller", caller.service("WIX_EDGE", NOW.0).text("WIX_EDGE_KEY", API_KEY))
 }
 
-/// `examples/worker-binding` as its `wrangler.toml` configures it; and again with a key that is not in `API_KEYS`.
+/// `examples/worker-binding`; and again with a key that is not in `API_KEYS`.
 fn with_example(setup: Setup) -> Setup {
-    let example = read_toml("examples/worker-binding/wrangler.toml");
-    let text = |value: &toml::Value, name: &str| value[name].as_str().expect("a text").to_owned();
-    let script = bundled(&format!("examples/worker-binding/{}", text(&example, "main")));
-    let [service] = example["services"].as_array().expect("services").as_slice() else { panic!("one service") };
-    assert_eq!(text(service, "service"), text(&read_toml("wrangler.toml"), "name"));
-    let worker = Worker::script(&text(&example, "compatibility_date"), &script);
-    let worker = worker.service(&text(service, "binding"), NOW.0);
+    let worker = example_worker(NOW.0);
     let with_wrong_key = worker.clone().text("WIX_EDGE_KEY", "wrong");
     setup.worker("example", worker.text("WIX_EDGE_KEY", API_KEY)).worker("example with a wrong key", with_wrong_key)
-}
-
-fn read_toml(path: &str) -> toml::Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    let text = std::fs::read_to_string(path).expect("the file is there");
-    text.parse::<toml::Table>().expect("TOML").into()
-}
-
-/// A Worker and the package in one module.
-fn bundled(entry: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut esbuild = Command::new(root.join("node_modules/.bin/esbuild"));
-    esbuild.args([entry, "--bundle", "--format=esm", "--log-level=warning"]);
-    let output = esbuild.current_dir(root).env("PATH", path_with_node(root)).output().expect("esbuild must start");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}: `cargo xtask test` builds clients/js first");
-    String::from_utf8(output.stdout).expect("ASCII")
 }
 
 fn request(bed: &Testbed, path: &str) -> Response {
@@ -128,6 +103,17 @@ fn the_example_answers_each_failure() {
 
     BED.wix.remove(&id);
     site("example", &owner).expect(410);
+}
+
+/// The cases of `clients/js/test/events.mjs`, which run in Node.
+#[test]
+fn verify_event_has_the_same_outcomes_in_workerd_as_in_node() {
+    let outcomes = request(&BED, "/events").expect(200).json();
+    let outcomes = outcomes.as_array().expect("a list");
+    assert!(outcomes.len() > 100, "{}", outcomes.len());
+    for outcome in outcomes {
+        assert_eq!(outcome["outcome"], outcome["wanted"], "{}", outcome["name"]);
+    }
 }
 
 /// Uses its own test bed, since it counts all instances.

@@ -1,9 +1,10 @@
-// Verifies one delivery with the reference library of the Standard Webhooks specification. The delivery comes as JSON on
-// the standard input: {"secret","headers","body"}. Prints the type of the event.
+// Verifies one delivery with the npm package. The delivery comes as JSON on the standard input:
+// {"secrets","headers","body"}. Prints the event, or the code of the error.
 
 import { readFileSync } from "node:fs";
 
-import { Webhook } from "standardwebhooks";
+import { verifyEvent } from "wix-edge-client";
 
-const { secret, headers, body } = JSON.parse(readFileSync(0, "utf8"));
-console.log(new Webhook(secret).verify(body, headers).type);
+const { secrets, headers, body } = JSON.parse(readFileSync(0, "utf8"));
+const outcome = await verifyEvent({ headers, body }, secrets).catch(({ code }) => ({ code }));
+console.log(JSON.stringify(outcome));

@@ -1,0 +1,117 @@
+//! Back ends with the npm package receive events from the Worker: in Node, and in workerd as the target of a service
+//! binding.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{fs, io};
+
+use leash::Leash;
+use serde_json::{Value, json};
+use workerd::Kv;
+
+use super::{Bed, NAME, SECRETS};
+use crate::harness::{API_KEY, Message, example_worker, guid, path_with_node};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn node(program: &Path) -> Command {
+    let mut node = Command::new(root().join("node_modules/.bin/node"));
+    node.arg(program).current_dir(root()).env("PATH", path_with_node(root()));
+    node
+}
+
+/// An approved order: the message, the id of the event, and the id of the order.
+fn approved(instance: &str) -> (Message, String, String) {
+    let (event, order) = (guid(), guid());
+    let data = json!({
+        "id": event, "entityFqdn": "wix.ecom.v1.order", "slug": "approved", "entityId": order,
+        "eventTime": "2026-01-01T00:00:05.123456Z", "triggeredByAnonymizeRequest": false,
+        "actionEvent": { "body": { "order": { "number": "10001", "buyer": "Zo\u{eb} \u{1f600}" } } },
+    });
+    (Message::new("wix.ecom.v1.order_approved", instance, &data), event, order)
+}
+
+#[test]
+fn verify_event_in_node_accepts_each_secret_of_a_rotation() -> io::Result<()> {
+    let bed = Bed::start();
+    let (message, event, _) = approved(&guid());
+    bed.outcome(&message);
+    let delivery = bed.receiver.wait_for(1).remove(0);
+    let headers = delivery.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("text")));
+    let headers: Value =
+        headers.map(|(name, value)| (name.to_owned(), value.into())).collect::<serde_json::Map<_, _>>().into();
+    let mut genuine = delivery.json();
+    genuine["id"] = event.into();
+    let foreign = "whsec_Zm9yZWlnbiBzZWNyZXQgdGhhdCBzaWducyBub3RoaW5n";
+    for (secrets, expected) in [
+        (json!(SECRETS[0]), &genuine),
+        (json!(SECRETS[1]), &genuine),
+        (json!([foreign, SECRETS[1]]), &genuine),
+        (json!(foreign), &json!({ "code": "bad_signature" })),
+    ] {
+        let mut verify = node(Path::new("tests/it/events/verify.mjs"));
+        let mut child = verify.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = json!({ "secrets": secrets, "headers": headers, "body": delivery.body }).to_string();
+        child.stdin.take().expect("an input").write_all(input.as_bytes())?;
+        let output = child.wait_with_output()?;
+        assert_eq!(&serde_json::from_slice::<Value>(&output.stdout)?, expected, "{secrets}");
+    }
+    Ok(())
+}
+
+/// The program of the README, with nothing added.
+#[test]
+fn the_back_end_of_the_readme_receives_an_order() -> io::Result<()> {
+    let readme = fs::read_to_string(root().join("README.md"))?;
+    let (_, rest) = readme.split_once("```js events.mjs\n").expect("the README has the program");
+    let (program, _) = rest.split_once("```").expect("it ends");
+    // Ignored by git, and inside the package, so that Node finds the imports.
+    let folder = root().join("clients/js/dist/readme");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("events.mjs"), program)?;
+
+    let port = leash::free_port()?;
+    let mut back_end = node(&folder.join("events.mjs"));
+    back_end.env("PORT", port.to_string()).env("EVENTS_SECRETS", SECRETS.join(","));
+    let mut back_end = Leash::spawn("the back end", &back_end, |_| ()).expect("it starts");
+    let bed = Bed::with(|values| values.with("EVENTS_URL", format!("http://localhost:{port}/events")));
+    let instance = guid();
+    let (message, event, order) = approved(&instance);
+    bed.outcome(&message);
+    let wanted = format!("order {order} of {instance}");
+    back_end.wait_for_line(Duration::from_secs(30), |line| line == wanted).expect("the line of the order");
+    let line = bed.log.wait_for("the delivery", |line| line["route"] == "deliver" && line["outcome"] == "delivered");
+    assert_eq!((&line["event_id"], &line["answer"]), (&json!(event), &json!("204")), "{line}");
+    Ok(())
+}
+
+#[test]
+fn the_example_worker_is_the_target_and_stores_an_order() {
+    let orders = Kv::start().expect("a KV");
+    let example = |secrets: &str| {
+        let example = example_worker(NAME).text("WIX_EDGE_KEY", API_KEY).kv("ORDERS", &orders);
+        example.text("EVENTS_SECRETS", secrets)
+    };
+    let mut bed = Bed::with(|values| values.with("EVENTS_URL", ""));
+    let restart = |bed: &mut Bed, secrets: &str| {
+        bed.workerd = None;
+        bed.run(Some(example(secrets)));
+    };
+    // A secret that signs nothing: the attempt fails, and the next one is later.
+    restart(&mut bed, "whsec_Zm9yZWlnbiBzZWNyZXQgdGhhdCBzaWducyBub3RoaW5n");
+    let (message, event, order) = approved(&guid());
+    bed.outcome(&message);
+    let line = bed.log.wait_for("the attempt", |line| line["route"] == "deliver");
+    assert_eq!((&line["outcome"], &line["answer"]), (&json!("failed"), &json!("401")), "{line}");
+    assert!(orders.entries("").is_empty());
+
+    restart(&mut bed, &format!("{}, whsec_Zm9yZWlnbiBzZWNyZXQgdGhhdCBzaWducyBub3RoaW5n", SECRETS[1]));
+    bed.log.wait_for("the delivery", |line| line["route"] == "deliver" && line["answer"] == "204");
+    let [stored] = orders.entries("").try_into().expect("one order");
+    assert_eq!(stored.key, event);
+    assert_eq!(serde_json::from_slice::<Value>(&stored.value).expect("JSON")["entityId"], json!(order));
+}
