@@ -96,17 +96,18 @@ test("the example back end handles every failure in the document's table", async
   }
 });
 
-test("the example back end stores each event once", async () => {
+test("the example back end stores each event once, and ignores an older status", async () => {
   const { base, output } = await serve(folder, { EVENTS_SECRETS: `${NEW}, ${OLD}` }, "events.mjs");
   const post = async (event, options) => (await fetch(`${base}/events`, { method: "POST", ...delivery(event, options) })).status;
-  const removed = { ...ORDER, source: "wix-edge", type: "installation.removed", data: { status: "removed" } };
+  const change = (name, sequence) => ({ ...ORDER, source: "wix-edge", type: `installation.${name}`, sequence, data: { status: name } });
   for (const [event, options, line] of [
-    [ORDER, { id: "a" }, "stored wix.ecom.v1.order_approved, 1 orders, 0 installations"],
-    [ORDER, { id: "a", secrets: [OLD] }, "stored wix.ecom.v1.order_approved, 1 orders, 0 installations"],
-    [{ ...ORDER, type: "wix.new.v9.thing_done" }, { id: "b" }, "stored wix.new.v9.thing_done, 1 orders, 0 installations"],
-    [removed, { id: "c" }, "stored installation.removed, 1 orders, 1 installations"],
-    [{ ...ORDER, source: "wix-edge", type: "wix-edge.test" }, { id: "d" }, "stored wix-edge.test, 1 orders, 1 installations"],
-    [ORDER, { id: "e" }, "stored wix.ecom.v1.order_approved, 2 orders, 1 installations"],
+    [ORDER, { id: "a" }, "stored wix.ecom.v1.order_approved: 1 orders, app undefined"],
+    [ORDER, { id: "a", secrets: [OLD] }, "stored wix.ecom.v1.order_approved: 1 orders, app undefined"],
+    [{ ...ORDER, type: "wix.new.v9.thing_done" }, { id: "b" }, "stored wix.new.v9.thing_done: 1 orders, app undefined"],
+    [change("removed", 5), { id: "c" }, "stored installation.removed: 1 orders, app removed"],
+    [change("installed", 4), { id: "d" }, "stored installation.installed: 1 orders, app removed"],
+    [{ ...ORDER, source: "wix-edge", type: "wix-edge.test" }, { id: "e" }, "stored wix-edge.test: 1 orders, app removed"],
+    [ORDER, { id: "f" }, "stored wix.ecom.v1.order_approved: 2 orders, app removed"],
   ]) {
     assert.equal(await post(event, options), 204, output.text);
     await until(line, () => (output.text.trimEnd().endsWith(line) ? true : undefined));
