@@ -5,11 +5,13 @@ import { Tokens } from "./tokens.js";
 import type {
   BiEvent,
   BiEventSent,
+  EventPage,
   FinishedConfiguration,
   Identity,
   IdentityRequest,
   Instance,
   InstancePage,
+  ParkedPage,
   Status,
   Token,
 } from "./types.js";
@@ -43,6 +45,8 @@ export interface PageOptions extends ListOptions {
 /** The Worker's own deadline for Wix is 15 s. */
 const TIMEOUT_MILLIS = 30_000;
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** A `webhook-id` of the Worker. */
+const EVENT_ID = /^[A-Za-z0-9_-]{1,256}$/;
 
 /**
  * A client of a wix-edge Worker. Every method throws a {@link WixEdgeError} if the Worker answers with an error.
@@ -89,9 +93,33 @@ export class WixEdge {
 
   /** Returns one page. With a status, a page may be empty and not be the last: check `next_cursor`. */
   listPage(options: PageOptions = {}): Promise<InstancePage> {
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
-    return this.#call("GET", `/v1/instances${query.size > 0 ? `?${query}` : ""}`);
+    return this.#call("GET", `/v1/instances${query(options)}`);
+  }
+
+  /** Returns one page of an installation's events, the newest first, without their contents. */
+  events(id: string, options: Pick<PageOptions, "cursor" | "limit"> = {}): Promise<EventPage> {
+    return this.#call("GET", `${instance(id)}/events${query(options)}`);
+  }
+
+  /** Lets the Worker send an event once more, which it does while it has the content. */
+  async redeliver(id: string, eventId: string): Promise<void> {
+    if (!EVENT_ID.test(eventId)) throw new TypeError("the event id must be the webhook-id of an event");
+    await this.#call("POST", `${instance(id)}/events/${eventId}/redeliver`);
+  }
+
+  /** Returns one page of the installations that have parked events. */
+  parkedEvents(options: Pick<PageOptions, "cursor" | "limit"> = {}): Promise<ParkedPage> {
+    return this.#call("GET", `/v1/parked-events${query(options)}`);
+  }
+
+  /** Lets the Worker send the parked events of one installation, or of all, once more. */
+  async redeliverParked({ instanceId }: { instanceId?: string } = {}): Promise<void> {
+    await this.#call("POST", "/v1/parked-events/redeliver", instanceId === undefined ? undefined : { instance_id: instanceId });
+  }
+
+  /** Lets the Worker deliver an event of the type `wix-edge.test`. */
+  async sendTestEvent(): Promise<void> {
+    await this.#call("POST", "/v1/events/test");
   }
 
   /** Identifies the sender of a signed instance or an access token. */
@@ -180,6 +208,13 @@ function parsedJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** The query of a listing. */
+function query(options: PageOptions): string {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+  return query.size > 0 ? `?${query}` : "";
 }
 
 /** The path of an installation. Another text than an id could lead to another route. */

@@ -130,6 +130,34 @@ test("url must be an origin", async () => {
   assert.throws(() => new WixEdge({ key }), { name: "TypeError", message: /url must/ });
 });
 
+test("the calls for deliveries have the routes of the app API", async () => {
+  const calls = [];
+  const fetch = async (input, { method, body }) => {
+    calls.push([method, input.slice(url.length), body]);
+    return Response.json(method === "GET" ? { events: [], instances: [] } : {}, { status: method === "GET" ? 200 : 202 });
+  };
+  const edge = new WixEdge({ url, key, fetch });
+  const instance = `/v1/instances/${unknown}`;
+  for (const [call, expected] of [
+    [edge.events(unknown), ["GET", `${instance}/events`, undefined]],
+    [edge.events(unknown, { cursor: "a+b", limit: 7 }), ["GET", `${instance}/events?cursor=a%2Bb&limit=7`, undefined]],
+    [edge.redeliver(unknown, "evt_a-B9"), ["POST", `${instance}/events/evt_a-B9/redeliver`, undefined]],
+    [edge.parkedEvents(), ["GET", "/v1/parked-events", undefined]],
+    [edge.parkedEvents({ cursor: undefined, limit: 1 }), ["GET", "/v1/parked-events?limit=1", undefined]],
+    [edge.redeliverParked(), ["POST", "/v1/parked-events/redeliver", undefined]],
+    [edge.redeliverParked({ instanceId: unknown }), ["POST", "/v1/parked-events/redeliver", JSON.stringify({ instance_id: unknown })]],
+    [edge.sendTestEvent(), ["POST", "/v1/events/test", undefined]],
+  ]) {
+    const answer = await call;
+    assert.deepEqual(calls.shift(), expected);
+    assert.equal(answer === undefined, expected[0] === "POST");
+  }
+  for (const id of ["", "..", "a/b", "a?b", "a.b", "a".repeat(257)]) await assert.rejects(edge.redeliver(unknown, id), TypeError, id);
+  await assert.rejects(edge.redeliver("..", "a"), TypeError);
+  assert.throws(() => edge.events(".."), TypeError);
+  assert.deepEqual(calls, []);
+});
+
 /** A cache with numbered tokens of a given lifetime; `asked` counts the requests of each installation. */
 function numbered(seconds = 14_400) {
   const asked = new Map();

@@ -35,6 +35,10 @@ export async function all(): Promise<void> {
   await edge.biEvent("id", { event_name: "CUSTOM" });
   // @ts-expect-error: CHARGE needs a sum.
   await edge.biEvent("id", { event_name: "CHARGE" });
+  (await edge.events("id", { limit: 1 })).events[0]?.state satisfies "pending" | "delivered" | "parked" | undefined;
+  (await edge.parkedEvents()).instances[0]?.oldest_at satisfies number | undefined;
+  // @ts-expect-error: these lists have no filter.
+  edge.parkedEvents({ status: "installed" });
   const code = new WixEdgeError(new Response(), undefined).code;
   code satisfies Code | undefined;
   "needs_reconnect" satisfies Code;
