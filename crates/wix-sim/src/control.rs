@@ -41,6 +41,7 @@ pub(crate) fn routes() -> Router<Ctx> {
         .route("/_sim/instances/{id}/clone", post(instances::clone))
         .route("/_sim/instances/{id}/update", post(instances::update))
         .route("/_sim/instances/{id}/events", post(instances::event))
+        .route("/_sim/events", post(messages::of_no_instance))
         .route("/_sim/codes", post(instances::code))
         .route("/_sim/tokens/expire", post(instances::expire_tokens))
         .route("/_sim/inspect-app-url", post(inspect::app_url))

@@ -126,7 +126,7 @@ pub(crate) fn install_token(world: &mut World, site_id: &str) -> String {
 
 /// An event of an instance that the site's owner caused.
 pub(crate) fn event(world: &World, instance: &Instance, event_type: &str, data: String, now_ms: i64) -> Event {
-    let mut event = Event::new(event_type, &instance.instance_id, data, now_ms);
+    let mut event = Event::new(event_type, Some(&instance.instance_id), data, now_ms);
     if let Some(site) = world.sites.get(&instance.site_id) {
         event.identity = Some(Identity { identity_type: "WIX_USER", wix_user_id: site.owner_id.clone() });
         event.account_info =

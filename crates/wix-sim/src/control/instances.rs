@@ -154,9 +154,15 @@ pub(super) async fn update(State(ctx): State<Ctx>, Path(id): Path<String>) -> Re
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fire {
-    event_type: String,
+    pub event_type: String,
     /// Any JSON; sample data by default.
-    data: Option<Box<RawValue>>,
+    pub data: Option<Box<RawValue>>,
+}
+
+impl Fire {
+    pub(super) fn without_sample(&self) -> Refusal {
+        Refusal::bad(format!("data must be set for {:?}, which has no sample data", self.event_type))
+    }
 }
 
 /// Sends an event. Plan events change the plan; `AppInstalled` and `AppRemoved` do not change the instance.
@@ -170,9 +176,8 @@ pub(super) async fn event(
         let instance = world.instances.get(&id).cloned().ok_or_else(unknown_instance)?;
         let data = match &fire.data {
             Some(data) => samples::compact(data.get()),
-            None => samples::data(&fire.event_type, &world.app.app_id, &instance, now_ms).ok_or_else(|| {
-                Refusal::bad(format!("data must be set for {:?}, which has no sample data", fire.event_type))
-            })?,
+            None => samples::data(&fire.event_type, &world.app.app_id, &instance, now_ms)
+                .ok_or_else(|| fire.without_sample())?,
         };
         installs::apply_plan(world, &id, &fire.event_type, &data);
         let instance = world.instances.get(&id).cloned().unwrap_or(instance);

@@ -7,13 +7,14 @@ use axum::extract::{OriginalUri, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::instances::Fire;
 use super::{Body, Refusal};
 use crate::fields;
 use crate::ids;
 use crate::shared::Ctx;
 use crate::signed_instance::{self, Claims};
 use crate::tokens;
-use crate::webhook::{self, Delivery, Outcome, Raw, samples};
+use crate::webhook::{self, Delivery, Event, Outcome, Raw, samples};
 use crate::world::{Instance, Status, World};
 
 /// The longest wait for deliveries.
@@ -96,6 +97,25 @@ pub(super) async fn test(State(ctx): State<Ctx>, Body(request): Body<Test>) -> R
     let id = webhook::send_raw(&ctx, jwt.clone(), event_type, None, None, false);
     webhook::first_attempts(&ctx, &[id], LONGEST_WAIT).await;
     Ok(Json(Made { jwt, delivery: ctx.read(|world| world.deliveries.get(&id).cloned()) }))
+}
+
+/// The deliveries of an event.
+#[derive(Serialize)]
+pub(super) struct Emitted {
+    delivery_ids: Vec<u64>,
+}
+
+/// Sends an event whose envelope names no instance, as those of an account do (section 4.5).
+pub(super) async fn of_no_instance(State(ctx): State<Ctx>, Body(fire): Body<Fire>) -> Result<Json<Emitted>, Refusal> {
+    let now_ms = ctx.clock.now_ms();
+    let sample = || {
+        let app_id = ctx.read(|world| world.app.app_id.clone());
+        samples::data(&fire.event_type, &app_id, &sample_instance(now_ms), now_ms)
+    };
+    let given = fire.data.as_ref().map(|data| samples::compact(data.get()));
+    let data = given.or_else(sample).ok_or_else(|| fire.without_sample())?;
+    let delivery_ids = webhook::emit(&ctx, vec![Event::new(&fire.event_type, None, data, now_ms)]);
+    Ok(Json(Emitted { delivery_ids }))
 }
 
 /// The parameters of a signed `instance` value.

@@ -11,7 +11,7 @@ use crate::control::snapshot;
 use crate::fields;
 use crate::records;
 use crate::shared::Ctx;
-use crate::webhook::samples::EVENT_TYPES;
+use crate::webhook::samples::{self, event_types};
 use crate::world::App;
 
 /// `GET /`. `?part=live` and `?part=records` select one part.
@@ -72,6 +72,10 @@ fn start(app: &App) -> Markup {
                 span .event {
                     select aria-label="Test event" { @for name in event_types() { option value=(name) { (name.rsplit('.').next().unwrap_or(name)) } } }
                     button type="button" data-post="/_sim/test-webhook" data-event data-done="Test webhook sent." { "Test webhook" }
+                }
+                span .event {
+                    select aria-label="Event of no instance" { @for name in samples::of_a_site() { option value=(name) { (name.rsplit('.').next().unwrap_or(name)) } } }
+                    button type="button" data-post="/_sim/events" data-event data-done="Event sent." { "Event of no instance" }
                 }
                 button type="button" data-post="/_sim/deliveries/release" data-done="Held webhooks released." { "Release held webhooks" }
                 button .danger type="button" data-post="/_sim/reset" data-confirm="Delete all sites, installs, tokens and records?" data-done="State reset." { "Reset" }
@@ -243,11 +247,6 @@ fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
         let name = cells.next()?.strip_suffix('`')?;
         Some((name, cells.nth(1)?.trim_end_matches('|').trim()))
     })
-}
-
-/// The events that the page can send.
-pub(super) fn event_types() -> impl Iterator<Item = &'static str> {
-    EVENT_TYPES.into_iter()
 }
 
 #[cfg(test)]

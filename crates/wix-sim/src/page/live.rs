@@ -4,10 +4,10 @@ use maud::{Markup, html};
 use serde_json::Value;
 use url::Url;
 
-use super::home::event_types;
 use crate::control::{Shown, Snapshot};
 use crate::ids;
 use crate::records::Records;
+use crate::webhook::samples::event_types;
 use crate::webhook::{AttemptOutcome, Delivery, Outcome};
 use crate::world::{Instance, Status};
 

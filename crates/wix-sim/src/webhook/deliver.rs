@@ -24,7 +24,7 @@ pub(crate) fn emit(ctx: &Ctx, events: Vec<Event>) -> Vec<u64> {
                 id: 0,
                 created_at_ms: ctx.clock.now_ms(),
                 event_type: event.event_type.clone(),
-                instance_id: Some(event.instance_id.clone()),
+                instance_id: event.instance_id.clone(),
                 outcome: if error.is_some() { Outcome::GivenUp } else { Outcome::Pending },
                 attempts: Vec::new(),
                 next_attempt_at_ms: None,

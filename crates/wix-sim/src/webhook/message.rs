@@ -34,7 +34,8 @@ pub(crate) struct AccountInfo {
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub event_type: String,
-    pub instance_id: String,
+    /// `None` for an event of an account.
+    pub instance_id: Option<String>,
     /// The inner data, as JSON text.
     pub data: String,
     pub identity: Option<Identity>,
@@ -43,11 +44,11 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// An event of an instance, with a new webhook id.
-    pub(crate) fn new(event_type: &str, instance_id: &str, data: String, now_ms: i64) -> Self {
+    /// An event with a new webhook id.
+    pub(crate) fn new(event_type: &str, instance_id: Option<&str>, data: String, now_ms: i64) -> Self {
         Self {
             event_type: event_type.to_owned(),
-            instance_id: instance_id.to_owned(),
+            instance_id: instance_id.map(str::to_owned),
             data,
             identity: None,
             account_info: None,
@@ -67,7 +68,8 @@ fn webhook_id(now_ms: i64) -> String {
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
     data: &'a str,
-    instance_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<&'a str>,
     event_type: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
@@ -88,7 +90,7 @@ struct Claims<'a> {
 pub(crate) fn compose(shared: &Shared, switches: &Switches, event: &Event) -> anyhow::Result<String> {
     let envelope = Envelope {
         data: &event.data,
-        instance_id: &event.instance_id,
+        instance_id: event.instance_id.as_deref(),
         event_type: &event.event_type,
         identity: match &event.identity {
             Some(identity) if switches.webhook_identity => Some(serde_json::to_string(identity)?),
@@ -113,7 +115,7 @@ pub(crate) fn test_message(
     data: &str,
 ) -> anyhow::Result<String> {
     let pretty = if switches.webhook_test_pretty { format!("{} ", pretty(data)) } else { data.to_owned() };
-    let mut event = Event::new(event_type, instance_id, pretty, shared.clock.now_ms());
+    let mut event = Event::new(event_type, Some(instance_id), pretty, shared.clock.now_ms());
     event.identity = None;
     let plain = Switches { webhook_id: false, webhook_account_info: false, ..switches.clone() };
     compose(shared, &plain, &event)

@@ -1,4 +1,6 @@
-//! Sample data for the events of section 5, and JSON with a fixed field order.
+//! Sample data for the events of section 5 and for some about a site's contents, and JSON with a fixed field order.
+
+mod site;
 
 use serde_json::Value;
 
@@ -6,7 +8,17 @@ use crate::ids;
 use crate::world::{Instance, Status};
 
 /// The events with sample data.
-pub(crate) const EVENT_TYPES: [&str; 12] = [
+pub(crate) fn event_types() -> impl Iterator<Item = &'static str> {
+    APP_EVENT_TYPES.into_iter().chain(of_a_site())
+}
+
+/// The events about a site's contents.
+pub(crate) fn of_a_site() -> impl Iterator<Item = &'static str> {
+    site::EVENT_TYPES.into_iter()
+}
+
+/// The events of section 5.
+const APP_EVENT_TYPES: [&str; 12] = [
     "AppInstalled",
     "AppRemoved",
     "PaidPlanPurchased",
@@ -112,7 +124,7 @@ pub(crate) fn data(event_type: &str, app_id: &str, instance: &Instance, now_ms: 
         "wix.app.installations.v1.app_installation_updated" => {
             return Some(installation("updated", app_id, instance, now_ms));
         }
-        _ => return None,
+        _ => return site::data(event_type, now_ms),
     };
     Some(object(&fields))
 }
@@ -145,17 +157,42 @@ pub(crate) fn installation(slug: &str, app_id: &str, instance: &Instance, now_ms
         "created" => ("createdEvent", serde_json::json!({ "entity": entity })),
         _ => ("updatedEvent", serde_json::json!({ "currentEntity": entity })),
     };
-    object(&[
-        ("id", ids::guid().into()),
-        ("entityFqdn", "wix.app.installations.v1.app_installation".into()),
-        ("slug", slug.into()),
-        ("entityId", instance.installation_id.clone().into()),
-        ("eventTime", ids::iso(now_ms).into()),
-        ("triggeredByAnonymizeRequest", false.into()),
-        ("originatedFrom", "".into()),
-        ("entityEventSequence", instance.revision.to_string().into()),
-        (name, body),
-    ])
+    let domain = Domain {
+        fqdn: "wix.app.installations.v1.app_installation",
+        slug,
+        entity_id: &instance.installation_id,
+        sequence: instance.revision,
+        is_anonymize: false,
+        now_ms,
+    };
+    domain.text(name, body)
+}
+
+/// A domain event without its body (section 4.7).
+struct Domain<'a> {
+    fqdn: &'a str,
+    slug: &'a str,
+    entity_id: &'a str,
+    sequence: u32,
+    is_anonymize: bool,
+    now_ms: i64,
+}
+
+impl Domain<'_> {
+    /// The JSON text, with a new event id.
+    fn text(&self, name: &str, body: Value) -> String {
+        object(&[
+            ("id", ids::guid().into()),
+            ("entityFqdn", self.fqdn.into()),
+            ("slug", self.slug.into()),
+            ("entityId", self.entity_id.into()),
+            ("eventTime", ids::iso(self.now_ms).into()),
+            ("triggeredByAnonymizeRequest", self.is_anonymize.into()),
+            ("originatedFrom", "".into()),
+            ("entityEventSequence", self.sequence.to_string().into()),
+            (name, body),
+        ])
+    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ fn shared() -> Shared {
 fn event() -> Event {
     let data = r#"{"appId":"11111111-2222-4333-8444-555555555555","originInstanceId":""}"#;
     let mut event =
-        Event::new("AppInstalled", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee", data.to_owned(), 1_767_225_600_123);
+        Event::new("AppInstalled", Some("aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"), data.to_owned(), 1_767_225_600_123);
     event.identity =
         Some(Identity { identity_type: "WIX_USER", wix_user_id: "66666666-7777-4888-8999-000000000000".to_owned() });
     event

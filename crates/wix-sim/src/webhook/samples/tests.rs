@@ -20,7 +20,8 @@ fn instance() -> Instance {
 
 #[test]
 fn every_known_event_has_compact_sample_data() {
-    for event_type in EVENT_TYPES {
+    assert_eq!(event_types().count(), 17);
+    for event_type in event_types() {
         let text = data(event_type, "app", &instance(), 1_767_225_600_000).unwrap();
         assert!(serde_json::from_str::<Value>(&text).is_ok(), "{event_type}: {text}");
         assert_eq!(compact(&text), text, "{event_type}");
@@ -47,4 +48,27 @@ fn the_installation_entity_of_a_removed_app_is_uninstalled_and_has_its_sequence_
 #[test]
 fn compacting_does_not_change_strings() {
     assert_eq!(compact("{ \"a b\" : \"c \\\" d\" ,\n \"e\\\\\" : 1 }"), r#"{"a b":"c \" d","e\\":1}"#);
+}
+
+#[test]
+fn a_domain_event_has_its_entity_as_an_object_or_as_text_and_its_name_consists_of_entity_and_slug() {
+    let read = |event_type: &str| -> Value {
+        serde_json::from_str(&data(event_type, "app", &instance(), 1_767_225_600_000).unwrap()).unwrap()
+    };
+    let text = |value: &Value| -> Value { serde_json::from_str(value.as_str().unwrap()).unwrap() };
+    let product = read("wix.stores.catalog.v3.product_created");
+    assert_eq!(product["createdEvent"]["entity"]["id"], product["entityId"]);
+    assert_eq!(
+        (&product["entityFqdn"], &product["slug"]),
+        (&"wix.stores.catalog.v3.product".into(), &"created".into())
+    );
+    let order = read("wix.ecom.v1.order_approved");
+    assert_eq!(text(&order["actionEvent"]["bodyAsJson"])["order"]["id"], order["entityId"]);
+    let booking = read("wix.bookings.v2.booking_created");
+    assert_eq!(text(&booking["createdEvent"]["entityAsJson"])["id"], booking["entityId"]);
+    let contact = read("wix.contacts.v4.contact_deleted");
+    assert_eq!(contact["triggeredByAnonymizeRequest"], true);
+    assert_eq!(product["triggeredByAnonymizeRequest"], false);
+    let flat = read("com.wix.ecommerce.catalog.api.v1.ProductChanged");
+    assert_eq!((flat.get("id"), flat.get("entityFqdn")), (None, None));
 }
