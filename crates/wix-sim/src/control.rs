@@ -3,6 +3,7 @@
 //! JSON, `snake_case`. It serves this machine only: it rejects a foreign `Origin` and a `Host` that is not loopback.
 
 mod app;
+mod app_deliveries;
 mod guard;
 mod input;
 mod inspect;
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Router<Ctx> {
         .route("/_sim/test-webhook", post(messages::test))
         .route("/_sim/signed-instance", post(messages::signed_instance))
         .route("/_sim/deliveries", get(messages::deliveries))
+        .route("/_sim/app-deliveries", get(app_deliveries::list))
         .route("/_sim/deliveries/release", post(messages::release))
         .route("/_sim/{*rest}", axum::routing::any(async || Refusal::not_found("unknown control route")))
 }

@@ -12,6 +12,7 @@
 //! # }
 //! ```
 
+mod app_backend;
 mod clock;
 mod control;
 mod faults;

@@ -68,6 +68,8 @@ async fn main() -> anyhow::Result<()> {
         echo_other_paths: options.echo_other_paths,
         app_records_url: options.app_records_url,
         app_records_key: options.app_records_key,
+        // No option: every user of a machine can read the arguments of a process.
+        events_secrets: std::env::var("WIX_SIM_EVENTS_SECRETS").ok().filter(|text| !text.is_empty()),
     })
     .await?;
     announce(&sim, is_secret_random)?;

@@ -2,6 +2,7 @@
 
 mod home;
 mod live;
+mod webhooks;
 pub(crate) mod wix_pages;
 
 use axum::Router;

@@ -29,6 +29,8 @@ pub struct Settings {
     pub app_records_url: Option<String>,
     /// The API key for that list.
     pub app_records_key: Option<String>,
+    /// The secrets with which the app verifies events: `whsec_…`, separated by commas. Without them it has no back end.
+    pub events_secrets: Option<String>,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             echo_other_paths: false,
             app_records_url: None,
             app_records_key: None,
+            events_secrets: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use url::{Host, Url};
 
+use crate::app_backend::Secrets;
 use crate::clock::Clock;
 use crate::ids;
 use crate::keys::SigningKey;
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     /// The simulator's origin, without a trailing slash.
     pub url: String,
     pub records: Option<RecordsSource>,
+    /// What the app verifies events with; `None` without a back end.
+    pub events_secrets: Option<Secrets>,
     /// The switches at the start, which a reset restores.
     pub initial_switches: Switches,
     changed: watch::Sender<u64>,
@@ -44,6 +47,7 @@ impl Shared {
         own_key: SigningKey,
         url: String,
         records: Option<RecordsSource>,
+        events_secrets: Option<Secrets>,
     ) -> anyhow::Result<Self> {
         let initial_switches = world.switches.clone();
         Ok(Self {
@@ -56,6 +60,7 @@ impl Shared {
             http: client()?,
             url,
             records,
+            events_secrets,
             initial_switches,
             changed: watch::Sender::new(0),
             stop: watch::Sender::new(false),

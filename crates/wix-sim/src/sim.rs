@@ -9,6 +9,7 @@ use axum::middleware::from_fn;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::app_backend;
 use crate::control;
 use crate::ids;
 use crate::keys::SigningKey;
@@ -52,6 +53,7 @@ impl Sim {
             .with_context(|| format!("port {} on 127.0.0.1 cannot be used", settings.port))?;
         let url = format!("http://{}", listener.local_addr().context("the port is not known")?);
         let records = settings.records()?;
+        let secrets = settings.events_secrets.as_deref().map(app_backend::Secrets::parse).transpose()?;
         let world = World {
             app: App {
                 previous_secret: None,
@@ -70,7 +72,7 @@ impl Sim {
             },
             ..World::default()
         };
-        let shared = Arc::new(Shared::new(world, key, url, records)?);
+        let shared = Arc::new(Shared::new(world, key, url, records, secrets)?);
         let server = tokio::spawn(serve(listener, shared.clone()));
         Ok(Self { shared, server })
     }
@@ -104,6 +106,7 @@ async fn serve(listener: TcpListener, shared: Ctx) {
     let app = Router::new()
         .merge(page::routes())
         .merge(control::routes())
+        .merge(app_backend::routes())
         .merge(wix::routes(&shared))
         .layer(from_fn(control::check))
         .with_state(shared.clone());

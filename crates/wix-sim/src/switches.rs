@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::app_backend::AppAnswer;
+
 /// When the install webhook is sent, relative to the browser's redirect (section 3.1: not specified).
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -172,6 +174,10 @@ pub struct Switches {
     pub webhook_retry_signature: RetrySignature,
     /// The pause before each retry, in seconds, from the previous attempt (4.6).
     pub webhook_retry_schedule_seconds: Vec<u32>,
+    /// How the app answers an event.
+    pub app_answer: AppAnswer,
+    /// Seconds in the `Retry-After` of `app_answer: 503`; 0 for no header.
+    pub app_retry_after_seconds: u32,
     /// The divisor of the pauses between webhook attempts: at 3600 an hour takes a second.
     pub time_scale: f64,
 }
@@ -236,6 +242,8 @@ impl Default for Switches {
             webhook_retry_schedule_seconds: vec![
                 60, 600, 3_600, 7_200, 7_200, 7_200, 14_400, 14_400, 14_400, 28_800, 28_800, 43_200,
             ],
+            app_answer: AppAnswer::Ok,
+            app_retry_after_seconds: 10,
             time_scale: 1.0,
         }
     }

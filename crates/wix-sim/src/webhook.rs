@@ -6,6 +6,8 @@ pub(crate) mod samples;
 
 use serde::Serialize;
 
+use crate::app_backend::Sent;
+
 pub(crate) use deliver::{emit, first_attempts, release, send_raw};
 pub(crate) use message::{AccountInfo, Event, Identity, Raw, compose, compose_raw, test_message};
 
@@ -78,4 +80,7 @@ pub(crate) struct Delivery {
     pub content_type: Option<String>,
     #[serde(skip)]
     pub retries: bool,
+    /// The parts by which its event at the app is found.
+    #[serde(skip)]
+    pub sent: Option<Sent>,
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::app_backend::Inbox;
 use crate::faults::{Endpoint, Fault};
 use crate::switches::Switches;
 use crate::webhook::Delivery;
@@ -199,6 +200,8 @@ pub(crate) struct World {
     pub bi_events: VecDeque<BiEvent>,
     pub close_visits: VecDeque<CloseVisit>,
     pub deliveries: BTreeMap<u64, Delivery>,
+    /// What the app received.
+    pub inbox: Inbox,
     /// The times of each instance's calls within the last minute.
     pub recent_calls: HashMap<String, VecDeque<i64>>,
     pub last_id: u64,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::app::{Shown, shown};
 use super::{Body, Refusal};
+use crate::app_backend::Inbox;
 use crate::faults::{Endpoint, Fault};
 use crate::fields;
 use crate::ids;
@@ -41,6 +42,8 @@ pub(crate) struct Snapshot {
     pub instances: Vec<Instance>,
     pub tokens: Vec<TokenShown>,
     pub deliveries: Vec<Delivery>,
+    /// `None` without a back end.
+    pub app_deliveries: Option<Inbox>,
     pub bi_events: Vec<BiEvent>,
     pub close_window_visits: Vec<CloseVisit>,
     pub call_counts: BTreeMap<Endpoint, u64>,
@@ -76,6 +79,7 @@ pub(crate) fn snapshot(ctx: &Ctx) -> Snapshot {
             instances: world.instances.values().cloned().collect(),
             tokens,
             deliveries: world.deliveries.values().cloned().collect(),
+            app_deliveries: ctx.events_secrets.is_some().then(|| world.inbox.clone()),
             bi_events: world.bi_events.iter().cloned().collect(),
             close_window_visits: world.close_visits.iter().cloned().collect(),
             call_counts: world.counts.clone(),

@@ -48,6 +48,7 @@ fn whole(ctx: &Ctx, app: &App, switches: &serde_json::Value) -> Markup {
         div #notice .notice role="status" hidden {}
         main {
             (start(app))
+            @if ctx.events_secrets.is_some() { (back_end(ctx, switches)) }
             div .split { (settings(ctx, app)) (keys(ctx, app)) }
             div #live { (live::tables(&snapshot(ctx), records_url(ctx))) }
             @if ctx.records.is_some() { div #records { p .muted { "Loading the app's records…" } } }
@@ -95,6 +96,31 @@ fn start(app: &App) -> Markup {
                     }
                 }
                 button type="submit" { "Advance" }
+            }
+        }
+    }
+}
+
+/// The choice of how the app answers events.
+fn back_end(ctx: &Ctx, switches: &serde_json::Value) -> Markup {
+    let now = switches.get("app_answer").and_then(serde_json::Value::as_str);
+    let name = |answer: &str| match answer {
+        "200" => "200: delivered",
+        "410" => "410 Gone",
+        "500" => "500 Internal Server Error",
+        "503" => "503 with Retry-After",
+        _ => "nothing, until the delivery times out",
+    };
+    html! {
+        section .card aria-labelledby="h-back-end" {
+            h2 #h-back-end { "The app's back end" }
+            p { "Receives the events that the Worker delivers, at " code { (ctx.url) (crate::app_backend::PATH) } ", and verifies their signatures. The table " a href="#h-webhooks" { "Webhooks" } " shows what became of each." }
+            form .inline data-patch="/_sim/switches" data-done="Set. It holds from the next delivery on." {
+                label for="app-answer" { "It answers" }
+                select #app-answer name="app_answer" {
+                    @for answer in choices("app_answer") { option value=(answer) selected[now == Some(*answer)] { (name(answer)) } }
+                }
+                button type="submit" { "Set answer" }
             }
         }
     }
@@ -192,6 +218,7 @@ fn faults() -> Markup {
 /// The values of an enumerated switch.
 fn choices(name: &str) -> &'static [&'static str] {
     match name {
+        "app_answer" => &["200", "410", "500", "503", "timeout"],
         "webhook_order" => &["parallel", "before_redirect", "after_redirect"],
         "cancel_answer" => &["stay", "redirect_bare", "redirect_error"],
         "webhook_iat_clock" => &["wall", "simulated"],
@@ -200,7 +227,7 @@ fn choices(name: &str) -> &'static [&'static str] {
     }
 }
 
-/// Every switch, with its meaning from the README.
+/// Every switch with its meaning from the README, but for the one that has a form of its own.
 fn switch_editor(switches: &serde_json::Value) -> Markup {
     html! {
         section .card aria-labelledby="h-switches" {
@@ -209,7 +236,7 @@ fn switch_editor(switches: &serde_json::Value) -> Markup {
                 p .hint { "Behaviours that Wix does not specify, or on which sources disagree. Numbers in brackets are sections of docs/wix.md." }
                 form data-patch="/_sim/switches" data-done="Switches set." {
                     div .switches {
-                        @for (name, meaning) in described() { (switch(name, meaning, switches.get(name))) }
+                        @for (name, meaning) in described().filter(|(name, _)| *name != "app_answer") { (switch(name, meaning, switches.get(name))) }
                     }
                     div .actions { button .primary type="submit" { "Set switches" } }
                 }

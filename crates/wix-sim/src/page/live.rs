@@ -4,24 +4,26 @@ use maud::{Markup, html};
 use serde_json::Value;
 use url::Url;
 
+use super::webhooks;
 use crate::control::{Shown, Snapshot};
 use crate::ids;
 use crate::records::Records;
 use crate::webhook::samples::event_types;
-use crate::webhook::{AttemptOutcome, Delivery, Outcome};
 use crate::world::{Instance, Status};
 
 /// The number of rows of each table, newest first.
-const SHOWN: usize = 30;
+pub(super) const SHOWN: usize = 30;
 
 /// All tables.
 pub(super) fn tables(state: &Snapshot, records_url: Option<&Url>) -> Markup {
     html! {
         div #now hidden data-now=(clock(state.now_ms)) data-ahead=(state.clock_offset_seconds) {}
         (findings(state))
+        (webhooks::warnings(state))
         (token_call(state, records_url))
         (instances(state))
-        (deliveries(state))
+        (webhooks::table(state))
+        (webhooks::own_events(state))
         div .split { (close_visits(state)) (bi_events(state)) }
         (calls(state))
     }
@@ -34,13 +36,13 @@ fn clock(at_ms: i64) -> String {
 }
 
 /// The time of day, UTC, with the date as a tooltip.
-fn moment(at_ms: i64) -> Markup {
+pub(super) fn moment(at_ms: i64) -> Markup {
     let text = ids::iso(at_ms);
     html! { time datetime=(text) title=(text) { (text.get(11..19).unwrap_or_default()) } }
 }
 
 /// An id; a click selects all of it.
-fn whole(id: &str) -> Markup {
+pub(super) fn whole(id: &str) -> Markup {
     html! { code .id { (id) } }
 }
 
@@ -53,7 +55,7 @@ fn copy_button(text: &str, label: &str) -> Markup {
     html! { button .copy type="button" data-copy=(text) aria-label=(label) title=(label) { "Copy" } }
 }
 
-fn table(title: &str, count: usize, heads: &[&str], empty: &str, rows: &Markup) -> Markup {
+pub(super) fn table(title: &str, count: usize, heads: &[&str], empty: &str, rows: &Markup) -> Markup {
     html! {
         section .card {
             h2 { (title) " " span .count { (count) } }
@@ -172,54 +174,6 @@ fn buttons(instance: &Instance) -> Markup {
             }
         }
     }
-}
-
-fn outcome(delivery: &Delivery) -> Markup {
-    let (class, text) = match delivery.outcome {
-        Outcome::Pending => ("wait", "pending"),
-        Outcome::Held => ("wait", "held"),
-        Outcome::Delivered => ("good", "delivered"),
-        Outcome::GivenUp => ("bad", "given up"),
-        Outcome::Dropped => ("bad", "dropped"),
-        Outcome::NotConfigured => ("wait", "no webhook URL"),
-    };
-    html! { span class={ "pill " (class) } { (text) } }
-}
-
-fn deliveries(state: &Snapshot) -> Markup {
-    let rows = html! {
-        @for delivery in state.deliveries.iter().rev().take(SHOWN) {
-            tr {
-                td { (moment(delivery.created_at_ms)) }
-                td .wide { (delivery.event_type) }
-                td { @if let Some(id) = &delivery.instance_id { (whole(id)) } }
-                td { (outcome(delivery)) @if let Some(next) = delivery.next_attempt_at_ms { br; span .muted { "next " (moment(next)) } } }
-                td {
-                    ol .attempts {
-                        @for attempt in &delivery.attempts {
-                            li title=[attempt.detail.as_deref()] {
-                                (moment(attempt.at_ms)) " "
-                                @match (attempt.status, attempt.outcome) {
-                                    (Some(status), AttemptOutcome::Delivered) => span .good-text { (status) },
-                                    (Some(status), _) => span .bad-text { (status) },
-                                    (None, AttemptOutcome::TimedOut) => span .bad-text { "timed out" },
-                                    (None, _) => span .bad-text { "unreachable" },
-                                }
-                                " " span .muted { (attempt.duration_ms) " ms" }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    };
-    table(
-        "Webhooks",
-        state.deliveries.len(),
-        &["Created", "Event", "Instance", "Outcome", "Attempts"],
-        "No webhooks yet.",
-        &rows,
-    )
 }
 
 fn close_visits(state: &Snapshot) -> Markup {

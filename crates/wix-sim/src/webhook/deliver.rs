@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use axum::http::header::CONTENT_TYPE;
 
 use super::{Attempt, AttemptOutcome, Delivery, Event, Outcome, compose};
+use crate::app_backend::Sent;
 use crate::shared::Ctx;
 use crate::switches::RetrySignature;
 use crate::world::{MAX_RECORDS, World};
@@ -32,6 +33,7 @@ pub(crate) fn emit(ctx: &Ctx, events: Vec<Event>) -> Vec<u64> {
                 event: Some(event.clone()),
                 content_type: None,
                 retries: true,
+                sent: None,
             };
             ids.push(enqueue(ctx, delivery));
         }
@@ -60,6 +62,7 @@ pub(crate) fn send_raw(
         event: None,
         content_type,
         retries,
+        sent: None,
     };
     enqueue(ctx, delivery)
 }
@@ -67,6 +70,7 @@ pub(crate) fn send_raw(
 /// Records the delivery, and starts it unless a switch or a missing webhook URL prevents that.
 fn enqueue(ctx: &Ctx, mut delivery: Delivery) -> u64 {
     let delay_ms = ctx.read(|world| scaled(world, f64::from(world.switches.webhook_delay_ms)));
+    delivery.sent = Sent::read(&delivery.body);
     let (id, outcome) = ctx.change(|world| {
         delivery.id = world.next_id();
         if delivery.outcome == Outcome::Pending {

@@ -1,6 +1,8 @@
 //! Black-box tests of the simulator over HTTP.
 
 #[cfg(test)]
+mod app_backend;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod bi_event;

@@ -13,7 +13,7 @@ fn the_readme_describes_exactly_the_existing_switches() {
 
 #[test]
 fn an_enumerated_switch_accepts_every_value_that_the_page_offers() {
-    for name in ["webhook_order", "cancel_answer", "webhook_iat_clock", "webhook_retry_signature"] {
+    for name in ["app_answer", "webhook_order", "cancel_answer", "webhook_iat_clock", "webhook_retry_signature"] {
         for word in choices(name) {
             let patch = serde_json::json!({ name: word });
             assert!(Switches::default().patched(patch.as_object().unwrap()).is_ok(), "{name}: {word}");

@@ -26,7 +26,7 @@ fn verified(pem_key: &str, jwt: &str) -> Option<(String, Value)> {
 }
 
 fn shared() -> Shared {
-    Shared::new(World::default(), SigningKey::generate().unwrap(), String::new(), None).unwrap()
+    Shared::new(World::default(), SigningKey::generate().unwrap(), String::new(), None, None).unwrap()
 }
 
 fn event() -> Event {
