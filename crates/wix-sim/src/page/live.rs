@@ -48,7 +48,7 @@ pub(super) fn whole(id: &str) -> Markup {
 
 /// An id with a Copy button.
 fn copyable(id: &str) -> Markup {
-    html! { (whole(id)) " " (copy_button(id, "Copy the instance id")) }
+    html! { (whole(id)) br; (copy_button(id, "Copy the instance id")) }
 }
 
 fn copy_button(text: &str, label: &str) -> Markup {
