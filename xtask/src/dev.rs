@@ -1,8 +1,8 @@
 //! `cargo xtask dev`: the Worker and a simulated Wix on this machine.
 //!
-//! The Worker runs as wrangler runs it, in workerd with a local KV, on `localhost`; the simulator on `127.0.0.1`. These
-//! two names are different sites to a browser, as an app and Wix are. Keys and secrets are generated at each start. The
-//! simulator stores nothing, so the Worker's KV is emptied too.
+//! The Worker runs as wrangler runs it, in workerd with a local KV and local objects, on `localhost`; the simulator on
+//! `127.0.0.1`. These two names are different sites to a browser, as an app and Wix are. Keys and secrets are generated at
+//! each start. The simulator stores nothing, so the Worker's KV and objects are emptied too.
 
 mod settings;
 
@@ -108,7 +108,7 @@ fn serve(
     answer_other_paths(&settings.simulator_url)?;
 
     println!("==> starting the Worker");
-    let store = workspace.dev().join("kv");
+    let store = workspace.dev().join("store");
     if store.exists() {
         fs::remove_dir_all(&store).with_context(|| format!("{} cannot be emptied", store.display()))?;
     }
@@ -156,6 +156,7 @@ fn simulator_command(workspace: &Workspace, settings: &Settings) -> Command {
         // Every user of this machine can read the arguments of a process.
         .env("WIX_SIM_APP_SECRET", &settings.app_secret)
         .env("WIX_SIM_APP_RECORDS_KEY", &settings.api_key.secret)
+        .env("WIX_SIM_EVENTS_SECRETS", &settings.events_secret)
         .current_dir(&workspace.root);
     command
 }

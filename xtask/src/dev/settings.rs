@@ -23,6 +23,8 @@ pub struct Settings {
     pub app_secret: String,
     pub api_key: ApiKey,
     sealing_key: String,
+    /// Signs the events that the Worker delivers.
+    pub events_secret: String,
 }
 
 impl Settings {
@@ -36,6 +38,7 @@ impl Settings {
             app_secret: guid()?,
             api_key: ApiKey::generate("dev", &keygen::SCOPES.join("+"))?,
             sealing_key: keygen::sealing_key()?,
+            events_secret: keygen::events_secret()?,
         })
     }
 
@@ -54,8 +57,14 @@ impl Settings {
         Ok(())
     }
 
+    /// The app's back end, which the simulator plays.
+    fn events_url(&self) -> String {
+        format!("{}/_app/events", self.simulator_url)
+    }
+
     /// No value contains a quote, a `$` or a line break, which have a meaning in such a file.
     fn lines(&self, public_key: &str) -> String {
+        let events_url = self.events_url();
         let values = [
             ("ENVIRONMENT", "development"),
             ("FINISH_CONFIGURATION", "on-install"),
@@ -66,6 +75,8 @@ impl Settings {
             ("WIX_PUBLIC_KEYS", public_key),
             ("SEALING_KEYS", &self.sealing_key),
             ("API_KEYS", &self.api_key.entry),
+            ("EVENTS_URL", &events_url),
+            ("EVENTS_SECRETS", &self.events_secret),
         ];
         values.iter().fold(String::new(), |text, (name, value)| text + name + "=\"" + value + "\"\n")
     }
@@ -74,6 +85,7 @@ impl Settings {
     pub fn welcome(&self) -> String {
         let Self { worker_url, simulator_url, api_key, .. } = self;
         let key = &api_key.secret;
+        let events_url = self.events_url();
         format!(
             "
 ────────────────────────────────────────────────────────────────────────────────
@@ -104,6 +116,14 @@ impl Settings {
        export WIX_EDGE_URL={worker_url}
        export WIX_EDGE_KEY={key}
        export WIX_API_URL={simulator_url}
+
+  5. Beside the installation, choose an event and press \"Send\". The Worker
+     delivers it to the app's back end, which the simulator plays at
+
+       {events_url}
+
+     The simulator's table \"Webhooks\" shows what became of it there. Choose
+     how the back end answers to see the Worker deliver again.
 
   Calls to paths of Wix's API that are not simulated are answered 200 with a
   description of the call (the simulator's switch `echo_other_paths`).
@@ -176,6 +196,17 @@ mod tests {
         let settings = Settings::generate(1, 2).expect("randomness");
         assert!(!settings.lines("MIIB").contains(&settings.api_key.secret));
         assert!(settings.welcome().contains(&settings.api_key.secret));
+    }
+
+    #[test]
+    fn events_are_delivered_to_the_simulator_with_a_secret_that_is_not_printed() {
+        let settings = Settings::generate(1, 2).expect("randomness");
+        let (lines, url) = (settings.lines("MIIB"), "http://127.0.0.1:2/_app/events");
+        assert!(settings.events_secret.starts_with("whsec_"));
+        assert!(lines.contains(&format!("EVENTS_URL=\"{url}\"\n")), "{lines}");
+        assert!(lines.contains(&format!("EVENTS_SECRETS=\"{}\"\n", settings.events_secret)), "{lines}");
+        let welcome = settings.welcome();
+        assert!(welcome.contains(url) && !welcome.contains("whsec_"), "{welcome}");
     }
 
     /// The shell's commands in the text, each on one line.
