@@ -207,6 +207,38 @@ const scenarios = {
   },
 };
 
+// The simulator's page shows what became of a webhook at the app's back end, which fails at first. The Worker tries again
+// five seconds after the first attempt.
+scenarios.events = async (context) => {
+  const page = await context.newPage();
+  await page.goto(`${WIX_URL}/`);
+  const installed = page.waitForResponse((response) => response.url() === `${WIX_URL}/_sim/installs`);
+  await page.getByRole("button", { name: "Direct install" }).click();
+  const { instance } = await (await installed).json();
+  const rows = (table) => page.getByRole("region", { name: table }).getByRole("row").filter({ hasText: instance.instance_id });
+  const webhooks = rows("Webhooks");
+  await webhooks.filter({ hasText: /AppInstalled.*delivered \(attempt 1, \d+ ms, sequence \d+\)/ }).waitFor();
+
+  const answer = async (name) => {
+    await page.getByLabel("It answers").selectOption({ label: name });
+    await page.getByRole("button", { name: "Set answer" }).click();
+  };
+  await answer("500 Internal Server Error");
+  await page.getByRole("heading", { name: "The app answers 500" }).waitFor();
+  // The page replaces its tables every second, unless a list in them has the focus.
+  const list = rows("Installs").getByLabel("Event");
+  await list.focus();
+  await list.selectOption({ label: "order_approved" });
+  await list.locator("xpath=following-sibling::button").click();
+  const row = webhooks.filter({ hasText: "wix.ecom.v1.order_approved" });
+  await row.filter({ hasText: /failing: the app answered 500; \d attempts?/ }).waitFor();
+  await screenshot(page, "10-failing");
+  await answer("200: delivered");
+  await row.filter({ hasText: /delivered \(attempt \d, \d+ ms, sequence \d+\)/ }).waitFor({ timeout: 2 * PATIENCE });
+  await screenshot(page, "11-delivered");
+  return { result: await row.getByText("delivered (attempt").first().textContent() };
+};
+
 // The page at APP_URL has the app in a frame, as Wix's dashboard does. The whole flow runs in the frame.
 // The browser blocks third-party cookies.
 scenarios.framed = async (context) => {

@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 /// `on-install`, so that the flow sends the BI event too. With a browser the machine can be too slow for Wix's 1250 ms, so
 /// the simulator retries webhooks within a second.
 static STAGE: LazyLock<Stage> = LazyLock::new(|| {
-    let stage = Stage::to_share(|values| values.with("FINISH_CONFIGURATION", "on-install"));
+    let stage = Stage::with_back_end(|values| values.with("FINISH_CONFIGURATION", "on-install"));
     stage.wix.switch(&json!({ "time_scale": 60 }));
     stage
 });
@@ -96,6 +96,16 @@ fn a_browser_that_did_not_start_the_flow_sees_an_error_page() {
     let text = seen["text"].as_str().expect("a string");
     assert!(text.contains("another browser") && text.contains("start the installation again from Wix"), "{seen}");
     assert!(text.contains("Request id:"), "{seen}");
+}
+
+#[test]
+fn the_page_shows_an_event_as_failing_and_then_as_delivered() {
+    let turn = turn();
+    let seen = play(&turn, "events", None);
+    STAGE.wix.switch(&json!({ "app_answer": "200" }));
+    let result = seen["result"].as_str().expect("a string");
+    let attempt = result.split("(attempt ").nth(1).and_then(|rest| rest.split(',').next()?.parse::<u32>().ok());
+    assert!(attempt.is_some_and(|attempt| attempt > 1), "{result}");
 }
 
 /// Installs through a proxy in a window that the test opens. Returns the final state of the window.

@@ -13,6 +13,7 @@
 mod harness;
 
 mod api_keys;
+mod app_backend;
 mod at_once;
 mod bi_events;
 mod browser;

@@ -15,6 +15,8 @@ use super::worker::{Values, Worker};
 
 /// The API key with every scope but `admin`.
 pub const API_KEY: &str = "it-key-of-the-back-end-0123456789abcdef";
+/// Signs the events for the app's back end of the simulator.
+const EVENTS_SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSBiYWNrIGVuZCwgMzIgYnl0ZXM=";
 /// The public key of the one genuine message.
 const GENUINE_KEY: &str = include_str!("../genuine/public-key.pem");
 
@@ -46,6 +48,14 @@ impl Stage {
 
     fn new(start: fn(&Values) -> Worker, change: impl FnOnce(Values) -> Values) -> Self {
         Self::with_wix(Wix::start(), start, change)
+    }
+
+    /// Starts a stage that the tests of one file share, with events delivered to the app's back end of the simulator.
+    pub fn with_back_end(change: impl FnOnce(Values) -> Values) -> Self {
+        let wix = Wix::with_back_end(EVENTS_SECRET);
+        let url = wix.at("/_app/events");
+        let change = |values: Values| change(values.with("EVENTS_URL", url).with("EVENTS_SECRETS", EVENTS_SECRET));
+        Self::with_wix(wix, Worker::start_now, change)
     }
 
     /// Starts a stage with a running Wix, to which a proxy may lead.

@@ -28,7 +28,16 @@ impl Wix {
     /// Starts a Wix that accepts tokens only in the documented form, without `Bearer`. Its webhook timeout is longer than
     /// Wix's, so that a loaded machine fails no test. Tests compare the Worker's `duration_ms` with Wix's timeout instead.
     pub fn start() -> Self {
-        let sim = RUNTIME.block_on(Sim::start(Settings::default())).expect("a simulator");
+        Self::with(Settings::default())
+    }
+
+    /// Starts a Wix that is the app's back end too.
+    pub fn with_back_end(events_secret: &str) -> Self {
+        Self::with(Settings { events_secrets: Some(events_secret.to_owned()), ..Settings::default() })
+    }
+
+    fn with(settings: Settings) -> Self {
+        let sim = RUNTIME.block_on(Sim::start(settings)).expect("a simulator");
         let wix = Self { url: sim.url().to_owned(), app: sim.app(), _sim: sim };
         wix.switch(&json!({ "accept_bearer_authorization": false, "webhook_timeout_ms": 15_000 }));
         wix
