@@ -19,4 +19,4 @@ pub use fact::{Fact, Kind, Name};
 pub use fold::{fold, join, latest, latest_of, outdated};
 pub use instance::{Auth, Instance, LastToken, SetupPolicy, Status, TokenOutcome};
 pub use row::Row;
-pub use state::{Before, State};
+pub use state::{Before, State, are_same};

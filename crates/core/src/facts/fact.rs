@@ -156,6 +156,12 @@ impl Fact {
         Self { at, kind, before: None, extra: String::new() }
     }
 
+    /// The same fact, with the state before it.
+    #[must_use]
+    pub fn with_before(self, before: Option<Before>) -> Self {
+        Self { before, ..self }
+    }
+
     /// Reads a fact, and preserves the parts that this version does not know. `None` if the text is not JSON.
     #[must_use]
     pub fn from_json(text: &str) -> Option<Self> {

@@ -16,12 +16,12 @@ pub fn join(known: &mut Vec<Fact>, fact: Fact) {
         Err(place) => known.insert(place, fact),
         Ok(place) => {
             let Some(known) = known.get_mut(place) else { return };
+            // The state before the first fact of a kind outlives it: its change may not have been told yet.
+            let before = [known.before.take(), fact.before.clone()].into_iter().flatten().min();
             if *known < fact {
                 *known = fact;
-            } else if *known == fact {
-                // Of two copies, the one that was recorded first has the state before.
-                known.before = [known.before.take(), fact.before].into_iter().flatten().min();
             }
+            known.before = before;
         }
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::fold::fold;
-use super::{Fact, Instance, Status};
-use crate::values::{InstanceId, Timestamp};
+use super::{Fact, Instance, Name, Status, is_contested};
+use crate::values::InstanceId;
 
 /// See the module. The default is the state of an instance without facts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,11 +24,17 @@ pub struct State {
 /// order the facts come.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Before {
-    /// When the fact was recorded, by this Worker's clock.
-    pub at: Timestamp,
+    /// When the fact was recorded, in Unix milliseconds: a second is too long to tell which of two facts was the first.
+    pub recorded_ms: u64,
     /// The state.
     #[serde(flatten)]
     pub state: State,
+}
+
+/// Whether both lists have the same facts, with the same states before.
+#[must_use]
+pub fn are_same(facts: &[Fact], others: &[Fact]) -> bool {
+    facts == others && facts.iter().zip(others).all(|(fact, other)| fact.before == other.before)
 }
 
 impl State {
@@ -38,10 +44,16 @@ impl State {
         Self { status: Some(instance.status), plan: instance.plan.clone() }
     }
 
-    /// The state that these facts make.
+    /// The state that these facts make. A contested removal is not told before Wix has confirmed it, so it does not count.
     #[must_use]
     pub fn fold(id: &InstanceId, facts: &[Fact]) -> Self {
-        fold(id, facts).map(|instance| Self::of(&instance)).unwrap_or_default()
+        let instance = if is_contested(facts) {
+            let others = facts.iter().filter(|fact| fact.kind.name() != Name::Removed);
+            fold(id, &others.cloned().collect::<Vec<_>>())
+        } else {
+            fold(id, facts)
+        };
+        instance.map(|instance| Self::of(&instance)).unwrap_or_default()
     }
 
     /// The state from where on changes are news: before the first fact that was recorded with its state. If none was, all

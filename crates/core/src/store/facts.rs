@@ -8,7 +8,9 @@ use super::kv::{Write, to_json};
 use super::recheck::recheck_write;
 use super::{Attempts, KvNamespace, KvPage, RECHECK_AFTER, Store, StoreError, keys};
 use crate::crypto::Crypto;
-use crate::facts::{Before, Fact, Instance, Kind, Name, Row, State, Status, is_contested, join, latest, outdated};
+use crate::facts::{
+    Before, Fact, Instance, Kind, Name, Row, State, Status, are_same, is_contested, join, latest, outdated,
+};
 use crate::runtime::{Clock, Entropy};
 use crate::values::{CLOCK_SKEW, InstanceId, Timestamp};
 use crate::wix::Token;
@@ -134,23 +136,24 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         let News { facts: new_facts, tokens, now, recheck_first, id } = news;
         let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
         let mut facts = joined(row.as_ref(), &listed);
-        let before = self.reports.then(|| Before { at: now, state: State::fold(id, &facts) });
+        let before =
+            self.reports.then(|| Before { recorded_ms: self.platform.now_millis(), state: State::fold(id, &facts) });
         let mut writes = Vec::new();
-        for mut fact in new_facts {
+        for fact in new_facts {
             if !listed.iter().any(|(_, known)| known.kind.name() == fact.kind.name() && *known >= fact) {
-                // The listing may not show a fact yet that the row has.
-                let known = latest(&facts, fact.kind.name()).filter(|known| **known == fact);
-                fact.before = known.map_or_else(|| before.clone(), |known| known.before.clone());
+                join(&mut facts, fact.clone().with_before(before.clone()));
+                // A known fact of the kind may have an earlier state before.
+                let before = latest(&facts, fact.kind.name()).and_then(|latest| latest.before.clone());
+                let fact = fact.with_before(before);
                 let text = to_json(&fact)?;
                 let key = keys::fact(id, &fact)?;
                 writes.push(Write { metadata: Some(text.clone()), ..Write::new(key, text) });
-                join(&mut facts, fact);
             }
         }
         let (changed, contested) = (!writes.is_empty(), is_contested(&facts));
         let time = |name| latest(&facts, name).map(|fact| fact.at);
         let (removed, connected) = (time(Name::Removed), time(Name::Connected));
-        let is_stale = row.as_ref().is_none_or(|row| row.facts != facts);
+        let is_stale = row.as_ref().is_none_or(|row| !are_same(&row.facts, &facts));
         let row = next_row(id, row, facts).ok_or(StoreError::NoFacts)?;
         // Tokens of an earlier installation must not replace those of the present one.
         let is_present = removed.max(connected).is_none_or(|since| since <= now);
@@ -166,7 +169,8 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         let due = now.plus(RECHECK_AFTER);
         if needs_recheck && !self.pending.is_some_and(|pending| pending.serves(id, now)) {
             let recheck = recheck_write(id, due, Attempts { since: now, failed: 0 })?;
-            if recheck_first {
+            // A fact that cannot be reported now is reported by its recheck, even if storing it is repeated.
+            if recheck_first || self.reports {
                 self.write(&[recheck]).await?;
             } else {
                 writes.push(recheck);
@@ -208,7 +212,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             let facts = joined(row.as_ref(), &listed);
             known = listed;
             let (contested, removed) = (is_contested(&facts), latest(&facts, Name::Removed).map(|fact| fact.at));
-            let changed = row.as_ref().is_none_or(|row| row.facts != facts);
+            let changed = row.as_ref().is_none_or(|row| !are_same(&row.facts, &facts));
             let Some(row) = next_row(id, row, facts) else { break };
             let (instance, facts) = (row.instance.clone(), row.facts.clone());
             let recorded = Recorded { instance, facts, changed, contested, removed };

@@ -211,7 +211,7 @@ fn without_a_target_no_fact_has_the_state_before_it() {
     assert!(world.fake.object_calls().is_empty());
     let world = World::delivering();
     world.webhook(jws::installed(INSTANCE, START));
-    let before = format!(r#""before":{{"at":{START}}}"#);
+    let before = format!(r#""before":{{"recorded_ms":{}}}"#, START * 1000);
     assert!(world.fake.kv().entries().values().any(|entry| entry.value.contains(&before)));
     assert!(world.fake.object_calls().iter().all(|(name, ..)| name != APP_ID));
 }

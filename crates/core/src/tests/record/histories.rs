@@ -17,13 +17,15 @@ use futures::future::join;
 
 use super::*;
 use crate::config::Config;
-use crate::facts::is_contested;
+use crate::delivery::{ObjectError, command, report, requests};
+use crate::facts::{State, Status, is_contested};
 use crate::runtime::Clock as _;
 use crate::store::{Store, keys};
 use crate::testing::Fake;
 use crate::testing::clock::START;
 use crate::testing::kv::Op;
-use crate::testing::world::config;
+use crate::testing::object::FakeObjects;
+use crate::testing::world::{DELIVERING, config};
 use crate::{Shared, scheduled};
 
 /// The generator `SplitMix64`, for which every number is a good seed.
@@ -85,7 +87,8 @@ fn any_fact(chance: &Chance) -> Fact {
 /// One writer: it repeats each delivery, as Wix does, until it is stored.
 async fn write(fake: &Fake, config: &Config, chance: &Chance, deliveries: &[Fact]) {
     let settings = &config.instances;
-    let store = || Store::new(fake, &settings.keys, &settings.wix.app_id, settings.setup);
+    let reports = settings.events.tells_changes();
+    let store = || Store::new(fake, &settings.keys, &settings.wix.app_id, settings.setup).reporting(reports);
     for fact in deliveries {
         fake.sleep(Duration::from_millis(chance.pick(&[0, 0, 7, 400, 1_000, 5_000, 30_000, 61_000, 90_000]))).await;
         loop {
@@ -93,7 +96,13 @@ async fn write(fake: &Fake, config: &Config, chance: &Chance, deliveries: &[Fact
             match store().record(&id(), fact.clone(), now).await {
                 // In one of four cases the isolate ends before its deferred task.
                 Ok(recorded) if recorded.changed && !chance.one_in(4) => {
-                    let _ = store().reconcile(&id()).await;
+                    if let Ok(Some(recorded)) = store().reconcile(&id()).await
+                        && reports
+                    {
+                        let message = report::to_message(&id(), &recorded.facts).expect("facts");
+                        let deadline = fake.now_millis() + 1_000;
+                        let _ = command(fake, INSTANCE, requests::REPORT, &message, deadline).await;
+                    }
                     break;
                 }
                 Ok(_) => break,
@@ -126,7 +135,7 @@ fn inject_faults(fake: &Fake, chance: &Chance) {
     }
     let delays = chance.clone();
     let longest = chance.pick(&[1, 20, 400]);
-    fake.kv().delay_where(move |_, _| delays.below(longest));
+    fake.kv().delay_where(move |_, _| 1 + delays.below(longest));
     if chance.one_in(3) {
         let failures = chance.clone();
         let left = Cell::new(chance.below(6));
@@ -140,11 +149,65 @@ fn inject_faults(fake: &Fake, chance: &Chance) {
     }
 }
 
-fn history(seed: u64, config: &Config, shared: &Shared) -> usize {
+/// The events of our own must lead from the state that was known before to that of all facts, each by a change of the state.
+fn check_own_events(fake: &Fake, before: State, facts: &[Fact], details: &str) {
+    let bodies = fake.object(INSTANCE).texts("SELECT body FROM events ORDER BY sequence");
+    let mut told = before;
+    for body in &bodies {
+        let body: Value = serde_json::from_str(body).expect("JSON");
+        let kind = body["type"].as_str().expect("a type");
+        let is_gone = matches!(told.status, None | Some(Status::Pending | Status::Removed));
+        let (is_allowed, status) = match kind {
+            "installation.installed" => (is_gone, Some(Status::Installed)),
+            "installation.removed" => (told.status != Some(Status::Removed), Some(Status::Removed)),
+            "installation.needs_reconnect" => (told.status == Some(Status::Installed), Some(Status::NeedsReconnect)),
+            "installation.reconnected" => (told.status == Some(Status::NeedsReconnect), Some(Status::Installed)),
+            "installation.plan_changed" => (body["data"]["plan"].as_str() != told.plan.as_deref(), told.status),
+            kind => panic!("{kind} is no event of ours"),
+        };
+        assert!(is_allowed, "{kind} was told after {told:?}, {details}\n{bodies:#?}");
+        told.status = status;
+        if kind == "installation.plan_changed" {
+            told.plan = body["data"]["plan"].as_str().map(str::to_owned);
+        }
+    }
+    let folded = fold(&id(), facts).expect("an instance");
+    let is_told = match folded.status {
+        Status::Pending => !matches!(told.status, Some(Status::Removed | Status::NeedsReconnect)),
+        status => told.status == Some(status),
+    };
+    assert!(is_told, "the app was told {told:?}, but the instance is {folded:?}, {details}\n{bodies:#?}");
+    if folded.status != Status::Removed {
+        assert_eq!(told.plan, folded.plan, "{details}\n{bodies:#?}");
+    }
+}
+
+fn history(seed: u64, [quiet, delivering]: &[(Config, Rc<Shared>); 2]) -> usize {
     let chance = Chance::new(seed);
     let fake = Fake::default();
-    let facts: Vec<Fact> = (0..=chance.below(8)).map(|_| any_fact(&chance)).collect();
+    let mut facts: Vec<Fact> = (0..=chance.below(8)).map(|_| any_fact(&chance)).collect();
+    // Since each object has a database, a part of the histories has none.
+    let delivers = chance.one_in(3);
+    let (config, shared) = if delivers { delivering } else { quiet };
+    let mut before = State::default();
+    if delivers && chance.one_in(2) {
+        let older: Vec<Fact> = (0..=chance.below(3)).map(|_| any_fact(&chance)).collect();
+        fake.clock().run(write(&fake, &quiet.0, &chance, &older));
+        fake.clock().advance(3_600);
+        fake.clock().run(scheduled(fake.clone(), &quiet.1));
+        // With Wix's answer about a contested removal.
+        let row = &fake.kv().entries()[&keys::row(&id())];
+        before = State::of(&Row::read(&id(), &row.value).expect("a row").instance);
+        facts.extend(older);
+    }
     let [one, other] = deliveries(&chance, &facts);
+    if delivers {
+        fake.use_objects(Some(FakeObjects::new(Rc::clone(shared))));
+        for _ in 0..chance.below(6) {
+            let error = ObjectError { is_retryable: false, text: "the object broke".to_owned() };
+            fake.object_answers(chance.pick(&[0, 400, 2_000]), Err(error));
+        }
+    }
     inject_faults(&fake, &chance);
     fake.clock().run(join(write(&fake, config, &chance, &one), write(&fake, config, &chance, &other)));
 
@@ -175,6 +238,10 @@ fn history(seed: u64, config: &Config, shared: &Shared) -> usize {
     let listed: Instance = serde_json::from_str(row.metadata.as_deref().unwrap()).unwrap();
     assert_eq!(Some(listed), expected, "the metadata differs from the fold, {}", details());
     assert_eq!(fold(&id(), &stored), expected, "the stored facts differ from the fold, {}", details());
+    if delivers {
+        check_own_events(&fake, before, &facts, &details());
+        fake.use_objects(None);
+    }
     one.len() + other.len()
 }
 
@@ -187,12 +254,12 @@ fn number(variable: &str, default: u64) -> u64 {
 #[expect(clippy::disallowed_methods, reason = "it measures real time")]
 fn random_histories_end_in_the_fold_of_all_facts() {
     let (count, seed) = (number("HISTORIES", 100), number("HISTORY_SEED", 1));
-    let config = config(&[]).expect("a configuration");
-    let shared = Shared::new(crate::testing::world::config(&[]));
+    let of = |changes| (config(changes).expect("a configuration"), Rc::new(Shared::new(config(changes))));
+    let configs = [of(&[]), of(&DELIVERING)];
     let started = Instant::now();
     let mut deliveries = 0;
     for done in 0..count {
-        deliveries += history(seed.wrapping_add(done), &config, &shared);
+        deliveries += history(seed.wrapping_add(done), &configs);
         if (done + 1) % 100_000 == 0 {
             println!("{} histories, {:.0} s", done + 1, started.elapsed().as_secs_f64());
         }
