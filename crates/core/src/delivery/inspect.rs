@@ -163,9 +163,10 @@ impl<P: Sql> Queue<'_, P> {
     }
 
     fn parked(&self) -> Result<Option<Parked>, PlatformError> {
-        let rows = self
-            .sql
-            .sql("SELECT count(*), min(received_at) FROM events WHERE state = ?", &[SqlValue::Number(PARKED)])?;
+        let rows = self.sql.sql(
+            "SELECT count(*), min(received_at) FROM events WHERE state = ? AND body IS NOT NULL",
+            &[SqlValue::Number(PARKED)],
+        )?;
         let parked = rows.first().and_then(|row| Some((number(row, 0)?, number(row, 1)?)));
         Ok(parked.map(|(parked, oldest)| Parked { parked, oldest_at: Timestamp::from_millis(oldest) }))
     }

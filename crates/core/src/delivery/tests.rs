@@ -3,6 +3,9 @@
 mod content;
 mod histories;
 mod order;
+mod repair;
+
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{join, join_all};
@@ -157,7 +160,7 @@ fn one_delivery_runs_at_a_time_and_sees_what_comes_meanwhile() {
     let site = Site::new();
     site.object.script(|_| (10 * SECOND, status(200)));
     let late = async {
-        site.fake.sleep(std::time::Duration::from_secs(5)).await;
+        site.fake.sleep(Duration::from_secs(5)).await;
         let message = event(2).to_message(INSTANCE).expect("a message");
         site.installation().accept(&message).await.expect("a storage");
         site.installation().deliver().await.expect("a storage");

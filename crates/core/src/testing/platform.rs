@@ -20,11 +20,11 @@ use super::wix::{CannedResponse, Sent, WixScript};
 use crate::crypto::{Crypto, PublicKey, SealingKey};
 use crate::delivery::{ObjectError, Objects};
 use crate::fuzz::stub;
-use crate::object_fetch;
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::{KvNamespace, KvOptions, KvPage};
 use crate::web::{BodyError, Requests};
 use crate::wix::{Body, Fetch, Forward, Forwarded, HeldJws, JwsLimits, Outbound, Response, SendError};
+use crate::{object_alarm, object_deliver, object_fetch};
 
 const REQUEST_ID: &str = "1767225601.1234567890";
 
@@ -135,6 +135,31 @@ impl Fake {
     pub fn object(&self, name: &str) -> FakeObject {
         let objects = self.0.objects.real.borrow().clone().expect("objects");
         objects.get(self, name)
+    }
+
+    /// The object of that name delivers what is due.
+    pub fn deliver(&self, name: &str) {
+        let objects = self.0.objects.real.borrow().clone().expect("objects");
+        self.0.clock.run(object_deliver(&objects.get(self, name), &objects.shared));
+    }
+
+    /// The alarm of the object of that name fires.
+    pub fn ring(&self, name: &str) {
+        let objects = self.0.objects.real.borrow().clone().expect("objects");
+        self.0.clock.run(object_alarm(&objects.get(self, name), &objects.shared));
+    }
+
+    /// Lets seconds pass. The alarms of that object fire when they are due.
+    pub fn pass(&self, name: &str, seconds: u64) {
+        let objects = self.0.objects.real.borrow().clone().expect("objects");
+        let (object, clock) = (objects.get(self, name), &self.0.clock);
+        let end = clock.now() + seconds * 1000;
+        while let Some(at) = object.alarm_at().filter(|at| *at <= end) {
+            object.take_alarm();
+            clock.set_millis(at.max(clock.now()));
+            self.ring(name);
+        }
+        clock.set_millis(end.max(clock.now()));
     }
 
     /// Records an operation, waits for its delay, and fails where the test says so.

@@ -88,8 +88,14 @@ impl World {
 
     /// An isolate that delivers events, with real objects.
     pub fn delivering() -> Self {
-        let world = Self::with(&DELIVERING);
-        world.fake.use_objects(Some(FakeObjects::new(Rc::new(Shared::new(config(&DELIVERING))))));
+        Self::delivering_with(&[])
+    }
+
+    /// The same, with further changes of the configuration.
+    pub fn delivering_with(changes: &[(&str, &str)]) -> Self {
+        let changes = [changes, &DELIVERING].concat();
+        let world = Self::with(&changes);
+        world.fake.use_objects(Some(FakeObjects::new(Rc::new(Shared::new(config(&changes))))));
         world
     }
 

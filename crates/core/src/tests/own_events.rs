@@ -192,10 +192,7 @@ fn a_contested_removal_is_told_when_wix_confirms_it_and_not_before() {
 
 #[test]
 fn a_type_that_is_not_wanted_is_not_told() {
-    let mut wanted = DELIVERING.to_vec();
-    wanted.push(("EVENTS_TYPES", "installation.re*"));
-    let world = World::with(&wanted);
-    world.fake.use_objects(Some(FakeObjects::new(Rc::new(Shared::new(config(&wanted))))));
+    let world = World::delivering_with(&[("EVENTS_TYPES", "installation.re*")]);
     world.fake.clock().advance(600);
     world.webhook(jws::installed(INSTANCE, START));
     world.webhook(plan("pro", START + 10));

@@ -97,7 +97,7 @@ fn play(steps: &[Step]) {
                 count += 1;
                 site.store(&event(count));
                 let installation = site.installation();
-                let (work, end) = (installation.deliver(), site.fake.sleep(std::time::Duration::from_millis(after)));
+                let (work, end) = (installation.deliver(), site.fake.sleep(Duration::from_millis(after)));
                 let (work, end) = (std::pin::pin!(work), std::pin::pin!(end));
                 if let Either::Right(_) = site.fake.clock().run(select(work, end)) {
                     uncertain += 1;
