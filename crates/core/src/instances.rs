@@ -2,6 +2,7 @@
 
 mod cache;
 mod context;
+mod erase;
 mod error;
 mod event;
 mod events;
@@ -20,6 +21,7 @@ mod token;
 
 pub use cache::Cache;
 pub use context::{Context, Ports, Settings, Work};
+pub use erase::erase;
 pub use error::InstanceError;
 pub use event::{FollowUp, accept_event};
 pub use events::{list_events, list_parked, redeliver, redeliver_parked, send_test_event};

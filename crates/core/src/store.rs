@@ -3,6 +3,7 @@
 //! KV is eventually consistent, allows one write per second and key, and has no compare-and-set. It is not used as a lock,
 //! and nothing depends on reading back a value that was just written.
 
+mod erase;
 mod error;
 mod exchange;
 mod facts;
@@ -13,11 +14,12 @@ mod port;
 mod recheck;
 mod tokens;
 
+pub use erase::Erasure;
 pub use error::StoreError;
 pub use exchange::Exchange;
 pub use facts::{BETWEEN_WRITES, Recorded};
 pub use kv::{Store, Stored, TIMEOUT_MILLIS};
 pub use parked::ParkedEvents;
 pub use port::{KvKey, KvNamespace, KvOptions, KvPage};
-pub use recheck::{Attempts, PendingRecheck, RECHECK_AFTER, Recheck};
+pub use recheck::{Attempts, Due, PendingRecheck, RECHECK_AFTER, Recheck};
 pub use tokens::RETRY_PAUSES;

@@ -6,6 +6,7 @@ mod connect;
 mod contested;
 mod cron;
 mod delivery;
+mod erase;
 mod events;
 mod finish_configuration;
 mod flow;

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use crate::instances::{Context, InstanceError, Ports, Reconciled, finish_configuration, reconcile};
-use crate::runtime::Backoff;
-use crate::store::{Attempts, Recheck};
+use crate::instances::{Context, InstanceError, Ports, Reconciled, Work, finish_configuration, reconcile};
+use crate::runtime::{Backoff, Trace};
+use crate::store::{Attempts, Due, Recheck};
 use crate::values::InstanceId;
 
 /// How many rechecks one run lists. Each costs three KV operations, of which an invocation has 1,000. The next run continues
@@ -22,13 +22,24 @@ const GIVE_UP_AFTER: u64 = 48 * 3_600;
 /// failed listing has a log line of its own.
 pub async fn run_rechecks<P: Ports>(cx: &Context<'_, P>) {
     let end = cx.platform.now_millis() + LONGEST_RUN_MILLIS;
-    let mut rechecks = match cx.store().rechecks(cx.now(), BATCH).await {
-        Ok(rechecks) => VecDeque::from(rechecks),
+    let Due { rechecks, erasures } = match cx.store().due(cx.now(), BATCH).await {
+        Ok(due) => due,
         Err(error) => {
             cx.note::<()>(Err(error));
             return cx.trace().write(cx.platform, None);
         }
     };
+    let mut rechecks = VecDeque::from(rechecks);
+    for key in erasures {
+        let trace = Trace::new(cx.trace().request_id.clone(), "cron erase", cx.platform.now_millis());
+        let work = Work::new(trace);
+        let cx = cx.of(&work);
+        match cx.store().erase_again(&key).await {
+            Ok(id) => rechecks.retain(|recheck| Some(&recheck.instance) != id.as_ref()),
+            Err(error) => cx.note::<()>(Err(error)),
+        }
+        work.trace.write(cx.platform, None);
+    }
     while let Some(recheck) = rechecks.pop_front() {
         if cx.platform.now_millis() > end {
             break;

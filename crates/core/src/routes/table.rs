@@ -12,6 +12,7 @@ use crate::web::{Audience, Call, Error, Outcome, Platform, Reply, Request, Scope
 use crate::wix::Fetch;
 
 const READ: &[Method] = &[Method::GET, Method::HEAD];
+const DELETE: &[Method] = &[Method::DELETE];
 const POST: &[Method] = &[Method::POST];
 const ANY: &[Method] = &[Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
@@ -36,7 +37,7 @@ pub struct Route<P: Platform> {
 }
 
 impl<P: Platform> Route<P> {
-    /// All routes. The busiest come first, since they are searched in order.
+    /// All routes. The busiest come first, since they are searched in order. The rows of one path stand together.
     #[rustfmt::skip]
     pub const ALL: &'static [Self] = &[
         Self::machine("/webhook", POST, |call| Box::pin(webhook::webhook(call))),
@@ -44,6 +45,7 @@ impl<P: Platform> Route<P> {
         Self::api("/v1/instances/{id}/wix/…", ANY, Some(Scope::Proxy), |call| Box::pin(proxy::proxy(call))),
         Self::api("/v1/instances", READ, Some(Scope::Instances), |call| Box::pin(instances::list(call))),
         Self::api("/v1/instances/{id}", READ, Some(Scope::Instances), |call| Box::pin(instances::get(call))),
+        Self::api("/v1/instances/{id}", DELETE, Some(Scope::Admin), |call| Box::pin(instances::erase(call))),
         Self::api("/v1/instances/{id}/finish-configuration", POST, Some(Scope::Events), |call| Box::pin(setup::finish(call))),
         Self::api("/v1/instances/{id}/bi-events", POST, Some(Scope::Events), |call| Box::pin(bi_events::send(call))),
         Self::api("/v1/identity", POST, Some(Scope::Instances), |call| Box::pin(identity::identify(call))),
@@ -112,8 +114,8 @@ fn now<'a, P: Platform>(reply: Reply<Stream<P>>) -> Response<'a, P> {
 
 /// The result of a search by path.
 pub enum Found<P: Platform> {
-    /// A route.
-    Route(&'static Route<P>),
+    /// The first row of a path, and all its rows: each accepts other methods.
+    Route(&'static Route<P>, &'static [Route<P>]),
     /// A path below `/v1` that no route has.
     UnknownApi,
     /// Another path that no route has.
@@ -124,8 +126,10 @@ impl<P: Platform> Found<P> {
     /// Searches the table.
     #[must_use]
     pub fn of(segments: &[&str]) -> Self {
-        match Route::ALL.iter().find(|route| route.matches(segments)) {
-            Some(route) => Self::Route(route),
+        let paths = Route::ALL.chunk_by(|one, other| one.pattern == other.pattern);
+        let mut paths = paths.filter_map(|rows| Some((rows.first()?, rows)));
+        match paths.find(|(first, _)| first.matches(segments)) {
+            Some((first, rows)) => Self::Route(first, rows),
             None if segments.first() == Some(&"v1") => Self::UnknownApi,
             None => Self::Unknown,
         }
@@ -135,7 +139,7 @@ impl<P: Platform> Found<P> {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Route(route) => route.pattern,
+            Self::Route(first, _) => first.pattern,
             Self::UnknownApi => "/v1/…",
             Self::Unknown => "unknown",
         }
@@ -153,7 +157,7 @@ impl<P: Platform> Found<P> {
                 || header("accept").is_some_and(|accepts| accepts.contains("json") && !accepts.contains("html"))
         };
         match self {
-            Self::Route(route) => route.audience,
+            Self::Route(first, _) => first.audience,
             Self::UnknownApi => Audience::Api,
             Self::Unknown if is_program() => Audience::Api,
             Self::Unknown => Audience::Browser,
@@ -163,8 +167,10 @@ impl<P: Platform> Found<P> {
     /// The route, if it accepts the method.
     fn accepting(&self, method: &Method) -> Result<&'static Route<P>, Error> {
         match self {
-            Self::Route(route) if route.methods.contains(method) => Ok(route),
-            Self::Route(route) => Err(Error::MethodNotAllowed(route.methods)),
+            Self::Route(_, rows) => rows
+                .iter()
+                .find(|route| route.methods.contains(method))
+                .ok_or_else(|| Error::MethodNotAllowed(rows.iter().flat_map(|route| route.methods).cloned().collect())),
             Self::UnknownApi | Self::Unknown => Err(Error::NotFound),
         }
     }

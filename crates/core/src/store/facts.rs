@@ -70,7 +70,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         }
     }
 
-    async fn row(&self, id: &InstanceId) -> Result<Option<Row>, StoreError> {
+    pub(super) async fn row(&self, id: &InstanceId) -> Result<Option<Row>, StoreError> {
         let Some(text) = self.get(&keys::row(id)).await? else { return Ok(None) };
         let row = Row::read(id, &text);
         if row.is_none() {
@@ -86,7 +86,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         Ok(next_row(id, row, facts).map(|row| row.instance))
     }
 
-    async fn facts(&self, id: &InstanceId) -> Result<Listed, StoreError> {
+    pub(super) async fn facts(&self, id: &InstanceId) -> Result<Listed, StoreError> {
         let prefix = keys::facts(id);
         let page = self.within(self.platform.kv_list(&prefix, None, FACTS)).await?;
         let facts = page.keys.into_iter().filter_map(|key| Some((key.name, Fact::from_json(&key.metadata?)?)));
@@ -267,7 +267,7 @@ fn parse_metadata(text: &str) -> Option<Instance> {
     serde_json::from_slice(text.as_bytes()).ok()
 }
 
-fn row_write(id: &InstanceId, row: &Row) -> Result<Write, StoreError> {
+pub(super) fn row_write(id: &InstanceId, row: &Row) -> Result<Write, StoreError> {
     let metadata = Some(row.metadata()?);
     Ok(Write { metadata, ..Write::new(keys::row(id), to_json(row)?) })
 }

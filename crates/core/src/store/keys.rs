@@ -8,6 +8,7 @@
 //! | `v1:access:{instance}` | an access token of hours with its end, sealed | | as long as the token |
 //! | `v1:flow:{flow}` | the result of a code exchange, sealed | | as long as the flow's state |
 //! | `v1:todo:{due}:{instance}` | the attempts of a recheck | the same | until it is done |
+//! | `v1:todo:{due}:erase:{random}` | an order to erase, sealed | | ten minutes at most |
 //! | `v1:parked:{instance}` | none | how many events of the installation are parked, and since when | until none is |
 
 use sha2::{Digest as _, Sha256};
@@ -61,6 +62,20 @@ pub fn flow(flow: &Flow) -> String {
 /// The key of a recheck. Keys sort by due time, so that a listing begins with the most overdue one.
 pub fn recheck(due: Timestamp, id: &InstanceId) -> String {
     format!("{RECHECKS}{:012}:{id}", due.0)
+}
+
+/// What follows the due time in the key of an order to erase. Older versions ignore such a key.
+const ERASE: &str = "erase:";
+
+/// The key of an order to erase.
+pub fn erasure(due: Timestamp, random: &str) -> String {
+    format!("{RECHECKS}{:012}:{ERASE}{random}", due.0)
+}
+
+/// When an order to erase is due; `None` for another key.
+pub fn erasure_due(key: &str) -> Option<Timestamp> {
+    let (due, rest) = key.strip_prefix(RECHECKS)?.split_once(':')?;
+    due.parse().ok().filter(|_| rest.starts_with(ERASE)).map(Timestamp)
 }
 
 /// The key of an installation in the list of parked events.

@@ -27,6 +27,15 @@ pub struct Recheck {
     pub attempts: Attempts,
 }
 
+/// Deferred work that is due.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// The rechecks.
+    pub rechecks: Vec<Recheck>,
+    /// The keys of the orders to erase.
+    pub erasures: Vec<String>,
+}
+
 /// The failed attempts of a recheck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempts {
@@ -53,11 +62,18 @@ impl PendingRecheck {
 }
 
 impl<P: KvNamespace + Clock> Store<'_, P> {
-    /// The rechecks that are due, the most overdue first.
-    pub async fn rechecks(&self, now: Timestamp, limit: u16) -> Result<Vec<Recheck>, StoreError> {
+    /// What is due, the most overdue first.
+    pub async fn due(&self, now: Timestamp, limit: u16) -> Result<Due, StoreError> {
         let page = self.within(self.platform.kv_list(keys::RECHECKS, None, limit)).await?;
-        let rechecks = page.keys.into_iter().filter_map(|key| parse(key.name, key.metadata.as_deref()));
-        Ok(rechecks.take_while(|recheck| recheck.due <= now).collect())
+        let mut due = Due::default();
+        for key in page.keys {
+            if let Some(at) = keys::erasure_due(&key.name) {
+                due.erasures.extend((at <= now).then_some(key.name));
+            } else if let Some(recheck) = parse(key.name, key.metadata.as_deref()) {
+                due.rechecks.extend((recheck.due <= now).then_some(recheck));
+            }
+        }
+        Ok(due)
     }
 
     /// Stores a recheck.

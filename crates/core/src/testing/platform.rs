@@ -139,8 +139,13 @@ impl Fake {
 
     /// The object of that name delivers what is due.
     pub fn deliver(&self, name: &str) {
+        self.0.clock.run(self.delivering(name));
+    }
+
+    /// The same, beside other work.
+    pub async fn delivering(&self, name: &str) {
         let objects = self.0.objects.real.borrow().clone().expect("objects");
-        self.0.clock.run(object_deliver(&objects.get(self, name), &objects.shared));
+        object_deliver(&objects.get(self, name), &objects.shared).await;
     }
 
     /// The alarm of the object of that name fires.

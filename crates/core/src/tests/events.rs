@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::testing::clock::START;
 use crate::testing::jws;
-use crate::testing::object::status;
+use crate::testing::object::{Seen, status};
 use crate::testing::world::{API_KEY, APP_ID, BOUND, DELIVERING, INSTANCE, VICTIM, World};
 
 const DAY: u64 = 86_400;
@@ -113,7 +113,7 @@ fn parked_events_are_listed_and_sent_once_more() {
     assert_eq!(post(&world, "/v1/parked-events/redeliver", &body), (202, json!({})));
     world.fake.deliver(INSTANCE);
     let seen = world.fake.object(INSTANCE).seen();
-    let again: Vec<u64> = seen[count..].iter().map(|seen| seen.sequence()).collect();
+    let again: Vec<u64> = seen[count..].iter().map(Seen::sequence).collect();
     assert_eq!(again, [1, 2, 3], "one attempt each, with its sequence number");
     let after: Vec<String> = states(&world).into_iter().map(|(_, state, _)| state).collect();
     assert_eq!(after, ["delivered", "parked", "delivered"]);
@@ -167,7 +167,7 @@ fn a_pending_event_is_attempted_at_once_in_its_turn() {
     let second = page["events"][0]["event_id"].as_str().expect("an id");
     post(&world, &format!("{}/{second}/redeliver", events_path(INSTANCE)), "");
     world.fake.deliver(INSTANCE);
-    let sequences: Vec<u64> = world.fake.object(INSTANCE).seen().iter().map(|seen| seen.sequence()).collect();
+    let sequences: Vec<u64> = world.fake.object(INSTANCE).seen().iter().map(Seen::sequence).collect();
     assert_eq!(sequences, [1, 1, 2]);
 }
 

@@ -24,7 +24,7 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         ("/connected/done".to_owned(), &["GET", "HEAD"]),
         ("/webhook".to_owned(), &["POST"]),
         ("/v1/instances".to_owned(), &["GET", "HEAD"]),
-        (own(""), &["GET", "HEAD"]),
+        (own(""), &["GET", "HEAD", "DELETE"]),
         (own("/token"), &["POST"]),
         (own("/finish-configuration"), &["POST"]),
         (own("/bi-events"), &["POST"]),
@@ -290,5 +290,7 @@ fn the_table_of_these_tests_has_every_route() {
     for route in Route::<Fake>::ALL {
         assert!(tested.contains(&route.pattern), "{}", route.pattern);
     }
-    assert_eq!(tested.len(), Route::<Fake>::ALL.len());
+    let mut patterns: Vec<&str> = Route::<Fake>::ALL.iter().map(|route| route.pattern).collect();
+    patterns.dedup();
+    assert_eq!(tested.len(), patterns.len());
 }

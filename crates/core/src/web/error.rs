@@ -18,7 +18,7 @@ pub enum Error {
     /// There is no such route.
     NotFound,
     /// The route does not accept the method. These are the methods that it accepts.
-    MethodNotAllowed(&'static [Method]),
+    MethodNotAllowed(Vec<Method>),
     /// A parameter, header or body is missing or malformed: its name, and what it must be.
     BadRequest(&'static str, &'static str),
     /// The body is longer than its limit, in bytes.

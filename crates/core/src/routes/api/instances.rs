@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::facts::{Instance, Status};
-use crate::instances::InstanceError;
+use crate::instances::{self, InstanceError};
 use crate::web::{Call, Error, Outcome, Platform, Reply, Request};
 
 /// The cursor is malformed.
@@ -62,6 +62,13 @@ pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, 
     let (mut instances, next_cursor) = call.cx.store().list(cursor.as_deref(), limit).await?;
     instances.retain(|instance| status.is_none_or(|status| instance.status == status));
     Ok(Reply::json(StatusCode::OK, &InstancePage { instances, next_cursor }).into())
+}
+
+/// `DELETE /v1/instances/{id}`
+pub async fn erase<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    let id = call.instance_id()?;
+    instances::erase(&call.cx, &id).await?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT).into())
 }
 
 /// `GET /v1/instances/{id}`

@@ -33,7 +33,8 @@ pub fn document() -> Value {
             methods.insert(method.to_lowercase(), describe(route, &operation, &mut shared));
         }
         if !methods.is_empty() {
-            paths.insert(path(route), methods.into());
+            let known = paths.entry(path(route)).or_insert_with(|| json!({}));
+            known.as_object_mut().expect("methods").extend(methods);
         }
     }
     schemas.answer::<Problem<'_>>();
@@ -100,6 +101,9 @@ fn responses(route: &Row, operation: &Operation, shared: &mut Shared) -> Value {
             let answer = json!({ "description": description, "headers": request_id, "content": json_content(schema) });
             let status = if matches!(operation.answer, Answer::Json(..)) { "200" } else { "202" };
             responses.insert(status.to_owned(), answer);
+        }
+        Answer::Nothing(description) => {
+            responses.insert("204".to_owned(), json!({ "description": description, "headers": request_id }));
         }
         Answer::Wix => {
             let mut headers = request_id.clone();

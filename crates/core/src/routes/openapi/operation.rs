@@ -45,6 +45,8 @@ pub enum Answer {
     Json(&'static str, Value),
     /// 202 with JSON: its description and schema.
     Accepted(&'static str, Value),
+    /// 204: its description.
+    Nothing(&'static str),
     /// Wix's response.
     Wix,
 }
@@ -78,6 +80,17 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
             parameters: list_parameters(schemas),
             body: None,
             answer: Answer::Json("A page.", schemas.answer::<InstancePage>()),
+            errors: vec![BAD, store()],
+        },
+        "/v1/instances/{id}" if method == "DELETE" => Operation {
+            id: "eraseInstance".to_owned(),
+            summary: "Erases everything that is stored of an installation",
+            description: "Record, tokens and events. The order to erase is kept sealed for ten minutes at most, since it is \
+                          carried out once more when all data centres show what they have. A later event of Wix's begins \
+                          anew.",
+            parameters: vec![id_parameter()],
+            body: None,
+            answer: Answer::Nothing("Nothing is stored of the installation, whether it was known or not."),
             errors: vec![BAD, store()],
         },
         "/v1/instances/{id}" => Operation {

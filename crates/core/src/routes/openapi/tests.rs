@@ -57,13 +57,15 @@ fn the_document_has_exactly_the_routes_of_the_app_api() {
     let document = document();
     let paths = document["paths"].as_object().expect("paths");
     let routes: Vec<&Row> = Row::ALL.iter().filter(|route| route.audience == Audience::Api).collect();
-    for route in &routes {
-        let methods = paths[&path(route)].as_object().expect("methods");
-        let mut wanted: Vec<String> = described(route).map(str::to_lowercase).collect();
+    let mut count = 0;
+    for rows in routes.chunk_by(|one, other| one.pattern == other.pattern) {
+        let methods = paths[&path(rows[0])].as_object().expect("methods");
+        let mut wanted: Vec<String> = rows.iter().flat_map(|route| described(route)).map(str::to_lowercase).collect();
         wanted.sort();
-        assert_eq!(methods.keys().cloned().collect::<Vec<_>>(), wanted, "{}", route.pattern);
+        assert_eq!(methods.keys().cloned().collect::<Vec<_>>(), wanted, "{}", rows[0].pattern);
+        count += 1;
     }
-    assert_eq!(paths.len(), routes.len());
+    assert_eq!(paths.len(), count);
 }
 
 #[test]

@@ -1,0 +1,160 @@
+//! `DELETE /v1/instances/{id}`: afterwards nothing is stored of the installation.
+
+use futures::future::join;
+use http::Method;
+use serde_json::json;
+
+use crate::testing::clock::START;
+use crate::testing::jws;
+use crate::testing::kv::Op;
+use crate::testing::object::status;
+use crate::testing::world::{API_KEY, INSTANCE, TestResponse, VICTIM, World};
+
+/// An installation with everything that can be stored of one: tokens, facts, events, a parked event, and a recheck.
+fn full() -> World {
+    let world = World::delivering();
+    for id in [INSTANCE, VICTIM] {
+        world.webhook(jws::installed(id, START));
+        world.webhook(jws::event("order", id, &json!({ "note": "content" }), START));
+    }
+    world.connect();
+    assert_eq!(world.token(VICTIM).status, 200);
+    world.fake.clock().advance(4 * 86_400);
+    world.fake.object(INSTANCE).script(|_| (0, status(500)));
+    world.fake.deliver(INSTANCE);
+    world.webhook(jws::installed(INSTANCE, world.now()));
+    for prefix in ["v1:fact:", "v1:instance:", "v1:refresh:", "v1:parked:", "v1:todo:"] {
+        assert!(world.fake.kv().keys(prefix).iter().any(|key| key.contains(INSTANCE)), "{prefix}");
+    }
+    world
+}
+
+fn erase(world: &World, id: &str) -> TestResponse {
+    world.call(Method::DELETE, &format!("/v1/instances/{id}")).key(API_KEY).send()
+}
+
+/// The keys and values in KV that name the instance.
+fn traces(world: &World, id: &str) -> Vec<String> {
+    let named = |text: &str| text.contains(id) || text.contains(&id.replace('-', ""));
+    let entries = world.fake.kv().entries().into_iter();
+    entries
+        .filter(|(key, entry)| named(key) || named(&entry.value) || entry.metadata.as_deref().is_some_and(named))
+        .map(|(key, _)| key)
+        .collect()
+}
+
+fn tables(world: &World, id: &str) -> u64 {
+    world.fake.object(id).count("SELECT count(*) FROM sqlite_master")
+}
+
+#[test]
+fn nothing_is_left_of_an_erased_installation() {
+    let world = full();
+    let others = traces(&world, VICTIM);
+    let answer = erase(&world, INSTANCE);
+    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    assert_eq!(traces(&world, INSTANCE), [""; 0]);
+    assert_eq!((tables(&world, INSTANCE), world.fake.object(INSTANCE).alarm_at()), (0, None));
+    assert_eq!(traces(&world, VICTIM), others);
+    assert_eq!(world.get(&format!("/v1/instances/{INSTANCE}")).key(API_KEY).send().status, 404);
+    assert_eq!(world.token(INSTANCE).status, 404);
+    assert_eq!(world.instance(VICTIM)["status"], "installed");
+
+    // The order to erase is sealed, and gone after ten minutes.
+    assert!(world.fake.kv().keys("v1:todo:").iter().any(|key| key.contains(":erase:")));
+    world.fake.clock().advance(300);
+    world.cron();
+    assert!(!world.fake.kv().keys("v1:todo:").iter().any(|key| key.contains(":erase:")));
+    assert_eq!(traces(&world, INSTANCE), [""; 0]);
+    assert_eq!(tables(&world, INSTANCE), 0);
+}
+
+/// The delivery ends after the erasure.
+#[test]
+fn an_object_that_is_erased_while_it_delivers_stays_empty() {
+    let world = full();
+    let fake = &world.fake;
+    fake.object(INSTANCE).script(|_| (5_000, status(200)));
+    let erase = async {
+        fake.clock().sleep(1_000).await;
+        world.call(Method::DELETE, &format!("/v1/instances/{INSTANCE}")).key(API_KEY).send_async().await
+    };
+    let ((), answer) = fake.clock().run(join(fake.delivering(INSTANCE), erase));
+    assert_eq!((answer.status, tables(&world, INSTANCE)), (204, 0));
+    assert_eq!(traces(&world, INSTANCE), [""; 0]);
+}
+
+#[test]
+fn an_unknown_installation_is_erased_too_and_twice_is_once() {
+    let world = World::delivering();
+    assert_eq!(erase(&world, INSTANCE).status, 204);
+    assert_eq!(erase(&world, INSTANCE).status, 204);
+    assert_eq!(tables(&world, INSTANCE), 0);
+    let world = World::new();
+    assert_eq!(erase(&world, INSTANCE).status, 204);
+    assert!(world.fake.object_calls().is_empty(), "no object is bound");
+    assert_eq!(erase(&world, "planted").problem(), (400, "bad_request".to_owned()));
+}
+
+#[test]
+fn what_kv_did_not_show_is_erased_by_the_second_look() {
+    let world = full();
+    let before = world.fake.kv().entries();
+    erase(&world, INSTANCE);
+    // Another data centre wrote these a moment ago: no listing showed them.
+    for (key, entry) in before.iter().filter(|(key, _)| key.contains(INSTANCE)) {
+        world.fake.kv().insert_directly(key, &entry.value, entry.metadata.as_deref());
+    }
+    assert!(!traces(&world, INSTANCE).is_empty());
+    world.fake.clock().advance(300);
+    world.cron();
+    assert_eq!(traces(&world, INSTANCE), [""; 0]);
+    world.fake.clock().advance(300);
+    world.cron();
+    assert_eq!(traces(&world, INSTANCE), [""; 0]);
+}
+
+#[test]
+fn a_later_installation_begins_anew_and_the_second_look_leaves_it() {
+    let world = full();
+    let before = world.fake.kv().entries();
+    erase(&world, INSTANCE);
+    world.fake.clock().advance(30);
+    world.webhook(jws::installed(INSTANCE, world.now()));
+    let wanted = world.instance(INSTANCE);
+    assert_eq!((&wanted["status"], wanted.get("site_id")), (&json!("installed"), None));
+    let bodies = world.fake.object(INSTANCE).texts("SELECT type FROM events ORDER BY sequence");
+    assert_eq!(bodies, ["AppInstalled", "installation.installed"]);
+    // A fact from before, with a row that has it.
+    for (key, entry) in before.iter().filter(|(key, _)| key.contains(INSTANCE) && !key.contains("v1:todo:")) {
+        world.fake.kv().insert_directly(key, &entry.value, entry.metadata.as_deref());
+    }
+    world.fake.clock().advance(300);
+    world.cron();
+    assert_eq!(world.isolate(&[]).instance(INSTANCE), wanted);
+    assert_eq!(world.fake.kv().keys(&format!("v1:fact:{INSTANCE}:")).len(), 1);
+}
+
+#[test]
+fn a_failure_is_a_503_and_the_request_can_be_repeated() {
+    let world = full();
+    let failed = || crate::ObjectError { is_retryable: false, text: "the object broke".to_owned() };
+    world.fake.object_answers(0, Err(failed()));
+    assert_eq!(erase(&world, INSTANCE).problem(), (503, "store_failed".to_owned()));
+    for op in [Op::List, Op::Put, Op::Delete] {
+        world.fake.kv().fail_where(move |failing, _| failing == op);
+        assert_eq!(erase(&world, INSTANCE).problem(), (503, "store_failed".to_owned()), "{op:?}");
+        world.fake.kv().clear_faults();
+    }
+    assert_eq!(erase(&world, INSTANCE).status, 204);
+    assert_eq!(traces(&world, INSTANCE), [""; 0]);
+}
+
+#[test]
+fn only_an_administrator_may_erase() {
+    let keys = format!("usual:{}", crate::testing::world::sha256_hex("a-usual-key"));
+    let world = World::with(&[("API_KEYS", keys.as_str())]);
+    let answer = world.call(Method::DELETE, &format!("/v1/instances/{INSTANCE}")).key("a-usual-key").send();
+    assert_eq!(answer.problem(), (403, "forbidden".to_owned()));
+    assert_eq!(world.call(Method::DELETE, &format!("/v1/instances/{INSTANCE}")).send().status, 401);
+}
