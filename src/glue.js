@@ -226,6 +226,12 @@ export async function deliver(binding, url, headersOf, body, millis) {
   }
 }
 
+/** The values of several keys, in their order. A missing one is null. */
+export async function getMany(kv, keys) {
+  const values = await kv.get(keys);
+  return keys.map((key) => values.get(key));
+}
+
 export function put(kv, key, value, expirationTtl, metadata) {
   return kv.put(key, value, { expirationTtl, metadata: metadata === undefined ? undefined : JSON.parse(metadata) });
 }

@@ -14,6 +14,8 @@ extern "C" {
     pub type Kv;
     #[wasm_bindgen(method, catch)]
     pub fn get(this: &Kv, key: &str) -> Result<Promise>;
+    #[wasm_bindgen(js_name = getMany)]
+    pub fn get_many(kv: &Kv, keys: &Array) -> Promise;
     #[wasm_bindgen(method, catch)]
     pub fn delete(this: &Kv, key: &str) -> Result<Promise>;
     #[wasm_bindgen(catch)]

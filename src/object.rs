@@ -79,6 +79,10 @@ impl KvNamespace for Cell {
         self.edge.kv_get(key).await
     }
 
+    async fn kv_get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, PlatformError> {
+        self.edge.kv_get_many(keys).await
+    }
+
     async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
         self.edge.kv_put(key, value, options).await
     }

@@ -105,6 +105,12 @@ impl KvNamespace for Edge {
         Ok(value.as_string())
     }
 
+    async fn kv_get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, PlatformError> {
+        let keys = keys.iter().map(|key| JsValue::from_str(key)).collect::<Array>();
+        let values = glue::get_many(self.kv()?, &keys).await.map_err(kv_error)?;
+        Ok(Array::from(&values).iter().map(|value| value.as_string()).collect())
+    }
+
     async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
         #[expect(clippy::cast_precision_loss, reason = "seconds, far below 2^52")]
         let ttl = options.ttl.map(|seconds| seconds as f64);

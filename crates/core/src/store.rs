@@ -6,6 +6,7 @@
 mod erase;
 mod error;
 mod exchange;
+mod export;
 mod facts;
 pub mod keys;
 mod kv;

@@ -8,6 +8,7 @@ mod cron;
 mod delivery;
 mod erase;
 mod events;
+mod export;
 mod finish_configuration;
 mod flow;
 mod identity;

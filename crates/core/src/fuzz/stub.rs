@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::crypto::{Crypto, PublicKey, SealingKey};
+use futures::future::try_join_all;
+
 use crate::delivery::{Event, ObjectError, Objects, requests};
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::{KvKey, KvNamespace, KvOptions, KvPage};
@@ -170,6 +172,10 @@ impl KvNamespace for Stub {
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError> {
         assert!(key.len() <= 512, "KV: a key must be at most 512 bytes long");
         Ok(self.0.value.clone())
+    }
+
+    async fn kv_get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, PlatformError> {
+        try_join_all(keys.iter().map(|key| self.kv_get(key))).await
     }
 
     async fn kv_put(&self, key: &str, _value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {

@@ -2,6 +2,7 @@
 
 pub mod bi_events;
 pub mod events;
+pub mod export;
 pub mod identity;
 pub mod instances;
 pub mod setup;

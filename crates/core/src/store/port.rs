@@ -9,6 +9,8 @@ pub trait KvNamespace {
     async fn kv_get(&self, key: &str) -> Result<Option<String>, PlatformError>;
     /// Writes a value.
     async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError>;
+    /// Reads up to 100 values in one operation.
+    async fn kv_get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, PlatformError>;
     /// Deletes a value. A missing value is not an error.
     async fn kv_delete(&self, key: &str) -> Result<(), PlatformError>;
     /// Lists up to `limit` (at most 1,000) keys with a prefix, in order.

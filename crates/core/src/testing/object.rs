@@ -200,6 +200,10 @@ impl KvNamespace for FakeObject {
         self.0.platform.kv_get(key).await
     }
 
+    async fn kv_get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, PlatformError> {
+        self.0.platform.kv_get_many(keys).await
+    }
+
     async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
         self.0.platform.kv_put(key, value, options).await
     }

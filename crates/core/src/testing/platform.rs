@@ -260,6 +260,12 @@ impl KvNamespace for Fake {
         Ok(self.0.kv.get(key, self.now_millis()))
     }
 
+    async fn kv_get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, PlatformError> {
+        assert!((1..=100).contains(&keys.len()), "KV: a bulk read has at most 100 keys");
+        self.begin_kv(Op::Get, &keys[0]).await?;
+        Ok(keys.iter().map(|key| self.0.kv.get(key, self.now_millis())).collect())
+    }
+
     async fn kv_put(&self, key: &str, value: &str, options: KvOptions<'_>) -> Result<(), PlatformError> {
         self.begin_kv(Op::Put, key).await?;
         self.0.kv.put(key, value, options, self.now_millis());

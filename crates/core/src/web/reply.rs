@@ -57,6 +57,7 @@ pub enum Audience {
 }
 
 const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
 
 impl<S> Reply<S> {
     /// JSON.
@@ -73,6 +74,16 @@ impl<S> Reply<S> {
     #[must_use]
     pub fn serialised_json(text: &str) -> Self {
         Self::with_body(StatusCode::OK, JSON, text.to_owned())
+    }
+
+    /// NDJSON: each line is JSON.
+    #[must_use]
+    pub fn ndjson(lines: &[String]) -> Self {
+        let mut body = lines.join("\n");
+        if !body.is_empty() {
+            body.push('\n');
+        }
+        Self::with_body(StatusCode::OK, NDJSON, body)
     }
 
     /// A page, with its Content-Security-Policy.

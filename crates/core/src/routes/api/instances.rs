@@ -39,13 +39,18 @@ pub fn page_of<B>(request: &Request<B>) -> Result<(Option<String>, u16), Error> 
             .filter(|limit| PAGE_LIMIT.contains(limit))
             .ok_or(Error::BadRequest("limit", "it must be a whole number from 1 to 1000"))?,
     };
+    Ok((cursor_of(request)?, limit))
+}
+
+/// The parameter `cursor` of a page.
+pub fn cursor_of<B>(request: &Request<B>) -> Result<Option<String>, Error> {
     let cursor = request.parameter("cursor")?;
     if cursor.as_ref().is_some_and(|cursor| {
         cursor.is_empty() || cursor.len() > CURSOR_LIMIT || !cursor.bytes().all(|byte| byte.is_ascii_graphic())
     }) {
         return Err(CURSOR);
     }
-    Ok((cursor, limit))
+    Ok(cursor)
 }
 
 /// `GET /v1/instances?status=&cursor=&limit=`

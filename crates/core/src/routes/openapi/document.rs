@@ -102,6 +102,11 @@ fn responses(route: &Row, operation: &Operation, shared: &mut Shared) -> Value {
             let status = if matches!(operation.answer, Answer::Json(..)) { "200" } else { "202" };
             responses.insert(status.to_owned(), answer);
         }
+        Answer::Lines(description) => {
+            let content = json!({ "application/x-ndjson": {} });
+            let answer = json!({ "description": description, "headers": request_id, "content": content });
+            responses.insert("200".to_owned(), answer);
+        }
         Answer::Nothing(description) => {
             responses.insert("204".to_owned(), json!({ "description": description, "headers": request_id }));
         }

@@ -45,6 +45,8 @@ pub enum Answer {
     Json(&'static str, Value),
     /// 202 with JSON: its description and schema.
     Accepted(&'static str, Value),
+    /// 200 with NDJSON: its description.
+    Lines(&'static str),
     /// 204: its description.
     Nothing(&'static str),
     /// Wix's response.
@@ -218,6 +220,16 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
             answer: Answer::Accepted("The event is stored, and its delivery begins.", schemas.answer::<TestEvent>()),
             errors: vec![store()],
         },
+        "/v1/export" => Operation {
+            id: "exportInstances".to_owned(),
+            summary: "Returns all installations, page by page",
+            description: "NDJSON: each line is an installation as `getInstance` returns it, without any secret. If there are more, \
+                          the last line is `{\"next_cursor\":\"…\"}`.",
+            parameters: vec![cursor_parameter(&format!("^[!-~]{{1,{CURSOR_LIMIT}}}$"))],
+            body: None,
+            answer: Answer::Lines("A page."),
+            errors: vec![BAD, store()],
+        },
         "/v1/openapi.json" => Operation {
             id: "getDescription".to_owned(),
             summary: "Returns this description",
@@ -270,10 +282,11 @@ fn page_parameters(items: &str, cursor: &str) -> Vec<Value> {
         "maximum": PAGE_LIMIT.end(),
         "default": PAGE_DEFAULT,
     });
-    vec![
-        query("cursor", "The `next_cursor` of the previous page.", &json!({ "type": "string", "pattern": cursor })),
-        query("limit", &format!("The largest number of {items} in the page."), &limit),
-    ]
+    vec![cursor_parameter(cursor), query("limit", &format!("The largest number of {items} in the page."), &limit)]
+}
+
+fn cursor_parameter(pattern: &str) -> Value {
+    query("cursor", "The `next_cursor` of the previous page.", &json!({ "type": "string", "pattern": pattern }))
 }
 
 fn event_id_parameter() -> Value {

@@ -1,0 +1,26 @@
+//! `GET /v1/export`: all installations as NDJSON, page by page.
+
+use serde::Serialize;
+
+use super::instances::cursor_of;
+use crate::store::StoreError;
+use crate::web::{Call, Error, Outcome, Platform, Reply};
+
+/// The last line of a page, if there is another page.
+#[derive(Serialize)]
+pub struct ExportEnd {
+    /// The cursor of the next page.
+    next_cursor: String,
+}
+
+/// `GET /v1/export?cursor=`
+pub async fn export<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+    let cursor = cursor_of(&call.request)?;
+    let (instances, next_cursor) = call.cx.store().export(cursor.as_deref()).await?;
+    let mut lines =
+        instances.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?;
+    if let Some(next_cursor) = next_cursor {
+        lines.push(serde_json::to_string(&ExportEnd { next_cursor }).map_err(StoreError::from)?);
+    }
+    Ok(Reply::ndjson(&lines).into())
+}
