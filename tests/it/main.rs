@@ -31,6 +31,7 @@ mod instances;
 mod late_row;
 mod logs;
 mod misconfiguration;
+mod object_cost;
 mod open_redirect;
 mod openapi;
 mod proxy;

@@ -3,13 +3,19 @@
 import { trap } from "./hook.mjs";
 import worker, { Installation as Built } from "./index.js";
 
-const zero = { requests: 0, alarms: 0, rows: 0, rows_read: 0, set_alarms: 0 };
-const state = { measured: { ...zero }, fail: "" };
+const zero = () => ({ requests: 0, alarms: 0, attempts: 0, rows: 0, rows_read: 0, set_alarms: 0, alarm_runs: [] });
+const state = { measured: zero(), fail: "" };
+
+const { fetch: send } = globalThis;
+globalThis.fetch = (url, init) => {
+  if (`${url}`.endsWith("/events")) state.measured.attempts += 1;
+  return send(url, init);
+};
 
 /** The storage with counts. `setAlarm` is billed as a row written. */
 function measuredStorage(storage) {
   return {
-    getAlarm: () => storage.getAlarm(),
+    getAlarm: async () => (state.fail === "no-alarm" ? null : storage.getAlarm()),
     setAlarm: (at) => {
       state.measured.set_alarms += 1;
       return storage.setAlarm(at);
@@ -40,8 +46,13 @@ export class Installation extends Built {
   }
 
   async alarm() {
-    state.measured.alarms += 1;
-    return super.alarm();
+    const { measured } = state;
+    measured.alarms += 1;
+    const [started, before] = [Date.now(), measured.attempts];
+    await super.alarm();
+    // The attempts are this invocation's if no other object makes any meanwhile.
+    const run = { attempts: measured.attempts - before, started, ended: Date.now() };
+    if (run.attempts > 0 && measured.alarm_runs.length < 100) measured.alarm_runs.push(run);
   }
 }
 
@@ -50,7 +61,7 @@ export default {
   fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname !== "/objects") return worker.fetch(request, env, context);
-    if (searchParams.has("reset")) state.measured = { ...zero };
+    if (searchParams.has("reset")) state.measured = zero();
     state.fail = searchParams.get("fail") ?? state.fail;
     trap.next = searchParams.get("trap") ?? trap.next;
     return Response.json({ ...state.measured, instances: trap.instances, trap: trap.next ?? null });
