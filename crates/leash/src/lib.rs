@@ -6,7 +6,8 @@
 //!
 //! - [`Leash::spawn`] starts a command in its own group and passes each line of its output to a callback.
 //! - [`Leash::wait_for_line`] waits, with a deadline, for a line such as "ready".
-//! - [`Leash::end`], or dropping the leash, sends `TERM` to the group, and `KILL` after three seconds.
+//! - [`Leash::end`], or dropping the leash, sends `TERM` to the group, and `KILL` after three seconds. [`Leash::kill`] sends
+//!   `KILL` at once.
 //!
 //! Unix only, blocking, no runtime.
 
@@ -169,6 +170,13 @@ impl Leash {
     /// ended. Dropping the leash does the same.
     pub fn end(mut self) {
         self.end_group();
+    }
+
+    /// Kills the process group, as the system does that runs out of memory: no process can prepare for its end.
+    pub fn kill(mut self) {
+        self.ended = true;
+        let _ = kill_process_group(self.group, Signal::KILL);
+        let _: io::Result<ExitStatus> = self.child.wait();
     }
 
     fn end_group(&mut self) {

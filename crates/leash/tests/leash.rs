@@ -158,6 +158,23 @@ fn processes_are_found_by_name_in_their_own_group_only() -> Outcome {
     Ok(())
 }
 
+/// A process that ignores `TERM` would else live for three more seconds.
+#[test]
+fn kill_ends_the_whole_group_at_once() -> Outcome {
+    let (_folder, pipe) = named_pipe()?;
+    let end = watch(&pipe);
+    let mut command = sh(r#"trap '' TERM; sh -c 'sleep 1000; :' >"$PIPE" & echo ready; wait"#);
+    command.env("PIPE", &pipe);
+    let mut leash = Leash::spawn("stubborn", &command, ignore_line)?;
+    leash.wait_for_line(TIMEOUT, |line| line == "ready")?;
+    assert_eq!(end.recv_timeout(TIMEOUT)?, "open");
+    let started = Instant::now();
+    leash.kill();
+    assert_eq!(end.recv_timeout(TIMEOUT)?, "closed");
+    assert!(started.elapsed() < Duration::from_millis(2_500), "after {:?}", started.elapsed());
+    Ok(())
+}
+
 #[test]
 fn an_early_exit_is_reported_with_the_last_lines() -> Outcome {
     let mut leash = Leash::spawn("brief", &sh("echo one; echo two >&2; exit 3"), ignore_line)?;

@@ -63,6 +63,11 @@ impl Workerd {
         self.leash.processes("workerd")
     }
 
+    /// Kills workerd with `SIGKILL`.
+    pub fn kill(self) {
+        self.leash.kill();
+    }
+
     /// Fails with the last lines of output if workerd has exited.
     pub fn check_running(&mut self) -> Result<()> {
         Ok(self.leash.check_running()?)
