@@ -10,17 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use workerd::{Kv, Setup, Worker, Workerd};
+use workerd::{Kv, Worker, Workerd};
 
 use crate::harness::{
-    Delivery, Log, Message, Reaction, Receiver, Response, Values, Wix, build_folder, guid, now, request, values_for,
+    APP, Delivery, Log, Message, Objects, Reaction, Receiver, Response, Values, Wix, guid, now, request, values_for,
 };
 
-const ENTRY: &str = include_str!("events/entry.mjs");
-/// Lets a call into the wasm trap.
-const HOOK: &str = include_str!("trap/hook.mjs");
-const NAME: &str = "app";
-const SECRETS: [&str; 2] =
+pub const SECRETS: [&str; 2] =
     ["whsec_bmV3IHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz", "whsec_b2xkIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz"];
 
 /// The Worker with its objects, a simulated Wix, and the app's back end.
@@ -50,20 +46,9 @@ impl Bed {
 
     /// Starts workerd. With another Worker, that is the target, by a service binding.
     fn run(&mut self, target: Option<Worker>) {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
-        let built = built.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY).kv("INSTANCES", &self.kv);
-        let built = built.objects("INSTALLATIONS", "Installation", self.folder.path());
-        let app = self.values.iter().fold(built, |app, (name, value)| app.text(name, value));
-        let setup = match target {
-            None => Setup::default().worker(NAME, app),
-            Some(target) => {
-                Setup::default().worker(NAME, app.service("EVENTS_TARGET", "target")).worker("target", target)
-            }
-        };
         let lines = Arc::clone(&self.log);
-        let workerd = Workerd::start(root, &setup, move |line| lines.push(line));
-        self.workerd = Some(workerd.unwrap_or_else(|error| panic!("{error:#}")));
+        let objects = Objects { values: &self.values, kv: &self.kv, folder: self.folder.path() };
+        self.workerd = Some(objects.start(target, move |line| lines.push(line)));
         // The first request compiles the wasm.
         self.ready();
     }
@@ -75,7 +60,7 @@ impl Bed {
     }
 
     fn url(&self) -> &str {
-        self.workerd.as_ref().map_or("", |workerd| workerd.url(NAME))
+        self.workerd.as_ref().map_or("", |workerd| workerd.url(APP))
     }
 
     #[track_caller]

@@ -20,6 +20,7 @@ mod browser;
 mod client;
 mod connect;
 mod costs;
+mod deliveries;
 mod doubt;
 mod events;
 mod faults;

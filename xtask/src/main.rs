@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod chrome;
 mod client;
+mod deliveries;
 mod deny;
 mod dev;
 mod fuzz;
@@ -54,6 +55,8 @@ enum Task {
     Histories(histories::Options),
     /// Sends mixed traffic to the Worker while Wix fails now and then, and checks every answer
     Soak(soak::Options),
+    /// Delivers many events to a target that fails, while workerd is killed now and then, and checks every delivery
+    Deliveries(deliveries::Options),
     /// Measures the CPU time of requests, beside Workers written in JavaScript: six minutes
     Bench(bench::Options),
     /// Checks formatting, dependencies and lints
@@ -87,6 +90,7 @@ fn run(task: Task) -> Result<()> {
         Task::Fuzz(options) => fuzz::run(&Workspace::find()?, &options),
         Task::Histories(options) => histories::run(&Workspace::find()?, &options),
         Task::Soak(options) => soak::run(&Workspace::find()?, &options),
+        Task::Deliveries(options) => deliveries::run(&Workspace::find()?, &options),
         Task::Bench(options) => bench::run(&Workspace::find()?, &options),
         Task::Check => test::check(&Workspace::find()?),
         Task::Advisories => deny::advisories(&Workspace::find()?),

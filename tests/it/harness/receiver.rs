@@ -123,16 +123,17 @@ impl Drop for Receiver {
     }
 }
 
-fn key(secret: &str) -> hmac::Key {
+/// The key of a secret (`whsec_…`).
+pub fn key(secret: &str) -> hmac::Key {
     let bytes = STANDARD.decode(secret.strip_prefix("whsec_").expect("a prefix")).expect("base64");
     hmac::Key::new(hmac::HMAC_SHA256, &bytes)
 }
 
-/// Why the signature does not count; written from the specification, without the core's code.
-fn problem(keys: &[hmac::Key], headers: &HeaderMap, body: &[u8]) -> Option<String> {
+/// Why the signature does not count at a time in Unix seconds; written from the specification, without the core's code.
+pub fn problem(keys: &[hmac::Key], headers: &HeaderMap, body: &[u8], now: i64) -> Option<String> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (id, timestamp, signatures) = (header("webhook-id"), header("webhook-timestamp"), header("webhook-signature"));
-    let age = now() - timestamp.parse::<i64>().unwrap_or_default();
+    let age = now - timestamp.parse::<i64>().unwrap_or_default();
     if !(0..300).contains(&age) {
         return Some(format!("the timestamp {timestamp:?} is {age} s old"));
     }
@@ -153,7 +154,7 @@ async fn receive(received: Arc<(Mutex<Received>, Condvar)>, keys: Arc<Vec<hmac::
     let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
     let reaction = {
         let mut received_now = received.0.lock().unwrap_or_else(PoisonError::into_inner);
-        received_now.problems.extend(problem(&keys, &parts.headers, &body));
+        received_now.problems.extend(problem(&keys, &parts.headers, &body, now()));
         if parts.method != "POST" || parts.uri.path() != "/events" {
             received_now.problems.push(format!("{} {}", parts.method, parts.uri));
         }

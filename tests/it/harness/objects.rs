@@ -1,0 +1,50 @@
+//! The Worker in plain workerd with its Durable Objects, whose databases are on disk.
+
+use std::path::Path;
+
+use workerd::{Kv, Setup, Worker, Workerd};
+
+use super::worker::{Values, build_folder};
+
+/// The name of the Worker in the setup.
+pub const APP: &str = "app";
+/// Measures the objects, and lets them fail.
+const ENTRY: &str = include_str!("../events/entry.mjs");
+/// Lets a call into the wasm trap.
+const HOOK: &str = include_str!("../trap/hook.mjs");
+
+/// The configuration of the Worker, and where it stores.
+pub struct Objects<'a> {
+    pub values: &'a Values,
+    pub kv: &'a Kv,
+    /// Where the databases are.
+    pub folder: &'a Path,
+}
+
+impl Objects<'_> {
+    /// Starts workerd. With another Worker, that is the target of events, by a service binding.
+    pub fn start(&self, target: Option<Worker>, on_line: impl Fn(&str) + Send + Sync + 'static) -> Workerd {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
+        let built = built.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY).kv("INSTANCES", self.kv);
+        let built = built.objects("INSTALLATIONS", "Installation", self.folder);
+        let app = self.values.iter().fold(built, |app, (name, value)| app.text(name, value));
+        let setup = match target {
+            None => Setup::default().worker(APP, app),
+            Some(target) => {
+                Setup::default().worker(APP, app.service("EVENTS_TARGET", "target")).worker("target", target)
+            }
+        };
+        Workerd::start(root, &setup, on_line).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+}
+
+/// The resident memory of the processes, in KiB; 0 on a system without `/proc`.
+pub fn memory(workerd: &Workerd) -> u64 {
+    let size = |id: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    workerd.ids().iter().filter_map(size).sum()
+}
