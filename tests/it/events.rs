@@ -59,6 +59,12 @@ impl Bed {
         self.run(None);
     }
 
+    /// Starts workerd again with another value of the configuration.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.values = self.values.clone().with(name, value);
+        self.restart();
+    }
+
     fn url(&self) -> &str {
         self.workerd.as_ref().map_or("", |workerd| workerd.url(APP))
     }

@@ -3,7 +3,16 @@
 import { trap } from "./hook.mjs";
 import worker, { Installation as Built } from "./index.js";
 
-const zero = () => ({ requests: 0, alarms: 0, attempts: 0, rows: 0, rows_read: 0, set_alarms: 0, alarm_runs: [] });
+const zero = () => ({
+  objects: 0,
+  requests: 0,
+  alarms: 0,
+  attempts: 0,
+  rows: 0,
+  rows_read: 0,
+  set_alarms: 0,
+  alarm_runs: [],
+});
 const state = { measured: zero(), fail: "" };
 
 const { fetch: send } = globalThis;
@@ -36,6 +45,7 @@ function measuredStorage(storage) {
 export class Installation extends Built {
   constructor(given, env) {
     super({ storage: measuredStorage(given.storage), waitUntil: (promise) => given.waitUntil(promise) }, env);
+    state.measured.objects += 1;
   }
 
   async fetch(request) {
