@@ -15,9 +15,20 @@ const SIGNED: usize = 500;
 
 /// The CPU time of a request in microseconds, averaged over `count` requests.
 pub fn cost(worker: &Running, requests: &[Request], count: usize) -> Result<f64> {
+    cost_until(worker, requests, count, || Ok(()))
+}
+
+/// The same, with the work that follows the responses, for whose end `wait` waits.
+pub fn cost_until(
+    worker: &Running,
+    requests: &[Request],
+    count: usize,
+    wait: impl FnOnce() -> Result<()>,
+) -> Result<f64> {
     let ids = worker.ids();
     let before = cpu(&ids)?;
     client::many(&worker.url, requests, count)?;
+    wait()?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     let cost = (cpu(&ids)? - before) as f64 / count as f64 / 1000.0;
     Ok(cost)

@@ -20,16 +20,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 
 use crate::client::Request;
 use crate::figures::Figure;
 use crate::report::{Report, Row};
-use crate::routes::COMPARISONS;
-use crate::stage::{Running, Stage};
+use crate::routes::{COMPARISONS, Case, DELIVERED, DELIVERED_OF_A_THOUSAND};
+use crate::stage::{EVENTS, Running, Stage};
 use crate::usage::memory;
 
 /// Measures the built Worker and its peers.
@@ -122,10 +123,16 @@ const WARM_UP: usize = 5_000;
 fn compare(stage: &Stage, options: &Options, rounds: usize, thousand: usize, report: &mut Report) -> Result<()> {
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.starts_with(only));
     let comparisons: Vec<_> = COMPARISONS.iter().filter(|row| wanted(row.case)).collect();
-    let mut cases = routes::cases(stage)?;
+    let is_delivered = comparisons.iter().any(|row| row.case == DELIVERED);
+    let events = is_delivered.then_some((WARM_UP + rounds * thousand) * DELIVERED_OF_A_THOUSAND / 1000);
+    let mut cases = routes::cases(stage, events.unwrap_or_default())?;
     cases.retain(|case| comparisons.iter().any(|row| row.case == case.name || row.beside == case.name));
 
     println!("==> starting the Workers of {} cases", cases.len());
+    let objects = tempfile::Builder::new().prefix("bench-").tempdir()?;
+    for folder in ["first", "second"] {
+        fs::create_dir(objects.path().join(folder))?;
+    }
     let mut workers: BTreeMap<&str, Running> = BTreeMap::new();
     for case in &cases {
         if workers.contains_key(case.worker) {
@@ -133,32 +140,40 @@ fn compare(stage: &Stage, options: &Options, rounds: usize, thousand: usize, rep
         }
         let worker = match case.worker {
             "edge" => stage.edge()?,
+            "delivering" => stage.delivering(stage.build(), &objects.path().join("first"))?,
             "webcrypto-log" => stage.peer("webcrypto")?.text("WITH_LOG", "yes"),
             name => stage.peer(name)?,
         };
-        let first = case.requests.first().context("a case must have a request")?;
+        let health = Request::new("GET", "/healthz", &[], 200);
+        let first = case.requests.first().filter(|_| !case.is_delivered).unwrap_or(&health);
         workers.insert(case.worker, stage.start(&worker, first)?.0);
     }
-    let second = match &options.beside {
-        Some(build) => {
-            let first = Request::new("GET", "/healthz", &[], 200);
-            Some(stage.start(&stage.edge_of(build)?, &first)?.0)
+    let mut second: BTreeMap<&str, Running> = BTreeMap::new();
+    if let Some(build) = &options.beside {
+        let first = Request::new("GET", "/healthz", &[], 200);
+        second.insert("edge", stage.start(&stage.edge_of(build)?, &first)?.0);
+        if is_delivered {
+            let worker = stage.delivering(build, &objects.path().join("second"))?;
+            second.insert("delivering", stage.start(&worker, &first)?.0);
         }
-        None => None,
-    };
+    }
 
     let mut costs: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut sent = 0;
     for round in 0..=rounds {
         for case in &cases {
             let worker = workers.get(case.worker).context("a case must name a Worker")?;
             // Round 0 warms up and does not count.
             let thousand = if round == 0 { WARM_UP } else { thousand };
             let count = (thousand * case.of_a_thousand / 1000).max(4);
-            let cost = growth::cost(worker, &case.requests, count)?;
-            let beside = match &second {
-                Some(second) if case.worker == "edge" => Some(growth::cost(second, &case.requests, count)?),
-                _ => None,
+            let cost = cost(stage, worker, case, sent, count)?;
+            let beside = match second.get(case.worker) {
+                Some(second) => Some(self::cost(stage, second, case, sent, count)?),
+                None => None,
             };
+            if case.is_delivered {
+                sent += count;
+            }
             if round > 0 {
                 costs.entry(case.name.to_owned()).or_default().push(cost);
                 if let Some(beside) = beside {
@@ -185,6 +200,25 @@ fn compare(stage: &Stage, options: &Options, rounds: usize, thousand: usize, rep
     Ok(())
 }
 
+/// The cost of a request of a case. Of a case whose events are delivered `sent` requests were sent before, and the cost
+/// includes the delivery.
+fn cost(stage: &Stage, worker: &Running, case: &Case, sent: usize, count: usize) -> Result<f64> {
+    const LIMIT: Duration = Duration::from_mins(1);
+    if !case.is_delivered {
+        return growth::cost(worker, &case.requests, count);
+    }
+    let events = case.requests.get(sent..sent + count).context("there must be enough events")?;
+    let wanted = stage.upstream.count(EVENTS) + count as u64;
+    growth::cost_until(worker, events, count, || {
+        let until = Instant::now() + LIMIT;
+        while stage.upstream.count(EVENTS) < wanted {
+            ensure!(Instant::now() < until, "all events must be delivered");
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    })
+}
+
 /// Measures the time from workerd's start to the first response.
 fn cold(stage: &Stage, rounds: usize, report: &mut Report) -> Result<()> {
     let (edge, hello) = (stage.edge()?, stage.peer("hello")?);
@@ -208,6 +242,6 @@ fn cold(stage: &Stage, rounds: usize, report: &mut Report) -> Result<()> {
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cores = thread::available_parallelism().map_or(0, usize::from);
     format!("{} · {cores} cores · Linux", model.trim_start_matches([' ', '\t', ':']))
 }

@@ -17,7 +17,16 @@ pub struct Case {
     pub requests: Vec<Request>,
     /// The number of requests per thousand: fewer for a slow case.
     pub of_a_thousand: usize,
+    /// Whether each request is sent once only, and its event delivered.
+    pub is_delivered: bool,
 }
+
+/// The case of a webhook whose event is delivered.
+pub const DELIVERED: &str = "webhook, delivered";
+/// How many requests per thousand that case has: each is signed.
+pub const DELIVERED_OF_A_THOUSAND: usize = 250;
+/// How many installations its events belong to.
+const INSTALLATIONS: usize = 50;
 
 /// A comparison of two cases, with its goal.
 pub struct Comparison {
@@ -40,6 +49,7 @@ pub const COMPARISONS: &[Comparison] = &[
     beside("webhook", "webhook: jose", None),
     beside("webhook", "webhook: @wix/sdk", Some(0.75)),
     beside("webhook, forged", "webhook", Some(0.9)),
+    beside(DELIVERED, "webhook", None),
     beside("webhook, no JWT", "JS hello", Some(2.0)),
     beside("install", "JS redirect", Some(1.5)),
     beside("token from memory", "JS hello", Some(2.0)),
@@ -72,10 +82,25 @@ pub fn event(stage: &Stage, id: &str, size: usize) -> Result<Request> {
     Ok(webhook(&message, 200))
 }
 
-/// All cases.
-pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
+/// Different events.
+fn events(stage: &Stage, count: usize) -> Result<Vec<Request>> {
+    let event = |number: usize| {
+        let (id, data) = (instance(number % INSTALLATIONS), json!({ "number": number }));
+        Ok(webhook(&stage.key.message("wix.contacts.v4.contact_created", &id, &data, 1200)?, 200))
+    };
+    (0..count).map(event).collect()
+}
+
+/// All cases. `delivered` is the number of events to deliver.
+pub fn cases(stage: &Stage, delivered: usize) -> Result<Vec<Case>> {
     let id = instance(0);
-    let case = |name, worker, request| Case { name, worker, requests: vec![request], of_a_thousand: 1000 };
+    let case = |name, worker, request| Case {
+        name,
+        worker,
+        requests: vec![request],
+        of_a_thousand: 1000,
+        is_delivered: false,
+    };
     let valid = event(stage, &id, 1200)?;
     let message = stage.key.message("wix.contacts.v4.contact_created", &id, &json!({ "id": id }), 1200)?;
     let (signed, _) = message.rsplit_once('.').context("a message must have three parts")?;
@@ -97,6 +122,13 @@ pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
         case("webhook: @wix/sdk", "sdk", valid.clone()),
         case("webhook", "edge", valid),
         case("webhook, forged", "edge", forged),
+        Case {
+            name: DELIVERED,
+            worker: "delivering",
+            requests: events(stage, delivered)?,
+            of_a_thousand: DELIVERED_OF_A_THOUSAND,
+            is_delivered: true,
+        },
         case("webhook, no JWT", "edge", malformed),
         case("install", "edge", Request::new("GET", "/install", &[], 302)),
         case("token from memory", "edge", token(&id)),

@@ -22,6 +22,9 @@ pub const APP_ID: &str = "10000000-2000-4000-8000-900000000001";
 /// The API key.
 pub const API_KEY: &str = "bench-key-of-the-back-end-0123456789abcdef";
 
+/// The path of the app's back end.
+pub const EVENTS: &str = "/events";
+
 /// The environment of the Workers: KV, upstream, signing key.
 pub struct Stage {
     root: PathBuf,
@@ -73,6 +76,18 @@ impl Stage {
             .text("API_KEYS", &format!("bench:{hash}"))
             .text("WIX_API_URL", &self.upstream.url)
             .text("WIX_SITE_URL", &self.upstream.url))
+    }
+
+    /// wix-edge, which delivers events to the upstream at [`EVENTS`]. `folder` has the databases of its objects.
+    pub fn delivering(&self, build: &Path, folder: &Path) -> Result<Worker> {
+        let secret = format!("whsec_{}", STANDARD.encode(Sha256::digest("a secret of the bench")));
+        let edge = self.edge_of(build)?.text("EVENTS_URL", &format!("{}{EVENTS}", self.upstream.url));
+        Ok(edge.text("EVENTS_SECRETS", &secret).objects("INSTALLATIONS", "Installation", folder))
+    }
+
+    /// The directory of the built Worker.
+    pub fn build(&self) -> &Path {
+        &self.build
     }
 
     /// A peer: a bundled file of `bench/peers`.

@@ -36,6 +36,12 @@ impl Upstream {
         Ok(Self { url, counts })
     }
 
+    /// The number of calls of a path since the last `take`.
+    pub fn count(&self, path: &str) -> u64 {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(path).copied().unwrap_or_default()
+    }
+
     /// The number of calls since the last `take`, by path.
     pub fn take(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner))
