@@ -62,6 +62,7 @@ fn an_event_costs_one_request_and_at_most_four_rows() {
         assert_eq!(bed.outcome(&flat(&instance, number)), "known");
     }
     let measured = bed.measured("");
+    println!("ten copies: {measured}");
     assert_eq!((number(&measured, "requests"), number(&measured, "attempts")), (10, 0), "{measured}");
     assert_eq!(written(&measured), 0, "a copy writes nothing: {measured}");
 }
