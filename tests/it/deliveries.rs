@@ -11,24 +11,22 @@
 #![expect(clippy::print_stdout, reason = "the run prints its progress and its figures")]
 
 mod plan;
+mod run;
 mod target;
 mod verdict;
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-use ureq::Agent;
-use workerd::{Kv, Workerd};
+use workerd::Workerd;
 
-use self::plan::{Plan, Send, mix};
-use self::target::{Mode, Target};
-use crate::events::SECRETS;
-use crate::harness::{APP, Objects, Values, Wix, memory, now, request, values_for};
+use self::plan::mix;
+use self::run::{Figures, Run, agent};
+use self::target::Mode;
+use crate::harness::now;
 
 const THREADS: usize = 8;
 const DAY: i64 = 86_400;
@@ -39,161 +37,6 @@ const STEP: i64 = 20 * 60;
 const PAUSE: i64 = 5_000;
 /// How often the clock is moved at the end, so that events with a long pause are delivered.
 const ROUNDS: usize = 6;
-
-/// The lines of the Worker's log by their outcome.
-#[derive(Default)]
-struct Lines {
-    delivered: AtomicU64,
-    failed: AtomicU64,
-    parked: AtomicU64,
-    errors: Mutex<Vec<String>>,
-}
-
-impl Lines {
-    fn push(&self, line: &str) {
-        if line.contains(r#""route":"deliver""#) {
-            for (outcome, count) in [("delivered", &self.delivered), ("failed", &self.failed), ("parked", &self.parked)]
-            {
-                if line.contains(&format!(r#""outcome":"{outcome}""#)) {
-                    count.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        } else if line.contains(r#""level":"error""#) || !line.starts_with('{') {
-            let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
-            if errors.len() < 20 {
-                errors.push(line.to_owned());
-            }
-        }
-    }
-}
-
-/// One run.
-struct Run {
-    plan: Plan,
-    target: Target,
-    kv: Kv,
-    _wix: Wix,
-    folder: TempDir,
-    values: Values,
-    lines: Arc<Lines>,
-    /// The address of the Worker; it differs between processes.
-    url: Mutex<String>,
-    /// By how many seconds the Worker's clock is ahead.
-    ahead: AtomicI64,
-    /// Requests that were not answered 200, and sent again.
-    refused: AtomicUsize,
-    done: AtomicUsize,
-    is_over: AtomicBool,
-    started: Instant,
-}
-
-/// What the processes did.
-#[derive(Default)]
-struct Figures {
-    /// When each process was killed.
-    killed: Vec<Instant>,
-    /// The sums of what `tests/it/events/entry.mjs` measures.
-    sums: BTreeMap<String, u64>,
-    /// The resident memory at the start and at the end of each process, in KiB.
-    memory: Vec<[u64; 2]>,
-}
-
-impl Run {
-    fn new(seed: u64, events: usize, installations: usize, single: usize) -> Self {
-        let plan = Plan::new(seed, events, installations, single);
-        let of_event = plan.events.iter().map(|event| event.installation).collect();
-        let late = u32::try_from(events / 5_000).expect("a number that fits");
-        let target = Target::start(&SECRETS, seed, late, &plan.instances, of_event);
-        let wix = Wix::start();
-        let values = values_for(&wix).with("EVENTS_URL", &target.url).with("EVENTS_SECRETS", SECRETS.join(","));
-        Self {
-            plan,
-            target,
-            kv: Kv::start().expect("a KV"),
-            _wix: wix,
-            folder: tempfile::Builder::new().prefix("objects-").tempdir().expect("a folder"),
-            values,
-            lines: Arc::default(),
-            url: Mutex::default(),
-            ahead: AtomicI64::new(0),
-            refused: AtomicUsize::new(0),
-            done: AtomicUsize::new(0),
-            is_over: AtomicBool::new(false),
-            started: Instant::now(),
-        }
-    }
-
-    fn start(&self, figures: &mut Figures) -> Workerd {
-        let ahead = self.ahead.load(Ordering::SeqCst);
-        self.target.new_process(ahead);
-        let values = self.values.clone().with("CLOCK_OFFSET_SECONDS", ahead.to_string());
-        let lines = Arc::clone(&self.lines);
-        let objects = Objects { values: &values, kv: &self.kv, folder: self.folder.path() };
-        let workerd = objects.start(None, move |line| lines.push(line));
-        let url = workerd.url(APP).to_owned();
-        request("GET", format!("{url}/readyz")).send().expect(200);
-        figures.memory.push([memory(&workerd); 2]);
-        *self.url.lock().unwrap_or_else(PoisonError::into_inner) = url;
-        workerd
-    }
-
-    /// Kills workerd at any moment of its work, moves the clock, and starts it again.
-    fn restart(&self, workerd: Workerd, forward: i64, figures: &mut Figures) -> Workerd {
-        figures.end(&workerd, &self.url());
-        workerd.kill();
-        figures.killed.push(Instant::now());
-        self.ahead.fetch_add(forward, Ordering::SeqCst);
-        self.start(figures)
-    }
-
-    fn url(&self) -> String {
-        self.url.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Sends a request again until it is answered 200, as Wix does.
-    fn send(&self, agent: &Agent, send: Send) {
-        let message = self.plan.message(send, now() + self.ahead.load(Ordering::SeqCst));
-        while !self.is_over.load(Ordering::SeqCst) {
-            let answer = agent.post(format!("{}/webhook", self.url())).send(message.as_str());
-            if answer.is_ok_and(|answer| answer.status() == 200) {
-                self.done.fetch_add(1, Ordering::SeqCst);
-                return;
-            }
-            self.refused.fetch_add(1, Ordering::SeqCst);
-            sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn progress(&self, workerd: &Workerd, killed: usize) {
-        let (attempts, delivered) = self.target.counts();
-        println!(
-            "{:>5.0} s: {} of {} requests, {delivered} of {} events delivered, {attempts} attempts, {killed} kills, {} MiB",
-            self.started.elapsed().as_secs_f64(),
-            self.done.load(Ordering::SeqCst),
-            self.plan.sends.len(),
-            self.plan.events.len(),
-            memory(workerd) / 1024
-        );
-    }
-}
-
-impl Figures {
-    /// Adds what a process did until now.
-    fn end(&mut self, workerd: &Workerd, url: &str) {
-        if let Some(last) = self.memory.last_mut() {
-            last[1] = memory(workerd);
-        }
-        let measured = request("GET", format!("{url}/objects")).send().expect(200).json();
-        for (name, value) in measured.as_object().into_iter().flatten() {
-            *self.sums.entry(name.clone()).or_default() += value.as_u64().unwrap_or(0);
-        }
-    }
-}
-
-fn agent() -> Agent {
-    let config = Agent::config_builder().http_status_as_error(false).proxy(None);
-    config.timeout_global(Some(Duration::from_secs(30))).build().into()
-}
 
 /// Sends events one at a time to an idle Worker. Prints how long each took until the answer, and until the target had it.
 fn measure_latency(run: &Run, count: usize) {
@@ -226,7 +69,7 @@ fn kill_while_sending(run: &Run, mut workerd: Workerd, kills: usize, seed: u64, 
     let (begun, total) = (run.done.load(Ordering::SeqCst), run.plan.sends.len());
     let down = (kills * 3 / 5).max(1);
     let mut shown = Instant::now();
-    run.target.become_(Mode::Down);
+    run.target.set_mode(Mode::Down);
     while run.done.load(Ordering::SeqCst) < total {
         let kill = figures.killed.len();
         // Somewhere in the middle of the requests between two kills.
@@ -241,7 +84,7 @@ fn kill_while_sending(run: &Run, mut workerd: Workerd, kills: usize, seed: u64, 
             };
             workerd = run.restart(workerd, forward, figures);
             if kill + 1 == down {
-                run.target.become_(Mode::Failing);
+                run.target.set_mode(Mode::Failing);
                 println!("{:>5.0} s: the target is up again, and fails at random", run.started.elapsed().as_secs_f64());
             }
         }
@@ -258,7 +101,7 @@ fn kill_while_sending(run: &Run, mut workerd: Workerd, kills: usize, seed: u64, 
 fn finish(run: &Run, mut workerd: Workerd, figures: &mut Figures) -> Workerd {
     let agent = agent();
     run.progress(&workerd, figures.killed.len());
-    run.target.become_(Mode::Healthy);
+    run.target.set_mode(Mode::Healthy);
     for round in 0..=ROUNDS {
         if round > 0 {
             workerd = run.restart(workerd, PAUSE, figures);

@@ -120,7 +120,7 @@ impl Target {
         self.seen().ahead.push(ahead);
     }
 
-    pub fn become_(&self, mode: Mode) {
+    pub fn set_mode(&self, mode: Mode) {
         self.seen().mode = mode;
     }
 
