@@ -53,7 +53,7 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Tests the fold of facts on a million random histories of an instance: some minutes
     Histories(histories::Options),
-    /// Sends mixed traffic to the Worker while Wix fails now and then, and checks every answer
+    /// Sends mixed traffic to the Worker while Wix and the back end fail now and then, and checks answers, events and memory
     Soak(soak::Options),
     /// Delivers many events to a target that fails, while workerd is killed now and then, and checks every delivery
     Deliveries(deliveries::Options),

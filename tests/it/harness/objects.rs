@@ -4,7 +4,7 @@ use std::path::Path;
 
 use workerd::{Kv, Setup, Worker, Workerd};
 
-use super::worker::{Values, build_folder};
+use super::worker::{Values, build_folder, resident};
 
 /// The name of the Worker in the setup.
 pub const APP: &str = "app";
@@ -39,12 +39,7 @@ impl Objects<'_> {
     }
 }
 
-/// The resident memory of the processes, in KiB; 0 on a system without `/proc`.
+/// The resident memory of workerd, in KiB; 0 on a system without `/proc`.
 pub fn memory(workerd: &Workerd) -> u64 {
-    let size = |id: &u32| {
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    workerd.ids().iter().filter_map(size).sum()
+    resident(&workerd.ids()).unwrap_or(0)
 }

@@ -62,6 +62,9 @@ struct Received {
     problems: Vec<String>,
 }
 
+/// Decides how a delivery is answered.
+type Decide = dyn Fn(&Delivery) -> Reaction + Send + Sync;
+
 /// See the module. Stops when dropped.
 pub struct Receiver {
     pub url: String,
@@ -72,11 +75,21 @@ pub struct Receiver {
 impl Receiver {
     /// Starts a receiver that has these secrets (`whsec_…`).
     pub fn start(secrets: &[&str]) -> Self {
+        Self::new(secrets, None)
+    }
+
+    /// Starts a receiver that answers as `decide` says, and keeps no delivery.
+    pub fn deciding(secrets: &[&str], decide: impl Fn(&Delivery) -> Reaction + Send + Sync + 'static) -> Self {
+        Self::new(secrets, Some(Arc::new(decide)))
+    }
+
+    fn new(secrets: &[&str], decide: Option<Arc<Decide>>) -> Self {
         let received: Arc<(Mutex<Received>, Condvar)> = Arc::default();
         let keys: Arc<Vec<hmac::Key>> = Arc::new(secrets.iter().map(|secret| key(secret)).collect());
         let shared = Arc::clone(&received);
-        let app =
-            Router::new().fallback(any(move |request: Request| receive(Arc::clone(&shared), keys.clone(), request)));
+        let app = Router::new().fallback(any(move |request: Request| {
+            receive(Arc::clone(&shared), Arc::clone(&keys), decide.clone(), request)
+        }));
         let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let url = format!("http://{}/events", listener.local_addr().expect("an address"));
         let server = RUNTIME.spawn(async move { axum::serve(listener, app).await.expect("the server runs") });
@@ -149,7 +162,12 @@ pub fn problem(keys: &[hmac::Key], headers: &HeaderMap, body: &[u8], now: i64) -
     (!is_signed).then(|| format!("not signed with each of the secrets: {headers:?}"))
 }
 
-async fn receive(received: Arc<(Mutex<Received>, Condvar)>, keys: Arc<Vec<hmac::Key>>, request: Request) -> Response {
+async fn receive(
+    received: Arc<(Mutex<Received>, Condvar)>,
+    keys: Arc<Vec<hmac::Key>>,
+    decide: Option<Arc<Decide>>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
     let reaction = {
@@ -160,9 +178,14 @@ async fn receive(received: Arc<(Mutex<Received>, Condvar)>, keys: Arc<Vec<hmac::
         }
         let id = parts.headers.get("webhook-id").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let body = String::from_utf8(body.to_vec()).expect("text");
-        received_now.deliveries.push(Delivery { id, headers: parts.headers, body, at: Instant::now() });
-        let default = received_now.default.clone();
-        received_now.script.pop_front().or(default).unwrap_or(Reaction::Status(204))
+        let delivery = Delivery { id, headers: parts.headers, body, at: Instant::now() };
+        if let Some(decide) = decide {
+            decide(&delivery)
+        } else {
+            received_now.deliveries.push(delivery);
+            let default = received_now.default.clone();
+            received_now.script.pop_front().or(default).unwrap_or(Reaction::Status(204))
+        }
     };
     received.1.notify_all();
     match reaction {

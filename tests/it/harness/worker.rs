@@ -150,19 +150,24 @@ impl Worker {
 
     /// The resident memory of the workerd processes, in KiB; `None` on a system without `/proc`.
     pub fn memory(&self) -> Option<u64> {
-        let size = |id: u32| {
-            let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-            line.split_whitespace().next()?.parse::<u64>().ok()
-        };
-        let sizes: Vec<u64> = self.leash.processes("workerd").into_iter().filter_map(size).collect();
-        (!sizes.is_empty()).then(|| sizes.iter().sum())
+        resident(&self.leash.processes("workerd"))
     }
 
     /// The directory with workerd's KV.
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
+}
+
+/// The resident memory of processes, in KiB; `None` on a system without `/proc`.
+pub fn resident(processes: &[u32]) -> Option<u64> {
+    let size = |id: &u32| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let sizes: Vec<u64> = processes.iter().filter_map(size).collect();
+    (!sizes.is_empty()).then(|| sizes.iter().sum())
 }
 
 /// The directory of the built Worker: `build`, or the value of `WORKER_BUILD`, such as a Worker with deliberate defects.
