@@ -213,7 +213,10 @@ export async function erase({ state }) {
 
 /** Sends an event to the app: status and retry-after of the response, whose body is not read. Undefined after a timeout. */
 export async function deliver(binding, url, headersOf, body, millis) {
-  const signal = AbortSignal.timeout(millis);
+  // Not `AbortSignal.timeout`, whose timer would keep the object in memory after the answer.
+  const controller = new AbortController();
+  const { signal } = controller;
+  const timer = setTimeout(() => controller.abort(), millis);
   try {
     const init = { method: "POST", headers: pairs(headersOf), body, redirect: "manual", signal };
     const response = await (binding === undefined ? fetch(url, init) : binding.fetch(url, init));
@@ -223,6 +226,8 @@ export async function deliver(binding, url, headersOf, body, millis) {
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

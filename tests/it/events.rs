@@ -4,7 +4,6 @@
 mod misconfigured;
 mod receive;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

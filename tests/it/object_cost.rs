@@ -104,7 +104,6 @@ fn the_alarm_of_a_delivered_event_writes_nothing() {
 /// Cloudflare bills the duration of an object that is in memory and cannot hibernate. workerd ends an object ten seconds
 /// after it last had anything to wait for.
 #[test]
-#[ignore = "an attempt's timer of 15 s is not cleared after the answer, and keeps the object in memory"]
 fn an_object_waits_for_nothing_after_a_delivery() {
     let bed = Bed::start();
     let instance = guid();

@@ -11,8 +11,8 @@ use leash::Leash;
 use serde_json::{Value, json};
 use workerd::Kv;
 
-use super::{Bed, APP, SECRETS};
-use crate::harness::{API_KEY, Message, example_worker, guid, path_with_node};
+use super::{Bed, SECRETS};
+use crate::harness::{API_KEY, APP, Message, example_worker, guid, path_with_node};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
