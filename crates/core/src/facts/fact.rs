@@ -22,7 +22,8 @@ const BEFORE: &str = "before";
 /// Facts are equal if the same happened at the same time, whatever was known before each of them.
 #[derive(Debug, Clone)]
 pub struct Fact {
-    /// The time: Wix's `iat` for webhooks, `signDate` for signed instances, this Worker's clock for its own actions.
+    /// The time: for webhooks the event's own, else Wix's `iat`; `signDate` for signed instances; this Worker's clock for its
+    /// own actions.
     pub at: Timestamp,
     /// What happened.
     pub kind: Kind,
@@ -62,6 +63,15 @@ pub enum Kind {
     Plan {
         /// `vendorProductId`
         plan: String,
+        /// `cycle`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        cycle: Option<String>,
+        /// `expiresOn`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        expires_at: Option<Timestamp>,
+        /// Whether it renews itself, where the event says so.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        auto_renewing: Option<bool>,
     },
     /// Wix accepted `APP_FINISHED_CONFIGURATION`.
     Configured,
@@ -73,6 +83,18 @@ pub enum Kind {
     Accepted,
     /// Wix denied a contested removal: it issued a token and returned the app instance.
     Present,
+    /// Wix sent `app_installation_created`: the first installation on the site.
+    Created,
+    /// Wix sent `app_installation_updated` with the status `INSTALLED`, which any change of the installation causes.
+    Listed,
+    /// Wix sent `app_installation_deleted`: the installation is gone for good. It comes with [`Self::Removed`], which is all
+    /// that a version knows that does not know this kind.
+    Deleted,
+    /// Wix named the site of the instance.
+    Site {
+        /// The site.
+        site: SiteId,
+    },
     /// A fact of a kind that a newer version wrote, as its original JSON. The fold ignores it.
     #[serde(skip)]
     Foreign(String),
@@ -87,12 +109,18 @@ pub enum Name {
     Configured,
     /// [`Kind::Connected`]
     Connected,
+    /// [`Kind::Created`]
+    Created,
+    /// [`Kind::Deleted`]
+    Deleted,
     /// [`Kind::Healed`]
     Healed,
     /// [`Kind::Installed`]
     Installed,
     /// [`Kind::Joined`]
     Joined,
+    /// [`Kind::Listed`]
+    Listed,
     /// [`Kind::Plan`]
     Plan,
     /// [`Kind::Present`]
@@ -103,6 +131,8 @@ pub enum Name {
     Removed,
     /// [`Kind::Seen`]
     Seen,
+    /// [`Kind::Site`]
+    Site,
     /// [`Kind::Foreign`]
     Foreign,
 }
@@ -115,14 +145,18 @@ impl Name {
             Self::Accepted => "accepted",
             Self::Configured => "configured",
             Self::Connected => "connected",
+            Self::Created => "created",
+            Self::Deleted => "deleted",
             Self::Healed => "healed",
             Self::Installed => "installed",
             Self::Joined => "joined",
+            Self::Listed => "listed",
             Self::Plan => "plan",
             Self::Present => "present",
             Self::Refused => "refused",
             Self::Removed => "removed",
             Self::Seen => "seen",
+            Self::Site => "site",
             Self::Foreign => "foreign",
         }
     }
@@ -144,6 +178,10 @@ impl Kind {
             Self::Refused => Name::Refused,
             Self::Accepted => Name::Accepted,
             Self::Present => Name::Present,
+            Self::Created => Name::Created,
+            Self::Listed => Name::Listed,
+            Self::Deleted => Name::Deleted,
+            Self::Site { .. } => Name::Site,
             Self::Foreign(_) => Name::Foreign,
         }
     }

@@ -5,9 +5,9 @@ use futures::future::join;
 use super::registry::CHECK_INTERVAL;
 use super::{Context, InstanceError, Ports};
 use crate::delivery;
-use crate::facts::{Fact, Instance, Kind, Status};
+use crate::facts::{Fact, Instance, Kind, Name, Status};
 use crate::store::{StoreError, TIMEOUT_MILLIS};
-use crate::values::{CLOCK_SKEW, InstanceId, Timestamp};
+use crate::values::{CLOCK_SKEW, InstanceId, SiteId, Timestamp};
 use crate::wix::event::Envelope;
 use crate::wix::{Event, Message};
 
@@ -36,41 +36,36 @@ impl EventOutcome {
     }
 }
 
-/// Stores an event that Wix issued at `at`: what it says about the instance in KV, and the event itself in the object that
-/// delivers it to the app. `None` if the event needs an instance and names none.
+/// Stores an event that Wix issued at `issued_at`: what it says about the instance in KV, and the event itself in the object
+/// that delivers it to the app.
 pub async fn accept_event<P: Ports>(
     cx: &Context<'_, P>,
     message: Message,
-    at: Timestamp,
-) -> Result<Option<EventOutcome>, InstanceError> {
-    let Message { instance, event, is_sample, envelope } = message;
+    issued_at: Timestamp,
+) -> Result<EventOutcome, InstanceError> {
+    let Message { instance, event, at, site, is_sample, envelope } = message;
     let id = instance.as_ref();
-    let kind = match event {
-        Event::OfAnotherApp => return Ok(Some(EventOutcome::done("other_app_ignored"))),
-        // The dashboard's test button sends events without an app, for an invented instance.
-        Event::Other | Event::Plan { .. } if is_sample && is_unknown(cx, id).await? => {
-            return Ok(Some(EventOutcome::done("sample_ignored")));
-        }
-        Event::Other => None,
-        Event::Installed { origin } => Some(Kind::Installed { origin }),
-        Event::Removed => Some(Kind::Removed),
-        Event::Plan { plan } => Some(Kind::Plan { plan }),
-    };
-    if id.is_none() && kind.is_some() {
-        return Ok(None);
+    let names_its_app = matches!(event, Event::Installed { .. } | Event::Removed);
+    if event == Event::OfAnotherApp {
+        return Ok(EventOutcome::done("other_app_ignored"));
     }
+    // The dashboard's test button sends events without an app, for an invented instance.
+    if is_sample && !names_its_app && is_unknown(cx, id).await? {
+        return Ok(EventOutcome::done("sample_ignored"));
+    }
+    // A message may be signed anew when it is sent again, so the event's own time counts. It cannot be later.
+    let at = at.map_or(issued_at, |at| at.min(issued_at));
     let recorded = async {
-        match (id, kind) {
-            (Some(id), Some(kind)) => store(cx, id, at, kind).await,
-            (Some(id), None) => record_sighting(cx, id, at).await,
-            (None, _) => Ok(EventOutcome::done("event_of_no_instance")),
+        match id {
+            Some(id) => store(cx, id, at, event, site).await,
+            None => Ok(EventOutcome::done("event_of_no_instance")),
         }
     };
     // Await both, even if one fails: the runtime would cancel the other with the response.
-    let (recorded, submitted) = join(recorded, submit_event(cx, id, &envelope, at)).await;
+    let (recorded, submitted) = join(recorded, submit_event(cx, id, &envelope, issued_at)).await;
     let recorded = recorded?;
     submitted?;
-    Ok(Some(recorded))
+    Ok(recorded)
 }
 
 /// Passes an event to the object that delivers it, if events of its type are delivered. An event of no instance belongs to the
@@ -103,21 +98,49 @@ async fn store<P: Ports>(
     cx: &Context<'_, P>,
     id: &InstanceId,
     at: Timestamp,
-    kind: Kind,
+    event: Event,
+    site: Option<SiteId>,
 ) -> Result<EventOutcome, InstanceError> {
-    let installed = matches!(kind, Kind::Installed { .. });
+    let kinds = match event {
+        Event::Installed { origin } => vec![Kind::Installed { origin }],
+        Event::Created => vec![Kind::Created],
+        Event::Listed => vec![Kind::Listed],
+        Event::Removed => vec![Kind::Removed],
+        Event::Deleted => vec![Kind::Removed, Kind::Deleted],
+        Event::Plan { plan } => vec![Kind::Plan { plan, cycle: None, expires_at: None, auto_renewing: None }],
+        Event::OfAnotherApp | Event::Other => return record_sighting(cx, id, at, site).await,
+    };
+    record(cx, id, at, kinds, site).await
+}
+
+async fn record<P: Ports>(
+    cx: &Context<'_, P>,
+    id: &InstanceId,
+    at: Timestamp,
+    kinds: Vec<Kind>,
+    site: Option<SiteId>,
+) -> Result<EventOutcome, InstanceError> {
+    let has = |kinds: &[Kind], name| kinds.iter().any(|kind| kind.name() == name);
+    let is_new = has(&kinds, Name::Installed) || has(&kinds, Name::Created);
+    let installed = is_new || has(&kinds, Name::Listed);
+    let (removed, deleted) = (has(&kinds, Name::Removed), has(&kinds, Name::Deleted));
     let store = cx.store_in_time();
-    let recorded = match kind {
-        Kind::Removed => store.record_removal(id, at, cx.cache.tokens.value(id), cx.now()).await?,
-        kind => store.record(id, Fact::new(at, kind), cx.now()).await?,
+    // A deletion leaves nothing to remember of the site.
+    let site = site.filter(|_| !deleted).map(|site| Kind::Site { site });
+    let facts = kinds.into_iter().chain(site).map(|kind| Fact::new(at, kind)).collect();
+    let recorded = if removed && !deleted {
+        store.record_removal(id, at, facts, cx.cache.tokens.value(id), cx.now()).await?
+    } else {
+        store.record_facts(id, facts, cx.now()).await?
     };
     if recorded.instance.status == Status::Removed {
         cx.cache.forget(id);
     }
+    // After a deletion the object of the installation can erase itself, once its pending events are delivered or parked.
     if recorded.is_gone() {
         store.erase_tokens(id).await?;
     }
-    if installed && recorded.changed {
+    if is_new && recorded.changed {
         cx.cache.cool_downs.clear(id);
     }
     let follow_up = if installed && recorded.instance.needs_setup_event(cx.settings.setup) {
@@ -136,12 +159,18 @@ async fn record_sighting<P: Ports>(
     cx: &Context<'_, P>,
     id: &InstanceId,
     at: Timestamp,
+    site: Option<SiteId>,
 ) -> Result<EventOutcome, InstanceError> {
     let accepted = EventOutcome::done("event_accepted");
     if cx.cache.seen_installed.contains(id, cx.now()) {
         return Ok(accepted);
     }
     match cx.store_in_time().instance(id).await? {
+        Some(Instance { removed_at: None, site_id: None, .. }) if site.is_some() => {
+            let facts = site.into_iter().map(|site| Fact::new(at, Kind::Site { site })).collect();
+            cx.store_in_time().record_facts(id, facts, cx.now()).await?;
+            return Ok(EventOutcome { follow_up: FollowUp::Reconcile, ..accepted });
+        }
         Some(Instance { removed_at: None, .. }) => {
             cx.cache.seen_installed.set(id.clone(), cx.now().plus(CHECK_INTERVAL));
             return Ok(accepted);
@@ -149,5 +178,5 @@ async fn record_sighting<P: Ports>(
         Some(Instance { removed_at: Some(removed), .. }) if at.since(removed) <= CLOCK_SKEW => return Ok(accepted),
         _ => {}
     }
-    store(cx, id, at, Kind::Seen).await
+    record(cx, id, at, vec![Kind::Seen], site).await
 }

@@ -2,7 +2,8 @@
 //! 4.6 and 7).
 //!
 //! A permanent refusal of Wix's confirms the removal. A token and the app instance deny it ([`Kind::Present`]). Both are
-//! recorded as facts, so that all isolates agree.
+//! recorded as facts, so that all isolates agree. Without an answer the question stays open: the removal counts, and the tokens
+//! stay.
 
 use super::grant::{CONFIRM_AFTER_MILLIS, request_token};
 use super::report::report_facts;
@@ -32,19 +33,27 @@ async fn settled<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Optio
     if !recorded.contested {
         return Ok(Some(recorded));
     }
-    let kind = if is_present(cx, id).await? { Kind::Present } else { Kind::Refused };
-    cx.trace().outcome(if kind == Kind::Present { "removal_taken_back" } else { "removal_confirmed" });
+    let (kind, outcome) = match is_present(cx, id).await? {
+        Some(true) => (Kind::Present, "removal_taken_back"),
+        Some(false) => (Kind::Refused, "removal_confirmed"),
+        None => {
+            cx.trace().outcome("removal_in_doubt");
+            return Ok(Some(recorded));
+        }
+    };
+    cx.trace().outcome(outcome);
     cx.platform.sleep(BETWEEN_WRITES).await;
     cx.store().record(id, Fact::new(cx.now(), kind), cx.now()).await?;
     Ok(cx.store().reconcile(id).await?)
 }
 
-/// Whether the app is still installed, as Wix says.
-async fn is_present<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<bool, InstanceError> {
+/// Whether the app is still installed, as Wix says. `None` if Wix does not say: the app may lack the permission to read its
+/// instance, and a token alone proves nothing, since Wix may issue tokens for a while after a removal.
+async fn is_present<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<bool>, InstanceError> {
     let wix = cx.wix();
     let token = match request_token(cx, &wix, id, true).await {
         Ok(granted) => granted.grant.token.access_token,
-        Err(InstanceError::NeedsReconnect) => return Ok(false),
+        Err(InstanceError::NeedsReconnect) => return Ok(Some(false)),
         Err(error) => return Err(error),
     };
     let described = match wix.app_instance(&token).await {
@@ -56,11 +65,10 @@ async fn is_present<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<bo
         described => described,
     };
     match described {
-        Ok(described) if described == *id => Ok(true),
+        Ok(described) if described == *id => Ok(Some(true)),
         Ok(_) => Err(WixError::Failed("Wix describes another instance than was asked for".to_owned()).into()),
-        // The app may lack the permission to read its instance. The token alone then counts.
-        Err(WixError::Refused(403)) => Ok(true),
-        Err(WixError::Refused(_)) => Ok(false),
+        Err(WixError::Refused(403)) => Ok(None),
+        Err(WixError::Refused(_)) => Ok(Some(false)),
         Err(error) => Err(error.into()),
     }
 }

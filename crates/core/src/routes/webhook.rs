@@ -6,7 +6,7 @@ use crate::background::Task;
 use crate::instances::accept_event;
 use crate::web::{Call, Error, Outcome, Platform, Reply};
 use crate::wix::event::{self, BODY_LIMIT};
-use crate::wix::{EventError, jws};
+use crate::wix::jws;
 
 /// Verifies the event, stores it, and responds.
 pub async fn webhook<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
@@ -20,7 +20,6 @@ pub async fn webhook<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream
         cx.trace().instance(id);
     }
     let accepted = accept_event(&cx, message, claims.issued_at).await?;
-    let accepted = accepted.ok_or(EventError("the event must name an instance"))?;
     cx.trace().outcome(accepted.name);
     let reply = Reply::json(StatusCode::OK, &serde_json::Map::new());
     Ok(Outcome { reply, task: Task::after_event(accepted.follow_up, id) })

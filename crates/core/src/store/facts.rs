@@ -57,6 +57,12 @@ struct News<'a> {
     id: &'a InstanceId,
 }
 
+impl<'a> News<'a> {
+    fn new(id: &'a InstanceId, facts: Vec<Fact>, now: Timestamp) -> Self {
+        Self { facts, tokens: Vec::new(), now, recheck_first: false, id }
+    }
+}
+
 /// Listed facts with their keys.
 type Listed = Vec<(String, Fact)>;
 
@@ -107,7 +113,17 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     /// The same batch stores a recheck: another writer may change the row at the same time, and KV may return stale reads.
     /// See [`Self::reconcile`].
     pub async fn record(&self, id: &InstanceId, fact: Fact, now: Timestamp) -> Result<Recorded, StoreError> {
-        self.record_all(News { facts: vec![fact], tokens: Vec::new(), now, recheck_first: false, id }).await
+        self.record_all(News::new(id, vec![fact], now)).await
+    }
+
+    /// Records facts of one message.
+    pub async fn record_facts(
+        &self,
+        id: &InstanceId,
+        facts: Vec<Fact>,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        self.record_all(News::new(id, facts, now)).await
     }
 
     /// Records the fact that ends a flow, with its sealed tokens. The recheck is stored first: a browser may open the end of a
@@ -119,7 +135,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         now: Timestamp,
         tokens: Vec<Write>,
     ) -> Result<Recorded, StoreError> {
-        self.record_all(News { facts: vec![fact], tokens, now, recheck_first: true, id }).await
+        self.record_all(News { tokens, recheck_first: true, ..News::new(id, vec![fact], now) }).await
     }
 
     /// Records the fact that ends an external install flow, which has no tokens.
@@ -140,15 +156,19 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             self.reports.then(|| Before { recorded_ms: self.platform.now_millis(), state: State::fold(id, &facts) });
         let mut writes = Vec::new();
         for fact in new_facts {
-            if !listed.iter().any(|(_, known)| known.kind.name() == fact.kind.name() && *known >= fact) {
-                join(&mut facts, fact.clone().with_before(before.clone()));
-                // A known fact of the kind may have an earlier state before.
-                let before = latest(&facts, fact.kind.name()).and_then(|latest| latest.before.clone());
-                let fact = fact.with_before(before);
-                let text = to_json(&fact)?;
-                let key = keys::fact(id, &fact)?;
-                writes.push(Write { metadata: Some(text.clone()), ..Write::new(key, text) });
+            if listed.iter().any(|(_, known)| is_known_by(&fact, known)) {
+                continue;
             }
+            join(&mut facts, fact.clone().with_before(before.clone()));
+            if !is_kept(&facts, &fact) {
+                continue;
+            }
+            // A known fact of the kind may have an earlier state before.
+            let before = latest(&facts, fact.kind.name()).and_then(|latest| latest.before.clone());
+            let fact = fact.with_before(before);
+            let text = to_json(&fact)?;
+            let key = keys::fact(id, &fact)?;
+            writes.push(Write { metadata: Some(text.clone()), ..Write::new(key, text) });
         }
         let (changed, contested) = (!writes.is_empty(), is_contested(&facts));
         let time = |name| latest(&facts, name).map(|fact| fact.at);
@@ -183,11 +203,13 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         Ok(Recorded { instance, facts, changed, contested, removed })
     }
 
-    /// Records a removal. A token that Wix issued long after it is a fact as well, which contests the removal.
+    /// Records a removal, with the facts of its message. A token that Wix issued long after it is a fact as well, which contests
+    /// the removal.
     pub async fn record_removal(
         &self,
         id: &InstanceId,
         at: Timestamp,
+        mut facts: Vec<Fact>,
         token: Option<Token>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
@@ -197,9 +219,8 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         };
         let issued = token.map(|token| Fact::new(token.issued_at(), Kind::Accepted));
         let contradiction = issued.filter(|fact| fact.at.since(at) > CLOCK_SKEW);
-        let mut facts = vec![Fact::new(at, Kind::Removed)];
         facts.extend(contradiction);
-        self.record_all(News { facts, tokens: Vec::new(), now, recheck_first: false, id }).await
+        self.record_all(News::new(id, facts, now)).await
     }
 
     /// Reconciles: joins the row with the listed facts, repairs a stale row, erases the tokens of a removed instance, and
@@ -260,6 +281,23 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             let cause = "a row cannot be read: it is left out of the listing, or folded anew from its facts";
             trace.secondary("row_unreadable", cause.to_owned());
         }
+    }
+}
+
+/// Whether a stored fact makes it needless to store this one. Of several updates each may count, and a site stays the same.
+fn is_known_by(fact: &Fact, stored: &Fact) -> bool {
+    match fact.kind {
+        Kind::Listed => stored == fact,
+        Kind::Site { .. } if stored.kind == fact.kind => true,
+        _ => stored.kind.name() == fact.kind.name() && stored >= fact,
+    }
+}
+
+/// Whether the fact counts beside the others: neither a deletion erases it, nor is it an update before a removal.
+fn is_kept(facts: &[Fact], fact: &Fact) -> bool {
+    match fact.kind {
+        Kind::Listed => facts.contains(fact),
+        _ => latest(facts, fact.kind.name()).is_some(),
     }
 }
 

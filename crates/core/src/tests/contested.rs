@@ -7,7 +7,7 @@ use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::kv::Op;
 use crate::testing::wix::Canned;
-use crate::testing::world::{INSTANCE, World};
+use crate::testing::world::{API_KEY, INSTANCE, World};
 use crate::values::Timestamp;
 
 const INSTANCE_PATH: &str = "/apps/v1/instance";
@@ -24,8 +24,13 @@ fn connected() -> World {
     world
 }
 
-fn plan(at: u64) -> String {
-    jws::event("PaidPlanPurchased", INSTANCE, &json!({"vendorProductId": "pro"}), at)
+/// An instance whose setup Wix has confirmed long after `START + 900`, when a removal that comes late says that it was removed.
+fn configured() -> World {
+    let world = connected();
+    let path = format!("/v1/instances/{INSTANCE}/finish-configuration");
+    assert_eq!(world.post(&path).key(API_KEY).send().status, 200);
+    world.fake.wix().take_paths();
+    world
 }
 
 fn refresh_tokens(world: &World) -> usize {
@@ -54,10 +59,9 @@ fn an_uncontested_removal_erases_the_tokens_at_once_without_asking_wix() {
 }
 
 #[test]
-fn a_removal_contested_by_a_later_plan_is_undone_if_wix_knows_the_instance() {
-    let world = connected();
+fn a_removal_contested_by_a_later_answer_of_wix_is_undone_if_wix_knows_the_instance() {
+    let world = configured();
     let before = world.instance(INSTANCE);
-    world.webhook(plan(START + 1_000));
     world.webhook(jws::removed(INSTANCE, START + 900));
     assert_eq!(world.fake.wix().take_paths(), [REFRESH, INSTANCE_PATH]);
     assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()));
@@ -72,8 +76,7 @@ fn a_removal_contested_by_a_later_plan_is_undone_if_wix_knows_the_instance() {
 
 #[test]
 fn a_contested_removal_erases_no_tokens_before_wix_is_asked() {
-    let world = connected();
-    world.webhook(plan(START + 1_000));
+    let world = configured();
     let response = world.post("/webhook").body(jws::removed(INSTANCE, START + 900)).without_deferred_task().send();
     assert_eq!((response.status, response.has_deferred_task), (200, true));
     assert_eq!((refresh_tokens(&world), world.fake.wix().sent().len()), (1, 0));
@@ -89,8 +92,7 @@ fn a_contested_removal_erases_no_tokens_before_wix_is_asked() {
 
 #[test]
 fn wix_is_asked_even_if_the_recheck_was_stored_only_by_the_resent_message() {
-    let world = connected();
-    world.webhook(plan(START + 1_000));
+    let world = configured();
     recheck(&world);
     world.fake.kv().fail_where(|op, key| op == Op::Put && key.starts_with("v1:todo:"));
     let removed = jws::removed(INSTANCE, START + 900);
@@ -104,7 +106,7 @@ fn wix_is_asked_even_if_the_recheck_was_stored_only_by_the_resent_message() {
 #[test]
 fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
     for (token, instance) in [(400, 200), (401, 200), (404, 200), (200, 401), (200, 404)] {
-        let world = connected();
+        let world = configured();
         let wix = world.fake.wix();
         if token == 200 {
             wix.always(INSTANCE_PATH, Canned::status(instance));
@@ -112,7 +114,6 @@ fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
             wix.always(TOKEN, Canned::status(token));
             wix.always(REFRESH, Canned::status(token));
         }
-        world.webhook(plan(START + 1_000));
         world.webhook(jws::removed(INSTANCE, START + 900));
         assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()), "{token} {instance}");
         wix.take_paths();
@@ -122,12 +123,38 @@ fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
 }
 
 #[test]
-fn without_permission_to_read_the_instance_a_token_undoes_the_removal() {
-    let world = connected();
+fn without_permission_to_read_the_instance_the_question_stays_open() {
+    let world = configured();
     world.fake.wix().always(INSTANCE_PATH, Canned::status(403));
-    world.webhook(plan(START + 1_000));
     world.webhook(jws::removed(INSTANCE, START + 900));
+    for _ in 0..2 {
+        assert_eq!((refresh_tokens(&world), status(&world)), (1, "removed".to_owned()));
+        recheck(&world);
+    }
+    assert!(world.fake.kv().keys("v1:todo:").is_empty(), "the permission does not come by itself");
+    // It came, and another event lets Wix be asked again.
+    world.fake.wix().clear_script();
+    world.fake.clock().advance(600);
+    world.isolate(&[]).webhook(jws::event("AnyEvent", INSTANCE, &json!({}), world.now()));
     assert_eq!((refresh_tokens(&world), status(&world)), (1, "installed".to_owned()));
+}
+
+#[test]
+fn events_about_billing_contest_no_removal() {
+    for kind in ["PaidPlanPurchased", "PlanTransferred"] {
+        let world = connected();
+        world.webhook(jws::removed(INSTANCE, START + 900));
+        let data = json!({"vendorProductId": "pro", "status": "REFUNDED", "instanceId": INSTANCE});
+        world.webhook(jws::event(kind, INSTANCE, &data, START + 2_000));
+        recheck(&world);
+        assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()), "{kind}");
+        assert!(world.fake.wix().sent().is_empty(), "{kind}: Wix is not asked");
+        // A plan before the message of the removal does not keep the tokens either.
+        let world = connected();
+        world.webhook(jws::event(kind, INSTANCE, &data, START + 2_000));
+        world.webhook(jws::removed(INSTANCE, START + 900));
+        assert_eq!((refresh_tokens(&world), status(&world)), (0, "removed".to_owned()), "{kind}");
+    }
 }
 
 #[test]
@@ -140,9 +167,8 @@ fn while_wix_fails_no_tokens_are_erased_and_wix_is_asked_again() {
         (INSTANCE_PATH, Canned::text(200, "{}")),
         (INSTANCE_PATH, other),
     ] {
-        let world = connected();
+        let world = configured();
         world.fake.wix().always(path, response.clone());
-        world.webhook(plan(START + 1_000));
         world.webhook(jws::removed(INSTANCE, START + 900));
         recheck(&world);
         assert_eq!((refresh_tokens(&world), status(&world)), (1, "removed".to_owned()), "{path} {response:?}");
@@ -191,8 +217,7 @@ fn an_event_long_after_a_removal_restores_the_instance_if_wix_knows_it() {
 
 #[test]
 fn after_an_undone_removal_the_next_removal_counts() {
-    let world = connected();
-    world.webhook(plan(START + 1_000));
+    let world = configured();
     world.webhook(jws::removed(INSTANCE, START + 900));
     assert_eq!(status(&world), "installed");
     world.webhook(jws::removed(INSTANCE, START + 900));
@@ -205,15 +230,10 @@ fn after_an_undone_removal_the_next_removal_counts() {
 #[test]
 fn a_removal_is_contested_by_its_facts_alone() {
     let fact = |at, kind| Fact::new(Timestamp(at), kind);
-    let plan = |at| fact(at, Kind::Plan { plan: "pro".to_owned() });
+    let plan = |at| fact(at, Kind::Plan { plan: "pro".to_owned(), cycle: None, expires_at: None, auto_renewing: None });
     let removed = fact(100, Kind::Removed);
-    let contesting = [
-        fact(161, Kind::Seen),
-        plan(161),
-        fact(161, Kind::Configured),
-        fact(161, Kind::Healed),
-        fact(161, Kind::Accepted),
-    ];
+    let contesting =
+        [fact(161, Kind::Seen), fact(161, Kind::Configured), fact(161, Kind::Healed), fact(161, Kind::Accepted)];
     for contesting in contesting {
         let with = |others: &[Fact]| is_contested(&[&[removed.clone(), contesting.clone()], others].concat());
         assert!(with(&[]), "{contesting:?}");
@@ -222,6 +242,9 @@ fn a_removal_is_contested_by_its_facts_alone() {
             fact(100, Kind::Installed { origin: None }),
             fact(170, Kind::Connected { site: None }),
             fact(170, Kind::Joined { site: None }),
+            fact(100, Kind::Created),
+            fact(101, Kind::Listed),
+            fact(100, Kind::Deleted),
             fact(161, Kind::Refused),
             fact(161, Kind::Present),
         ] {
@@ -230,4 +253,5 @@ fn a_removal_is_contested_by_its_facts_alone() {
         assert!(!is_contested(&[fact(101, Kind::Removed), contesting.clone()]), "clocks may differ by a minute");
         assert!(!is_contested(std::slice::from_ref(&contesting)));
     }
+    assert!(!is_contested(&[removed, plan(161)]), "a plan contests nothing");
 }

@@ -9,7 +9,7 @@ use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::object::FakeObjects;
 use crate::testing::wix::Canned;
-use crate::testing::world::{APP_ID, DELIVERING, INSTANCE, World, config};
+use crate::testing::world::{API_KEY, APP_ID, DELIVERING, INSTANCE, World, config};
 
 const INSTALLED: &str = "installation.installed";
 const REMOVED: &str = "installation.removed";
@@ -175,17 +175,17 @@ fn a_contested_removal_is_told_when_wix_confirms_it_and_not_before() {
         let world = World::delivering();
         world.connect();
         world.fake.clock().advance(3_600);
-        world.webhook(plan("pro", START + 1_000));
+        let path = format!("/v1/instances/{INSTANCE}/finish-configuration");
+        assert_eq!(world.post(&path).key(API_KEY).send().status, 200);
         if is_confirmed {
             world.fake.wix().always("/oauth/access", Canned::text(400, r#"{"error":"invalid_grant"}"#));
             world.fake.wix().always("/oauth2/token", Canned::text(400, r#"{"error":"invalid_grant"}"#));
         }
         let removal = world.post("/webhook").body(jws::removed(INSTANCE, START + 900));
         assert_eq!(removal.without_deferred_task().send().status, 200);
-        assert_eq!(own(&world), [INSTALLED, PLAN_CHANGED]);
+        assert_eq!(own(&world), [INSTALLED]);
         recheck(&world);
-        let wanted: &[&str] =
-            if is_confirmed { &[INSTALLED, PLAN_CHANGED, REMOVED] } else { &[INSTALLED, PLAN_CHANGED] };
+        let wanted: &[&str] = if is_confirmed { &[INSTALLED, REMOVED] } else { &[INSTALLED] };
         assert_eq!(own(&world), wanted);
     }
 }

@@ -2,6 +2,7 @@
 
 mod any;
 mod histories;
+mod installations;
 mod stale_reads;
 mod versions;
 
@@ -42,7 +43,7 @@ fn joined_at(seconds: u64) -> Fact {
 }
 
 fn plan(seconds: u64, plan: &str) -> Fact {
-    at(seconds, Kind::Plan { plan: plan.to_owned() })
+    at(seconds, Kind::Plan { plan: plan.to_owned(), cycle: None, expires_at: None, auto_renewing: None })
 }
 
 fn folded(facts: &[Fact]) -> Instance {

@@ -1,13 +1,17 @@
 //! Webhook events: the envelope in the claims of a verified JWS (docs/wix.md, 4.5 and 5).
 
+mod installation;
+
 use std::borrow::Cow;
 
+use chrono::DateTime;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::values::{AppId, InstanceId, json};
+use crate::values::{AppId, InstanceId, SiteId, Timestamp, json};
+use installation::Installation;
 
 /// The largest webhook body, in bytes. Wix's entities reach half of it, and base64 adds a third.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -99,17 +103,20 @@ impl Envelope {
         // Other events may have the id of an entity there.
         let id = domain.id.filter(|_| domain.entity_fqdn.is_some());
         let webhook_id = || serde_json::from_str::<String>(self.webhook_id.as_ref()?.get()).ok();
-        let account = self.account_info.as_ref().and_then(|account| json::object(account.get().as_bytes()).ok());
-        let account = account.filter(|account| *account != Account::default());
         Content {
             event_type: &self.event_type,
             data: self.data.as_deref().map(layer),
             identity: self.identity.as_deref().map(layer),
-            account,
+            account: self.account(),
             own_id: id.or_else(webhook_id).filter(|id| !id.is_empty()),
             event_time: domain.event_time,
             is_anonymize: domain.triggered_by_anonymize_request,
         }
+    }
+
+    fn account(&self) -> Option<Account> {
+        let account = self.account_info.as_ref().and_then(|account| json::object(account.get().as_bytes()).ok());
+        account.filter(|account| *account != Account::default())
     }
 
     /// The third layer. It is optional, and so are all its fields, as in Wix's types.
@@ -148,8 +155,14 @@ pub enum Event {
         /// The instance of the site that this site was cloned from.
         origin: Option<InstanceId>,
     },
-    /// `AppRemoved`
+    /// `AppRemoved`, or `app_installation_updated` with the status `UNINSTALLED`.
     Removed,
+    /// `app_installation_created`
+    Created,
+    /// `app_installation_updated` with the status `INSTALLED`.
+    Listed,
+    /// `app_installation_deleted`
+    Deleted,
     /// A plan was bought or changed.
     Plan {
         /// `vendorProductId`
@@ -168,10 +181,14 @@ pub struct EventError(pub &'static str);
 
 /// A parsed event.
 pub struct Message {
-    /// The instance, if the envelope names one.
+    /// The instance, if the message names one.
     pub instance: Option<InstanceId>,
     /// The event.
     pub event: Event,
+    /// When it happened, if the event says so.
+    pub at: Option<Timestamp>,
+    /// The site, if the message names it.
+    pub site: Option<SiteId>,
     /// Whether the dashboard's test button may have sent it.
     pub is_sample: bool,
     /// The envelope.
@@ -182,13 +199,19 @@ pub struct Message {
 pub fn parse(app: &AppId, envelope: &str) -> Result<Message, EventError> {
     let envelope: Envelope = json::object(envelope.as_bytes())
         .map_err(|_| EventError("the claim `data` must be a JSON envelope with an eventType"))?;
-    let instance = envelope.instance_id.as_str().and_then(|id| InstanceId::parse(id).ok());
+    let named = envelope.instance_id.as_str().and_then(|id| InstanceId::parse(id).ok());
+    let account = envelope.account().and_then(|account| SiteId::parse(&account.site?).ok());
+    let is_sample = envelope.is_sample();
+    if let Some(installation) = installation::parse(app, &envelope) {
+        let Installation { event, at, instance, site } = installation;
+        let (instance, site) = (instance.or(named), site.or(account));
+        return Ok(Message { instance, event, at, site, is_sample, envelope });
+    }
     let event = match envelope.event_type.as_str() {
         "AppInstalled" | "AppRemoved" => {
             let Lifecycle { app_id, origin_instance_id } = envelope.inner();
             let is_installed = envelope.event_type == "AppInstalled";
-            // An app id that is not a GUID is not the id of this app.
-            if !app_id.is_null() && app_id.as_str().and_then(|id| AppId::parse(id).ok()).as_ref() != Some(app) {
+            if names_another_app(&app_id, app) {
                 Event::OfAnotherApp
             } else if is_installed {
                 Event::Installed { origin: origin_instance_id.as_str().and_then(|id| InstanceId::parse(id).ok()) }
@@ -206,7 +229,18 @@ pub fn parse(app: &AppId, envelope: &str) -> Result<Message, EventError> {
         }
         _ => Event::Other,
     };
-    Ok(Message { instance, event, is_sample: envelope.is_sample(), envelope })
+    Ok(Message { instance: named, event, at: None, site: account, is_sample, envelope })
+}
+
+/// Whether an event names an app, and another one. An app id that is not a GUID is not the id of this app.
+fn names_another_app(id: &Value, app: &AppId) -> bool {
+    !id.is_null() && id.as_str().and_then(|id| AppId::parse(id).ok()).as_ref() != Some(app)
+}
+
+/// A time in RFC 3339's form.
+fn event_time(value: &Value) -> Option<Timestamp> {
+    let time = DateTime::parse_from_rfc3339(value.as_str()?).ok()?.timestamp();
+    u64::try_from(time).ok().map(Timestamp)
 }
 
 #[derive(Deserialize, Default)]

@@ -15,12 +15,16 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         Just(Kind::Joined { site: None }),
         Just(Kind::Joined { site: Some(SiteId::parse(SITE).unwrap()) }),
         Just(Kind::Seen),
-        "[a-c]".prop_map(|plan| Kind::Plan { plan }),
+        "[a-c]".prop_map(|plan| Kind::Plan { plan, cycle: None, expires_at: None, auto_renewing: None }),
         Just(Kind::Configured),
         Just(Kind::Healed),
         Just(Kind::Refused),
         Just(Kind::Accepted),
         Just(Kind::Present),
+        Just(Kind::Created),
+        Just(Kind::Listed),
+        Just(Kind::Deleted),
+        Just(Kind::Site { site: SiteId::parse(SITE).unwrap() }),
     ];
     (0_u64..8, kind).prop_map(|(seconds, kind)| at(seconds, kind))
 }
@@ -58,8 +62,18 @@ proptest! {
 
     #[test]
     fn a_removal_counts_if_it_is_later_than_every_installation(facts in prop::collection::vec(any_fact(), 1..12)) {
-        use Name::{Connected, Installed, Joined, Present, Removed};
-        let is_removed = latest_of(&facts, &[Removed]) > latest_of(&facts, &[Installed, Connected, Joined, Present]);
+        use Name::{Connected, Created, Deleted, Installed, Joined, Listed, Present, Removed};
+        let latest = |names: &[Name]| {
+            // A deletion erases what was known before it.
+            let deleted = latest_of(&facts, &[Deleted]);
+            latest_of(&facts, names).filter(|at| Some(*at) >= deleted)
+        };
+        let removed = latest_of(&facts, &[Removed]);
+        let is_denied = latest(&[Present]) >= removed && latest_of(&facts, &[Deleted]) < removed;
+        let is_removed = removed > latest(&[Installed, Created, Connected, Joined])
+            && removed >= latest(&[Listed])
+            && removed.is_some()
+            && !is_denied;
         let instance = folded(&facts);
         prop_assert_eq!(instance.status == Status::Removed, is_removed);
         prop_assert_eq!(instance.removed_at.is_some(), is_removed);

@@ -67,17 +67,27 @@ impl Chance {
 /// A random fact. It has one of few times, so that many facts fall on the same second.
 fn any_fact(chance: &Chance) -> Fact {
     let site = || chance.pick(&[None, Some(SITE), Some(VICTIM)]).map(|site| SiteId::parse(site).unwrap());
-    let kind = match chance.below(11) {
+    let kind = match chance.below(15) {
         0 => Kind::Installed { origin: chance.pick(&[None, Some(InstanceId::parse(VICTIM).unwrap())]) },
         1 => Kind::Removed,
         2 => Kind::Connected { site: site() },
         3 => Kind::Joined { site: site() },
         4 => Kind::Seen,
-        5 => Kind::Plan { plan: chance.pick(&["free", "pro", "max"]).to_owned() },
+        5 => Kind::Plan {
+            plan: chance.pick(&["free", "pro", "max"]).to_owned(),
+            cycle: None,
+            expires_at: None,
+            auto_renewing: None,
+        },
         6 => Kind::Configured,
         7 => Kind::Healed,
         8 => Kind::Refused,
         9 => Kind::Present,
+        10 => Kind::Created,
+        11 => Kind::Listed,
+        12 => Kind::Deleted,
+        // A known site is not stored again, so it has the time of the first message that named it.
+        13 => return at(START - 300, Kind::Site { site: SiteId::parse(SITE).unwrap() }),
         _ => Kind::Accepted,
     };
     // Two minutes later it may contest a removal.
