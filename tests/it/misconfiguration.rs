@@ -93,6 +93,7 @@ const BAD: [(&str, [&str; 3]); 17] = [
     ("EVENTS_SECRETS", ["secret-without-prefix", "whsec_c2hvcnQtc2VjcmV0", "whsec_secret*secret"]),
     ("EVENTS_KEEP_HOURS", ["0", "721", "3 days"]),
     ("EVENTS_RETAIN_HOURS", ["169", "-1", "2.5"]),
+    ("RETENTION_DAYS", ["-1", "1.5", "36501"]),
     ("EVENTS_TYPES", ["wix.*.order", "order created", "*.created"]),
 ];
 

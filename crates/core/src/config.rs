@@ -38,6 +38,7 @@ use crate::{instances, wix};
 /// | `EVENTS_KEEP_HOURS` | var, optional | for how long delivery is attempted; default 72 |
 /// | `EVENTS_RETAIN_HOURS` | var, optional | for how long contents are kept after delivery; default 0 |
 /// | `EVENTS_TYPES` | var, optional | comma list of the types to deliver; default all |
+/// | `RETENTION_DAYS` | var, optional | for how long the record of a removed installation is kept; default 365, 0 for good |
 ///
 /// An empty value counts as missing.
 pub struct Config {
@@ -105,6 +106,8 @@ const FIX_EVENTS_RETAIN: &str = var!("Set EVENTS_RETAIN_HOURS to 0 to 168, or le
 const FIX_EVENTS_TYPES: &str = var!(
     "Set EVENTS_TYPES to a comma list of event types, each of which may end with *, or leave it empty for all types."
 );
+const FIX_RETENTION: &str =
+    var!("Set RETENTION_DAYS to a whole number of days, to 0 to keep records for good, or leave it empty for 365.");
 const FIX_URL: &str = var!("Set it to an https URL (http only on localhost), or leave it empty for the default.");
 const FIX_FINISH: &str = var!("Set FINISH_CONFIGURATION to on-request, on-install or never.");
 const FIX_ENVIRONMENT: &str = var!("Set ENVIRONMENT to production or development.");
@@ -146,6 +149,7 @@ impl Config {
             Err(_) => Err("it must be a whole number".to_owned()),
         });
         let events = parse_events(&mut read);
+        let retention = read.with_default("RETENTION_DAYS", "365", FIX_RETENTION, parse_days);
         if !read.is_bound("INSTANCES") {
             read.fault("INSTANCES", "no KV namespace is bound".to_owned(), FIX_INSTANCES);
         }
@@ -167,6 +171,7 @@ impl Config {
                 keys,
                 setup: setup.unwrap_or(SetupPolicy::OnRequest),
                 events,
+                retention_seconds: retention.flatten(),
                 clock_offset_seconds: clock_offset_seconds.unwrap_or(0),
             },
             web: web::Settings { public_url: public_url.map(|url| origin_of(&url)), after_install_url, api_keys },
@@ -225,6 +230,17 @@ fn parse_hours(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
     hours
         .map(|hours| hours * HOUR)
         .ok_or_else(|| format!("it must be a whole number of hours from {} to {}", range.start(), range.end()))
+}
+
+/// Parses a number of days into seconds; `None` for 0.
+fn parse_days(text: &str) -> Result<Option<u64>, String> {
+    /// A hundred years.
+    const LONGEST: u64 = 36_500;
+    match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(days) if days <= LONGEST => Ok(Some(days * 86_400)),
+        _ => Err(format!("it must be a whole number of days from 0 to {LONGEST}")),
+    }
 }
 
 struct Reader<F> {

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 
-use crate::instances::{Context, InstanceError, Ports, Reconciled, Work, finish_configuration, reconcile};
+use crate::facts::Instance;
+use crate::instances::{Context, InstanceError, Ports, Reconciled, Work, erase, finish_configuration, reconcile};
 use crate::runtime::{Backoff, Trace};
 use crate::store::{Attempts, Due, Recheck};
 use crate::values::InstanceId;
@@ -65,7 +66,22 @@ async fn check<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), Ins
             return Err(InstanceError::SetupNotRecorded);
         }
     }
-    reported
+    reported?;
+    forget_in_time(cx, &instance).await
+}
+
+/// Erases the record of a removed installation when its time is over. Before, it stores a recheck for that time.
+async fn forget_in_time<P: Ports>(cx: &Context<'_, P>, instance: &Instance) -> Result<(), InstanceError> {
+    let (Some(removed_at), Some(retention)) = (instance.removed_at, cx.settings.retention_seconds) else {
+        return Ok(());
+    };
+    let due = removed_at.plus(retention);
+    if due > cx.now() {
+        let attempts = Attempts { since: due, failed: 0 };
+        return Ok(cx.store().put_recheck(&instance.instance_id, due, attempts).await?);
+    }
+    cx.trace().outcome("erased");
+    erase(cx, &instance.instance_id).await
 }
 
 /// Deletes the rechecks of one instance. After an error it stores one that is due later.

@@ -48,6 +48,7 @@ fn an_empty_value_is_a_missing_one() {
         "EVENTS_KEEP_HOURS",
         "EVENTS_RETAIN_HOURS",
         "EVENTS_TYPES",
+        "RETENTION_DAYS",
     ];
     for empty in ["", " ", "\n"] {
         let config = valid(&optional.map(|name| (name, empty)));
@@ -90,6 +91,7 @@ fn all_malformed_values_are_named_at_once() {
         "EVENTS_KEEP_HOURS",
         "EVENTS_RETAIN_HOURS",
         "EVENTS_TYPES",
+        "RETENTION_DAYS",
     ];
     assert_eq!(names(&faults(&all.map(|name| (name, "a bad value")))), all);
 }

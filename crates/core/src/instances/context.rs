@@ -28,6 +28,8 @@ pub struct Settings {
     pub setup: SetupPolicy,
     /// The delivery of events to the app.
     pub events: delivery::Settings,
+    /// `RETENTION_DAYS`, in seconds; `None` keeps the record of a removed installation for good.
+    pub retention_seconds: Option<u64>,
     /// `CLOCK_OFFSET_SECONDS`
     pub clock_offset_seconds: i64,
 }

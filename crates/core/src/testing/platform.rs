@@ -126,6 +126,13 @@ impl Fake {
         self.0.objects.answers.borrow_mut().push_back((delay, answer));
     }
 
+    /// The keys of the rechecks but for those that erase the record of a removed installation in a year.
+    pub fn rechecks(&self) -> Vec<String> {
+        let tomorrow = self.0.clock.now() / 1000 + 86_400;
+        let due = |key: &str| key.split(':').nth(2).and_then(|due| due.parse::<u64>().ok()).expect("a time");
+        self.0.kv.keys("v1:todo:").into_iter().filter(|key| due(key) < tomorrow).collect()
+    }
+
     /// From now on, calls of objects go to real ones, with a database each. They do not deliver by themselves.
     pub fn use_objects(&self, objects: Option<FakeObjects>) {
         *self.0.objects.real.borrow_mut() = objects;

@@ -131,7 +131,7 @@ fn without_permission_to_read_the_instance_the_question_stays_open() {
         assert_eq!((refresh_tokens(&world), status(&world)), (1, "removed".to_owned()));
         recheck(&world);
     }
-    assert!(world.fake.kv().keys("v1:todo:").is_empty(), "the permission does not come by itself");
+    assert!(world.fake.rechecks().is_empty(), "the permission does not come by itself");
     // It came, and another event lets Wix be asked again.
     world.fake.wix().clear_script();
     world.fake.clock().advance(600);

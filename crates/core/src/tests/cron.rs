@@ -14,7 +14,7 @@ const EVENT: &str = "/apps/v1/bi-event";
 const ON_INSTALL: [(&str, &str); 1] = [("FINISH_CONFIGURATION", "on-install")];
 
 fn rechecks(world: &World) -> Vec<String> {
-    world.fake.kv().keys("v1:todo:")
+    world.fake.rechecks()
 }
 
 fn events(world: &World) -> usize {

@@ -158,3 +158,44 @@ fn only_an_administrator_may_erase() {
     assert_eq!(answer.problem(), (403, "forbidden".to_owned()));
     assert_eq!(world.call(Method::DELETE, &format!("/v1/instances/{INSTANCE}")).send().status, 401);
 }
+
+#[test]
+fn the_record_of_a_removed_installation_is_erased_after_its_days() {
+    let days = |world: &World, days: u64| {
+        world.fake.clock().advance(days * 86_400);
+        world.cron();
+        world.cron();
+    };
+    for (changes, kept, over) in [(vec![], 364, 2), (vec![("RETENTION_DAYS", "30")], 29, 2)] {
+        let world = World::delivering_with(&changes);
+        world.webhook(jws::installed(INSTANCE, START));
+        world.webhook(jws::removed(INSTANCE, START + 10));
+        days(&world, 1);
+        days(&world, kept - 1);
+        assert_eq!(world.instance(INSTANCE)["status"], "removed");
+        days(&world, over);
+        days(&world, 1);
+        assert_eq!(world.get(&format!("/v1/instances/{INSTANCE}")).key(API_KEY).send().status, 404);
+        assert_eq!((traces(&world, INSTANCE), tables(&world, INSTANCE)), (Vec::new(), 0));
+    }
+}
+
+#[test]
+fn a_record_is_kept_for_good_with_0_and_after_a_new_installation() {
+    for (changes, reinstalls) in [(vec![("RETENTION_DAYS", "0")], false), (vec![("RETENTION_DAYS", "1")], true)] {
+        let world = World::delivering_with(&changes);
+        world.webhook(jws::installed(INSTANCE, START));
+        world.webhook(jws::removed(INSTANCE, START + 10));
+        world.fake.clock().advance(600);
+        world.cron();
+        if reinstalls {
+            world.webhook(jws::installed(INSTANCE, world.now()));
+        }
+        for _ in 0..3 {
+            world.fake.clock().advance(400 * 86_400);
+            world.cron();
+        }
+        assert_eq!(world.instance(INSTANCE)["status"], if reinstalls { "installed" } else { "removed" });
+        assert!(world.fake.kv().keys("v1:todo:").is_empty());
+    }
+}
