@@ -48,8 +48,11 @@ enum Binding {
     Service(String),
     /// `host:port` of a server of the KV protocol.
     Kv(String),
-    /// The Worker's own Durable Objects of this class.
-    Objects(String),
+    /// The Durable Objects of this class: the Worker's own, or those of another Worker of the setup.
+    Objects {
+        class: String,
+        worker: Option<String>,
+    },
 }
 
 impl Setup {
@@ -89,7 +92,7 @@ impl Setup {
             let _ = writeln!(sockets, "    (name = {name}, address = \"127.0.0.1:0\", http = (), service = {name}),");
             stores.extend(worker.bindings.iter().filter_map(|(_, binding)| match binding {
                 Binding::Kv(address) => Some(address),
-                Binding::Text(_) | Binding::Service(_) | Binding::Objects(_) => None,
+                Binding::Text(_) | Binding::Service(_) | Binding::Objects { .. } => None,
             }));
         }
         stores.sort();
@@ -179,7 +182,14 @@ impl Worker {
     /// Binds the Worker's own Durable Objects of a class, with their databases in `folder`, which must exist.
     #[must_use]
     pub fn objects(self, name: &str, class: &str, folder: &Path) -> Self {
-        Self { storage: Some(folder.to_owned()), ..self.bind(name, Binding::Objects(class.to_owned())) }
+        let own = Binding::Objects { class: class.to_owned(), worker: None };
+        Self { storage: Some(folder.to_owned()), ..self.bind(name, own) }
+    }
+
+    /// Binds the Durable Objects of a class of another Worker of the setup.
+    #[must_use]
+    pub fn objects_of(self, name: &str, class: &str, worker: &str) -> Self {
+        self.bind(name, Binding::Objects { class: class.to_owned(), worker: Some(worker.to_owned()) })
     }
 
     /// Sets a compatibility flag.
@@ -205,7 +215,11 @@ impl Worker {
                 Binding::Text(text) => format!("text = {}", quoted(text)),
                 Binding::Service(name) => format!("service = {}", quoted(name)),
                 Binding::Kv(address) => format!("kvNamespace = {}", quoted(&kv_service(address))),
-                Binding::Objects(class) => format!("durableObjectNamespace = {}", quoted(class)),
+                Binding::Objects { class, worker: None } => format!("durableObjectNamespace = {}", quoted(class)),
+                Binding::Objects { class, worker: Some(worker) } => {
+                    let (class, worker) = (quoted(class), quoted(worker));
+                    format!("durableObjectNamespace = (className = {class}, serviceName = {worker})")
+                }
             };
             format!("(name = {}, {value})", quoted(name))
         });
@@ -218,10 +232,10 @@ impl Worker {
         );
         if self.storage.is_some() {
             let classes = self.bindings.iter().filter_map(|(_, binding)| match binding {
-                Binding::Objects(class) => {
+                Binding::Objects { class, worker: None } => {
                     Some(format!("(className = {0}, uniqueKey = {0}, enableSql = true)", quoted(class)))
                 }
-                Binding::Text(_) | Binding::Service(_) | Binding::Kv(_) => None,
+                Binding::Objects { .. } | Binding::Text(_) | Binding::Service(_) | Binding::Kv(_) => None,
             });
             let (classes, disk) = (list(classes), quoted(&disk(number)));
             let _ =

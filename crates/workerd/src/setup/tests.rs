@@ -27,9 +27,11 @@ fn each_worker_has_a_service_and_a_socket() {
 #[test]
 fn durable_objects_are_stored_in_their_folder() {
     let worker = Worker::script("2026-01-01", "").objects("THINGS", "Thing", std::path::Path::new("/stored"));
-    let text = Setup::default().worker("app", worker).capnp();
+    let other = Worker::script("2026-01-01", "").objects_of("OTHERS", "Thing", "app");
+    let text = Setup::default().worker("app", worker).worker("other", other).capnp();
     let wanted = [
         r#"(name = "THINGS", durableObjectNamespace = "Thing")"#,
+        r#"(name = "OTHERS", durableObjectNamespace = (className = "Thing", serviceName = "app"))"#,
         r#"durableObjectNamespaces = [(className = "Thing", uniqueKey = "Thing", enableSql = true)], durableObjectStorage = (localDisk = "disk 0"))"#,
         r#"(name = "disk 0", disk = (path = "/stored", writable = true))"#,
     ];
