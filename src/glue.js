@@ -196,6 +196,13 @@ export function sql({ state }, statement, values) {
   return state.storage.sql.exec(statement, ...values).raw().toArray();
 }
 
+/** Runs statements in a transaction, which is rolled back if `work` returns false. */
+export function transaction({ state }, work) {
+  state.storage.transactionSync(() => {
+    if (!work()) throw new Error("rolled back");
+  });
+}
+
 export function alarm({ state }) {
   return state.storage.getAlarm();
 }

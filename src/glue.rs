@@ -34,6 +34,9 @@ extern "C" {
     /// Rows, each an array of its columns.
     #[wasm_bindgen(catch)]
     pub fn sql(object: &Object, statement: &str, values: &Array) -> Result<Array>;
+    /// Fails if the transaction was rolled back.
+    #[wasm_bindgen(catch)]
+    pub fn transaction(object: &Object, work: &mut dyn FnMut() -> bool) -> Result<()>;
     #[wasm_bindgen(catch)]
     pub fn alarm(object: &Object) -> Result<Promise>;
     #[wasm_bindgen(catch, js_name = setAlarm)]

@@ -69,6 +69,16 @@ impl Sql for Cell {
         Ok(rows.iter().map(|row| Array::from(&row).iter().map(|value| sql_value(&value)).collect()).collect())
     }
 
+    fn transaction(&self, work: &mut dyn FnMut() -> Result<(), PlatformError>) -> Result<(), PlatformError> {
+        let mut result = Ok(());
+        let ended = glue::transaction(&self.object, &mut || {
+            result = work();
+            result.is_ok()
+        });
+        result?;
+        ended.map_err(storage_error)
+    }
+
     async fn erase(&self) -> Result<(), PlatformError> {
         glue::erase(&self.object).await.map(|_| ()).map_err(storage_error)
     }

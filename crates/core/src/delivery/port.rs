@@ -29,8 +29,10 @@ impl<P: Clock + Entropy + Log + Sql + Alarm + Lease + Target> ObjectPorts for P 
 /// The object's database, `SQLite`.
 #[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
 pub trait Sql {
-    /// Runs one statement. Writes without an await between them are committed together.
+    /// Runs one statement. Writes without an await between them are committed together, also if one of them fails.
     fn sql(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<Vec<Vec<SqlValue<'static>>>, PlatformError>;
+    /// Runs statements that take effect together, or not at all if the work fails.
+    fn transaction(&self, work: &mut dyn FnMut() -> Result<(), PlatformError>) -> Result<(), PlatformError>;
     /// Erases the whole storage of the object, and its alarm.
     async fn erase(&self) -> Result<(), PlatformError>;
 }

@@ -52,13 +52,18 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let (changes, state) = if is_decided { changes(&told, &instance) } else { (Vec::new(), told.clone()) };
         let data = serde_json::to_string(&instance).map_err(|_| MessageError)?;
         let now = self.now();
+        let mut events = Vec::new();
         for change in changes.iter().filter(|change| self.settings.types.contains(change.event_type())) {
             let at = change.at(&instance, &joined).unwrap_or_else(|| self.time());
             let event = Event::own(change.event_type(), Some(&id), at, &data, &self.token()?);
-            queue.add(&event.ok_or(MessageError)?, now)?;
+            events.push(event.ok_or(MessageError)?);
         }
         if before.as_ref() != Some(&joined) || state != told {
-            about.set_told(&Told { facts: joined, state })?;
+            let told = Told { facts: joined, state };
+            self.ports.transaction(&mut || {
+                events.iter().try_for_each(|event| queue.add(event, now))?;
+                about.set_told(&told)
+            })?;
         }
         if !changes.is_empty() {
             self.guard(&queue, alarm, now)?;

@@ -74,6 +74,7 @@ struct Inner {
     set_alarms: Cell<u64>,
     lease: Cell<u64>,
     is_broken: Cell<bool>,
+    statements_left: Cell<Option<u32>>,
     seen: RefCell<Vec<Seen>>,
     script: RefCell<Script>,
 }
@@ -93,6 +94,7 @@ impl FakeObject {
             set_alarms: Cell::default(),
             lease: Cell::default(),
             is_broken: Cell::default(),
+            statements_left: Cell::default(),
             seen: RefCell::default(),
             script: RefCell::new(Box::new(|_| (0, status(200)))),
         }))
@@ -133,6 +135,11 @@ impl FakeObject {
         self.0.is_broken.set(is_broken);
     }
 
+    /// The storage fails after so many further statements.
+    pub fn break_after(&self, statements: Option<u32>) {
+        self.0.statements_left.set(statements);
+    }
+
     /// The texts of one column; none if the object has no tables.
     pub fn texts(&self, statement: &str) -> Vec<String> {
         if self.count("SELECT count(*) FROM sqlite_master") == 0 {
@@ -162,7 +169,9 @@ impl rusqlite::ToSql for SqlValue<'_> {
 
 impl Sql for FakeObject {
     fn sql(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<Vec<Vec<SqlValue<'static>>>, PlatformError> {
-        if self.0.is_broken.get() {
+        let statements = self.0.statements_left.get();
+        self.0.statements_left.set(statements.map(|left| left.saturating_sub(1)));
+        if self.0.is_broken.get() || statements == Some(0) {
             return Err(PlatformError("scripted: no storage".to_owned()));
         }
         if statement.contains(';') {
@@ -184,6 +193,14 @@ impl Sql for FakeObject {
                 .collect()
         });
         Ok(rows.expect("rows").collect::<Result<_, _>>().expect("rows"))
+    }
+
+    fn transaction(&self, work: &mut dyn FnMut() -> Result<(), PlatformError>) -> Result<(), PlatformError> {
+        let execute = |statement| self.0.database.execute_batch(statement).expect("a statement");
+        execute("BEGIN");
+        let result = work();
+        execute(if result.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        result
     }
 
     async fn erase(&self) -> Result<(), PlatformError> {

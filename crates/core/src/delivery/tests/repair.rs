@@ -50,6 +50,28 @@ fn a_report_that_changes_nothing_writes_nothing() {
     assert_eq!((writes(), site.object.set_alarms()), (before, alarms));
 }
 
+/// Whichever statement fails, the change is told once when the report comes again.
+#[test]
+fn a_report_takes_effect_whole_or_not_at_all() {
+    let id = InstanceId::parse(INSTANCE).expect("an id");
+    let before = Some(crate::facts::Before { recorded_ms: 1, state: crate::facts::State::default() });
+    let facts = [fact(0, Kind::Installed { origin: None }).with_before(before)];
+    let message = to_message(&id, &facts).expect("a message");
+    let mut failures = 0;
+    for statements in 0.. {
+        let site = Site::new();
+        site.object.break_after(Some(statements));
+        let result = site.fake.clock().run(site.installation().answer(REPORT, &message));
+        site.object.break_after(None);
+        assert_eq!(site.report(&facts), ["installation.installed"], "after {statements} statements");
+        if result.is_ok() {
+            break;
+        }
+        failures += 1;
+    }
+    assert!(failures > 8, "{failures}");
+}
+
 #[test]
 fn a_report_that_is_none_is_refused() {
     let site = Site::new();
