@@ -1,133 +1,19 @@
 //! Events are delivered to the app: signed, in order, durable, from the Durable Object of each installation in real workerd
 //! with a database on disk.
 
+mod bed;
 mod misconfigured;
+mod own;
 mod receive;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use workerd::{Kv, Worker, Workerd};
+use serde_json::json;
+use workerd::Worker;
 
-use crate::harness::{
-    APP, Delivery, Log, Message, Objects, Reaction, Receiver, Response, Values, Wix, guid, now, request, values_for,
-};
-
-pub const SECRETS: [&str; 2] =
-    ["whsec_bmV3IHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz", "whsec_b2xkIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz"];
-
-/// The Worker with its objects, a simulated Wix, and the app's back end.
-pub struct Bed {
-    wix: Wix,
-    kv: Kv,
-    pub receiver: Receiver,
-    pub log: Arc<Log>,
-    values: Values,
-    folder: TempDir,
-    workerd: Option<Workerd>,
-}
-
-impl Bed {
-    pub fn start() -> Self {
-        Self::with(|values| values)
-    }
-
-    fn with(change: impl FnOnce(Values) -> Values) -> Self {
-        let (wix, kv, receiver) = (Wix::start(), Kv::start().expect("a KV"), Receiver::start(&SECRETS));
-        let values = values_for(&wix).with("EVENTS_URL", &receiver.url).with("EVENTS_SECRETS", SECRETS.join(","));
-        let folder = tempfile::Builder::new().prefix("objects-").tempdir().expect("a folder");
-        let mut bed = Self { wix, kv, receiver, log: Arc::default(), values: change(values), folder, workerd: None };
-        bed.run(None);
-        bed
-    }
-
-    /// Starts workerd. With another Worker, that is the target, by a service binding.
-    fn run(&mut self, target: Option<Worker>) {
-        let lines = Arc::clone(&self.log);
-        let objects = Objects { values: &self.values, kv: &self.kv, folder: self.folder.path() };
-        self.workerd = Some(objects.start(target, move |line| lines.push(line)));
-        // The first request compiles the wasm.
-        self.ready();
-    }
-
-    /// Ends workerd, and starts it on the same storage.
-    fn restart(&mut self) {
-        self.workerd = None;
-        self.run(None);
-    }
-
-    /// Starts workerd again with another value of the configuration.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.values = self.values.clone().with(name, value);
-        self.restart();
-    }
-
-    fn url(&self) -> &str {
-        self.workerd.as_ref().map_or("", |workerd| workerd.url(APP))
-    }
-
-    #[track_caller]
-    fn send(&self, message: &Message) -> Response {
-        request("POST", format!("{}/webhook", self.url())).body(message.sign()).send()
-    }
-
-    /// Sends a webhook until it is answered 200, and returns its line in the log. On a machine with other work an object may
-    /// take longer than a second, and then Wix resends.
-    #[track_caller]
-    fn line(&self, message: &Message) -> Value {
-        let mut was_slow = false;
-        loop {
-            let response = self.send(message);
-            let mut line = self.log.of_request(response.request_id());
-            if line["cause"].as_str().is_some_and(|cause| cause.contains("took longer")) {
-                was_slow = true;
-                continue;
-            }
-            response.expect(200);
-            // The object that was slow stored it.
-            if was_slow && line["delivery"] == "known" {
-                line["delivery"] = "stored".into();
-            }
-            return line;
-        }
-    }
-
-    /// Sends a webhook that must be answered 200. Whether the object stored the event, or knew it, or was not asked.
-    #[track_caller]
-    pub fn outcome(&self, message: &Message) -> String {
-        self.line(message)["delivery"].as_str().unwrap_or("none").to_owned()
-    }
-
-    /// What the objects did since the last reset.
-    pub fn measured(&self, query: &str) -> Value {
-        request("GET", format!("{}/objects?{query}", self.url())).send().expect(200).json()
-    }
-
-    fn ready(&self) -> Value {
-        request("GET", format!("{}/readyz", self.url())).send().json()
-    }
-}
-
-/// A domain event with an id of its own.
-fn order(instance: &str, id: &str) -> Message {
-    let data = json!({
-        "id": id, "entityFqdn": "wix.ecom.v1.order", "slug": "created", "entityId": guid(),
-        "eventTime": "2026-01-01T00:00:05.123456Z", "triggeredByAnonymizeRequest": true,
-        "createdEvent": { "entity": { "number": 1 } },
-    });
-    Message::new("wix.ecom.v1.order_created", instance, &data)
-}
-
-/// An event without an id.
-pub fn flat(instance: &str, number: u32) -> Message {
-    Message::new("com.wix.Changed", instance, &json!({ "number": number }))
-}
-
-fn ids(deliveries: &[Delivery]) -> Vec<&str> {
-    deliveries.iter().map(|delivery| delivery.id.as_str()).collect()
-}
+pub use self::bed::{Bed, SECRETS, flat};
+use self::bed::{ids, order};
+use crate::harness::{Delivery, Message, Reaction, Receiver, guid, now};
 
 #[test]
 fn an_event_is_delivered_with_the_exact_body_and_headers() {
@@ -349,7 +235,8 @@ fn without_a_target_or_objects_events_are_answered_as_before_and_readyz_says_so(
 /// A trap ends the wasm instance, with the memory of every object in it.
 #[test]
 fn a_trap_in_an_object_loses_no_event() {
-    let bed = Bed::start();
+    // Without the app's interest in our own events, the object is called for these events alone.
+    let bed = Bed::with(|values| values.with("EVENTS_TYPES", "com.wix.*"));
     let instance = guid();
     // The Worker's half of a request may be in the same wasm instance, and then ends with it: Wix resends.
     let trap_in = |place: &str, message: &Message| {

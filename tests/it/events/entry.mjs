@@ -13,25 +13,57 @@ const zero = () => ({
   set_alarms: 0,
   alarm_runs: [],
 });
-const state = { measured: zero(), fail: "" };
-
-const { fetch: send } = globalThis;
-globalThis.fetch = (url, init) => {
-  if (`${url}`.endsWith("/events")) state.measured.attempts += 1;
-  return send(url, init);
+const state = {
+  measured: zero(),
+  /** The paths of the requests to objects. */
+  calls: [],
+  /** The statements that write, each once, by the work that they belong to. */
+  statements: [],
+  /** How many attempts each invocation of an object has made, without another object that makes any meanwhile. */
+  invocations: [],
+  /** The path of the latest request to an object; undefined in an alarm, whose time is chance. */
+  path: undefined,
+  failure: { kind: "" },
 };
+
+/** The length of each list: a test that sends more needs none of them. */
+const MOST = 1_000;
+
+/** Begins to count the attempts of another invocation. */
+function begin() {
+  if (state.invocations.length < MOST) state.invocations.push(0);
+}
+
+/** Whether a failure of this kind happens now, to a request with this path or to this statement. */
+function fails(kind, place) {
+  const { failure } = state;
+  if (failure.kind !== kind || (failure.on && failure.on !== place)) return false;
+  failure.times -= 1;
+  return failure.times >= 0;
+}
+
+/** A statement that writes, such as `/accept: insert events`. */
+function writing(statement) {
+  const [, verb, table] = /^(CREATE TABLE|INSERT|UPDATE|DELETE)(?: IF NOT EXISTS| INTO| FROM)? (\w+)/.exec(statement) ?? [];
+  const work = statement.includes("attempts + 1") ? "delivery" : state.path;
+  return verb && work && `${work}: ${verb.toLowerCase()} ${table}`;
+}
 
 /** The storage with counts. `setAlarm` is billed as a row written. */
 function measuredStorage(storage) {
   return {
-    getAlarm: async () => (state.fail === "no-alarm" ? null : storage.getAlarm()),
+    getAlarm: async () => (fails("no-alarm") ? null : storage.getAlarm()),
     setAlarm: (at) => {
       state.measured.set_alarms += 1;
       return storage.setAlarm(at);
     },
+    deleteAll: () => storage.deleteAll(),
+    deleteAlarm: () => storage.deleteAlarm(),
     sql: {
       exec: (...given) => {
-        if (state.fail === "sql") throw new Error("scripted: no storage");
+        const statement = writing(given[0]);
+        if (statement !== undefined && !state.statements.includes(statement)) state.statements.push(statement);
+        if (fails("sql", statement)) throw new Error("scripted: no storage");
         const cursor = storage.sql.exec(...given);
         const rows = [...cursor.raw()];
         state.measured.rows += cursor.rowsWritten;
@@ -49,15 +81,24 @@ export class Installation extends Built {
   }
 
   async fetch(request) {
+    const { pathname } = new URL(request.url);
     state.measured.requests += 1;
-    if (state.fail === "throw") throw new Error("scripted: the object fails");
-    if (state.fail === "hang") await new Promise((resolve) => setTimeout(resolve, 3_000));
-    return super.fetch(request);
+    if (state.calls.length < MOST) state.calls.push(pathname);
+    state.path = pathname;
+    // A delivery after a request belongs to the request's invocation, an alarm is one of its own.
+    begin();
+    if (fails("throw", pathname)) throw new Error("scripted: the object fails");
+    if (fails("hang", pathname)) await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const response = await super.fetch(request);
+    if (fails("lost", pathname)) throw new Error("scripted: the answer is lost");
+    return response;
   }
 
   async alarm() {
     const { measured } = state;
     measured.alarms += 1;
+    state.path = undefined;
+    begin();
     const [started, before] = [Date.now(), measured.attempts];
     await super.alarm();
     // The attempts are this invocation's if no other object makes any meanwhile.
@@ -66,14 +107,53 @@ export class Installation extends Built {
   }
 }
 
+const sent = globalThis.fetch;
+globalThis.fetch = (url, init) => {
+  if (`${url}`.endsWith("/events")) {
+    state.measured.attempts += 1;
+    state.invocations[state.invocations.length - 1] += 1;
+  }
+  return sent(url, init);
+};
+
+/** The objects, whose calls fail as the runtime lets them fail. */
+function failing(objects) {
+  const fetch = (object, url, init) => {
+    const { pathname } = new URL(url);
+    if (fails("retryable", pathname)) throw Object.assign(new Error("scripted: retryable"), { retryable: true });
+    if (fails("overloaded", pathname)) {
+      throw Object.assign(new Error("scripted: overloaded"), { retryable: true, overloaded: true });
+    }
+    return object.fetch(url, init);
+  };
+  return {
+    idFromName: (name) => objects.idFromName(name),
+    get: (id) => ({ fetch: (url, init) => fetch(objects.get(id), url, init) }),
+  };
+}
+
+/** The bindings, with objects whose calls can fail. */
+function changed(env) {
+  return env.INSTALLATIONS ? { ...env, INSTALLATIONS: failing(env.INSTALLATIONS) } : env;
+}
+
 export default {
-  ...worker,
   fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
-    if (pathname !== "/objects") return worker.fetch(request, env, context);
-    if (searchParams.has("reset")) state.measured = zero();
-    state.fail = searchParams.get("fail") ?? state.fail;
+    if (pathname !== "/objects") return worker.fetch(request, changed(env), context);
+    if (searchParams.has("reset")) {
+      Object.assign(state, { measured: zero(), calls: [], statements: [], invocations: [] });
+    }
+    if (searchParams.has("fail")) {
+      const times = Number(searchParams.get("times") ?? Infinity);
+      state.failure = { kind: searchParams.get("fail"), on: searchParams.get("on"), times };
+    }
     trap.next = searchParams.get("trap") ?? trap.next;
-    return Response.json({ ...state.measured, instances: trap.instances, trap: trap.next ?? null });
+    const { measured, calls, statements, invocations } = state;
+    return Response.json({ ...measured, calls, statements, invocations, instances: trap.instances, trap: trap.next ?? null });
+  },
+
+  scheduled(event, env, context) {
+    return worker.scheduled(event, changed(env), context);
   },
 };

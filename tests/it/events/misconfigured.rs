@@ -3,7 +3,7 @@
 use serde_json::Value;
 use workerd::Worker;
 
-use super::{Bed, SECRETS, flat};
+use super::bed::{Bed, SECRETS, flat};
 use crate::harness::{Testbed, guid, request};
 
 /// Asserts that there is one problem, with this name and these parts of its texts.

@@ -11,7 +11,7 @@ use leash::Leash;
 use serde_json::{Value, json};
 use workerd::Kv;
 
-use super::{Bed, SECRETS};
+use super::bed::{Bed, SECRETS};
 use crate::harness::{API_KEY, APP, Message, example_worker, guid, path_with_node};
 
 fn root() -> &'static Path {

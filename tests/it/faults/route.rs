@@ -108,9 +108,7 @@ pub fn callback(bed: &Testbed, id: &str) -> Case {
     let mut jar = Jar::default();
     let flow = Flow::begin_at(bed.url(), &mut jar, None);
     let code = bed.wix.code(id);
-    let mut url = Url::parse(bed.url()).expect("a URL").join("/redirect").expect("a path");
-    let pairs = [("code", code.as_str()), ("instanceId", id), ("state", &flow.state)];
-    url.query_pairs_mut().extend_pairs(pairs);
+    let url = Flow::callback(bed.url(), &code, id, &flow.state);
     Case { id: id.to_owned(), request: jar.request(url), secrets: vec![code, flow.state.clone(), jar.0[0].1.clone()] }
 }
 

@@ -35,6 +35,13 @@ impl Flow {
         let page = self.installer.join("/installer/consent").expect("a URL");
         request("POST", page).form(&fields).send().expect(302).location()
     }
+
+    /// A URL like Wix's callback, without a consent.
+    pub fn callback(worker: &str, code: &str, instance: &str, state: &str) -> Url {
+        let mut url = Url::parse(worker).expect("a URL").join("/redirect").expect("a path");
+        url.query_pairs_mut().append_pair("code", code).append_pair("instanceId", instance).append_pair("state", state);
+        url
+    }
 }
 
 /// A finished install.
@@ -59,8 +66,6 @@ impl Stage {
 
     /// A URL like Wix's callback, for parameters that a real consent does not produce.
     pub fn callback(&self, code: &str, instance: &str, state: &str) -> Url {
-        let mut url = Url::parse(&self.worker.at("/redirect")).expect("a URL");
-        url.query_pairs_mut().append_pair("code", code).append_pair("instanceId", instance).append_pair("state", state);
-        url
+        Flow::callback(&self.worker.url, code, instance, state)
     }
 }

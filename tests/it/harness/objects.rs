@@ -22,13 +22,18 @@ pub struct Objects<'a> {
 }
 
 impl Objects<'_> {
-    /// Starts workerd. With another Worker, that is the target of events, by a service binding.
-    pub fn start(&self, target: Option<Worker>, on_line: impl Fn(&str) + Send + Sync + 'static) -> Workerd {
+    /// The Worker with its objects.
+    pub fn worker(&self) -> Worker {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
         let built = built.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY).kv("INSTANCES", self.kv);
         let built = built.objects("INSTALLATIONS", "Installation", self.folder);
-        let app = self.values.iter().fold(built, |app, (name, value)| app.text(name, value));
+        self.values.iter().fold(built, |app, (name, value)| app.text(name, value))
+    }
+
+    /// Starts workerd. With another Worker, that is the target of events, by a service binding.
+    pub fn start(&self, target: Option<Worker>, on_line: impl Fn(&str) + Send + Sync + 'static) -> Workerd {
+        let (root, app) = (Path::new(env!("CARGO_MANIFEST_DIR")), self.worker());
         let setup = match target {
             None => Setup::default().worker(APP, app),
             Some(target) => {

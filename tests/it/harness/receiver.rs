@@ -59,6 +59,8 @@ struct Received {
     deliveries: Vec<Delivery>,
     script: VecDeque<Reaction>,
     default: Option<Reaction>,
+    /// How many seconds the Worker's clock is ahead.
+    ahead: i64,
     problems: Vec<String>,
 }
 
@@ -104,6 +106,11 @@ impl Receiver {
     /// From now on the receiver answers so; `None` for 204.
     pub fn answer_always(&self, reaction: Option<Reaction>) {
         self.lock().default = reaction;
+    }
+
+    /// From now on the Worker's clock is so many seconds ahead.
+    pub fn expect_ahead(&self, seconds: i64) {
+        self.lock().ahead = seconds;
     }
 
     /// All deliveries so far. Fails if the signature of one could not be verified.
@@ -172,7 +179,8 @@ async fn receive(
     let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
     let reaction = {
         let mut received_now = received.0.lock().unwrap_or_else(PoisonError::into_inner);
-        received_now.problems.extend(problem(&keys, &parts.headers, &body, now()));
+        let problem = problem(&keys, &parts.headers, &body, now() + received_now.ahead);
+        received_now.problems.extend(problem);
         if parts.method != "POST" || parts.uri.path() != "/events" {
             received_now.problems.push(format!("{} {}", parts.method, parts.uri));
         }
