@@ -2,8 +2,10 @@
 //! with a database on disk.
 
 mod bed;
+mod listing;
 mod misconfigured;
 mod own;
+mod parked;
 mod receive;
 
 use std::time::{Duration, Instant};
