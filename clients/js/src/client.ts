@@ -13,6 +13,7 @@ import type {
   InstancePage,
   ParkedPage,
   Status,
+  TestEventSent,
   Token,
 } from "./types.js";
 
@@ -117,9 +118,9 @@ export class WixEdge {
     await this.#call("POST", "/v1/parked-events/redeliver", instanceId === undefined ? undefined : { instance_id: instanceId });
   }
 
-  /** Lets the Worker deliver an event of the type `wix-edge.test`. */
-  async sendTestEvent(): Promise<void> {
-    await this.#call("POST", "/v1/events/test");
+  /** Lets the Worker deliver an event of the type `wix-edge.test`. `event_id` is its `webhook-id`. */
+  sendTestEvent(): Promise<TestEventSent> {
+    return this.#call("POST", "/v1/events/test");
   }
 
   /** Identifies the sender of a signed instance or an access token. */

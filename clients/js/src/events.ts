@@ -10,6 +10,8 @@ interface EventBase {
   timestamp: string;
   /** Counts the events of one installation from 1. */
   sequence: number;
+  /** Whether a request to erase personal data caused the event. Always false for the Worker's own events. */
+  anonymize: boolean;
 }
 
 /** An event that Wix sent. `T` is the type of Wix's data, which the package does not check. */
@@ -23,8 +25,6 @@ export interface WixEvent<T = unknown> extends EventBase {
   /** Who caused the event, in Wix's form. */
   identity?: unknown;
   account?: { account_id?: string; parent_account_id?: string; site_id?: string };
-  /** Whether a request to erase personal data caused the event. */
-  anonymize: boolean;
 }
 
 /** A change of an installation that the Worker found. `data` is the installation after the change. */

@@ -22,8 +22,10 @@ export type {
   IdentityRequest,
   Instance,
   InstancePage,
+  ListedEvent,
   ParkedPage,
   Problem,
   Status,
+  TestEventSent,
   Token,
 } from "./types.js";

@@ -26,29 +26,13 @@ export type FinishedConfiguration = Schemas["FinishedConfiguration"];
 export type Problem = Schemas["Problem"];
 /** The code of an error, for programs. */
 export type Code = Problem["code"];
-
-// The Worker's description does not have these types yet.
-
 /** An event of an installation, without its content. Times are Unix seconds. */
-export interface EventState {
-  /** The `webhook-id`. */
-  event_id: string;
-  sequence: number;
-  type: string;
-  received_at: number;
-  state: "pending" | "delivered" | "parked";
-  attempts: number;
-  next_attempt_at?: number;
-  /** The status that the target answered with, or why there is none. */
-  last_answer?: number | "timeout" | "unreachable";
-}
+export type ListedEvent = Schemas["DeliveredEvent"];
+/** The state of an event. */
+export type EventState = Schemas["EventState"];
 /** A page of events. */
-export interface EventPage {
-  events: EventState[];
-  next_cursor?: string;
-}
+export type EventPage = Schemas["EventPage"];
 /** A page of the installations that have parked events. */
-export interface ParkedPage {
-  instances: { instance_id: string; parked: number; oldest_at: number }[];
-  next_cursor?: string;
-}
+export type ParkedPage = Schemas["ParkedPage"];
+/** The answer after a test event was stored. */
+export type TestEventSent = Schemas["TestEvent"];

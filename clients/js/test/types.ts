@@ -8,6 +8,7 @@ import {
   type EventErrorCode,
   type Instance,
   type InstallationEvent,
+  type ListedEvent,
   type TestEvent,
   verifyEvent,
   WixEdge,
@@ -36,6 +37,8 @@ export async function all(): Promise<void> {
   // @ts-expect-error: CHARGE needs a sum.
   await edge.biEvent("id", { event_name: "CHARGE" });
   (await edge.events("id", { limit: 1 })).events[0]?.state satisfies "pending" | "delivered" | "parked" | undefined;
+  (await edge.events("id")).events[0] satisfies ListedEvent | undefined;
+  (await edge.sendTestEvent()).event_id satisfies string;
   (await edge.parkedEvents()).instances[0]?.oldest_at satisfies number | undefined;
   // @ts-expect-error: these lists have no filter.
   edge.parkedEvents({ status: "installed" });
@@ -53,6 +56,7 @@ export async function received(request: Request, secrets: string[]): Promise<voi
   event satisfies DeliveredEvent;
   [event.id, event.timestamp, event.type] satisfies string[];
   event.sequence satisfies number;
+  event.anonymize satisfies boolean;
   // @ts-expect-error: the test event has no installation.
   event.instance_id;
 
@@ -60,14 +64,11 @@ export async function received(request: Request, secrets: string[]): Promise<voi
     event satisfies WixEvent;
     event.instance_id satisfies string | undefined;
     event.account?.site_id satisfies string | undefined;
-    event.anonymize satisfies boolean;
     // @ts-expect-error: Wix's data has no known type.
     event.data.order;
     (event as WixEvent<{ order: { number: string } }>).data.order.number satisfies string;
   } else {
     event satisfies InstallationEvent | TestEvent;
-    // @ts-expect-error: only Wix's events have it.
-    event.anonymize;
   }
 
   // A name of Wix's belongs to no other source.

@@ -132,7 +132,7 @@ fn an_invocation_makes_forty_attempts_at_most() {
     assert_eq!(delivered(&bed, before)[&id], (1..=45).collect::<Vec<_>>());
     let measured = bed.measured("");
     let attempts: Vec<u64> =
-        measured["attempts"].as_array().expect("numbers").iter().filter_map(Value::as_u64).collect();
+        measured["invocations"].as_array().expect("numbers").iter().filter_map(Value::as_u64).collect();
     assert_eq!(attempts.iter().sum::<u64>(), 45, "{measured}");
     assert!(attempts.iter().all(|count| *count <= 40), "{attempts:?} attempts of each invocation");
     wait_for_parked(&bed, &BTreeMap::new());

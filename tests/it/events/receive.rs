@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use workerd::Kv;
 
 use super::bed::{Bed, SECRETS};
-use crate::harness::{API_KEY, APP, Message, example_worker, guid, path_with_node};
+use crate::harness::{API_KEY, APP, Delivery, Message, example_worker, guid, path_with_node};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -35,15 +35,28 @@ fn approved(instance: &str) -> (Message, String, String) {
     (Message::new("wix.ecom.v1.order_approved", instance, &data), event, order)
 }
 
+/// The headers of a delivery, as the package takes them.
+fn headers(delivery: &Delivery) -> Value {
+    let headers = delivery.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("text")));
+    headers.map(|(name, value)| (name.to_owned(), value.into())).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// What `verifyEvent` returns in Node: the event, or the code of its error.
+fn verified(secrets: &Value, delivery: &Delivery) -> io::Result<Value> {
+    let mut verify = node(Path::new("tests/it/events/verify.mjs"));
+    let mut child = verify.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let input = json!({ "secrets": secrets, "headers": headers(delivery), "body": delivery.body }).to_string();
+    child.stdin.take().expect("an input").write_all(input.as_bytes())?;
+    let output = child.wait_with_output()?;
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
 #[test]
 fn verify_event_in_node_accepts_each_secret_of_a_rotation() -> io::Result<()> {
     let bed = Bed::start();
     let (message, event, _) = approved(&guid());
     bed.outcome(&message);
     let delivery = bed.receiver.wait_for(1).remove(0);
-    let headers = delivery.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("text")));
-    let headers: Value =
-        headers.map(|(name, value)| (name.to_owned(), value.into())).collect::<serde_json::Map<_, _>>().into();
     let mut genuine = delivery.json();
     genuine["id"] = event.into();
     let foreign = "whsec_Zm9yZWlnbiBzZWNyZXQgdGhhdCBzaWducyBub3RoaW5n";
@@ -53,13 +66,41 @@ fn verify_event_in_node_accepts_each_secret_of_a_rotation() -> io::Result<()> {
         (json!([foreign, SECRETS[1]]), &genuine),
         (json!(foreign), &json!({ "code": "bad_signature" })),
     ] {
-        let mut verify = node(Path::new("tests/it/events/verify.mjs"));
-        let mut child = verify.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = json!({ "secrets": secrets, "headers": headers, "body": delivery.body }).to_string();
-        child.stdin.take().expect("an input").write_all(input.as_bytes())?;
-        let output = child.wait_with_output()?;
-        assert_eq!(&serde_json::from_slice::<Value>(&output.stdout)?, expected, "{secrets}");
+        assert_eq!(&verified(&secrets, &delivery)?, expected, "{secrets}");
     }
+    Ok(())
+}
+
+#[test]
+fn the_package_calls_the_routes_of_events_and_verifies_events_of_our_own() -> io::Result<()> {
+    let bed = Bed::with(|values| values.with("EVENTS_RETAIN_HOURS", "1"));
+    let instance = guid();
+    bed.outcome(&Message::new("AppInstalled", &instance, &json!({ "appId": bed.wix.app.app_id })));
+    let [raw, own] = bed.receiver.wait_for(2).try_into().expect("two deliveries");
+    bed.wait_for_event(&instance, 2, |event| event["state"] == "delivered");
+
+    let mut client = node(Path::new("tests/it/events/client.mjs"));
+    client.env("WORKER_URL", bed.url()).env("WORKER_KEY", API_KEY).env("INSTANCE", &instance);
+    let output = client.output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"));
+    let ids = |page: &str| found[page]["events"].as_array().expect("events")[0]["event_id"].clone();
+    assert_eq!((ids("listed"), ids("next")), (json!(own.id), json!(raw.id)), "{found}");
+    assert!(found["next"].get("next_cursor").is_none(), "{found}");
+    assert_eq!(found["redelivered"], json!(null));
+    assert_eq!(found["gone"], json!({ "status": 404, "code": "unknown_event" }));
+    assert_eq!(found["parked"], json!({ "instances": [] }));
+
+    let deliveries = bed.receiver.wait_for(4);
+    let find = |id: &Value| deliveries[2..].iter().find(|delivery| json!(delivery.id) == *id).expect("a delivery");
+    let sent = verified(&json!(SECRETS), find(&found["sent"]["event_id"]))?;
+    assert_eq!(
+        (&sent["type"], &sent["source"], &sent["anonymize"]),
+        (&json!("wix-edge.test"), &json!("wix-edge"), &json!(false))
+    );
+    let again = verified(&json!(SECRETS[0]), find(&json!(own.id)))?;
+    assert_eq!((&again["type"], &again["anonymize"]), (&json!("installation.installed"), &json!(false)));
+    assert_eq!(again["data"]["instance_id"], json!(instance));
     Ok(())
 }
 
