@@ -2,6 +2,7 @@
 //! with a database on disk.
 
 mod bed;
+mod costs;
 mod listing;
 mod misconfigured;
 mod own;
