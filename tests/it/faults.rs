@@ -1,19 +1,21 @@
-//! Fault injection: KV or Wix fails at each step of each route, in workerd.
+//! Fault injection: KV, Wix or an object fails at each step of each route, in workerd.
 //!
-//! The tests find the steps themselves: they run each route once without faults, and each KV operation and each called
-//! endpoint is a step. The tables in `faults/` have a line for each step and each failure, with these columns:
+//! The tests find the steps themselves: they run each route once without faults, and each KV operation, each called
+//! endpoint, each request to an object and each statement of its storage that writes is a step. The tables in `faults/` have a line for each step and each failure, with these columns:
 //! - the step, and the failure,
 //! - the response that the caller gets,
 //! - the change of the store: `+` added, `~` changed, `-` removed; `?` if concurrent operations make it random,
 //! - the response to the same request after the fault is removed, if the first response was an error,
 //! - the final state of the instance, if it differs from that without faults, which the head of the route has: status,
-//!   auth, plan; the grant of the next token (`kept` for a cached one) or its status; the number of accepted BI events.
+//!   auth, plan; the grant of the next token (`kept` for a cached one) or its status; the number of accepted BI events; with
+//!   objects, the events that the app got, in order.
 //!
 //! `UPDATE_TABLES=1` rewrites the tables; `ROUTES=webhook` runs only the routes with that prefix. `beside.rs` has the cases
 //! that need more than one request.
 
 mod beside;
 mod file;
+mod object;
 mod route;
 mod table;
 mod trouble;

@@ -21,7 +21,7 @@ pub use flow::Flow;
 pub use http::{Jar, Request, Response, get, parameter, request};
 pub use log::Log;
 pub use message::{Key, Message, encode, with_signature};
-pub use objects::{APP, Objects, memory};
+pub use objects::{APP, HOOK, Objects, memory};
 pub use page::{assert_browser_headers, assert_refused};
 pub use proxy::{Exchange, Proxy};
 pub use receiver::{Delivery, Reaction, Receiver, key, problem};

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{NOW, Request, Testbed};
+use crate::harness::{HOOK, NOW, Request, Testbed};
 
 const ENTRY: &str = include_str!("trap/entry.mjs");
-const HOOK: &str = include_str!("trap/hook.mjs");
 /// The time limit for a request in flight: a request has 15 s, and workerd detects a hung request a little later.
 const MAX_WAIT: Duration = Duration::from_secs(25);
 

@@ -32,7 +32,7 @@ pub struct Case {
     pub secrets: Vec<String>,
 }
 
-const fn route(name: &'static str, prepare: fn(&Testbed) -> Case, good: u16, end: &'static str) -> Route {
+pub const fn route(name: &'static str, prepare: fn(&Testbed) -> Case, good: u16, end: &'static str) -> Route {
     Route { name, on_install: false, prepare, good, end }
 }
 
@@ -112,11 +112,11 @@ pub fn callback(bed: &Testbed, id: &str) -> Case {
     Case { id: id.to_owned(), request: jar.request(url), secrets: vec![code, flow.state.clone(), jar.0[0].1.clone()] }
 }
 
-fn case(id: String, request: Request) -> Case {
+pub fn case(id: String, request: Request) -> Case {
     Case { id, request, secrets: Vec::new() }
 }
 
-fn of_message(bed: &Testbed, id: String, message: &Message) -> Case {
+pub fn of_message(bed: &Testbed, id: String, message: &Message) -> Case {
     let message = message.sign();
     Case { id, request: bed.request(NOW, "POST", "/webhook").body(message.clone()), secrets: vec![message] }
 }
@@ -126,18 +126,18 @@ fn plain(bed: &Testbed, path: &str) -> Case {
 }
 
 /// A request to the app API for an instance, ten minutes later.
-fn call(bed: &Testbed, id: String, method: &str, path: &str, body: Option<&Value>) -> Case {
+pub fn call(bed: &Testbed, id: String, method: &str, path: &str, body: Option<&Value>) -> Case {
     let request = bed.api(IN_10_MINUTES, method, &format!("/v1/instances/{id}{path}"));
     case(id, body.into_iter().fold(request, Request::json))
 }
 
-fn webhook_installed(bed: &Testbed) -> Case {
+pub fn webhook_installed(bed: &Testbed) -> Case {
     let id = at_wix(bed);
     let message = installed_message(bed, &id);
     of_message(bed, id, &message)
 }
 
-fn webhook_removed(bed: &Testbed) -> Case {
+pub fn webhook_removed(bed: &Testbed) -> Case {
     let id = custom(bed);
     let data = json!({ "appId": bed.wix.app.app_id });
     // Later than the redirect, which may have the same second.
@@ -146,7 +146,7 @@ fn webhook_removed(bed: &Testbed) -> Case {
     of_message(bed, id, &message)
 }
 
-fn webhook_plan(bed: &Testbed) -> Case {
+pub fn webhook_plan(bed: &Testbed) -> Case {
     let id = known(bed);
     let message = Message::new("PaidPlanPurchased", &id, &json!({ "vendorProductId": "gold" }));
     of_message(bed, id, &message)
@@ -158,7 +158,7 @@ fn webhook_other(bed: &Testbed) -> Case {
     of_message(bed, id, &message)
 }
 
-fn webhook_again(bed: &Testbed) -> Case {
+pub fn webhook_again(bed: &Testbed) -> Case {
     let id = known(bed);
     let message = installed_message(bed, &id);
     bed.wait_for_tasks(&bed.request(NOW, "POST", "/webhook").body(message.sign()).send().expect(200));
@@ -171,11 +171,11 @@ fn redirect(bed: &Testbed) -> Case {
 }
 
 /// The redirect without the webhook.
-fn redirect_alone(bed: &Testbed) -> Case {
+pub fn redirect_alone(bed: &Testbed) -> Case {
     callback(bed, &at_wix(bed))
 }
 
-fn connected(bed: &Testbed) -> Case {
+pub fn connected(bed: &Testbed) -> Case {
     let id = at_wix(bed);
     let mut jar = Jar::default();
     let installer = jar.get(format!("{}/connect", bed.url())).expect(302).location();
@@ -206,13 +206,13 @@ fn token_healed(bed: &Testbed) -> Case {
     call(bed, id, "POST", "/token", None)
 }
 
-fn token_refused(bed: &Testbed) -> Case {
+pub fn token_refused(bed: &Testbed) -> Case {
     let id = known(bed);
     bed.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
     call(bed, id, "POST", "/token", None)
 }
 
-fn token_accepted(bed: &Testbed) -> Case {
+pub fn token_accepted(bed: &Testbed) -> Case {
     let id = known(bed);
     bed.wix.refuse_with(&id, "oauth2_token", 2, 400);
     bed.token(NOW, &id).expect(409);
@@ -273,6 +273,9 @@ pub fn secrets(bed: &Testbed) -> Vec<String> {
 
 /// Prepares the test bed for a case.
 pub fn begin(bed: &Testbed) {
+    if let Some(receiver) = &bed.receiver {
+        receiver.clear();
+    }
     rotate(bed, false);
 }
 

@@ -17,6 +17,10 @@ pub enum Step {
     WholeKv,
     /// A call to an endpoint.
     Wix(String),
+    /// A request to an object, by its path.
+    Object(String),
+    /// A statement of an object that writes, with the work that it belongs to.
+    Statement(String),
 }
 
 impl Step {
@@ -33,6 +37,7 @@ impl Step {
             }
             Self::WholeKv => "none of KV's".to_owned(),
             Self::Wix(endpoint) => endpoint.clone(),
+            Self::Object(name) | Self::Statement(name) => name.clone(),
         }
     }
 }
@@ -69,6 +74,8 @@ enum Kinds {
     /// The fault, and the number of operations from the step on.
     Kv(Kind, u32),
     Wix(Value, u32),
+    /// The kind of failure (`tests/it/events/entry.mjs`), and how often it happens.
+    Object(&'static str, u32),
 }
 
 const ALWAYS: u32 = u32::MAX;
@@ -82,6 +89,7 @@ pub fn failures(step: &Step) -> Vec<Failure> {
     let kv = |name, kind, times| Failure { name, is_race: false, what: Kinds::Kv(kind, times) };
     let wix = |name, fault, times| Failure { name, is_race: false, what: Kinds::Wix(fault, times) };
     let status = |status: u16| json!({ "kind": "status", "status": status });
+    let object = |name, kind, times| Failure { name, is_race: false, what: Kinds::Object(kind, times) };
     let refused = json!({ "kind": "refused", "status": 400, "error": "invalid_request" });
     match step {
         Step::Kv(op, ..) => {
@@ -100,6 +108,15 @@ pub fn failures(step: &Step) -> Vec<Failure> {
             }
             all
         }
+        Step::Object(_) => vec![
+            object("throws", "throw", ALWAYS),
+            object("slow", "hang", ALWAYS),
+            object("answer lost", "lost", ALWAYS),
+            object("disconnected once", "retryable", 1),
+            object("disconnected", "retryable", ALWAYS),
+            object("overloaded once", "overloaded", 1),
+        ],
+        Step::Statement(_) => vec![object("fails", "sql", ALWAYS)],
         Step::WholeKv => vec![kv("down from here", Kind::Crash, ALWAYS)],
         Step::Wix(endpoint) => {
             let mut all = vec![
@@ -153,6 +170,13 @@ impl Failure {
             }
             (Kinds::Kv(kind, _), _) => bed.kv.add_fault(Fault::new(*kind)),
             (Kinds::Wix(kind, times), Step::Wix(endpoint)) => bed.wix.add_fault(id, endpoint, *times, kind),
+            (Kinds::Object(kind, times), Step::Object(on) | Step::Statement(on)) => {
+                let times = if *times == ALWAYS { String::new() } else { format!("&times={times}") };
+                bed.fail_objects(&format!("fail={kind}&on={}{times}", on.replace(' ', "%20")));
+            }
+            (Kinds::Object(..), _) => {
+                panic!("a fault of an object must be at a step of an object, not at {}", step.name())
+            }
             (Kinds::Wix(..), _) => panic!("a fault of Wix must be at a call to Wix, not at {}", step.name()),
         }
     }
@@ -162,6 +186,7 @@ impl Failure {
         match &self.what {
             Kinds::Kv(..) => bed.kv.clear_faults(),
             Kinds::Wix(..) => bed.wix.remove_faults(id),
+            Kinds::Object(..) => bed.fail_objects("fail="),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use url::Url;
 use workerd::{Kv, Setup, Worker, Workerd};
 
@@ -12,6 +13,8 @@ use super::build_folder;
 use super::flow::Flow;
 use super::http::{Jar, Request, Response, parameter, request};
 use super::log::Log;
+use super::objects::{ENTRY, HOOK};
+use super::receiver::Receiver;
 use super::stage::{API_KEY, values_for};
 use super::wix::Wix;
 use super::worker::Values;
@@ -27,13 +30,21 @@ pub const IN_10_MINUTES: Isolate = ("later", 600);
 /// Rechecks that were postponed once are due too.
 pub const IN_2_HOURS: Isolate = ("last", 7_200);
 
+const OBJECTS: &str = "INSTALLATIONS";
+const CLASS: &str = "Installation";
+const EVENTS_SECRET: &str = "whsec_b25lIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz";
+
 /// One simulated Wix, one KV, and one workerd process with four isolates of the Worker.
 pub struct Testbed {
     pub wix: Wix,
     pub kv: Kv,
     pub log: Arc<Log>,
+    /// The app's back end, if events are delivered.
+    pub receiver: Option<Receiver>,
     on_install: bool,
     workerd: Workerd,
+    /// Where the objects are stored.
+    _folder: Option<TempDir>,
 }
 
 impl Testbed {
@@ -44,28 +55,46 @@ impl Testbed {
 
     /// Starts a test bed with other Workers, which can bind to an isolate by its name.
     pub fn with_workers(change: impl FnOnce(Values) -> Values, others: impl FnOnce(Setup) -> Setup) -> Self {
-        Self::build(change, |app| app, others)
+        Self::build(change, |app| app, others, false)
+    }
+
+    /// Starts a test bed that delivers events. All isolates share the objects of [`NOW`].
+    pub fn delivering() -> Self {
+        let entry = |app: Worker| app.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY);
+        Self::build(|values| values, entry, |setup| setup, true)
     }
 
     /// Starts a test bed with modules of the test in front of the built ones.
     pub fn with_entry(change: impl FnOnce(Values) -> Values, entry: impl FnOnce(Worker) -> Worker) -> Self {
-        Self::build(change, entry, |setup| setup)
+        Self::build(change, entry, |setup| setup, false)
     }
 
     fn build(
         change: impl FnOnce(Values) -> Values,
         entry: impl FnOnce(Worker) -> Worker,
         others: impl FnOnce(Setup) -> Setup,
+        delivers: bool,
     ) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (wix, kv, log) = (Wix::start(), Kv::start().expect("a KV"), Arc::new(Log::default()));
         let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
         let built = entry(built);
-        let values = change(values_for(&wix));
+        let receiver = delivers.then(|| Receiver::start(&[EVENTS_SECRET]));
+        let folder = delivers.then(|| tempfile::Builder::new().prefix("objects-").tempdir().expect("a folder"));
+        let values = receiver.iter().fold(values_for(&wix), |values, receiver| {
+            let values = values.with("EVENTS_URL", &receiver.url).with("EVENTS_SECRETS", EVENTS_SECRET);
+            values.with("EVENTS_RETAIN_HOURS", "1")
+        });
+        let values = change(values);
         let app = values.iter().fold(built.kv("INSTANCES", &kv), |app, (name, value)| app.text(name, value));
         let setup =
             [NOW, IN_1_MINUTE, IN_10_MINUTES, IN_2_HOURS].into_iter().fold(Setup::default(), |setup, (name, ahead)| {
                 let isolate = app.clone().text("CLOCK_OFFSET_SECONDS", &ahead.to_string());
+                let isolate = match &folder {
+                    Some(folder) if name == NOW.0 => isolate.objects(OBJECTS, CLASS, folder.path()),
+                    Some(_) => isolate.objects_of(OBJECTS, CLASS, NOW.0),
+                    None => isolate,
+                };
                 setup.worker(name, isolate).worker(&cron(name), Worker::trigger(name))
             });
         let setup = others(setup);
@@ -74,7 +103,7 @@ impl Testbed {
         let workerd = workerd.unwrap_or_else(|error| panic!("{error:#}"));
         wix.register(workerd.url(NOW.0));
         let on_install = values.get("FINISH_CONFIGURATION") == "on-install";
-        Self { wix, kv, log, on_install, workerd }
+        Self { wix, kv, log, receiver, on_install, workerd, _folder: folder }
     }
 
     /// The Worker's origin.
@@ -128,6 +157,18 @@ impl Testbed {
     /// A request that fires an isolate's Cron Trigger. Its response arrives when the trigger has ended.
     pub fn cron(&self, isolate: Isolate) -> Request {
         request("POST", self.workerd.url(&cron(isolate.0)))
+    }
+
+    /// What the objects did since the query `reset` (`tests/it/events/entry.mjs`).
+    pub fn objects(&self, query: &str) -> Value {
+        self.request(NOW, "GET", &format!("/objects?{query}")).send().expect(200).json()
+    }
+
+    /// Lets the objects fail from now on, for all isolates.
+    pub fn fail_objects(&self, query: &str) {
+        for isolate in [NOW, IN_1_MINUTE, IN_10_MINUTES, IN_2_HOURS] {
+            self.request(isolate, "GET", &format!("/objects?{query}")).send().expect(200);
+        }
     }
 
     /// Waits until the deferred tasks of a request have ended. Returns the request's log entry.

@@ -9,9 +9,9 @@ use super::worker::{Values, build_folder, resident};
 /// The name of the Worker in the setup.
 pub const APP: &str = "app";
 /// Measures the objects, and lets them fail.
-const ENTRY: &str = include_str!("../events/entry.mjs");
+pub const ENTRY: &str = include_str!("../events/entry.mjs");
 /// Lets a call into the wasm trap.
-const HOOK: &str = include_str!("../trap/hook.mjs");
+pub const HOOK: &str = include_str!("../trap/hook.mjs");
 
 /// The configuration of the Worker, and where it stores.
 pub struct Objects<'a> {

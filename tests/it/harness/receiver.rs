@@ -120,6 +120,11 @@ impl Receiver {
         received.deliveries.clone()
     }
 
+    /// Forgets all deliveries.
+    pub fn clear(&self) {
+        self.lock().deliveries.clear();
+    }
+
     /// Waits for this many deliveries.
     #[track_caller]
     pub fn wait_for(&self, count: usize) -> Vec<Delivery> {
