@@ -17,9 +17,12 @@ function instance() {
   return wasm;
 }
 
-/** Records a trap, and returns the error. */
-function recorded(error) {
-  if (error instanceof WebAssembly.RuntimeError) {
+/**
+ * Records a trap of the wasm instance with this number, and returns the error. The trap of an instance that has been
+ * replaced says nothing about the present one.
+ */
+function recorded(error, number) {
+  if (error instanceof WebAssembly.RuntimeError && number === state.instanceId) {
     console.error("Critical", error);
     state.criticalError = true;
   }
@@ -27,7 +30,7 @@ function recorded(error) {
 }
 
 // The runtime reports errors in microtasks and timers here.
-addEventListener("error", (event) => recorded(event.error));
+addEventListener("error", (event) => recorded(event.error, state.instanceId));
 
 // The longest body that is read before wasm is called, in bytes: to wait for a body costs far less here than in wasm.
 const SHORT = 64 * 1024;
@@ -41,25 +44,29 @@ function shortLength({ method, headers }) {
 
 /** `body` has the bytes of a body that was read: null if it broke off, and undefined if it was not read. */
 function respond(request, env, context, body) {
+  const wasm = instance();
+  const number = state.instanceId;
   try {
-    const response = instance().fetch(request, env, context, body);
+    const response = wasm.fetch(request, env, context, body);
     if (!(response instanceof Promise)) return response;
     // The request runs to its end even if the client disconnects, so that no installation is stored in part.
     context.waitUntil(response);
     return response.catch((error) => {
-      throw recorded(error);
+      throw recorded(error, number);
     });
   } catch (error) {
-    throw recorded(error);
+    throw recorded(error, number);
   }
 }
 
-/** Awaits what the wasm does for an object, and records a trap. */
+/** Awaits what the wasm does, and records a trap. */
 async function recording(work) {
+  const wasm = instance();
+  const number = state.instanceId;
   try {
-    return await work(instance());
+    return await work(wasm);
   } catch (error) {
-    throw recorded(error);
+    throw recorded(error, number);
   }
 }
 
@@ -105,10 +112,6 @@ export default {
   },
 
   async scheduled(event, env, context) {
-    try {
-      await instance().scheduled(event, env, context);
-    } catch (error) {
-      throw recorded(error);
-    }
+    await recording((wasm) => wasm.scheduled(event, env, context));
   },
 };

@@ -57,6 +57,7 @@ function measuredStorage(storage) {
       state.measured.set_alarms += 1;
       return storage.setAlarm(at);
     },
+    transactionSync: (work) => storage.transactionSync(work),
     deleteAll: () => storage.deleteAll(),
     deleteAlarm: () => storage.deleteAlarm(),
     sql: {
