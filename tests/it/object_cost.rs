@@ -35,6 +35,8 @@ fn wait_for_lines(bed: &Bed, count: usize) {
 fn ten_events(bed: &Bed, instance: &str) -> Value {
     bed.outcome(&flat(instance, 1));
     wait_for_lines(bed, 1);
+    // The deferred task reports to the object that the installation exists.
+    bed.log.wait_for("the report", |line| line["route"] == "task settle");
     bed.measured("reset");
     for number in 2..=11 {
         bed.outcome(&flat(instance, number));
