@@ -7,16 +7,20 @@
 //! A row is the projection that listings and token requests read: the folded instance together with the facts it was
 //! folded from. A row may be stale. Joining it with any other set of facts loses none.
 
+mod billing;
 mod contested;
 mod fact;
 mod fold;
 mod instance;
+mod name;
 mod row;
 mod state;
 
+pub use billing::is_in_question;
 pub use contested::is_contested;
-pub use fact::{Fact, Kind, Name};
+pub use fact::{Fact, Kind};
 pub use fold::{fold, join, latest, latest_of, outdated};
-pub use instance::{Auth, Instance, LastToken, SetupPolicy, Status, TokenOutcome};
+pub use instance::{Auth, Billing, Instance, LastToken, SetupPolicy, SiteInfo, Status, TokenOutcome};
+pub use name::Name;
 pub use row::Row;
 pub use state::{Before, State, are_same};

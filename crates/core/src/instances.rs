@@ -1,5 +1,6 @@
 //! The use cases: what the Worker does for an installation. They know Wix and the store, but neither HTTP nor addresses.
 
+mod ask;
 mod cache;
 mod context;
 mod erase;
@@ -19,6 +20,7 @@ mod send_event;
 mod setup;
 mod token;
 
+pub use ask::ask_if_in_question;
 pub use cache::Cache;
 pub use context::{Context, Ports, Settings, Work};
 pub use erase::erase;

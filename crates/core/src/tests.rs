@@ -1,6 +1,7 @@
 //! Tests of whole requests on the fake platform, a module for each route or subject.
 
 mod api;
+mod ask;
 mod bi_event;
 mod connect;
 mod contested;

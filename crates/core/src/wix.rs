@@ -1,6 +1,7 @@
 //! Wix's side: the requests that Wix receives, the messages that Wix signs, and how to judge its responses. Every form
 //! cites its section of docs/wix.md.
 
+mod app_instance;
 pub mod bi_event;
 mod client;
 pub mod event;
@@ -13,6 +14,7 @@ pub mod signed_instance;
 mod token;
 mod token_info;
 
+pub use app_instance::AppInstance;
 pub use bi_event::{BiEvent, BiEventError, EventName};
 pub use client::{DEADLINE_MILLIS, Wix, WixError};
 pub use event::{Event, EventError, Message};

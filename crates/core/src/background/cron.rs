@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 
 use crate::facts::Instance;
-use crate::instances::{Context, InstanceError, Ports, Reconciled, Work, erase, finish_configuration, reconcile};
+use crate::instances::{
+    Context, InstanceError, Ports, Reconciled, Work, ask_if_in_question, erase, finish_configuration, reconcile,
+};
 use crate::runtime::{Backoff, Trace};
 use crate::store::{Attempts, Due, Recheck};
 use crate::values::InstanceId;
@@ -58,7 +60,7 @@ pub async fn run_rechecks<P: Ports>(cx: &Context<'_, P>) {
 
 async fn check<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), InstanceError> {
     // The recheck proves that a row was written, so that a missing row is a stale read.
-    let Reconciled { instance, reported } = reconcile(cx, id).await?.ok_or(InstanceError::Unknown)?;
+    let Reconciled { instance, facts, reported } = reconcile(cx, id).await?.ok_or(InstanceError::Unknown)?;
     if instance.needs_setup_event(cx.settings.setup) {
         finish_configuration(cx, id).await?;
         // The event was sent, but the fact may not be stored. Then the recheck is repeated.
@@ -66,6 +68,8 @@ async fn check<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), Ins
             return Err(InstanceError::SetupNotRecorded);
         }
     }
+    // Nothing depends on the answer: a failure is noted, and Wix is asked again after the next change.
+    cx.note(ask_if_in_question(cx, id, &instance, &facts).await);
     reported?;
     forget_in_time(cx, &instance).await
 }

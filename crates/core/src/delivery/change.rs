@@ -14,7 +14,7 @@ pub enum Change {
     NeedsReconnect,
     /// Wix issues tokens again.
     Reconnected,
-    /// The plan is another.
+    /// The plan is another, or the site pays no longer.
     PlanChanged,
 }
 
@@ -38,13 +38,17 @@ impl Change {
     /// The time of the fact that decided it.
     #[must_use]
     pub fn at(self, instance: &Instance, facts: &[Fact]) -> Option<Timestamp> {
-        use Name::{Accepted, Connected, Healed, Installed, Joined, Plan, Present, Refused, Seen};
+        use Name::{
+            Accepted, Billed, Cancelled, Connected, Created, Healed, Installed, Joined, Listed, Plan, Present, Refused,
+            Seen,
+        };
         match self {
-            Self::Installed => instance.installed_at.or_else(|| latest_of(facts, &[Present, Seen, Plan])),
+            Self::Installed => instance.installed_at.or_else(|| latest_of(facts, &[Present, Listed, Seen, Plan])),
             Self::Removed => instance.removed_at,
             Self::NeedsReconnect => latest_of(facts, &[Refused]),
-            Self::Reconnected => latest_of(facts, &[Accepted, Healed, Installed, Connected, Joined]),
-            Self::PlanChanged => latest_of(facts, &[Plan]),
+            Self::Reconnected => latest_of(facts, &[Accepted, Healed, Installed, Created, Connected, Joined]),
+            // A reinstallation ends the plans of the installation before it.
+            Self::PlanChanged => instance.installed_at.max(latest_of(facts, &[Plan, Cancelled, Billed])),
         }
     }
 }
@@ -81,12 +85,12 @@ pub fn changes(told: &State, instance: &Instance) -> (Vec<Change>, State) {
             NeedsReconnect
         }
     };
+    let found = State::of(instance);
     let is_removed = status == Removed;
-    if !is_removed && instance.plan != told.plan {
+    if !is_removed && (&found.plan, found.is_free) != (&told.plan, told.is_free) {
         changes.push(Change::PlanChanged);
     }
-    let plan = if is_removed { told.plan.clone() } else { instance.plan.clone() };
-    (changes, State { status: Some(status), plan })
+    (changes, State { status: Some(status), ..if is_removed { told.clone() } else { found } })
 }
 
 #[cfg(test)]

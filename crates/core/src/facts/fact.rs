@@ -95,96 +95,58 @@ pub enum Kind {
         /// The site.
         site: SiteId,
     },
+    /// Wix sent `PaidPlanAutoRenewalCancelled`: the plan ends with its period.
+    Cancelled {
+        /// `vendorProductId`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        plan: Option<String>,
+        /// `cycle`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        cycle: Option<String>,
+    },
+    /// Wix sent an event about billing that does not say what the site has now: of an invoice, or without a product.
+    BillingChanged,
+    /// Wix answered what the site has: `isFree` and `billing` of Get App Instance.
+    Billed {
+        /// `isFree`
+        is_free: bool,
+        /// `packageName`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        plan: Option<String>,
+        /// `billingCycle`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        cycle: Option<String>,
+        /// `expirationDate`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        expires_at: Option<Timestamp>,
+        /// `autoRenewing`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        auto_renewing: Option<bool>,
+        /// `endDate` of a free trial in progress.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        trial_ends_at: Option<Timestamp>,
+    },
+    /// Wix described the site, and named the app's version on it, in the same answer.
+    Described {
+        /// `siteDisplayName`, shortened.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        name: Option<String>,
+        /// `url`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        url: Option<String>,
+        /// `locale`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        locale: Option<String>,
+        /// `paymentCurrency`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        currency: Option<String>,
+        /// `appVersion`
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        app_version: Option<String>,
+    },
     /// A fact of a kind that a newer version wrote, as its original JSON. The fold ignores it.
     #[serde(skip)]
     Foreign(String),
-}
-
-/// The name of a kind. The order of the variants is the alphabetical order in which a row lists its facts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Name {
-    /// [`Kind::Accepted`]
-    Accepted,
-    /// [`Kind::Configured`]
-    Configured,
-    /// [`Kind::Connected`]
-    Connected,
-    /// [`Kind::Created`]
-    Created,
-    /// [`Kind::Deleted`]
-    Deleted,
-    /// [`Kind::Healed`]
-    Healed,
-    /// [`Kind::Installed`]
-    Installed,
-    /// [`Kind::Joined`]
-    Joined,
-    /// [`Kind::Listed`]
-    Listed,
-    /// [`Kind::Plan`]
-    Plan,
-    /// [`Kind::Present`]
-    Present,
-    /// [`Kind::Refused`]
-    Refused,
-    /// [`Kind::Removed`]
-    Removed,
-    /// [`Kind::Seen`]
-    Seen,
-    /// [`Kind::Site`]
-    Site,
-    /// [`Kind::Foreign`]
-    Foreign,
-}
-
-impl Name {
-    /// The text in keys and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Configured => "configured",
-            Self::Connected => "connected",
-            Self::Created => "created",
-            Self::Deleted => "deleted",
-            Self::Healed => "healed",
-            Self::Installed => "installed",
-            Self::Joined => "joined",
-            Self::Listed => "listed",
-            Self::Plan => "plan",
-            Self::Present => "present",
-            Self::Refused => "refused",
-            Self::Removed => "removed",
-            Self::Seen => "seen",
-            Self::Site => "site",
-            Self::Foreign => "foreign",
-        }
-    }
-}
-
-impl Kind {
-    /// The name of this kind.
-    #[must_use]
-    pub fn name(&self) -> Name {
-        match self {
-            Self::Installed { .. } => Name::Installed,
-            Self::Removed => Name::Removed,
-            Self::Connected { .. } => Name::Connected,
-            Self::Joined { .. } => Name::Joined,
-            Self::Seen => Name::Seen,
-            Self::Plan { .. } => Name::Plan,
-            Self::Configured => Name::Configured,
-            Self::Healed => Name::Healed,
-            Self::Refused => Name::Refused,
-            Self::Accepted => Name::Accepted,
-            Self::Present => Name::Present,
-            Self::Created => Name::Created,
-            Self::Listed => Name::Listed,
-            Self::Deleted => Name::Deleted,
-            Self::Site { .. } => Name::Site,
-            Self::Foreign(_) => Name::Foreign,
-        }
-    }
 }
 
 impl Fact {

@@ -1,6 +1,7 @@
 //! The fold: facts in, the current state of the instance out.
 
-use super::{Auth, Fact, Instance, Kind, LastToken, Name, Status, TokenOutcome};
+use super::billing::Bill;
+use super::{Auth, Billing, Fact, Instance, Kind, LastToken, Name, SiteInfo, Status, TokenOutcome};
 use crate::values::{InstanceId, SiteId, Timestamp};
 
 /// How many facts [`Kind::Listed`] are kept: the earliest ones after the latest removal, since a reinstallation may be told by
@@ -94,7 +95,20 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
         healed.map(|at| (at, TokenOutcome::Healed)),
         refused.map(|at| (at, TokenOutcome::Refused)),
     ];
-    let events = [Name::Installed, Name::Created, Name::Listed, Name::Removed, Name::Deleted, Name::Plan, Name::Seen];
+    let billing = |name: Name| latest(name).filter(|fact| !is_removed && of_this_installation(&fact.at));
+    let bill = Bill::fold(billing(Name::Billed), billing(Name::Plan), billing(Name::Cancelled));
+    let description = latest(Name::Described).and_then(description_of);
+    let events = [
+        Name::Installed,
+        Name::Created,
+        Name::Listed,
+        Name::Removed,
+        Name::Deleted,
+        Name::Plan,
+        Name::Cancelled,
+        Name::BillingChanged,
+        Name::Seen,
+    ];
 
     Some(Instance {
         instance_id: instance.clone(),
@@ -123,10 +137,11 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
             .or_else(|| latest(Name::Connected).max(latest(Name::Joined)))
             .and_then(|fact| site_of(&fact.kind))
             .cloned(),
-        plan: latest(Name::Plan).and_then(|fact| match &fact.kind {
-            Kind::Plan { plan, .. } => Some(plan.clone()),
-            _ => None,
-        }),
+        site: description.as_ref().map(|(site, _)| site.clone()).filter(|site| *site != SiteInfo::default()),
+        app_version: description.and_then(|(_, version)| version),
+        plan: bill.plan,
+        is_free: bill.is_free,
+        billing: Some(bill.billing).filter(|billing| *billing != Billing::default()),
         configured_at: configured.filter(|_| !is_removed),
         last_event_at: events.into_iter().filter_map(time).max(),
         last_token: token
@@ -143,6 +158,12 @@ fn site_of(kind: &Kind) -> Option<&SiteId> {
         Kind::Site { site } => Some(site),
         _ => None,
     }
+}
+
+/// The site, and the app's version on it.
+fn description_of(fact: &Fact) -> Option<(SiteInfo, Option<String>)> {
+    let Kind::Described { name, url, locale, currency, app_version } = fact.kind.clone() else { return None };
+    Some((SiteInfo { name, url, locale, currency }, app_version))
 }
 
 /// When an update first said, after a removal, that the app is installed.

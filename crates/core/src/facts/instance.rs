@@ -55,6 +55,42 @@ pub enum TokenOutcome {
     Refused,
 }
 
+/// The billing of a plan, as far as Wix has told it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Billing {
+    /// Wix's name of the period: `MONTHLY`, `YEARLY`, `ONE_TIME` and others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cycle: Option<String>,
+    /// When the period ends. Of a short period Wix tells it with a purchase only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Whether the plan renews itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_renewing: Option<bool>,
+    /// When the free trial ends, while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_ends_at: Option<Timestamp>,
+}
+
+/// A site, as Wix describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SiteInfo {
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its address, once it is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Its language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// Its currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+}
+
 /// An installation as the app API returns it. Times are Unix seconds; unknown fields are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -78,9 +114,23 @@ pub struct Instance {
     /// The site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site_id: Option<SiteId>,
-    /// The plan that was bought last, as `vendorProductId`.
+    /// What Wix says of the site, as far as the app's permissions allow. Absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteInfo>,
+    /// The app's version on the site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_version: Option<String>,
+    /// The plan that the site has now, as `vendorProductId`. It stays after a cancellation until its period ends, and after the
+    /// end of a period that renews itself, until Wix says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// Whether the site has no plan. Absent where unknown: before Wix was asked, and after a period has ended that may have been
+    /// renewed, until Wix is asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_free: Option<bool>,
+    /// The billing of the plan. Absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing: Option<Billing>,
     /// When `APP_FINISHED_CONFIGURATION` was sent for the present installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configured_at: Option<Timestamp>,
@@ -93,6 +143,38 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// The next known end: of the trial or of the period.
+    #[must_use]
+    pub fn next_end(&self) -> Option<Timestamp> {
+        let billing = self.billing.as_ref()?;
+        [billing.expires_at, billing.trial_ends_at].into_iter().flatten().min()
+    }
+
+    /// The instance without claims that have passed. A plan that does not renew itself has ended with its period. A plan that
+    /// does, or may, is kept, but whether the site still pays for it is unknown until Wix is asked.
+    #[must_use]
+    pub fn valid_at(mut self, now: Timestamp) -> Self {
+        if self.next_end().is_none_or(|end| end > now) {
+            return self;
+        }
+        let Some(mut billing) = self.billing.take() else { return self };
+        billing.expires_at = billing.expires_at.filter(|end| *end > now);
+        billing.trial_ends_at = billing.trial_ends_at.filter(|end| *end > now);
+        if billing.auto_renewing == Some(false) && billing.expires_at.is_none() && billing.trial_ends_at.is_none() {
+            (self.plan, self.is_free) = (None, Some(true));
+        } else {
+            self.is_free = None;
+            self.billing = Some(billing).filter(|billing| *billing != Billing::default());
+        }
+        self
+    }
+
+    /// The instance as an item of a list: KV's metadata has no room for every field.
+    #[must_use]
+    pub fn listed(self) -> Self {
+        Self { site: None, billing: None, ..self }
+    }
+
     /// Whether `APP_FINISHED_CONFIGURATION` must be sent without a request of the app's back end, and was not sent yet.
     #[must_use]
     pub fn needs_setup_event(&self, policy: SetupPolicy) -> bool {

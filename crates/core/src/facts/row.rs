@@ -68,8 +68,9 @@ impl Row {
 
     /// The metadata of the key, which listings return: the instance, and as many fields of a newer version as fit.
     pub fn metadata(&self) -> Result<String, serde_json::Error> {
-        let mut text = serde_json::to_string(&self.instance)?;
-        let mut fields = fields_of(&self.instance);
+        let listed = self.instance.clone().listed();
+        let mut text = serde_json::to_string(&listed)?;
+        let mut fields = fields_of(&listed);
         for (name, value) in &self.foreign {
             if value.get().starts_with(['{', '[']) {
                 continue;

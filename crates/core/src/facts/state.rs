@@ -15,6 +15,9 @@ pub struct State {
     /// The plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// `false` for a site that pays for a plan whose name is unknown. Else the plan says it, so that it is not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_free: Option<bool>,
 }
 
 /// The state of an instance just before a fact of it was recorded.
@@ -41,7 +44,8 @@ impl State {
     /// The state of an instance.
     #[must_use]
     pub fn of(instance: &Instance) -> Self {
-        Self { status: Some(instance.status), plan: instance.plan.clone() }
+        let is_free = instance.is_free.filter(|is_free| !is_free && instance.plan.is_none());
+        Self { status: Some(instance.status), plan: instance.plan.clone(), is_free }
     }
 
     /// The state that these facts make. A contested removal is not told before Wix has confirmed it, so it does not count.

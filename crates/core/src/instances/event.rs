@@ -107,7 +107,11 @@ async fn store<P: Ports>(
         Event::Listed => vec![Kind::Listed],
         Event::Removed => vec![Kind::Removed],
         Event::Deleted => vec![Kind::Removed, Kind::Deleted],
-        Event::Plan { plan } => vec![Kind::Plan { plan, cycle: None, expires_at: None, auto_renewing: None }],
+        Event::Plan { plan, cycle, expires_at, auto_renewing } => {
+            vec![Kind::Plan { plan, cycle, expires_at, auto_renewing }]
+        }
+        Event::Cancelled { plan, cycle } => vec![Kind::Cancelled { plan, cycle }],
+        Event::Billing => vec![Kind::BillingChanged],
         Event::OfAnotherApp | Event::Other => return record_sighting(cx, id, at, site).await,
     };
     record(cx, id, at, kinds, site).await

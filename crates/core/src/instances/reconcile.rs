@@ -17,6 +17,8 @@ use crate::wix::WixError;
 pub struct Reconciled {
     /// The instance.
     pub instance: Instance,
+    /// The facts that it was folded from.
+    pub facts: Vec<Fact>,
     /// Whether the object of the installation was given the facts.
     pub reported: Result<(), InstanceError>,
 }
@@ -25,7 +27,7 @@ pub struct Reconciled {
 pub async fn reconcile<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Reconciled>, InstanceError> {
     let Some(recorded) = settled(cx, id).await? else { return Ok(None) };
     let reported = report_facts(cx, id, &recorded.facts).await;
-    Ok(Some(Reconciled { instance: recorded.instance, reported }))
+    Ok(Some(Reconciled { instance: recorded.instance, facts: recorded.facts, reported }))
 }
 
 async fn settled<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Recorded>, InstanceError> {
@@ -65,7 +67,7 @@ async fn is_present<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Op
         described => described,
     };
     match described {
-        Ok(described) if described == *id => Ok(Some(true)),
+        Ok(described) if described.instance == *id => Ok(Some(true)),
         Ok(_) => Err(WixError::Failed("Wix describes another instance than was asked for".to_owned()).into()),
         Err(WixError::Refused(403)) => Ok(None),
         Err(WixError::Refused(_)) => Ok(Some(false)),

@@ -19,6 +19,8 @@ use crate::wix::Token;
 pub const BETWEEN_WRITES: Duration = Duration::from_millis(1_100);
 /// How often one reconciliation repairs a row before it leaves the rest to the next recheck.
 const REPAIR_ATTEMPTS: u32 = 3;
+/// How long after the end of a period Wix is asked what the site has now, in seconds. Wix may take a while to renew it.
+const AFTER_END: u64 = 600;
 /// How many facts one listing returns. An instance has far fewer, since superseded facts are deleted.
 const FACTS: u16 = 1000;
 /// How many rows of a page are read because their metadata cannot be parsed. An invocation may use 1,000 operations.
@@ -159,7 +161,9 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             if listed.iter().any(|(_, known)| is_known_by(&fact, known)) {
                 continue;
             }
-            join(&mut facts, fact.clone().with_before(before.clone()));
+            // What Wix says of a site changes nothing that is told, and fills the metadata.
+            let is_told = fact.kind.name() != Name::Described;
+            join(&mut facts, fact.clone().with_before(before.clone().filter(|_| is_told)));
             if !is_kept(&facts, &fact) {
                 continue;
             }
@@ -174,6 +178,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         let time = |name| latest(&facts, name).map(|fact| fact.at);
         let (removed, connected) = (time(Name::Removed), time(Name::Connected));
         let is_stale = row.as_ref().is_none_or(|row| !are_same(&row.facts, &facts));
+        let end_before = row.as_ref().and_then(|row| row.instance.next_end());
         let row = next_row(id, row, facts).ok_or(StoreError::NoFacts)?;
         // Tokens of an earlier installation must not replace those of the present one.
         let is_present = removed.max(connected).is_none_or(|since| since <= now);
@@ -184,6 +189,11 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             writes.push(row_write(id, &row)?);
         }
         let Row { instance, facts, .. } = row;
+        // No event tells that a period has ended.
+        if let Some(end) = instance.next_end().filter(|end| Some(*end) != end_before && *end > now) {
+            let since = end.plus(AFTER_END);
+            self.write(&[recheck_write(id, since, Attempts { since, failed: 0 })?]).await?;
+        }
         // Deferred work is persisted before the response, even if nothing else is left to write.
         let needs_recheck = !writes.is_empty() || contested || instance.needs_setup_event(self.setup);
         let due = now.plus(RECHECK_AFTER);
@@ -266,7 +276,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             Some((InstanceId::parse(id).ok()?, row))
         });
         let reads = ids.map(|(id, row)| async move {
-            *row = self.instance(&id).await?;
+            *row = self.instance(&id).await?.map(Instance::listed);
             Ok::<_, StoreError>(())
         });
         try_join_all(reads).await?;

@@ -3,6 +3,7 @@
 mod any;
 mod histories;
 mod installations;
+mod plans;
 mod stale_reads;
 mod versions;
 
@@ -142,6 +143,7 @@ fn webhooks_yield_the_same_instance_in_any_order_and_repetition() {
                 "installed_at": AT - 20,
                 "origin_instance_id": VICTIM,
                 "plan": "pro",
+                "is_free": false,
                 "last_event_at": AT - 10,
             })
         );
@@ -264,6 +266,7 @@ fn an_instance_has_exactly_the_documented_fields() {
             "origin_instance_id": VICTIM,
             "site_id": SITE,
             "plan": "pro",
+            "is_free": false,
             "configured_at": 13,
             "last_event_at": 12,
             "last_token": {"at": 14, "outcome": "healed"},
@@ -288,20 +291,6 @@ fn a_record_with_missing_and_unknown_fields_is_read() {
     assert_eq!(instance, Instance { last_event_at: None, installed_at: None, ..folded(&[installed(1)]) });
     let fact = Fact::from_json(r#"{"at":7,"kind":"installed","unheard_of":1}"#).unwrap();
     assert_eq!((fact.at, fact.kind), (Timestamp(7), Kind::Installed { origin: None }));
-}
-
-#[test]
-fn the_longest_values_fit_into_the_limits_of_kv() {
-    let longest = "\u{10ffff}".repeat(100);
-    let now = 253_402_300_799;
-    for kind in [Kind::Refused, Kind::Healed, Kind::Accepted, Kind::Removed] {
-        let facts =
-            [cloned(now - 1), connected(now - 1), plan(now, &longest), at(now, Kind::Configured), at(now, kind)];
-        let text = serde_json::to_string(&folded(&facts)).unwrap();
-        assert!(text.len() <= 1024, "{} bytes", text.len());
-        assert!(facts.iter().all(|fact| serde_json::to_string(fact).unwrap().len() <= 1024));
-        assert!(facts.iter().all(|fact| keys::fact(&id(), fact).unwrap().len() <= 512));
-    }
 }
 
 #[test]

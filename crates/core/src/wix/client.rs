@@ -7,8 +7,9 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::app_instance;
 use super::evidence::{Verdict, judge};
-use super::{BiEvent, Fetch, Grant, Outbound, Response, SendError, Settings, Token, TokenInfo, is_token};
+use super::{AppInstance, BiEvent, Fetch, Grant, Outbound, Response, SendError, Settings, Token, TokenInfo, is_token};
 use crate::runtime::{Backoff, Clock, Entropy, Trace};
 use crate::values::{AccessToken, AppId, AppSecret, AuthorizationCode, InstanceId, RefreshToken, Timestamp, json};
 
@@ -101,17 +102,6 @@ struct TokenResponse {
     refresh_token: Option<RefreshToken>,
 }
 
-#[derive(Deserialize)]
-struct AppInstanceResponse {
-    instance: AppInstance,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AppInstance {
-    instance_id: String,
-}
-
 #[derive(Serialize)]
 struct TokenInfoRequest<'a> {
     token: &'a str,
@@ -192,12 +182,10 @@ impl<'a, P: Fetch + Clock + Entropy> Wix<'a, P> {
         self.call(call, |_| Ok(())).await
     }
 
-    /// Get App Instance (7): the instance that Wix attributes the token to.
-    pub async fn app_instance(&self, token: &AccessToken) -> Result<InstanceId, WixError> {
+    /// Get App Instance (7), of the instance that Wix attributes the token to.
+    pub async fn app_instance(&self, token: &AccessToken) -> Result<AppInstance, WixError> {
         let call = Call { token: Some(token), ..Call::new(Method::GET, "/apps/v1/instance", true) };
-        let answer: AppInstanceResponse = self.call(call, |body| parse("app instance", body)).await?;
-        InstanceId::parse(&answer.instance.instance_id)
-            .map_err(|_| WixError::Failed("Wix's app instance has no usable id".to_owned()))
+        self.call(call, |body| parse::<app_instance::Response>("app instance", body)?.read()).await
     }
 
     /// Requests a token with the app secret and, during a rotation, with the previous one if Wix refuses the first. A refusal

@@ -1,6 +1,7 @@
 //! Webhook events: the envelope in the claims of a verified JWS (docs/wix.md, 4.5 and 5).
 
 mod installation;
+mod plan;
 
 use std::borrow::Cow;
 
@@ -12,6 +13,8 @@ use serde_json::value::RawValue;
 
 use crate::values::{AppId, InstanceId, SiteId, Timestamp, json};
 use installation::Installation;
+use plan::Plan;
+pub use plan::{cycle_of, product};
 
 /// The largest webhook body, in bytes. Wix's entities reach half of it, and base64 adds a third.
 pub const BODY_LIMIT: usize = 1024 * 1024;
@@ -167,7 +170,22 @@ pub enum Event {
     Plan {
         /// `vendorProductId`
         plan: String,
+        /// `cycle`
+        cycle: Option<String>,
+        /// `expiresOn`
+        expires_at: Option<Timestamp>,
+        /// Whether the plan renews itself, if the event says so.
+        auto_renewing: Option<bool>,
     },
+    /// A plan will not renew itself.
+    Cancelled {
+        /// `vendorProductId`
+        plan: Option<String>,
+        /// `cycle`
+        cycle: Option<String>,
+    },
+    /// Something about billing changed, of which the event does not tell the result.
+    Billing,
     /// The event names another app.
     OfAnotherApp,
     /// An event type without effect on the record.
@@ -207,6 +225,9 @@ pub fn parse(app: &AppId, envelope: &str) -> Result<Message, EventError> {
         let (instance, site) = (instance.or(named), site.or(account));
         return Ok(Message { instance, event, at, site, is_sample, envelope });
     }
+    if let Some(Plan { event, at }) = plan::parse(&envelope) {
+        return Ok(Message { instance: named, event, at, site: account, is_sample, envelope });
+    }
     let event = match envelope.event_type.as_str() {
         "AppInstalled" | "AppRemoved" => {
             let Lifecycle { app_id, origin_instance_id } = envelope.inner();
@@ -217,14 +238,6 @@ pub fn parse(app: &AppId, envelope: &str) -> Result<Message, EventError> {
                 Event::Installed { origin: origin_instance_id.as_str().and_then(|id| InstanceId::parse(id).ok()) }
             } else {
                 Event::Removed
-            }
-        }
-        "PaidPlanPurchased" | "PaidPlanChanged" | "PlanConvertedToPaid" | "PlanReactivated" | "PlanTransferred" => {
-            let Bought { vendor_product_id } = envelope.inner();
-            match vendor_product_id.as_str() {
-                Some(plan) if is_plan(plan) => Event::Plan { plan: plan.to_owned() },
-                // Without a product the event only proves that the instance exists.
-                _ => Event::Other,
             }
         }
         _ => Event::Other,
@@ -238,7 +251,7 @@ fn names_another_app(id: &Value, app: &AppId) -> bool {
 }
 
 /// A time in RFC 3339's form.
-fn event_time(value: &Value) -> Option<Timestamp> {
+pub fn event_time(value: &Value) -> Option<Timestamp> {
     let time = DateTime::parse_from_rfc3339(value.as_str()?).ok()?.timestamp();
     u64::try_from(time).ok().map(Timestamp)
 }
@@ -248,17 +261,4 @@ fn event_time(value: &Value) -> Option<Timestamp> {
 struct Lifecycle {
     app_id: Value,
     origin_instance_id: Value,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Bought {
-    vendor_product_id: Value,
-}
-
-/// The longest `vendorProductId`, in characters (docs/wix.md, 5). It is stored in metadata, which KV limits to 1,024 bytes.
-const PLAN_LIMIT: usize = 100;
-
-fn is_plan(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= PLAN_LIMIT && !text.chars().any(char::is_control)
 }

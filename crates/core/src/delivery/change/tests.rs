@@ -37,7 +37,7 @@ fn every_pair_of_states_has_its_changes() {
         (Some(S::Removed), S::Removed, &[], S::Removed),
     ];
     for (told, status, wanted, after) in table {
-        let told = State { status: told, plan: None };
+        let told = State { status: told, ..State::default() };
         let (changes, state) = changes(&told, &instance(status, None));
         assert_eq!((changes.as_slice(), state.status), (wanted, Some(after)), "{told:?} {status:?}");
         let again = super::changes(&state, &instance(status, None));
@@ -47,7 +47,8 @@ fn every_pair_of_states_has_its_changes() {
 
 #[test]
 fn a_plan_is_told_of_an_instance_that_is_not_removed() {
-    let told = |plan: Option<&str>| State { status: Some(Status::Installed), plan: plan.map(str::to_owned) };
+    let told =
+        |plan: Option<&str>| State { status: Some(Status::Installed), plan: plan.map(str::to_owned), is_free: None };
     let found = |told: &State, status, plan| changes(told, &instance(status, plan));
     assert_eq!(found(&told(None), Status::Installed, Some("pro")), (vec![PlanChanged], told(Some("pro"))));
     assert_eq!(found(&told(Some("pro")), Status::Installed, None), (vec![PlanChanged], told(None)));

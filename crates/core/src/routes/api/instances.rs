@@ -80,5 +80,5 @@ pub async fn erase<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>,
 pub async fn get<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
     let id = call.instance_id()?;
     let instance = call.cx.store().instance(&id).await?.ok_or(InstanceError::Unknown)?;
-    Ok(Reply::json(StatusCode::OK, &instance).into())
+    Ok(Reply::json(StatusCode::OK, &instance.valid_at(call.cx.now())).into())
 }

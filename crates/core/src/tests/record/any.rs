@@ -21,6 +21,23 @@ fn any_fact() -> impl Strategy<Value = Fact> {
         Just(Kind::Refused),
         Just(Kind::Accepted),
         Just(Kind::Present),
+        (any::<bool>(), prop::option::of(0_u64..12)).prop_map(|(is_free, ends)| Kind::Billed {
+            is_free,
+            plan: (!is_free).then(|| "a".to_owned()),
+            cycle: None,
+            expires_at: ends.map(Timestamp),
+            auto_renewing: ends.map(|ends| ends > 5),
+            trial_ends_at: None,
+        }),
+        prop::option::of("[a-c]").prop_map(|plan| Kind::Cancelled { plan, cycle: None }),
+        Just(Kind::BillingChanged),
+        "[a-c]".prop_map(|name| Kind::Described {
+            name: Some(name),
+            url: None,
+            locale: None,
+            currency: None,
+            app_version: None
+        }),
         Just(Kind::Created),
         Just(Kind::Listed),
         Just(Kind::Deleted),

@@ -10,8 +10,7 @@ use crate::testing::world::API_KEY;
 
 const ROW: &str = "v1:instance:aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 
-/// A newer version, which knows a kind of fact `suspended`, a status of that name, the cycle of a plan, and a site's
-/// name.
+/// A newer version, which knows a kind of fact `suspended`, a status of that name, the tier of a plan, and a branding.
 struct Newer<'a>(&'a World);
 
 impl Newer<'_> {
@@ -20,7 +19,7 @@ impl Newer<'_> {
     }
 
     fn plan() -> Value {
-        json!({"at": START - 40, "kind": "plan", "plan": "pro", "cycle": "YEARLY", "expires_on": null})
+        json!({"at": START - 40, "kind": "plan", "plan": "pro", "tier": "GOLD", "expires_on": null})
     }
 
     fn installed() -> Value {
@@ -39,9 +38,9 @@ impl Newer<'_> {
             self.0.fake.kv().insert_directly(&key, &fact.to_string(), Some(&fact.to_string()));
         }
         let listed = json!({"instance_id": INSTANCE, "status": "suspended", "auth": "oauth2",
-            "installed_at": START - 60, "plan": "pro", "is_free": false, "last_event_at": START - 40});
+            "installed_at": START - 60, "plan": "pro", "is_trial": false, "last_event_at": START - 40});
         let mut row = listed.clone();
-        row["site"] = json!({"name": "A shop", "url": null});
+        row["branding"] = json!({"name": "A shop", "url": null});
         row["facts"] = json!(Self::facts());
         self.0.fake.kv().insert_directly(ROW, &row.to_string(), Some(&listed.to_string()));
     }
@@ -62,8 +61,8 @@ impl Newer<'_> {
         for fact in facts {
             assert!(stored.contains(fact), "{fact} is not in {stored:?}");
         }
-        assert_eq!(row["site"], json!({"name": "A shop", "url": null}));
-        assert_eq!((&row["is_free"], &self.listed()["is_free"]), (&json!(false), &json!(false)));
+        assert_eq!(row["branding"], json!({"name": "A shop", "url": null}));
+        assert_eq!((&row["is_trial"], &self.listed()["is_trial"]), (&json!(false), &json!(false)));
     }
 }
 
@@ -79,7 +78,7 @@ fn facts_and_fields_of_a_newer_version_survive_a_rewrite() {
     // A read shows the known fields, with the values of this version.
     for shown in [world.instance(INSTANCE), list(&world)[0].clone()] {
         assert_eq!((&shown["status"], &shown["auth"]), (&json!("installed"), &json!("oauth")), "{shown}");
-        assert_eq!((&shown["plan"], shown.get("site")), (&json!("pro"), None));
+        assert_eq!((&shown["plan"], shown.get("branding")), (&json!("pro"), None));
     }
     assert_eq!(world.token(INSTANCE).status, 200);
     // An event and a recheck rewrite the row.
@@ -146,15 +145,15 @@ fn metadata_stays_within_the_limit_of_kv() {
         "facts": [{"at": START - 9, "kind": "installed"}]});
     row["ref"] = json!("r".repeat(600));
     row["notes"] = json!("n".repeat(600));
-    row["site"] = json!({"name": "x"});
+    row["branding"] = json!({"name": "x"});
     world.fake.kv().insert_directly(ROW, &row.to_string(), Some("{}"));
     let message = jws::event("PaidPlanChanged", INSTANCE, &json!({"vendorProductId": "p".repeat(100)}), START);
     assert_eq!(world.webhook(message).status, 200);
     let newer = Newer(&world);
     let text = world.fake.kv().entries()[ROW].metadata.clone().unwrap();
     assert!(text.len() <= 1024, "{}", text.len());
-    assert_eq!((&newer.listed()["later"], newer.listed().get("site")), (&json!("short"), None));
-    for name in ["ref", "notes", "site"] {
+    assert_eq!((&newer.listed()["later"], newer.listed().get("branding")), (&json!("short"), None));
+    for name in ["ref", "notes", "branding"] {
         assert_eq!(newer.row()[name], row[name], "the row, unlike its metadata, has room for every field");
     }
 }

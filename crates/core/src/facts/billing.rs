@@ -1,0 +1,82 @@
+//! What the site has: its plan, folded from Wix's events and from its answers to Get App Instance (docs/wix.md, 5 and 7).
+//!
+//! No event tells that a period ended or was renewed. Get App Instance does, so that Wix is asked when a known end has passed.
+
+use super::fold::latest_of;
+use super::{Billing, Fact, Instance, Kind, Name, Status};
+use crate::values::Timestamp;
+
+/// The plan of a site.
+#[derive(Default)]
+pub(super) struct Bill {
+    pub plan: Option<String>,
+    pub is_free: Option<bool>,
+    pub billing: Billing,
+}
+
+impl Bill {
+    /// Folds the latest plan, cancellation and answer of the present installation. In the same second the event counts, and a
+    /// cancellation is of the plan.
+    pub(super) fn fold(billed: Option<&Fact>, plan: Option<&Fact>, cancelled: Option<&Fact>) -> Self {
+        let mut facts: Vec<&Fact> = [billed, plan, cancelled].into_iter().flatten().collect();
+        facts.sort_by_key(|fact| fact.at);
+        facts.into_iter().fold(Self::default(), Self::after)
+    }
+
+    fn after(self, fact: &Fact) -> Self {
+        match &fact.kind {
+            Kind::Plan { plan, cycle, expires_at, auto_renewing } => Self {
+                plan: Some(plan.clone()),
+                is_free: Some(false),
+                billing: Billing {
+                    cycle: cycle.clone(),
+                    expires_at: *expires_at,
+                    auto_renewing: *auto_renewing,
+                    trial_ends_at: None,
+                },
+            },
+            // The owner keeps the plan until its period ends.
+            Kind::Cancelled { plan, cycle } => {
+                let is_known = plan.is_none() || *plan == self.plan;
+                let known = if is_known { self.billing } else { Billing::default() };
+                let plan = plan.clone().or(self.plan);
+                Self {
+                    is_free: if plan.is_some() { Some(false) } else { self.is_free },
+                    plan,
+                    billing: Billing { cycle: cycle.clone().or(known.cycle), auto_renewing: Some(false), ..known },
+                }
+            }
+            Kind::Billed { is_free: true, .. } => Self { is_free: Some(true), ..Self::default() },
+            Kind::Billed { plan, cycle, expires_at, auto_renewing, trial_ends_at, .. } => {
+                let is_known = plan.is_none() || *plan == self.plan;
+                let known = if is_known { self.billing } else { Billing::default() };
+                // Wix names the end of long periods only. An end that had passed when Wix answered is none: a payment failed, and
+                // Wix lets the owner keep the plan.
+                let to_come = |end: &Timestamp| *end > fact.at;
+                Self {
+                    plan: plan.clone().or(self.plan),
+                    is_free: Some(false),
+                    billing: Billing {
+                        cycle: cycle.clone().or(known.cycle),
+                        expires_at: expires_at.or(known.expires_at).filter(to_come),
+                        auto_renewing: auto_renewing.or(known.auto_renewing),
+                        trial_ends_at: trial_ends_at.filter(to_come),
+                    },
+                }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Whether Wix must be asked what the site has: nothing is known of this installation, something happened since Wix was asked
+/// last, or a known end has passed.
+#[must_use]
+pub fn is_in_question(instance: &Instance, facts: &[Fact], now: Timestamp) -> bool {
+    use Name::{Billed, BillingChanged, Cancelled, Connected, Created, Installed, Joined, Plan, Removed};
+    let latest = |names: &[Name]| latest_of(facts, names);
+    let asked = latest(&[Billed]).filter(|asked| Some(*asked) >= latest(&[Removed]));
+    let changed = latest(&[Installed, Created, Connected, Joined, Plan, Cancelled, BillingChanged]);
+    matches!(instance.status, Status::Installed | Status::Pending)
+        && (asked.is_none() || asked <= changed || instance.next_end().is_some_and(|end| end <= now))
+}

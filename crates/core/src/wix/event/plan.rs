@@ -1,0 +1,60 @@
+//! The events about plans and invoices (docs/wix.md, 5). Every field of them is optional.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Envelope, Event, event_time};
+use crate::values::Timestamp;
+use crate::values::json::plain_text;
+
+/// What an event says.
+pub(super) struct Plan {
+    pub event: Event,
+    /// When it happened.
+    pub at: Option<Timestamp>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Fields {
+    operation_time_stamp: Value,
+    vendor_product_id: Value,
+    cycle: Value,
+    expires_on: Value,
+}
+
+/// Parses an event; `None` if it is of another type.
+pub(super) fn parse(envelope: &Envelope) -> Option<Plan> {
+    let auto_renewing = match envelope.event_type() {
+        "PaidPlanPurchased" | "PaidPlanChanged" | "PlanConvertedToPaid" | "PlanTransferred" => None,
+        "PlanReactivated" => Some(true),
+        "PaidPlanAutoRenewalCancelled" => Some(false),
+        "InvoiceStatusUpdated" => return Some(Plan { event: Event::Billing, at: None }),
+        _ => return None,
+    };
+    let Fields { operation_time_stamp, vendor_product_id, cycle, expires_on } = envelope.inner();
+    let (plan, cycle) = (product(&vendor_product_id), cycle_of(&cycle));
+    let event = match (plan, auto_renewing) {
+        (plan, Some(false)) => Event::Cancelled { plan, cycle },
+        (Some(plan), _) => Event::Plan { plan, cycle, expires_at: event_time(&expires_on), auto_renewing },
+        (None, _) => Event::Billing,
+    };
+    Some(Plan { event, at: event_time(&operation_time_stamp) })
+}
+
+/// The longest product, in UTF-16 code units (docs/wix.md, 5). It is stored in metadata, which KV limits to 1,024 bytes.
+const PRODUCT_LIMIT: usize = 100;
+/// The longest name of a cycle. Wix's have 11 characters.
+const CYCLE_LIMIT: usize = 24;
+
+/// A usable `vendorProductId`.
+pub fn product(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    let is_usable = (1..=PRODUCT_LIMIT).contains(&text.encode_utf16().count()) && !text.chars().any(char::is_control);
+    is_usable.then(|| text.to_owned())
+}
+
+/// The name of a cycle, which may be one that Wix has added.
+pub fn cycle_of(value: &Value) -> Option<String> {
+    plain_text(value).filter(|cycle| cycle.len() <= CYCLE_LIMIT && !cycle.contains(['"', '\\']))
+}
