@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::ids;
 use crate::tokens;
 use crate::webhook::{Event, Identity, samples};
-use crate::world::{Instance, Plan, Site, Status, World};
+use crate::world::{Instance, Site, Status, World};
 
 /// A changed instance, and the events that the change causes.
 pub(crate) struct Changed {
@@ -101,6 +101,32 @@ pub(crate) fn remove(world: &mut World, instance_id: &str, now_ms: i64) -> Optio
     Some(Changed { instance, events })
 }
 
+/// Deletes a site with everything on it. The App Installations events tell it (section 5); whether `AppRemoved` does too is
+/// unknown, so a switch says it.
+pub(crate) fn delete_site(world: &mut World, site_id: &str, now_ms: i64) -> Option<Vec<Event>> {
+    if !world.sites.contains_key(site_id) {
+        return None;
+    }
+    let mut events = Vec::new();
+    if let Some(id) = world.instance_of_site(site_id).map(|instance| instance.instance_id.clone()) {
+        let was_installed = world.installed(&id);
+        let instance = world.instances.get_mut(&id)?;
+        instance.status = Status::Removed;
+        instance.removed_at_ms.get_or_insert(now_ms);
+        instance.plan = None;
+        instance.revision += 1;
+        let instance = instance.clone();
+        tokens::revoke(world, &id);
+        if was_installed && world.switches.app_removed_on_site_deletion {
+            let data = samples::object(&[("appId", world.app.app_id.as_str().into())]);
+            events.push(event(world, &instance, "AppRemoved", data, now_ms));
+        }
+        events.extend(installation_event(world, &instance, "deleted", now_ms));
+    }
+    world.sites.remove(site_id);
+    Some(events)
+}
+
 /// Copies the site. The copy has its own instance, which names the original as its origin, and no tokens.
 pub(crate) fn clone_site(world: &mut World, instance_id: &str, now_ms: i64) -> Option<Changed> {
     let origin = world.instances.get(instance_id)?.clone();
@@ -135,33 +161,13 @@ pub(crate) fn event(world: &World, instance: &Instance, event_type: &str, data: 
     event
 }
 
-fn installation_event(world: &World, instance: &Instance, slug: &str, now_ms: i64) -> Option<Event> {
+/// The App Installations event of a change, if these events are sent.
+pub(crate) fn installation_event(world: &World, instance: &Instance, slug: &str, now_ms: i64) -> Option<Event> {
     let event_type = format!("wix.app.installations.v1.app_installation_{slug}");
-    let data = || samples::installation(slug, &world.app.app_id, instance, now_ms);
+    let form = samples::Form {
+        is_text: world.switches.app_installation_text,
+        has_deleted_entity: world.switches.app_installation_deleted_entity,
+    };
+    let data = || samples::installation(slug, &world.app.app_id, instance, now_ms, form);
     world.switches.app_installation_events.then(|| event(world, instance, &event_type, data(), now_ms))
-}
-
-/// Applies a plan event to the instance. Get App Instance shows the result.
-pub(crate) fn apply_plan(world: &mut World, instance_id: &str, event_type: &str, data: &str) {
-    let Some(instance) = world.instances.get_mut(instance_id) else { return };
-    let Ok(data) = serde_json::from_str::<Value>(data) else { return };
-    let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
-    match event_type {
-        "PaidPlanPurchased" | "PaidPlanChanged" | "PlanConvertedToPaid" | "PlanReactivated" | "PlanTransferred" => {
-            instance.plan = Some(Plan {
-                vendor_product_id: text("vendorProductId").unwrap_or_default(),
-                cycle: text("cycle").unwrap_or_default(),
-                time_stamp: text("operationTimeStamp").unwrap_or_default(),
-                expires_on: text("expiresOn"),
-                invoice_id: text("invoiceId"),
-                auto_renewing: true,
-            });
-        }
-        "PaidPlanAutoRenewalCancelled" => {
-            if let Some(plan) = &mut instance.plan {
-                plan.auto_renewing = false;
-            }
-        }
-        _ => {}
-    }
 }

@@ -23,6 +23,7 @@ mod jws;
 mod keys;
 mod line;
 mod page;
+mod plans;
 mod records;
 mod settings;
 mod shared;

@@ -144,6 +144,12 @@ pub struct Switches {
     pub webhook_empty_origin: bool,
     /// Whether the newer `wix.app.installations.v1.app_installation_*` events are sent too (5: developer preview).
     pub app_installation_events: bool,
+    /// Whether these events have the entity as JSON text, not as an object (4.7: Wix's types say text, its SDK reads an object).
+    pub app_installation_text: bool,
+    /// Whether `app_installation_deleted` has the entity (4.7: it may be empty).
+    pub app_installation_deleted_entity: bool,
+    /// Whether the deletion of a site sends `AppRemoved` too (3.5: not seen).
+    pub app_removed_on_site_deletion: bool,
     /// `exp` minus `iat`, in seconds (4.3: 3 600 000).
     pub webhook_exp_offset_seconds: i64,
     /// The clock of `iat`.
@@ -225,6 +231,9 @@ impl Default for Switches {
             app_installed_on_reinstall: true,
             webhook_empty_origin: true,
             app_installation_events: false,
+            app_installation_text: false,
+            app_installation_deleted_entity: true,
+            app_removed_on_site_deletion: false,
             webhook_exp_offset_seconds: 3_600_000,
             webhook_iat_clock: IatClock::Wall,
             webhook_identity: true,

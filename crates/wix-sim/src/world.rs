@@ -62,8 +62,12 @@ pub(crate) struct Plan {
     pub cycle: String,
     pub time_stamp: String,
     pub expires_on: Option<String>,
+    /// The end of the free trial, while there is one.
+    pub trial_ends_on: Option<String>,
     pub invoice_id: Option<String>,
     pub auto_renewing: bool,
+    /// Whether the next payment fails: the date passes, and the site keeps the plan.
+    pub payment_failed: bool,
 }
 
 /// The app on one site.
@@ -205,6 +209,13 @@ pub(crate) struct World {
     /// The times of each instance's calls within the last minute.
     pub recent_calls: HashMap<String, VecDeque<i64>>,
     pub last_id: u64,
+}
+
+impl Instance {
+    /// The instance with the plan that it has at a time.
+    pub(crate) fn at(&self, now_ms: i64) -> Self {
+        Self { plan: self.plan.as_ref().and_then(|plan| plan.at(now_ms)), ..self.clone() }
+    }
 }
 
 impl World {

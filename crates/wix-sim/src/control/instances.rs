@@ -9,9 +9,10 @@ use url::Url;
 use super::{Body, Refusal};
 use crate::ids;
 use crate::installs::{self, Changed};
+use crate::plans;
 use crate::shared::Ctx;
 use crate::webhook::{self, samples};
-use crate::world::{Instance, Site, TokenKind, World};
+use crate::world::{Instance, Plan, Site, TokenKind, World};
 
 /// A changed instance, and the deliveries that the change caused.
 #[derive(Serialize)]
@@ -108,7 +109,8 @@ fn start_at_app_url(world: &mut World, site_id: String) -> InstallToken {
 }
 
 pub(super) async fn show(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<Instance>, Refusal> {
-    ctx.read(|world| world.instances.get(&id).cloned().map(Json)).ok_or_else(unknown_instance)
+    let now_ms = ctx.clock.now_ms();
+    ctx.read(|world| world.instances.get(&id).map(|instance| Json(instance.at(now_ms)))).ok_or_else(unknown_instance)
 }
 
 pub(super) async fn remove(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<ChangeResponse>, Refusal> {
@@ -123,6 +125,9 @@ pub(super) async fn reinstall(State(ctx): State<Ctx>, Path(id): Path<String>) ->
         let site_id = world.instances.get(&id).ok_or_else(unknown_instance)?.site_id.clone();
         if world.installed(&id) {
             return Err(Refusal::conflict("the app is installed; remove it first"));
+        }
+        if !world.sites.contains_key(&site_id) {
+            return Err(Refusal::conflict("the site is deleted"));
         }
         Ok(installs::install(world, &site_id, None, now_ms))
     })?;
@@ -157,9 +162,22 @@ pub(super) struct Fire {
     pub event_type: String,
     /// Any JSON; sample data by default.
     pub data: Option<Box<RawValue>>,
+    /// The fields that the message leaves out. A plan event has its effect all the same.
+    #[serde(default)]
+    pub omit: Vec<String>,
 }
 
 impl Fire {
+    /// The data without the fields to leave out.
+    fn without_omitted(&self, data: String) -> String {
+        if self.omit.is_empty() {
+            return data;
+        }
+        let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&data).unwrap_or_default();
+        fields.retain(|name, _| !self.omit.contains(name));
+        serde_json::Value::from(fields).to_string()
+    }
+
     pub(super) fn without_sample(&self) -> Refusal {
         Refusal::bad(format!("data must be set for {:?}, which has no sample data", self.event_type))
     }
@@ -179,12 +197,72 @@ pub(super) async fn event(
             None => samples::data(&fire.event_type, &world.app.app_id, &instance, now_ms)
                 .ok_or_else(|| fire.without_sample())?,
         };
-        installs::apply_plan(world, &id, &fire.event_type, &data);
+        plans::apply(world, &id, &fire.event_type, &data, now_ms);
+        let is_plan_event = plans::is_plan_event(&fire.event_type);
+        if is_plan_event && let Some(instance) = world.instances.get_mut(&id) {
+            instance.revision += 1;
+        }
         let instance = world.instances.get(&id).cloned().unwrap_or(instance);
-        let event = installs::event(world, &instance, &fire.event_type, data, now_ms);
-        Ok(Changed { instance, events: vec![event] })
+        let data = fire.without_omitted(data);
+        let mut events = vec![installs::event(world, &instance, &fire.event_type, data, now_ms)];
+        if is_plan_event {
+            // They tell of every change, the plan included.
+            events.extend(installs::installation_event(world, &instance, "updated", now_ms));
+        }
+        Ok(Changed { instance, events })
     })?;
     Ok(respond(&ctx, changed))
+}
+
+/// A plan that the site gets, or loses, without an event.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SilentPlan {
+    /// None for a site without a plan.
+    vendor_product_id: Option<String>,
+    cycle: Option<String>,
+    expires_in_seconds: Option<i64>,
+    trial_ends_in_seconds: Option<i64>,
+    auto_renewing: Option<bool>,
+    payment_failed: bool,
+}
+
+/// Sets the plan without an event, as if the event was lost.
+pub(super) async fn plan(
+    State(ctx): State<Ctx>,
+    Path(id): Path<String>,
+    Body(request): Body<SilentPlan>,
+) -> Result<Json<Instance>, Refusal> {
+    let now_ms = ctx.clock.now_ms();
+    let from_now = |seconds: i64| ids::iso(now_ms.saturating_add(seconds.saturating_mul(1000)));
+    ctx.change(|world| {
+        let instance = world.instances.get_mut(&id).ok_or_else(unknown_instance)?;
+        instance.plan = request.vendor_product_id.map(|vendor_product_id| Plan {
+            vendor_product_id,
+            cycle: request.cycle.unwrap_or_else(|| "MONTHLY".to_owned()),
+            time_stamp: ids::iso(now_ms),
+            expires_on: request.expires_in_seconds.map(from_now),
+            trial_ends_on: request.trial_ends_in_seconds.map(from_now),
+            invoice_id: None,
+            auto_renewing: request.auto_renewing.unwrap_or(true),
+            payment_failed: request.payment_failed,
+        });
+        Ok(Json(instance.at(now_ms)))
+    })
+}
+
+/// The deliveries that the deletion of a site caused.
+#[derive(Serialize)]
+pub(super) struct Deleted {
+    delivery_ids: Vec<u64>,
+}
+
+/// Deletes a site, with the app on it.
+pub(super) async fn delete_site(State(ctx): State<Ctx>, Path(id): Path<String>) -> Result<Json<Deleted>, Refusal> {
+    let now_ms = ctx.clock.now_ms();
+    let events = ctx.change(|world| installs::delete_site(world, &id, now_ms));
+    let events = events.ok_or_else(|| Refusal::not_found("unknown site"))?;
+    Ok(Json(Deleted { delivery_ids: webhook::emit(&ctx, events) }))
 }
 
 #[derive(Deserialize)]

@@ -161,7 +161,8 @@ pub(super) async fn signed_instance(State(ctx): State<Ctx>, Body(request): Body<
     }
     Json(ctx.read(|world| {
         let site = tokens::site_of(world, &request.instance_id);
-        let known = world.instances.get(&request.instance_id);
+        let known = world.instances.get(&request.instance_id).map(|instance| instance.at(now_ms));
+        let known = known.as_ref();
         let claims = Claims {
             app_id: &world.app.app_id,
             instance_id: &request.instance_id,

@@ -76,7 +76,7 @@ pub(crate) fn snapshot(ctx: &Ctx) -> Snapshot {
             switches: world.switches.clone(),
             faults: world.faults.clone(),
             sites: world.sites.values().cloned().collect(),
-            instances: world.instances.values().cloned().collect(),
+            instances: world.instances.values().map(|instance| instance.at(now_ms)).collect(),
             tokens,
             deliveries: world.deliveries.values().cloned().collect(),
             app_deliveries: ctx.events_secrets.is_some().then(|| world.inbox.clone()),

@@ -18,7 +18,7 @@ pub(crate) fn of_a_site() -> impl Iterator<Item = &'static str> {
 }
 
 /// The events of section 5.
-const APP_EVENT_TYPES: [&str; 12] = [
+const APP_EVENT_TYPES: [&str; 13] = [
     "AppInstalled",
     "AppRemoved",
     "PaidPlanPurchased",
@@ -31,6 +31,7 @@ const APP_EVENT_TYPES: [&str; 12] = [
     "SitePropertiesUpdated",
     "wix.app.installations.v1.app_installation_created",
     "wix.app.installations.v1.app_installation_updated",
+    "wix.app.installations.v1.app_installation_deleted",
 ];
 
 /// A JSON object with its fields in the given order, compact.
@@ -57,6 +58,11 @@ pub(crate) fn compact(text: &str) -> String {
 
 /// Sample data for an event of an instance; `None` for an unknown event.
 pub(crate) fn data(event_type: &str, app_id: &str, instance: &Instance, now_ms: i64) -> Option<String> {
+    if let Some(slug) = event_type.strip_prefix("wix.app.installations.v1.app_installation_")
+        && ["created", "updated", "deleted"].contains(&slug)
+    {
+        return Some(installation(slug, app_id, instance, now_ms, Form { is_text: false, has_deleted_entity: true }));
+    }
     let now = ids::iso(now_ms);
     let month_later = ids::iso(now_ms + 31 * 86_400_000);
     let fields: Vec<(&str, Value)> = match event_type {
@@ -118,12 +124,6 @@ pub(crate) fn data(event_type: &str, app_id: &str, instance: &Instance, now_ms: 
                 serde_json::json!({"fields": ["timeZone"], "properties": {"timeZone": "Europe/Lisbon"}, "version": 42}),
             ),
         ],
-        "wix.app.installations.v1.app_installation_created" => {
-            return Some(installation("created", app_id, instance, now_ms));
-        }
-        "wix.app.installations.v1.app_installation_updated" => {
-            return Some(installation("updated", app_id, instance, now_ms));
-        }
         _ => return site::data(event_type, now_ms),
     };
     Some(object(&fields))
@@ -136,8 +136,17 @@ fn plan<'a>(now: String, product: &str, cycle: &str, rest: Vec<(&'a str, Value)>
     fields
 }
 
+/// How an App Installations event has its entity.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    /// As JSON text, not as an object.
+    pub is_text: bool,
+    /// Whether `deleted` has it.
+    pub has_deleted_entity: bool,
+}
+
 /// The domain event of the newer App Installation entity (sections 4.7 and 5).
-pub(crate) fn installation(slug: &str, app_id: &str, instance: &Instance, now_ms: i64) -> String {
+pub(crate) fn installation(slug: &str, app_id: &str, instance: &Instance, now_ms: i64, form: Form) -> String {
     let status = match instance.status {
         Status::Installed => "INSTALLED",
         Status::Removed => "UNINSTALLED",
@@ -146,15 +155,19 @@ pub(crate) fn installation(slug: &str, app_id: &str, instance: &Instance, now_ms
         "id": instance.installation_id,
         "appId": app_id,
         "instanceId": instance.instance_id,
-        "appVersion": format!("{}.0.0", instance.major_version),
+        "appVersion": instance.major_version.to_string(),
         "status": status,
         "createdDate": ids::iso(instance.first_installed_at_ms),
         "updatedDate": ids::iso(now_ms),
         "firstInstallationDate": ids::iso(instance.first_installed_at_ms),
         "revision": instance.revision.to_string(),
+        "siteInfo": {"siteId": instance.site_id},
     });
+    let entity = if form.is_text { entity.to_string().into() } else { entity };
     let (name, body) = match slug {
         "created" => ("createdEvent", serde_json::json!({ "entity": entity })),
+        "deleted" if form.has_deleted_entity => ("deletedEvent", serde_json::json!({ "deletedEntity": entity })),
+        "deleted" => ("deletedEvent", serde_json::json!({})),
         _ => ("updatedEvent", serde_json::json!({ "currentEntity": entity })),
     };
     let domain = Domain {

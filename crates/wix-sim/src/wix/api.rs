@@ -43,6 +43,7 @@ pub(super) async fn app_instance(State(ctx): State<Ctx>, headers: HeaderMap) -> 
         if !world.switches.permission_manage_app_instance {
             return Err(WixError::rest(403, "PERMISSION_DENIED", "the app lacks the permission to read its instance"));
         }
+        let instance = &instance.at(now_ms);
         Ok(Json(json!({"instance": instance_part(world, instance), "site": site_part(world, instance)})))
     })
 }
@@ -63,20 +64,25 @@ fn instance_part(world: &World, instance: &Instance) -> Value {
         fields.insert("originInstanceId".to_owned(), origin.clone().into());
     }
     if let Some(plan) = &instance.plan {
-        // Wix returns `expirationDate` only for yearly and longer cycles (section 7).
-        let is_long = !matches!(plan.cycle.as_str(), "MONTHLY" | "ONE_TIME" | "NO_CYCLE");
         let mut billing = Map::new();
         let mut set = |name: &str, value: Value| billing.insert(name.to_owned(), value);
         set("packageName", plan.vendor_product_id.clone().into());
         set("billingCycle", plan.cycle.clone().into());
         set("timeStamp", plan.time_stamp.clone().into());
         set("autoRenewing", plan.auto_renewing.into());
-        if let Some(end) = plan.expires_on.as_ref().filter(|_| is_long) {
+        if let Some(end) = plan.expires_on.as_ref().filter(|_| plan.shows_end()) {
             set("expirationDate", end.clone().into());
         }
         if let Some(invoice) = &plan.invoice_id {
             set("invoiceId", invoice.clone().into());
         }
+        set(
+            "freeTrialInfo",
+            match &plan.trial_ends_on {
+                Some(end) => json!({"status": "IN_PROGRESS", "endDate": end}),
+                None => json!({"status": "NOT_AVAILABLE"}),
+            },
+        );
         fields.insert("billing".to_owned(), billing.into());
     }
     part

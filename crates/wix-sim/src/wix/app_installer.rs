@@ -81,7 +81,8 @@ fn target(world: &World, mut callback: Url, instance_id: &str, now_ms: i64) -> U
         .append_pair("tenantId", tenant)
         .append_pair("instanceId", instance_id);
     if world.switches.signed_instance_in_external_flow {
-        let instance = world.instances.get(instance_id);
+        let instance = world.instances.get(instance_id).map(|instance| instance.at(now_ms));
+        let instance = instance.as_ref();
         let claims = Claims {
             app_id: &world.app.app_id,
             instance_id,

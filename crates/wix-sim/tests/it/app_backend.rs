@@ -266,7 +266,7 @@ async fn every_sample_event_can_be_sent_with_and_without_an_instance() {
     let options = page.split("<select aria-label=\"Test event\">").nth(1).unwrap().split("</select>").next().unwrap();
     let names = options.split("value=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
     let names: Vec<String> = names.map(str::to_owned).collect();
-    assert_eq!(names.len(), 17);
+    assert_eq!(names.len(), 18);
     for (sent, name) in names.iter().enumerate() {
         bench.control(&format!("instances/{instance}/events"), json!({"event_type": name})).await;
         bench.control("events", json!({"event_type": name})).await;

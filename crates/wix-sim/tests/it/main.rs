@@ -17,6 +17,8 @@ mod oauth2_token;
 #[cfg(test)]
 mod oauth_access;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod records;

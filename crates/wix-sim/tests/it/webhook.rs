@@ -210,7 +210,7 @@ async fn the_test_button_sends_sample_data_of_another_app() {
 }
 
 /// Decodes the envelope and the inner data of a message.
-fn decode(jwt: &str) -> (Value, Value) {
+pub fn decode(jwt: &str) -> (Value, Value) {
     use base64::Engine as _;
     let claims = jwt.split('.').nth(1).unwrap();
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();

@@ -20,7 +20,7 @@ fn instance() -> Instance {
 
 #[test]
 fn every_known_event_has_compact_sample_data() {
-    assert_eq!(event_types().count(), 17);
+    assert_eq!(event_types().count(), 18);
     for event_type in event_types() {
         let text = data(event_type, "app", &instance(), 1_767_225_600_000).unwrap();
         assert!(serde_json::from_str::<Value>(&text).is_ok(), "{event_type}: {text}");
@@ -39,7 +39,7 @@ fn sample_data_has_wixs_field_order() {
 
 #[test]
 fn the_installation_entity_of_a_removed_app_is_uninstalled_and_has_its_sequence_as_a_string() {
-    let text = installation("updated", "app", &instance(), 0);
+    let text = installation("updated", "app", &instance(), 0, Form { is_text: false, has_deleted_entity: true });
     let read: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(read["updatedEvent"]["currentEntity"]["status"], "UNINSTALLED");
     assert_eq!(read["entityEventSequence"], "7");
