@@ -59,20 +59,9 @@ function respond(request, env, context, body) {
   }
 }
 
-/** Awaits what the wasm does, and records a trap. */
-async function recording(work) {
-  const wasm = instance();
-  const number = state.instanceId;
-  try {
-    return await work(wasm);
-  } catch (error) {
-    throw recorded(error, number);
-  }
-}
-
 /**
  * The Durable Object of an installation. It keeps nothing but the lease of the delivery that runs, which ends by itself, so
- * that a new wasm instance can go on with it.
+ * that a new wasm instance can go on with it. After a trap, the code of wasm-bindgen replaces the instance at the next call.
  */
 export class Installation {
   constructor(state, env) {
@@ -84,13 +73,13 @@ export class Installation {
   async fetch(request) {
     const { pathname } = new URL(request.url);
     const body = await request.text();
-    const [status, text, delivers] = await recording((wasm) => wasm.object_fetch(this, pathname, body));
-    if (delivers) this.state.waitUntil(recording((wasm) => wasm.object_deliver(this)));
+    const [status, text, delivers] = await instance().object_fetch(this, pathname, body);
+    if (delivers) this.state.waitUntil(instance().object_deliver(this));
     return new Response(text, { status });
   }
 
   alarm() {
-    return recording((wasm) => wasm.object_alarm(this));
+    return instance().object_alarm(this);
   }
 }
 
@@ -112,6 +101,12 @@ export default {
   },
 
   async scheduled(event, env, context) {
-    await recording((wasm) => wasm.scheduled(event, env, context));
+    const wasm = instance();
+    const number = state.instanceId;
+    try {
+      await wasm.scheduled(event, env, context);
+    } catch (error) {
+      throw recorded(error, number);
+    }
   },
 };

@@ -197,10 +197,12 @@ pub async fn object_fetch<P: ObjectPlatform>(ports: &P, shared: &Shared, path: &
 pub async fn object_deliver<P: ObjectPlatform>(ports: &P, shared: &Shared) {
     let Ok(config) = &shared.config else { return };
     let object = installation(ports, config);
-    if let Err(error) = object.deliver().await {
-        note_of_object(ports, "object deliver", None, &error.into());
+    match object.deliver().await {
+        Ok(true) => list_parked(ports, config, &object).await,
+        // The object was erased, and stays empty.
+        Ok(false) => {}
+        Err(error) => note_of_object(ports, "object deliver", None, &error.into()),
     }
-    list_parked(ports, config, &object).await;
 }
 
 /// Runs the alarm of an object.
@@ -225,15 +227,16 @@ pub async fn object_alarm<P: ObjectPlatform>(ports: &P, shared: &Shared) {
             Some(OBJECT_RETRY)
         }
     };
-    if let Err(error) = object.wake_up().await {
-        note(&error.into());
+    match object.wake_up().await {
+        Ok(true) => list_parked(ports, config, &object).await,
+        Ok(false) => return,
+        Err(error) => note(&error.into()),
     }
     if let Some(millis) = wake_within
         && let Err(error) = object.wake_within(millis).await
     {
         note(&error.into());
     }
-    list_parked(ports, config, &object).await;
 }
 
 fn installation<'a, P: ObjectPorts>(ports: &'a P, config: &'a Config) -> Installation<'a, P> {

@@ -49,11 +49,6 @@ impl<'a, P: Sql> About<'a, P> {
         Ok(Self { sql })
     }
 
-    /// Whether the object has stored anything.
-    pub fn exists(sql: &P) -> Result<bool, PlatformError> {
-        Ok(!sql.sql("SELECT 1 FROM sqlite_master WHERE name = 'about'", &[])?.is_empty())
-    }
-
     fn get(&self, name: &str) -> Result<Option<String>, PlatformError> {
         let rows = self.sql.sql("SELECT value FROM about WHERE name = ?", &[SqlValue::Text(name)])?;
         Ok(rows.into_iter().flatten().next().and_then(SqlValue::into_text))

@@ -54,22 +54,25 @@ enum End {
 }
 
 impl<P: ObjectPorts> Installation<'_, P> {
-    /// Delivers what is due, after an event was accepted. Does nothing if a delivery runs: that one sees the new event.
-    pub async fn deliver(&self) -> Result<(), PlatformError> {
+    /// Delivers what is due, after an event was accepted. Does nothing if a delivery runs: that one sees the new event. Returns
+    /// whether the object still has what it stores.
+    pub async fn deliver(&self) -> Result<bool, PlatformError> {
         if self.is_taken() {
-            return Ok(());
+            return Ok(true);
         }
         let queue = Queue::open(self.ports)?;
-        let wake = match self.run(&queue).await? {
+        let end = self.run(&queue).await?;
+        let wake = match end {
             End::Idle | End::Lost => None,
             End::Failed => self.wake(&queue, self.now())?,
             End::More => Some(self.now()),
         };
-        wake.map_or(Ok(()), |wake| self.set_alarm(wake))
+        wake.map_or(Ok(()), |wake| self.set_alarm(wake))?;
+        Ok(end != End::Lost)
     }
 
-    /// Runs when the alarm is due: delivers, erases what is due, and sets the next alarm.
-    pub async fn wake_up(&self) -> Result<(), PlatformError> {
+    /// Runs when the alarm is due: delivers, erases what is due, and sets the next alarm. Returns as [`Self::deliver`].
+    pub async fn wake_up(&self) -> Result<bool, PlatformError> {
         let result = self.try_wake_up().await;
         if result.is_err() {
             // The runtime gives up after six errors, so that the alarm is set anew instead.
@@ -78,22 +81,24 @@ impl<P: ObjectPorts> Installation<'_, P> {
         result
     }
 
-    async fn try_wake_up(&self) -> Result<(), PlatformError> {
+    async fn try_wake_up(&self) -> Result<bool, PlatformError> {
         let queue = Queue::open(self.ports)?;
         queue.tidy(self.now())?;
-        let Some(guard) = self.wake(&queue, self.now())? else { return Ok(()) };
+        let Some(guard) = self.wake(&queue, self.now())? else { return Ok(true) };
         // Until this delivery ends, the alarm guards it.
         self.set_alarm(guard)?;
         if self.is_taken() {
-            return Ok(());
+            return Ok(true);
         }
-        let wake = match self.run(&queue).await? {
+        let end = self.run(&queue).await?;
+        let wake = match end {
             End::Idle | End::Failed => self.wake(&queue, self.now())?,
             End::More => Some(self.now()),
             End::Lost => None,
         };
         // Without more to do, the guard ends with an invocation that does nothing.
-        wake.filter(|wake| *wake != guard).map_or(Ok(()), |wake| self.set_alarm(wake))
+        wake.filter(|wake| *wake != guard).map_or(Ok(()), |wake| self.set_alarm(wake))?;
+        Ok(end != End::Lost)
     }
 
     fn is_taken(&self) -> bool {

@@ -198,10 +198,6 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     /// The object's name and its parked events, if the list of parked events in KV shows something else.
     pub fn unlisted_parked(&self) -> Result<Option<(String, Option<Parked>)>, PlatformError> {
-        // An object that was erased stays empty.
-        if !About::exists(self.ports)? {
-            return Ok(None);
-        }
         let (queue, about) = (Queue::open(self.ports)?, About::open(self.ports)?);
         let parked = queue.parked()?;
         let (Some(name), listed) = (about.name()?, about.listed_parked()?) else { return Ok(None) };
