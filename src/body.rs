@@ -8,7 +8,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Request;
 use wix_edge_core::{Body, BodyError, HeldJws, InFlight, JwsLimits};
 
-use crate::glue;
+use crate::glue::{self, Duplex};
 
 /// How much of a refused body is read and discarded, in bytes. `wrangler dev` fails the next request on a connection
 /// whose last body was left unread.
@@ -117,6 +117,15 @@ impl Inbound {
             Ok(request) => Ok(Body::Streamed(Self { request, ..self.clone() }, None)),
             Err(read) => bytes(&read).map(Body::Buffered).ok_or(BodyError::Broken),
         }
+    }
+
+    /// Begins to read the body, and to write that of the response.
+    pub fn duplex(&self) -> Result<Duplex, BodyError> {
+        self.taken.set(true);
+        if self.read_early.is_null() {
+            return Err(BodyError::Broken);
+        }
+        Duplex::new(&self.payload()).map_err(|_| BodyError::Broken)
     }
 
     /// Reads and discards a body that the core did not take.

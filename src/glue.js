@@ -117,6 +117,37 @@ export async function readShort(request, limit) {
   return bytes;
 }
 
+/** Reads a request's body, bytes or a stream, while the body of its response is written. */
+export class Duplex {
+  constructor(body) {
+    // Not `TransformStream`, whose queue would grow if the client reads slowly.
+    const { readable, writable } = new IdentityTransformStream();
+    this.stream = readable;
+    this.writer = writable.getWriter();
+    this.reader = new Response(body).body?.getReader({ mode: "byob" });
+    this.buffer = new Uint8Array(STEP);
+    this.encoder = new TextEncoder();
+  }
+
+  /** The next bytes, which are valid until the next call. Undefined at the end. */
+  async read() {
+    if (this.reader === undefined) return undefined;
+    const { done, value } = await this.reader.read(this.buffer);
+    if (done) return undefined;
+    this.buffer = new Uint8Array(value.buffer);
+    return value;
+  }
+
+  write(text) {
+    return this.writer.write(this.encoder.encode(text));
+  }
+
+  async end(isWhole) {
+    this.reader?.cancel().catch(() => {});
+    await (isWhole ? this.writer.close() : this.writer.abort());
+  }
+}
+
 /** Whether the request has an unread body. */
 export function isUnread(request) {
   return !request.bodyUsed && request.body !== null;

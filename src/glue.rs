@@ -60,6 +60,19 @@ extern "C" {
     /// Lines: the index of a name and its value, for each header found.
     pub fn headers(message: &JsValue, names: &str) -> String;
 
+    pub type Duplex;
+    #[wasm_bindgen(constructor, catch)]
+    pub fn new(body: &JsValue) -> Result<Duplex>;
+    #[wasm_bindgen(method, getter)]
+    pub fn stream(this: &Duplex) -> ReadableStream;
+    /// Resolves to bytes, or to undefined at the end.
+    #[wasm_bindgen(method)]
+    pub fn read(this: &Duplex) -> Promise;
+    #[wasm_bindgen(method)]
+    pub fn write(this: &Duplex, text: &str) -> Promise;
+    #[wasm_bindgen(method)]
+    pub fn end(this: &Duplex, is_whole: bool) -> Promise;
+
     /// Bytes or a promise of them. Undefined if there are too many.
     #[wasm_bindgen(catch)]
     pub fn read(request: &Request, limit: u32, drain: u32) -> Result<JsValue>;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use js_sys::{Array, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue};
 use wix_edge_core::{
-    Alarm, Answer, Clock, Entropy, KvNamespace, KvOptions, KvPage, Lease, Level, Log, ObjectError, Objects,
+    Alarm, Answer, Clock, Entropy, HasWorker, KvNamespace, KvOptions, KvPage, Lease, Level, Log, ObjectError, Objects,
     PlatformError, Post, Sql, SqlValue, Target,
 };
 use worker::Env;
@@ -103,6 +103,14 @@ impl KvNamespace for Cell {
 
     async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
         self.edge.kv_list(prefix, cursor, limit).await
+    }
+}
+
+impl HasWorker for Cell {
+    type Worker = Edge;
+
+    fn worker(&self) -> &Edge {
+        &self.edge
     }
 }
 

@@ -15,7 +15,7 @@ use wix_edge_core::{
 use worker::{Delay, Env, console_error, console_log, console_warn};
 
 use crate::body::{self, Held, Inbound};
-use crate::glue::{self, Kv};
+use crate::glue::{self, Duplex, Kv};
 use crate::{convert, crypto, random};
 
 /// The longest response from Wix that is read, in bytes.
@@ -69,6 +69,8 @@ impl Log for Edge {
 }
 
 impl Requests for Edge {
+    type Duplex = Duplex;
+
     fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
         glue::header(&inbound.request, name)
     }
@@ -87,6 +89,24 @@ impl Requests for Edge {
 
     async fn hold_jws(&self, inbound: Inbound, limits: JwsLimits) -> Result<Option<HeldJws<Held>>, BodyError> {
         inbound.hold_jws(limits).await
+    }
+
+    fn duplex(&self, inbound: Inbound) -> Result<(Duplex, Self::Stream), BodyError> {
+        let duplex = inbound.duplex()?;
+        let stream = duplex.stream();
+        Ok((duplex, Some(stream)))
+    }
+
+    async fn read_chunk(&self, duplex: &Duplex) -> Result<Option<Vec<u8>>, BodyError> {
+        Ok(body::bytes(&duplex.read().await.map_err(|_| BodyError::Broken)?))
+    }
+
+    async fn write_chunk(&self, duplex: &Duplex, text: &str) -> Result<(), BodyError> {
+        duplex.write(text).await.map(|_| ()).map_err(|_| BodyError::Broken)
+    }
+
+    async fn end(&self, duplex: &Duplex, is_whole: bool) {
+        let _ = duplex.end(is_whole).await;
     }
 
     async fn is_within_rate(&self, client: &str) -> Result<bool, PlatformError> {

@@ -12,6 +12,7 @@ mod external;
 mod forward;
 mod grant;
 mod identity;
+mod import;
 mod objects;
 mod reconcile;
 mod registry;
@@ -34,7 +35,8 @@ pub use grant::COOL_DOWN;
 #[cfg(test)]
 pub use identity::Identity;
 pub use identity::{of_signed_instance, of_token};
-pub use objects::{ObjectPlatform, list_object, redeliver_next};
+pub use import::{IMPORTS_BY_OBJECTS, IMPORTS_BY_WORKER, ImportOutcome, LINE_LIMIT, Line, import, import_line};
+pub use objects::{HasWorker, ObjectPlatform, list_object, redeliver_next};
 pub use reconcile::{Reconciled, reconcile};
 pub use registry::installed;
 pub use send_event::send_event;

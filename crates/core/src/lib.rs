@@ -55,11 +55,13 @@ use std::rc::Rc;
 use http::Method;
 
 use background::{Task, run_rechecks};
-use delivery::{AcceptError, Installation};
-use instances::{Cache, Context, InstanceError, ObjectPlatform, Work, list_object, redeliver_next};
-use routes::Found;
+use delivery::{AcceptError, Installation, ObjectCallError, report, requests};
+use facts::Fact;
+use instances::{Cache, Context, InstanceError, Line, Work, import_line, list_object, redeliver_next};
+pub use instances::{HasWorker, ObjectPlatform};
+use routes::{Found, answer_lines};
 use runtime::Trace;
-use store::Store;
+use store::{Store, StoreError};
 use values::{InstanceId, RequestId};
 use web::{Audience, Call, Error, Outcome};
 
@@ -101,9 +103,16 @@ pub struct Answered<P: Platform> {
 }
 
 /// The deferred work of a request.
-pub struct FollowUp<P> {
+pub struct FollowUp<P: Platform> {
     app: App<P>,
-    task: Task,
+    deferred: Deferred<P>,
+}
+
+/// See [`FollowUp`].
+enum Deferred<P: Platform> {
+    Task(Task),
+    /// The lines of the body are answered.
+    Lines(P::Duplex),
 }
 
 /// Answers a request, and writes its log line.
@@ -127,8 +136,8 @@ pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<
     };
     let app = App { platform, config, cache: Rc::clone(&shared.cache), work: Work::new(trace) };
     let result = found.handle(Call { cx: app.context(), settings: &app.config.web, request }).await;
-    let (reply, task) = end.conclude(&app.platform, &app.work.trace, result);
-    Answered { reply, follow_up: task.map(|task| FollowUp { app, task }) }
+    let (reply, deferred) = end.conclude(&app.platform, &app.work.trace, result);
+    Answered { reply, follow_up: deferred.map(|deferred| FollowUp { app, deferred }) }
 }
 
 /// What the end of a request needs from its start.
@@ -143,9 +152,9 @@ impl End {
         self,
         platform: &P,
         trace: &Trace,
-        result: Result<Outcome<P::Stream>, Error>,
-    ) -> (Reply<P::Stream>, Option<Task>) {
-        let Outcome { mut reply, task } = result.unwrap_or_else(|error| {
+        result: Result<Outcome<P>, Error>,
+    ) -> (Reply<P::Stream>, Option<Deferred<P>>) {
+        let Outcome { mut reply, task, lines } = result.unwrap_or_else(|error| {
             trace.error(error.notice().code, error.cause());
             Reply::error(&error, self.audience, &trace.request_id).into()
         });
@@ -154,7 +163,7 @@ impl End {
         }
         let reply = reply.finish(self.audience, &trace.request_id);
         trace.write(platform, Some((known_method(&self.method), reply.status.as_u16())));
-        (reply, task)
+        (reply, lines.map(Deferred::Lines).or(task.map(Deferred::Task)))
     }
 }
 
@@ -183,6 +192,9 @@ const OBJECT_RETRY: u64 = 60_000;
 /// Answers a request of the Worker's to the object of an installation.
 pub async fn object_fetch<P: ObjectPlatform>(ports: &P, shared: &Shared, path: &str, body: &str) -> ObjectReply {
     let Ok(config) = &shared.config else { return ObjectReply::new(503, "not_configured") };
+    if path == requests::IMPORT {
+        return import_in_object(ports, config, &shared.cache, body).await;
+    }
     match installation(ports, config).answer(path, body).await {
         Ok(answer) => answer,
         Err(AcceptError::Message(_)) => ObjectReply::new(400, "malformed"),
@@ -191,6 +203,23 @@ pub async fn object_fetch<P: ObjectPlatform>(ports: &P, shared: &Shared, path: &
             ObjectReply::new(503, "store_failed")
         }
     }
+}
+
+/// Imports the installation of an object. Its state counts as told to the app.
+async fn import_in_object<P: ObjectPlatform>(ports: &P, config: &Config, cache: &Cache, body: &str) -> ObjectReply {
+    let (platform, settings) = (ports.worker(), &config.instances);
+    let work = Work::new(new_trace(ports, "object import").0);
+    let cx = Context { platform, settings, cache, work: &work };
+    let Ok(line) = Line::parse(body, cx.now()) else { return ObjectReply::new(400, "malformed") };
+    let object = installation(ports, config);
+    let adopt = async |id: &InstanceId, facts: &[Fact]| {
+        if !settings.events.tells_changes() {
+            return Ok(());
+        }
+        let message = report::to_message(id, facts).ok_or(StoreError::NotJson)?;
+        object.adopt(&message).await.map_err(|error| ObjectCallError::Failed(error.to_string()).into())
+    };
+    ObjectReply::new(200, import_line(&cx, &line, adopt).await.as_str())
 }
 
 /// Delivers the events of an object that are due, after a request that may have made one due.
@@ -283,10 +312,19 @@ fn fail<P: Clock + Log>(platform: &P, trace: &Trace, error: &Error) {
 impl<P: Platform> FollowUp<P> {
     /// Runs the deferred task, with a log line of its own.
     pub async fn run(self) {
-        let Self { mut app, task } = self;
-        app.work = app.work.next(&app.platform, task.name(), task.instance());
+        let Self { mut app, deferred } = self;
+        app.work = match &deferred {
+            Deferred::Task(task) => app.work.next(&app.platform, task.name(), task.instance()),
+            Deferred::Lines(_) => {
+                let id = app.work.trace.request_id.clone();
+                Work::new(Trace::new(id, "task import", app.platform.now_millis()))
+            }
+        };
         let cx = app.context();
-        cx.note(task.run(&cx).await);
+        match &deferred {
+            Deferred::Task(task) => cx.note(task.run(&cx).await),
+            Deferred::Lines(duplex) => answer_lines(&cx, duplex).await,
+        }
         cx.trace().write(&app.platform, None);
     }
 }

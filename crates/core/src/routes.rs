@@ -10,6 +10,7 @@ mod redirect;
 mod table;
 mod webhook;
 
+pub use api::import::answer_lines;
 pub use table::Found;
 
 #[cfg(test)]

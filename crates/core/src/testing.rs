@@ -5,6 +5,7 @@
 //! for there.
 
 pub mod clock;
+pub mod duplex;
 pub mod jws;
 pub mod kv;
 pub mod object;

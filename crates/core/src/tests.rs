@@ -13,6 +13,7 @@ mod export;
 mod finish_configuration;
 mod flow;
 mod identity;
+mod import;
 mod install;
 mod kv_cost;
 mod log;

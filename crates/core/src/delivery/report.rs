@@ -34,6 +34,15 @@ impl<P: ObjectPorts> Installation<'_, P> {
     /// Joins the facts with those that the object has, and stores an event for each change that the app was not told yet.
     /// The facts may come again and in any order: they may also be older than those that the object has.
     pub async fn report(&self, message: &str) -> Result<(), AcceptError> {
+        self.join(message, true).await
+    }
+
+    /// Joins the facts of an import. The app knows the installation, so that its state counts as told.
+    pub async fn adopt(&self, message: &str) -> Result<(), AcceptError> {
+        self.join(message, false).await
+    }
+
+    async fn join(&self, message: &str, tells: bool) -> Result<(), AcceptError> {
         let Received { instance_id: id, facts } = serde_json::from_str(message).map_err(|_| MessageError)?;
         let facts = facts.into_iter().filter_map(|fact| Fact::from_json(fact.get()));
         let alarm = self.ports.alarm().await?;
@@ -49,7 +58,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
         // Wix is asked about a contested removal, and the answer is a fact that comes later.
         let is_decided = !is_contested(&joined);
-        let (changes, state) = if is_decided { changes(&told, &instance) } else { (Vec::new(), told.clone()) };
+        let (mut changes, state) = if is_decided { changes(&told, &instance) } else { (Vec::new(), told.clone()) };
+        changes.retain(|_| tells);
         let data = serde_json::to_string(&instance).map_err(|_| MessageError)?;
         let now = self.now();
         let mut events = Vec::new();

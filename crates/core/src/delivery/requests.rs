@@ -17,6 +17,8 @@ pub const REDELIVER: &str = "/redeliver";
 pub const REDELIVER_PARKED: &str = "/redeliver-parked";
 /// The app's object lets all installations redeliver their parked events. Body: the object's name.
 pub const REDELIVER_ALL: &str = "/redeliver-all";
+/// The object imports its installation. Body: the line of the import.
+pub const IMPORT: &str = "/import";
 /// The object erases its storage. No body.
 pub const ERASE: &str = "/erase";
 

@@ -260,6 +260,26 @@ impl Fetch for Stub {
 }
 
 impl Requests for Stub {
+    type Duplex = RefCell<Option<Vec<u8>>>;
+
+    fn duplex(&self, inbound: Inbound) -> Result<(Self::Duplex, Vec<u8>), BodyError> {
+        Ok((RefCell::new(Some(inbound.body)), Vec::new()))
+    }
+
+    async fn read_chunk(&self, duplex: &Self::Duplex) -> Result<Option<Vec<u8>>, BodyError> {
+        Ok(duplex.take())
+    }
+
+    async fn write_chunk(&self, _duplex: &Self::Duplex, text: &str) -> Result<(), BodyError> {
+        let answer: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        assert!(answer.get("outcome").is_some() && text.ends_with('\n'), "each line must be answered: {text}");
+        Ok(())
+    }
+
+    async fn end(&self, _duplex: &Self::Duplex, is_whole: bool) {
+        assert!(is_whole, "the body did not break off");
+    }
+
     fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
         let mut values = inbound.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());
         let first = values.next()?;

@@ -1,7 +1,7 @@
 //! The work of an object that concerns more than its own storage: the list of parked events in KV, and the redelivery of all
 //! of them.
 
-use super::InstanceError;
+use super::{InstanceError, Ports};
 use crate::delivery::{Installation, ObjectPorts, Objects, Parked, command, requests};
 use crate::store::{KvNamespace, ParkedEvents, Store};
 use crate::values::InstanceId;
@@ -12,9 +12,17 @@ const OBJECTS: u16 = 40;
 const TIMEOUT: u64 = 20_000;
 
 /// Everything that such work needs.
-pub trait ObjectPlatform: ObjectPorts + Objects + KvNamespace {}
+pub trait ObjectPlatform: ObjectPorts + Objects + KvNamespace + HasWorker {}
 
-impl<P: ObjectPorts + Objects + KvNamespace> ObjectPlatform for P {}
+impl<P: ObjectPorts + Objects + KvNamespace + HasWorker> ObjectPlatform for P {}
+
+/// An object can do what the Worker does for an installation. Its invocation has limits of its own.
+pub trait HasWorker {
+    /// The ports of the Worker.
+    type Worker: Ports;
+    /// The Worker, in this invocation of the object.
+    fn worker(&self) -> &Self::Worker;
+}
 
 /// Lists how many events of an object are parked, if that has changed.
 pub async fn list_object<P: ObjectPlatform>(

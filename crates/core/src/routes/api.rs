@@ -4,6 +4,7 @@ pub mod bi_events;
 pub mod events;
 pub mod export;
 pub mod identity;
+pub mod import;
 pub mod instances;
 pub mod setup;
 pub mod token;

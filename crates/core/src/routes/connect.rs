@@ -17,7 +17,7 @@ use crate::wix::{SignedInstance, links};
 const DONE: &str = "/connected/done";
 
 /// `GET /connect`, with `shareUrlId` for an app that is not listed. Responds with the redirect to Wix and the flow's cookie.
-pub async fn connect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn connect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let share = call.request.guid("shareUrlId")?;
     let issued = begin(&call, Purpose::Connect).await?;
     let callback = format!("{}/connected?state={}", origin(call.settings, &call.request), issued.state);
@@ -27,7 +27,7 @@ pub async fn connect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream
 
 /// `GET /connected`. Stores the installation, and redirects the browser to `AFTER_INSTALL_URL` or to [`done`], so that the
 /// signed instance does not stay in its address bar.
-pub async fn connected<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn connected<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let returned = match returned(&call, Purpose::Connect) {
         Err(Error::State(StateError::OtherOrigin)) => return Ok(begin_again(&call, "/connect")),
         returned => returned?,
@@ -45,7 +45,7 @@ pub async fn connected<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stre
         cx.trace().outcome("known");
         return Ok(reply.into());
     }
-    Ok(Outcome { reply, task: Some(Task::after_install(cx.settings.setup, id)) })
+    Ok(Outcome { task: Some(Task::after_install(cx.settings.setup, id)), ..reply.into() })
 }
 
 /// `GET /connected/done`: the page at the end of the flow.

@@ -34,7 +34,7 @@ struct Readiness<'a> {
 
 /// `/readyz`: the configuration is complete and KV answers. Notes say what is off but allowed, and that Wix refused the app's
 /// credentials, as far as this isolate knows.
-pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let cx = call.cx;
     let mut problems = Vec::new();
     if let Err(error) = cx.store().probe().await {

@@ -8,7 +8,7 @@ use crate::wix::links;
 const TOKEN_LIMIT: usize = 4096;
 
 /// Responds with the redirect and the flow's cookie.
-pub async fn install<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn install<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let token = call.request.parameter("token")?;
     if token.as_ref().is_some_and(|token| token.len() > TOKEN_LIMIT) {
         return Err(Error::BadRequest("token", "it must be a token from Wix, which is shorter"));

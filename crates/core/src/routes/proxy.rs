@@ -56,7 +56,7 @@ const NOT_REPLAYED: &str = "no; send it again";
 const BI_EVENT_PATH: &str = "apps/v1/bi-event";
 
 /// See the module.
-pub async fn proxy<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn proxy<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let (cx, id) = (call.cx, call.instance_id()?);
     let target = Target::of(&cx.settings.wix.api_url, &call.request)?;
     let headers = cx.platform.headers(&call.request.inbound, &TO_WIX);

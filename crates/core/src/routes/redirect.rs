@@ -14,7 +14,7 @@ const CODE_LIMIT: usize = 8192;
 
 /// Exchanges the code, stores the result, and redirects the browser to `AFTER_INSTALL_URL` or to Wix's page that closes the
 /// window.
-pub async fn redirect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn redirect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     // The state is verified first, so that a forged request learns nothing about the other parameters.
     let flow = match returned(&call, Purpose::Install) {
         Err(Error::State(StateError::OtherOrigin)) => return Ok(begin_again(&call, "/install")),
@@ -32,7 +32,7 @@ pub async fn redirect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Strea
         cx.trace().outcome("known");
         return Ok(reply.into());
     }
-    Ok(Outcome { reply, task: Some(Task::after_install(cx.settings.setup, id)) })
+    Ok(Outcome { task: Some(Task::after_install(cx.settings.setup, id)), ..reply.into() })
 }
 
 fn parse<P: Platform>(call: &Call<'_, P>) -> Result<(AuthorizationCode, InstanceId), Error> {

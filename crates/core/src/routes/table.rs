@@ -5,7 +5,7 @@ use std::future::ready;
 use futures::future::LocalBoxFuture;
 use http::Method;
 
-use super::api::{bi_events, events, export, identity, instances, setup, token};
+use super::api::{bi_events, events, export, identity, import, instances, setup, token};
 use super::{connect, health, install, openapi, proxy, redirect, webhook};
 use crate::values::Fault;
 use crate::web::{Audience, Call, Error, Outcome, Platform, Reply, Request, Scope, authorize};
@@ -18,7 +18,7 @@ const ANY: &[Method] = &[Method::GET, Method::HEAD, Method::POST, Method::PUT, M
 
 type Stream<P> = <P as Fetch>::Stream;
 type Misconfigured<P> = fn(&[Fault]) -> Reply<Stream<P>>;
-type Response<'a, P> = LocalBoxFuture<'a, Result<Outcome<Stream<P>>, Error>>;
+type Response<'a, P> = LocalBoxFuture<'a, Result<Outcome<P>, Error>>;
 
 /// A row of the table.
 pub struct Route<P: Platform> {
@@ -55,6 +55,7 @@ impl<P: Platform> Route<P> {
         Self::api("/v1/parked-events/redeliver", POST, Some(Scope::Events), |call| Box::pin(events::redeliver_all(call))),
         Self::api("/v1/events/test", POST, Some(Scope::Events), |call| Box::pin(events::test(call))),
         Self::api("/v1/export", READ, Some(Scope::Admin), |call| Box::pin(export::export(call))),
+        Self::api("/v1/import", POST, Some(Scope::Admin), |call| Box::pin(ready(import::import(call)))),
         Self::api("/v1/openapi.json", READ, None, |_| now::<P>(openapi::openapi())),
         Self::browser("/install", |call| Box::pin(install::install(call))),
         Self::browser("/redirect", |call| Box::pin(redirect::redirect(call))),
@@ -191,7 +192,7 @@ impl<P: Platform> Found<P> {
     }
 
     /// Checks method, transport and API key, and calls the handler.
-    pub async fn handle(&self, call: Call<'_, P>) -> Result<Outcome<Stream<P>>, Error> {
+    pub async fn handle(&self, call: Call<'_, P>) -> Result<Outcome<P>, Error> {
         let route = self.accepting(&call.request.method)?;
         if route.audience == Audience::Api && call.request.is_plain_text() {
             return Err(Error::HttpsRequired);

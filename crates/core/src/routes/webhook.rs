@@ -9,7 +9,7 @@ use crate::wix::event::{self, BODY_LIMIT};
 use crate::wix::jws;
 
 /// Verifies the event, stores it, and responds.
-pub async fn webhook<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn webhook<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let (cx, wix) = (call.cx, &call.cx.settings.wix);
     let held = cx.platform.hold_jws(call.request.inbound, jws::limits(BODY_LIMIT)).await;
     let held = held.map_err(|error| Error::body(error, BODY_LIMIT))?;
@@ -22,5 +22,6 @@ pub async fn webhook<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream
     let accepted = accept_event(&cx, message, claims.issued_at).await?;
     cx.trace().outcome(accepted.name);
     let reply = Reply::json(StatusCode::OK, &serde_json::Map::new());
-    Ok(Outcome { reply, task: Task::after_event(accepted.follow_up, id) })
+    let task = Task::after_event(accepted.follow_up, id);
+    Ok(Outcome { task, ..reply.into() })
 }

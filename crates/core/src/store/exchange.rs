@@ -57,7 +57,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             let envelope = self.seal(id, FLOW, &plain).await?;
             sealed.push(Write { ttl: Some(state::LIFE), ..Write::new(keys::flow(flow), envelope) });
         }
-        self.record_flow(id, fact, exchange.at, sealed).await
+        self.record_flow(id, vec![fact], exchange.at, sealed).await
     }
 
     /// The stored result of a flow. `id` is the instance that the browser names: the result of another instance cannot be

@@ -128,16 +128,16 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         self.record_all(News::new(id, facts, now)).await
     }
 
-    /// Records the fact that ends a flow, with its sealed tokens. The recheck is stored first: a browser may open the end of a
+    /// Records the facts that end a flow, or of an import, with its sealed tokens. The recheck is stored first: a browser may open the end of a
     /// flow repeatedly, and a known fact then needs no write.
     pub(super) async fn record_flow(
         &self,
         id: &InstanceId,
-        fact: Fact,
+        facts: Vec<Fact>,
         now: Timestamp,
         tokens: Vec<Write>,
     ) -> Result<Recorded, StoreError> {
-        self.record_all(News { tokens, recheck_first: true, ..News::new(id, vec![fact], now) }).await
+        self.record_all(News { tokens, recheck_first: true, ..News::new(id, facts, now) }).await
     }
 
     /// Records the fact that ends an external install flow, which has no tokens.
@@ -147,7 +147,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         fact: Fact,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        self.record_flow(id, fact, now, Vec::new()).await
+        self.record_flow(id, vec![fact], now, Vec::new()).await
     }
 
     async fn record_all(&self, news: News<'_>) -> Result<Recorded, StoreError> {

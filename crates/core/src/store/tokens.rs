@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::kv::{Write, parse, to_json};
-use super::{KvNamespace, Store, StoreError, Stored, keys};
+use super::{KvNamespace, Recorded, Store, StoreError, Stored, keys};
 use crate::crypto::Crypto;
+use crate::facts::Fact;
 use crate::runtime::{Clock, Entropy, retry};
 use crate::values::{AccessToken, InstanceId, RefreshToken, Timestamp};
 use crate::wix::Token;
@@ -59,6 +60,21 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         let sealed = self.seal(id, REFRESH, token.expose()).await?;
         let write = [Write::new(keys::refresh_token(id), sealed)];
         retry(self.platform, &RETRY_PAUSES, async || self.write(&write).await).await
+    }
+
+    /// Records an installation that is imported, with its refresh token.
+    pub async fn record_import(
+        &self,
+        id: &InstanceId,
+        facts: Vec<Fact>,
+        refresh_token: Option<&RefreshToken>,
+        now: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        let mut sealed = Vec::new();
+        if let Some(token) = refresh_token {
+            sealed.push(Write::new(keys::refresh_token(id), self.seal(id, REFRESH, token.expose()).await?));
+        }
+        self.record_flow(id, facts, now, sealed).await
     }
 
     /// The cached access token, if there is a readable one.

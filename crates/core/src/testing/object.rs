@@ -11,6 +11,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use super::Fake;
 use crate::Shared;
 use crate::delivery::{Alarm, Answer, Lease, ObjectError, Objects, Post, Sql, SqlValue, Target};
+use crate::instances::HasWorker;
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::{KvNamespace, KvOptions, KvPage};
 
@@ -231,6 +232,14 @@ impl KvNamespace for FakeObject {
 
     async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
         self.0.platform.kv_list(prefix, cursor, limit).await
+    }
+}
+
+impl HasWorker for FakeObject {
+    type Worker = Fake;
+
+    fn worker(&self) -> &Fake {
+        &self.0.platform
     }
 }
 

@@ -13,6 +13,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use sha2::{Digest as _, Sha256};
 
 use super::clock::Clock as FakeClock;
+use super::duplex::{FakeDuplex, Written};
 use super::jws;
 use super::kv::{FakeKv, Op};
 use super::object::{FakeObject, FakeObjects};
@@ -68,6 +69,8 @@ pub struct Inbound {
     pub broken: bool,
     /// Whether the body comes without `Content-Length`.
     pub chunked: bool,
+    /// After how many parts of the response the client leaves.
+    pub leaves_after: Option<usize>,
     /// Whether the body was streamed to Wix.
     pub streamed: Rc<Cell<bool>>,
 }
@@ -314,7 +317,7 @@ impl Objects for Fake {
 
 impl Fetch for Fake {
     type Inbound = Inbound;
-    type Stream = Vec<u8>;
+    type Stream = Written;
 
     async fn send(&self, request: Outbound<'_>, timeout: Duration) -> Result<Response, SendError> {
         let response = self.response(Sent::new(&request, self.now_millis()), timeout).await?;
@@ -326,18 +329,20 @@ impl Fetch for Fake {
         })
     }
 
-    async fn forward(&self, request: Forward<'_, Inbound>, timeout: Duration) -> Result<Forwarded<Vec<u8>>, SendError> {
+    async fn forward(&self, request: Forward<'_, Inbound>, timeout: Duration) -> Result<Forwarded<Written>, SendError> {
         let response = self.response(Sent::forwarded(&request, self.now_millis()), timeout).await?;
         let retry_after = response.retry_after.map(|wait| ("retry-after".to_owned(), wait));
         let id = ("x-wix-request-id".to_owned(), REQUEST_ID.to_owned());
         let sent: Vec<_> = response.headers.into_iter().chain(retry_after).chain([id]).collect();
         let wanted = |name: &&'static str| Some((*name, sent.iter().find(|(known, _)| known == name)?.1.clone()));
         let headers = request.wanted.iter().filter_map(wanted).collect();
-        Ok(Forwarded { status: response.status, headers, body: response.body.into_bytes() })
+        Ok(Forwarded { status: response.status, headers, body: Written::new(response.body) })
     }
 }
 
 impl Requests for Fake {
+    type Duplex = FakeDuplex;
+
     fn header(&self, inbound: &Inbound, name: &'static str) -> Option<String> {
         let values: Vec<&str> =
             inbound.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect();
@@ -370,6 +375,24 @@ impl Requests for Fake {
             _ if self.0.is_body_memory_full.get() => Err(BodyError::Busy),
             Inbound { body, .. } => stub::hold(&body, limits),
         }
+    }
+
+    fn duplex(&self, inbound: Inbound) -> Result<(FakeDuplex, Written), BodyError> {
+        let duplex = FakeDuplex::new(inbound);
+        let written = duplex.written();
+        Ok((duplex, written))
+    }
+
+    async fn read_chunk(&self, duplex: &FakeDuplex) -> Result<Option<Vec<u8>>, BodyError> {
+        duplex.read()
+    }
+
+    async fn write_chunk(&self, duplex: &FakeDuplex, text: &str) -> Result<(), BodyError> {
+        duplex.write(text)
+    }
+
+    async fn end(&self, duplex: &FakeDuplex, is_whole: bool) {
+        duplex.end(is_whole);
     }
 
     async fn is_within_rate(&self, client: &str) -> Result<bool, PlatformError> {

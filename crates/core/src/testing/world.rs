@@ -216,6 +216,12 @@ impl TestRequest<'_> {
         self
     }
 
+    /// Lets the client leave after so many parts of the response.
+    pub fn leaving_after(mut self, parts: usize) -> Self {
+        self.inbound.leaves_after = Some(parts);
+        self
+    }
+
     /// Sends the request without its deferred task, as where the runtime ends the isolate after the response.
     pub fn without_deferred_task(mut self) -> Self {
         self.without_deferred_task = true;
@@ -246,7 +252,7 @@ impl TestRequest<'_> {
             let body = match reply.body {
                 Body::Empty => String::new(),
                 Body::Text(text) => text,
-                Body::Stream(bytes) => String::from_utf8(bytes).expect("text"),
+                Body::Stream(written) => written.text(),
             };
             if let Found::Route(_, rows) = found
                 && let Some(route) = rows.iter().find(|route| route.methods.contains(&method))

@@ -34,7 +34,7 @@ fn types(world: &World, source: Option<&str>) -> Vec<String> {
     wanted.map(|body| body["type"].as_str().expect("a type").to_owned()).collect()
 }
 
-fn own(world: &World) -> Vec<String> {
+pub fn own(world: &World) -> Vec<String> {
     types(world, Some("wix-edge"))
 }
 

@@ -24,7 +24,7 @@ pub fn returned<P: Platform>(call: &Call<'_, P>, purpose: Purpose) -> Result<Ret
 }
 
 /// Redirects a browser to the start of a flow, at the origin for which it accepts the cookie.
-pub fn begin_again<P: Platform>(call: &Call<'_, P>, path: &str) -> Outcome<P::Stream> {
+pub fn begin_again<P: Platform>(call: &Call<'_, P>, path: &str) -> Outcome<P> {
     call.cx.trace().outcome("begun_again");
     Reply::redirect(format!("{}{path}", origin(call.settings, &call.request))).into()
 }

@@ -18,6 +18,9 @@ impl<P: Ports + Requests + 'static> Platform for P {}
 /// Received requests.
 #[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
 pub trait Requests: Crypto + Fetch {
+    /// A request whose body is read while the body of its response is written.
+    type Duplex: 'static;
+
     /// A request header. Repeated headers are joined with `, `, cookies with `; `.
     fn header(&self, inbound: &Self::Inbound, name: &'static str) -> Option<String>;
     /// Those of several headers that the request has.
@@ -28,6 +31,14 @@ pub trait Requests: Crypto + Fetch {
     async fn body(&self, inbound: Self::Inbound, limit: usize) -> Result<Vec<u8>, BodyError>;
     /// Buffers the body if it ends within `limit` bytes. A longer one can still be streamed whole.
     async fn buffer(&self, inbound: Self::Inbound, limit: usize) -> Result<wix::Body<Self::Inbound>, BodyError>;
+    /// Begins to read the body, and to write the returned body of the response.
+    fn duplex(&self, inbound: Self::Inbound) -> Result<(Self::Duplex, Self::Stream), BodyError>;
+    /// Reads the next bytes of the body. `None` at its end.
+    async fn read_chunk(&self, duplex: &Self::Duplex) -> Result<Option<Vec<u8>>, BodyError>;
+    /// Writes a part of the response, and waits until the client takes it.
+    async fn write_chunk(&self, duplex: &Self::Duplex, text: &str) -> Result<(), BodyError>;
+    /// Ends the response. One that is not whole is broken off, so that the client can tell.
+    async fn end(&self, duplex: &Self::Duplex, is_whole: bool);
     /// Receives the body as a compact JWS (RFC 7515, 3.1), which stays in the platform's memory until its signature is
     /// verified. `None` if it does not have three parts, or a part is longer than its limit.
     async fn hold_jws(

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::error::list;
-use super::{Error, Notice, page};
+use super::{Error, Notice, Platform, page};
 use crate::background::Task;
 use crate::instances::{COOL_DOWN, InstanceError};
 use crate::values::RequestId;
@@ -27,21 +27,23 @@ pub enum Body<S> {
     Empty,
     /// A text.
     Text(String),
-    /// A body of Wix's that is forwarded unread.
+    /// A body of Wix's that is forwarded unread, or one that is written while the request is received.
     Stream(S),
 }
 
 /// The result of a handler.
-pub struct Outcome<S> {
+pub struct Outcome<P: Platform> {
     /// The response.
-    pub reply: Reply<S>,
+    pub reply: Reply<P::Stream>,
     /// The deferred task.
     pub task: Option<Task>,
+    /// The body of a request that is answered line by line while it is received.
+    pub lines: Option<P::Duplex>,
 }
 
-impl<S> From<Reply<S>> for Outcome<S> {
-    fn from(reply: Reply<S>) -> Self {
-        Self { reply, task: None }
+impl<P: Platform> From<Reply<P::Stream>> for Outcome<P> {
+    fn from(reply: Reply<P::Stream>) -> Self {
+        Self { reply, task: None, lines: None }
     }
 }
 
@@ -84,6 +86,12 @@ impl<S> Reply<S> {
             body.push('\n');
         }
         Self::with_body(StatusCode::OK, NDJSON, body)
+    }
+
+    /// NDJSON that is still to be written.
+    #[must_use]
+    pub fn ndjson_stream(stream: S) -> Self {
+        Self { body: Body::Stream(stream), ..Self::with_body(StatusCode::OK, NDJSON, String::new()) }
     }
 
     /// A page, with its Content-Security-Policy.

@@ -20,7 +20,7 @@ pub struct BiEventSent<'a> {
 }
 
 /// `POST /v1/instances/{id}/bi-events`
-pub async fn send<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn send<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let (cx, id) = (call.cx, call.instance_id()?);
     let event = BiEvent::parse(&call.body(BODY_LIMIT).await?)?;
     if event.name() == EventName::AppFinishedConfiguration {

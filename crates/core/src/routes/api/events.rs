@@ -58,7 +58,7 @@ fn require_target(events: &Settings) -> Result<(), Error> {
 }
 
 /// `GET /v1/instances/{id}/events?cursor=&limit=`
-pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let (cx, id) = (call.cx, call.instance_id()?);
     let (cursor, limit) = page_of(&call.request)?;
     let before = match cursor {
@@ -77,7 +77,7 @@ fn sequence(cursor: &str) -> Option<u64> {
 }
 
 /// `POST /v1/instances/{id}/events/{event_id}/redeliver`
-pub async fn redeliver_event<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn redeliver_event<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let (cx, id) = (call.cx, call.instance_id()?);
     let segments = call.request.segments();
     let event_id = segments.get(4).copied().unwrap_or_default();
@@ -91,7 +91,7 @@ pub async fn redeliver_event<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P
 }
 
 /// `GET /v1/parked-events?cursor=&limit=`
-pub async fn parked<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn parked<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let (cursor, limit) = page_of(&call.request)?;
     require_objects(&call.cx.settings.events)?;
     let (instances, next_cursor) = list_parked(&call.cx, cursor.as_deref(), limit).await?;
@@ -99,7 +99,7 @@ pub async fn parked<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>
 }
 
 /// `POST /v1/parked-events/redeliver`
-pub async fn redeliver_all<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn redeliver_all<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let cx = call.cx;
     let body = call.body(BODY_LIMIT).await?;
     let request: RedeliverRequest = json::optional_object(&body)
@@ -113,7 +113,7 @@ pub async fn redeliver_all<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::
 }
 
 /// `POST /v1/events/test`
-pub async fn test<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn test<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     require_target(&call.cx.settings.events)?;
     let event_id = send_test_event(&call.cx).await?;
     Ok(Reply::json(StatusCode::ACCEPTED, &TestEvent { event_id }).into())

@@ -14,7 +14,7 @@ pub struct ExportEnd {
 }
 
 /// `GET /v1/export?cursor=`
-pub async fn export<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn export<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let cursor = cursor_of(&call.request)?;
     let (instances, next_cursor) = call.cx.store().export(cursor.as_deref()).await?;
     let mut lines =

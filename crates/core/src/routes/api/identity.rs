@@ -26,7 +26,7 @@ struct IdentityRequest {
 }
 
 /// `POST /v1/identity`
-pub async fn identify<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn identify<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let cx = call.cx;
     let body = call.body(BODY_LIMIT).await?;
     let request: IdentityRequest = json::object(&body).map_err(|_| BODY)?;

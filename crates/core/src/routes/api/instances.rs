@@ -54,7 +54,7 @@ pub fn cursor_of<B>(request: &Request<B>) -> Result<Option<String>, Error> {
 }
 
 /// `GET /v1/instances?status=&cursor=&limit=`
-pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let request = &call.request;
     let (cursor, limit) = page_of(request)?;
     let status: Option<Status> =
@@ -70,14 +70,14 @@ pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, 
 }
 
 /// `DELETE /v1/instances/{id}`
-pub async fn erase<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn erase<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let id = call.instance_id()?;
     instances::erase(&call.cx, &id).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT).into())
 }
 
 /// `GET /v1/instances/{id}`
-pub async fn get<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn get<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let id = call.instance_id()?;
     let instance = call.cx.store().instance(&id).await?.ok_or(InstanceError::Unknown)?;
     Ok(Reply::json(StatusCode::OK, &instance.valid_at(call.cx.now())).into())

@@ -18,7 +18,7 @@ pub struct FinishedConfiguration<'a> {
 }
 
 /// `POST /v1/instances/{id}/finish-configuration`
-pub async fn finish<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn finish<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let id = call.instance_id()?;
     let configured_at = finish_configuration(&call.cx, &id).await?;
     Ok(Reply::json(StatusCode::OK, &FinishedConfiguration { instance_id: &id, configured_at }).into())

@@ -33,7 +33,7 @@ pub struct TokenResponse<'a> {
 }
 
 /// `POST /v1/instances/{id}/token`
-pub async fn token<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P::Stream>, Error> {
+pub async fn token<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let (cx, id) = (call.cx, call.instance_id()?);
     let body = call.body(BODY_LIMIT).await?;
     let wanted: TokenRequest = json::optional_object(&body).map_err(|_| BODY)?;

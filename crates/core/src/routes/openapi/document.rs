@@ -82,6 +82,10 @@ fn describe(route: &Row, operation: &Operation, shared: &mut Shared) -> Value {
         None => {}
         Some(Body::Json(schema)) => value["requestBody"] = json!({ "required": true, "content": json_content(schema) }),
         Some(Body::OptionalJson(schema)) => value["requestBody"] = json!({ "content": json_content(schema) }),
+        Some(Body::Lines) => {
+            let content = json!({ "application/x-ndjson": { "schema": { "type": "string" } } });
+            value["requestBody"] = json!({ "required": true, "content": content });
+        }
         Some(Body::Any) => {
             value["requestBody"] = json!({ "content": { "application/json": {}, "application/octet-stream": {} } });
         }

@@ -35,6 +35,8 @@ pub enum Body {
     Json(Value),
     /// Optional JSON.
     OptionalJson(Value),
+    /// Required NDJSON.
+    Lines,
     /// Any content.
     Any,
 }
@@ -229,6 +231,20 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
             body: None,
             answer: Answer::Lines("A page."),
             errors: vec![BAD, store()],
+        },
+        "/v1/import" => Operation {
+            id: "importInstances".to_owned(),
+            summary: "Imports installations that existed before",
+            description: "NDJSON: each line is an object with `instance_id` and, where known, `refresh_token`, `site_id`, \
+                          `installed_at` and `plan`. Other fields are ignored. Each line is answered while the rest is \
+                          received, in order: `{\"line\",\"instance_id\",\"outcome\"}` with the outcome `imported`, `known`, \
+                          `refused` (Wix refuses it), `invalid` with a `problem`, or `failed` (send the line again). An \
+                          installation is recorded only if Wix confirms it. One request imports 40 installations, or 20 \
+                          without Durable Objects; further ones are `failed`.",
+            parameters: Vec::new(),
+            body: Some(Body::Lines),
+            answer: Answer::Lines("A line for each line that is not blank."),
+            errors: vec![BAD],
         },
         "/v1/openapi.json" => Operation {
             id: "getDescription".to_owned(),
