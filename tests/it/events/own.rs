@@ -14,7 +14,8 @@ const PLAN_CHANGED: &str = "installation.plan_changed";
 
 /// Installs the app at Wix without a webhook.
 fn at_wix(bed: &Bed) -> String {
-    bed.wix.switch(&json!({ "webhook_drop": true }));
+    // The messages of these tests say all that is known: the Worker may not ask Wix for more.
+    bed.wix.switch(&json!({ "webhook_drop": true, "permission_manage_app_instance": false }));
     let made = bed.wix.post("/_sim/installs", &json!({}));
     made["instance"]["instance_id"].as_str().expect("an id").to_owned()
 }
@@ -85,7 +86,12 @@ fn assert_nothing_is_left(bed: &mut Bed, id: &str, types: &[&str]) {
     bed.restart();
     bed.cron();
     assert_told(bed, id, types);
-    assert!(bed.kv.entries("v1:todo:").is_empty(), "no recheck is left");
+    // The record of a removed installation is erased in a year.
+    let tomorrow = u64::try_from(now()).expect("a time") + 86_400;
+    let is_due =
+        |key: &str| key.split(':').nth(2).and_then(|due| due.parse::<u64>().ok()).is_some_and(|due| due < tomorrow);
+    let left: Vec<String> = bed.kv.entries("v1:todo:").into_iter().map(|entry| entry.key).collect();
+    assert!(!left.iter().any(|key| is_due(key)), "no recheck is left: {left:?}");
 }
 
 fn instance(bed: &Bed, id: &str) -> Value {
@@ -168,6 +174,8 @@ fn a_removal_a_plan_and_a_reinstallation_are_told_after_their_webhooks() {
     for (message, own) in &changes {
         webhook(&bed, message);
         types.extend([message.envelope["eventType"].as_str().expect("a type"), own]);
+        // The plan of the former installation has ended with it.
+        types.extend((types.len() == 10).then_some(PLAN_CHANGED));
         let told = assert_told(&bed, &id, &types).pop().expect("an event");
         assert_eq!(told["data"], instance(&bed, &id), "{own}");
         assert_eq!(told["timestamp"], rfc3339(message.claims["iat"].as_i64().expect("a time")));

@@ -200,8 +200,10 @@ impl<P: ObjectPorts> Installation<'_, P> {
     pub fn unlisted_parked(&self) -> Result<Option<(String, Option<Parked>)>, PlatformError> {
         let (queue, about) = (Queue::open(self.ports)?, About::open(self.ports)?);
         let parked = queue.parked()?;
-        let (Some(name), listed) = (about.name()?, about.listed_parked()?) else { return Ok(None) };
-        Ok((listed != parked.map(line)).then_some((name, parked)))
+        if about.listed_parked()? == parked.map(line) {
+            return Ok(None);
+        }
+        Ok(about.name()?.map(|name| (name, parked)))
     }
 
     /// Notes that the list in KV shows these parked events.
