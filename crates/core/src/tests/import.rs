@@ -61,7 +61,7 @@ fn an_installation_that_wix_confirms_is_recorded_and_then_known() {
     let record = world.instance(INSTANCE);
     let wanted = json!({
         "instance_id": INSTANCE, "status": "installed", "auth": "oauth", "installed_at": START - 5_000,
-        "site_id": SITE, "plan": "pro", "last_event_at": START,
+        "site_id": SITE, "plan": "pro", "is_free": false, "last_event_at": START,
     });
     assert_eq!(record, wanted);
     world.fake.clock().advance(500);
