@@ -27,6 +27,7 @@ mod faults;
 mod finish;
 mod flood;
 mod identity;
+mod import;
 mod install;
 mod instances;
 mod late_row;
