@@ -12,6 +12,7 @@ mod dev;
 mod fuzz;
 mod histories;
 mod http;
+mod import;
 mod keygen;
 mod lane;
 mod lock;
@@ -69,6 +70,8 @@ enum Task {
     Openapi,
     /// Builds the npm package clients/js
     Client,
+    /// Imports installations that existed before, from a file of NDJSON: `import FILE --url https://…`
+    Import(import::Options),
     /// Generates a key and prints its configuration entry: `keygen api-key`, `keygen sealing-key` or `keygen events-secret`
     Keygen(keygen::Options),
 }
@@ -97,6 +100,7 @@ fn run(task: Task) -> Result<()> {
         Task::Build(options) => build::run(&Workspace::find()?, &options),
         Task::Openapi => openapi::run(&Workspace::find()?),
         Task::Client => client::run(&Workspace::find()?),
+        Task::Import(options) => import::run(&Workspace::find()?, &options),
         Task::Keygen(options) => keygen::run(&options),
     }
 }
