@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::harness::{Message, Stage, TIMEOUT, now, request, shared};
 
-fn plan_purchased(instance: &str, at: i64) -> Message {
-    Message::new("PaidPlanPurchased", instance, &json!({ "vendorProductId": "pro" })).at(at)
+/// Lets Wix confirm the setup two hours later, which contests an earlier removal.
+fn finish_configuration(stage: &Stage, instance: &str) {
+    stage.api("POST", &format!("/v1/instances/{instance}/finish-configuration")).expect(200);
 }
 
 fn post(stage: &Stage, message: &Message) {
@@ -24,10 +25,12 @@ fn a_contested_removal_is_undone_if_wix_knows_the_instance() {
     let stage = &*TWO_HOURS_LATER;
     let id = stage.wix.new_instance();
     let in_an_hour = now() + 3_600;
-    post(stage, &plan_purchased(&id, in_an_hour + 120));
+    finish_configuration(stage, &id);
     post(stage, &Message::removed(stage, &id).at(in_an_hour));
     stage.wait_for_field(&id, "status", "installed");
-    assert_eq!(stage.wix.called_endpoints(&id), ["oauth2_token client_credentials", "app_instance"]);
+    let called = stage.wix.called_endpoints(&id);
+    assert_eq!(called[..2], ["oauth2_token client_credentials", "bi_event"]);
+    assert_eq!(called[2..], ["oauth2_token client_credentials", "app_instance"]);
     stage.token(&id).expect(200);
 }
 
@@ -36,7 +39,7 @@ fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
     let stage = &*TWO_HOURS_LATER;
     let id = stage.wix.new_instance();
     let in_an_hour = now() + 3_600;
-    post(stage, &plan_purchased(&id, in_an_hour + 120));
+    finish_configuration(stage, &id);
     stage.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
     post(stage, &Message::removed(stage, &id).at(in_an_hour));
     let until = Instant::now() + TIMEOUT;

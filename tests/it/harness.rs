@@ -16,7 +16,7 @@ mod wix;
 mod worker;
 
 pub use bundle::{bundled, example_worker};
-pub use direct::{IN_1_MINUTE, IN_2_HOURS, IN_10_MINUTES, NOW, Testbed};
+pub use direct::{IN_1_MINUTE, IN_2_HOURS, IN_10_MINUTES, Isolate, NOW, Testbed};
 pub use flow::Flow;
 pub use http::{Jar, Request, Response, get, parameter, request};
 pub use log::Log;

@@ -34,7 +34,9 @@ const OBJECTS: &str = "INSTALLATIONS";
 const CLASS: &str = "Installation";
 const EVENTS_SECRET: &str = "whsec_b25lIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz";
 
-/// One simulated Wix, one KV, and one workerd process with four isolates of the Worker.
+const ISOLATES: [Isolate; 4] = [NOW, IN_1_MINUTE, IN_10_MINUTES, IN_2_HOURS];
+
+/// One simulated Wix, one KV, and one workerd process with several isolates of the Worker.
 pub struct Testbed {
     pub wix: Wix,
     pub kv: Kv,
@@ -55,24 +57,30 @@ impl Testbed {
 
     /// Starts a test bed with other Workers, which can bind to an isolate by its name.
     pub fn with_workers(change: impl FnOnce(Values) -> Values, others: impl FnOnce(Setup) -> Setup) -> Self {
-        Self::build(change, |app| app, others, false)
+        Self::build(change, |app| app, others, &ISOLATES, false)
+    }
+
+    /// Starts a test bed with these isolates, of which the first gets the webhooks.
+    pub fn with_isolates(isolates: &[Isolate]) -> Self {
+        Self::build(|values| values, |app| app, |setup| setup, isolates, false)
     }
 
     /// Starts a test bed that delivers events. All isolates share the objects of [`NOW`].
     pub fn delivering() -> Self {
         let entry = |app: Worker| app.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY);
-        Self::build(|values| values, entry, |setup| setup, true)
+        Self::build(|values| values, entry, |setup| setup, &ISOLATES, true)
     }
 
     /// Starts a test bed with modules of the test in front of the built ones.
     pub fn with_entry(change: impl FnOnce(Values) -> Values, entry: impl FnOnce(Worker) -> Worker) -> Self {
-        Self::build(change, entry, |setup| setup, false)
+        Self::build(change, entry, |setup| setup, &ISOLATES, false)
     }
 
     fn build(
         change: impl FnOnce(Values) -> Values,
         entry: impl FnOnce(Worker) -> Worker,
         others: impl FnOnce(Setup) -> Setup,
+        isolates: &[Isolate],
         delivers: bool,
     ) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -87,21 +95,20 @@ impl Testbed {
         });
         let values = change(values);
         let app = values.iter().fold(built.kv("INSTANCES", &kv), |app, (name, value)| app.text(name, value));
-        let setup =
-            [NOW, IN_1_MINUTE, IN_10_MINUTES, IN_2_HOURS].into_iter().fold(Setup::default(), |setup, (name, ahead)| {
-                let isolate = app.clone().text("CLOCK_OFFSET_SECONDS", &ahead.to_string());
-                let isolate = match &folder {
-                    Some(folder) if name == NOW.0 => isolate.objects(OBJECTS, CLASS, folder.path()),
-                    Some(_) => isolate.objects_of(OBJECTS, CLASS, NOW.0),
-                    None => isolate,
-                };
-                setup.worker(name, isolate).worker(&cron(name), Worker::trigger(name))
-            });
+        let setup = isolates.iter().fold(Setup::default(), |setup, (name, ahead)| {
+            let isolate = app.clone().text("CLOCK_OFFSET_SECONDS", &ahead.to_string());
+            let isolate = match &folder {
+                Some(folder) if *name == NOW.0 => isolate.objects(OBJECTS, CLASS, folder.path()),
+                Some(_) => isolate.objects_of(OBJECTS, CLASS, NOW.0),
+                None => isolate,
+            };
+            setup.worker(name, isolate).worker(&cron(name), Worker::trigger(name))
+        });
         let setup = others(setup);
         let lines = Arc::clone(&log);
         let workerd = Workerd::start(root, &setup, move |line| lines.push(line));
         let workerd = workerd.unwrap_or_else(|error| panic!("{error:#}"));
-        wix.register(workerd.url(NOW.0));
+        wix.register(workerd.url(isolates[0].0));
         let on_install = values.get("FINISH_CONFIGURATION") == "on-install";
         Self { wix, kv, log, receiver, on_install, workerd, _folder: folder }
     }
@@ -119,6 +126,11 @@ impl Testbed {
         let id = parameter(&callback, "instanceId");
         self.wix.wait_for_deliveries(&id);
         (jar, callback, id)
+    }
+
+    /// Lets Wix send its webhooks to another isolate.
+    pub fn register(&self, isolate: Isolate) {
+        self.wix.register(self.workerd.url(isolate.0));
     }
 
     /// The CPU time that workerd has used; `None` on a system without `/proc`.

@@ -15,10 +15,13 @@ pub(super) struct Bill {
 }
 
 impl Bill {
-    /// Folds the latest plan, cancellation and answer of the present installation. In the same second the event counts, and a
-    /// cancellation is of the plan.
-    pub(super) fn fold(billed: Option<&Fact>, plan: Option<&Fact>, cancelled: Option<&Fact>) -> Self {
-        let mut facts: Vec<&Fact> = [billed, plan, cancelled].into_iter().flatten().collect();
+    /// The facts that it is folded from, the latest of each in the present installation. In the same second the later entry
+    /// counts: events replace an answer, and a cancellation is of the plan.
+    pub(super) const NAMES: [Name; 4] = [Name::Billed, Name::Plan, Name::Cancelled, Name::BillingChanged];
+
+    /// Folds the latest facts of these names.
+    pub(super) fn fold(facts: [Option<&Fact>; 4]) -> Self {
+        let mut facts: Vec<&Fact> = facts.into_iter().flatten().collect();
         facts.sort_by_key(|fact| fact.at);
         facts.into_iter().fold(Self::default(), Self::after)
     }
@@ -64,6 +67,8 @@ impl Bill {
                     },
                 }
             }
+            // The site may have bought a plan.
+            Kind::BillingChanged => Self { is_free: self.is_free.filter(|is_free| !is_free), ..self },
             _ => self,
         }
     }

@@ -96,7 +96,7 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
         refused.map(|at| (at, TokenOutcome::Refused)),
     ];
     let billing = |name: Name| latest(name).filter(|fact| !is_removed && of_this_installation(&fact.at));
-    let bill = Bill::fold(billing(Name::Billed), billing(Name::Plan), billing(Name::Cancelled));
+    let bill = Bill::fold(Bill::NAMES.map(billing));
     let description = latest(Name::Described).and_then(description_of);
     let events = [
         Name::Installed,

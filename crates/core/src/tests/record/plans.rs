@@ -48,6 +48,9 @@ fn each_event_and_answer_counts_by_its_own_time() {
     let table: &[(&[Fact], Shown<'_>)] = &[
         (&[], (None, None, None, None)),
         (&[free(20)], (None, Some(true), None, None)),
+        (&[free(20), at(30, Kind::BillingChanged)], (None, None, None, None)),
+        (&[free(20), at(10, Kind::BillingChanged)], (None, Some(true), None, None)),
+        (&[bought(20, "pro", None), at(30, Kind::BillingChanged)], (Some("pro"), Some(false), None, None)),
         (&[bought(20, "pro", Some(90))], (Some("pro"), Some(false), Some(90), None)),
         // A cancelled plan is not yet free.
         (&[bought(20, "pro", Some(90)), cancelled(30, Some("pro"))], (Some("pro"), Some(false), Some(90), Some(false))),
