@@ -1,8 +1,8 @@
 //! The record of an instance: immutable facts, and the pure function that folds them into its current state. No I/O.
 //!
 //! A fact is written once and never changed, so two writers cannot overwrite each other. Only the latest fact of each
-//! kind counts, by the fact's own time. The fold is therefore a join: neither the order nor the number of deliveries
-//! changes its result, and superseded facts can be deleted.
+//! kind counts, by the fact's own time, and of [`Kind::Listed`] some more. The fold is therefore a join: neither the
+//! order nor the number of deliveries changes its result, and superseded facts can be deleted.
 //!
 //! A row is the projection that listings and token requests read: the folded instance together with the facts it was
 //! folded from. A row may be stale. Joining it with any other set of facts loses none.
