@@ -88,7 +88,7 @@ impl Bed {
 
     /// The outcomes of the lines that were answered, by id. `Err` if there was no answer.
     fn import(&self, lines: &[&String]) -> Result<BTreeMap<String, String>, String> {
-        let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let body = body_of(lines);
         let sent = request("POST", format!("{}/v1/import", self.url())).key(ADMIN_KEY).body(body).try_send();
         let answer = sent.map_err(|error| error.to_string())?.expect(200);
         let lines = answer.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>();
@@ -99,6 +99,10 @@ impl Bed {
 
 fn line(id: &str) -> String {
     json!({ "instance_id": id, "installed_at": 1_700_000_000, "plan": "pro" }).to_string()
+}
+
+fn body_of(lines: &[&String]) -> String {
+    lines.iter().fold(String::new(), |body, line| body + line + "\n")
 }
 
 /// Sends what is not done yet, a batch at a time, with three interruptions.
@@ -120,7 +124,7 @@ fn an_interrupted_import_loses_and_duplicates_nothing() {
         let batch: Vec<&String> = left.iter().copied().take(BATCH).collect();
         if interruptions.first().is_some_and(|at| done.len() >= *at) {
             interruptions.remove(0);
-            let body: String = batch.iter().map(|line| format!("{line}\n")).collect();
+            let body = body_of(&batch);
             let mut stream = bed.begin(body.len());
             if interruptions.is_empty() {
                 // The end is missing, and the last line that is sent is cut off.
