@@ -1,11 +1,10 @@
 //! Contested removals, and clones.
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{Message, Stage, TIMEOUT, now, request, shared};
+use crate::harness::{Message, Stage, now, request, shared};
 
 /// Lets Wix confirm the setup two hours later, which contests an earlier removal.
 fn finish_configuration(stage: &Stage, instance: &str) {
@@ -42,12 +41,8 @@ fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
     finish_configuration(stage, &id);
     stage.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
     post(stage, &Message::removed(stage, &id).at(in_an_hour));
-    let until = Instant::now() + TIMEOUT;
-    while stage.instance(&id).get("last_token").is_none() && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let instance = stage.instance(&id);
-    assert_eq!((&instance["status"], &instance["last_token"]["outcome"]), (&json!("removed"), &json!("refused")));
+    let is_final = |record: &Value| record["status"] == "removed" && record["last_token"]["outcome"] == "refused";
+    stage.wait_until(&id, is_final);
     stage.token(&id).expect(410);
 }
 

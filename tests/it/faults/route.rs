@@ -148,6 +148,8 @@ pub fn webhook_removed(bed: &Testbed) -> Case {
 
 pub fn webhook_plan(bed: &Testbed) -> Case {
     let id = known(bed);
+    // Wix is asked what the site has, and must say the same.
+    bed.wix.post(&format!("/_sim/instances/{id}/plan"), &json!({ "vendor_product_id": "gold" }));
     let message = Message::new("PaidPlanPurchased", &id, &json!({ "vendorProductId": "gold" }));
     of_message(bed, id, &message)
 }

@@ -68,8 +68,7 @@ async fn check<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), Ins
             return Err(InstanceError::SetupNotRecorded);
         }
     }
-    // Nothing depends on the answer: a failure is noted, and Wix is asked again after the next change.
-    cx.note(ask_if_in_question(cx, id, &instance, &facts).await);
+    ask_if_in_question(cx, id, &instance, &facts).await?;
     reported?;
     forget_in_time(cx, &instance).await
 }

@@ -9,7 +9,8 @@ use crate::values::InstanceId;
 use crate::wix::{AppInstance, WixError};
 
 /// Asks Wix if its answer is needed: nothing is known of the plan, something happened since Wix was asked last, or a known end
-/// has passed.
+/// has passed. Nothing depends on the answer: without one, the failure is noted, and Wix is asked again after the next change. An
+/// error says that an answer could not be stored or reported.
 pub async fn ask_if_in_question<P: Ports>(
     cx: &Context<'_, P>,
     id: &InstanceId,
@@ -26,13 +27,13 @@ pub async fn ask_wix<P: Ports>(
     instance: &Instance,
     facts: &[Fact],
 ) -> Result<(), InstanceError> {
-    let wix = cx.wix();
-    // The token is not kept: a refusal here must not decide about the tokens of the app's back end.
-    let granted = request_token(cx, &wix, id, instance.auth == Auth::Custom).await?;
-    let answer = wix.app_instance(&granted.grant.token.access_token).await?;
-    if answer.instance != *id {
-        return Err(WixError::Failed("Wix describes another instance than was asked for".to_owned()).into());
-    }
+    let answer = match request_answer(cx, id, instance).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            cx.note::<()>(Err(error));
+            return Ok(());
+        }
+    };
     let AppInstance { billed, described, site, .. } = answer;
     // An answer that settles a question is recorded even if it is the same as before.
     let is_open = is_in_question(instance, facts, cx.now());
@@ -52,5 +53,21 @@ pub async fn ask_wix<P: Ports>(
     match store.reconcile(id).await? {
         Some(recorded) => report_facts(cx, id, &recorded.facts).await,
         None => Ok(()),
+    }
+}
+
+async fn request_answer<P: Ports>(
+    cx: &Context<'_, P>,
+    id: &InstanceId,
+    instance: &Instance,
+) -> Result<AppInstance, InstanceError> {
+    let wix = cx.wix();
+    // The token is not kept: a refusal here must not decide about the tokens of the app's back end.
+    let granted = request_token(cx, &wix, id, instance.auth == Auth::Custom).await?;
+    let answer = wix.app_instance(&granted.grant.token.access_token).await?;
+    if answer.instance == *id {
+        Ok(answer)
+    } else {
+        Err(WixError::Failed("Wix describes another instance than was asked for".to_owned()).into())
     }
 }

@@ -101,6 +101,23 @@ fn a_failure_to_ask_fails_nothing() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_stored_repeats_the_recheck() {
+    for kind in ["fact", "instance"] {
+        let world = installed();
+        world.fake.wix().always(PATH, answer(&json!({})));
+        let prefix = format!("v1:{kind}:");
+        world.fake.kv().fail_where(move |op, key| op == Op::Put && key.starts_with(&prefix));
+        world.cron();
+        world.fake.kv().clear_faults();
+        assert!(!world.fake.kv().keys("v1:todo:").is_empty(), "{kind}");
+        recheck(&world);
+        assert_eq!(world.instance(INSTANCE)["is_free"], true, "{kind}");
+        recheck(&world);
+        assert!(world.fake.kv().keys("v1:todo:").is_empty(), "{kind}");
+    }
+}
+
+#[test]
 fn the_setup_event_comes_first() {
     let world = World::with(&[("FINISH_CONFIGURATION", "on-install")]);
     world.post("/webhook").body(jws::installed(INSTANCE, START)).without_deferred_task().send();
