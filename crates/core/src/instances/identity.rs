@@ -25,7 +25,7 @@ pub struct Identity {
     /// `OWNER`, of a signed instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     permissions: Option<String>,
-    /// The plan, of a signed instance.
+    /// The plan of the site.
     #[serde(skip_serializing_if = "Option::is_none")]
     vendor_product_id: Option<String>,
     /// The instance of the site that this site was cloned from, of a signed instance.
@@ -34,6 +34,9 @@ pub struct Identity {
     /// Whether the app runs in demo mode, of a signed instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     demo_mode: Option<bool>,
+    /// The account of the site, of an access token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<String>,
     /// The identity that acts, of an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<Subject>,
@@ -112,9 +115,10 @@ async fn introspect<P: Ports>(cx: &Context<'_, P>, token: &AccessToken) -> Resul
         site_id,
         user,
         permissions: None,
-        vendor_product_id: None,
+        vendor_product_id: info.vendor_product_id(),
         origin_instance_id: None,
         demo_mode: None,
+        account_id: info.account_id(),
         subject: Some(subject),
         expires_at,
     };
@@ -131,6 +135,7 @@ impl From<SignedInstance> for Identity {
             vendor_product_id: signed.vendor_product_id,
             origin_instance_id: signed.origin,
             demo_mode: Some(signed.demo_mode),
+            account_id: None,
             subject: None,
             expires_at: Some(signed.expires_at),
         }

@@ -145,10 +145,12 @@ fn an_access_token_is_identified_by_introspection() {
         let mut info = token_info();
         info["subjectType"] = json!(kind);
         info["subjectId"] = json!(USER);
+        info["vendorProductId"] = json!("pro_plan");
+        info["accountId"] = json!(VICTIM);
         world.fake.wix().always(INFO, Canned::ok(&info));
         let mut wanted = json!({
             "instance_id": INSTANCE, "site_id": SITE, "subject": {"type": shown, "id": USER},
-            "expires_at": START + 14_400,
+            "vendor_product_id": "pro_plan", "account_id": VICTIM, "expires_at": START + 14_400,
         });
         if let Some(user) = user {
             wanted["user"] = json!(user);

@@ -23,6 +23,10 @@ pub struct TokenInfo {
     #[serde(default)]
     subject_id: Value,
     #[serde(default)]
+    vendor_product_id: Value,
+    #[serde(default)]
+    account_id: Value,
+    #[serde(default)]
     exp: Value,
 }
 
@@ -81,6 +85,18 @@ impl TokenInfo {
             _ => SubjectType::Unknown,
         };
         Subject { kind, id: plain_text(&self.subject_id) }
+    }
+
+    /// The plan of the site, if there is one.
+    #[must_use]
+    pub fn vendor_product_id(&self) -> Option<String> {
+        plain_text(&self.vendor_product_id)
+    }
+
+    /// The account, if the response names it.
+    #[must_use]
+    pub fn account_id(&self) -> Option<String> {
+        plain_text(&self.account_id)
     }
 
     /// When the token expires, if the response says so.

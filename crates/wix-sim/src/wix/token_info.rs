@@ -24,6 +24,7 @@ struct Info {
     site_id: String,
     instance_id: String,
     account_id: String,
+    vendor_product_id: Option<String>,
 }
 
 /// Introspects the token in the body.
@@ -61,6 +62,7 @@ fn of_token(world: &World, token: &str, now_ms: i64) -> Option<Info> {
         site_id: site.site_id.clone(),
         instance_id: known.instance_id.clone(),
         account_id: site.account_id.clone(),
+        vendor_product_id: plan_of(world, &known.instance_id, now_ms),
     })
 }
 
@@ -84,9 +86,15 @@ fn of_instance_value(world: &World, value: &str, now_ms: i64) -> Option<Info> {
         exp: ends_at_ms.div_euclid(1000),
         client_id: signed.app_def_id.unwrap_or_else(|| world.app.app_id.clone()),
         site_id: signed.meta_site_id.unwrap_or_else(|| site.site_id.clone()),
+        vendor_product_id: plan_of(world, &signed.instance_id, now_ms),
         instance_id: signed.instance_id,
         account_id: site.account_id.clone(),
     })
+}
+
+/// The plan that the site has now.
+fn plan_of(world: &World, instance_id: &str, now_ms: i64) -> Option<String> {
+    world.instances.get(instance_id)?.at(now_ms).plan.map(|plan| plan.vendor_product_id)
 }
 
 fn to_json(info: &Info, strings: bool, account: bool) -> Value {
@@ -103,6 +111,9 @@ fn to_json(info: &Info, strings: bool, account: bool) -> Value {
     });
     if let (true, Some(fields)) = (account, response.as_object_mut()) {
         fields.insert("accountId".to_owned(), info.account_id.clone().into());
+    }
+    if let (Some(plan), Some(fields)) = (&info.vendor_product_id, response.as_object_mut()) {
+        fields.insert("vendorProductId".to_owned(), plan.clone().into());
     }
     response
 }
