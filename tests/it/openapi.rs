@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use leash::Leash;
 use serde_json::json;
 
-use crate::harness::{API_KEY, NOW, Testbed, guid, request};
+use crate::harness::{API_KEY, NOW, Testbed, api_key, guid, request};
 
 const TIMEOUT: Duration = Duration::from_mins(5);
 
@@ -28,7 +28,10 @@ fn dictionary(text: &mut String, name: &str, parameter: &str, values: &[String])
 
 #[test]
 fn schemathesis_finds_no_undescribed_response() {
-    let bed = Testbed::start(|values| values);
+    let bed = Testbed::delivering(|values| {
+        let key = format!("{}:token+instances+events+proxy+admin", api_key("back-end", API_KEY));
+        values.with("API_KEYS", key).with("EVENTS_RETAIN_HOURS", "1")
+    });
     bed.wix.switch(&json!({ "rate_limit_per_minute": 0 }));
     let installed: Vec<String> = (0..4).map(|_| bed.wix.new_instance()).collect();
     let [removed, refused] = [bed.wix.new_instance(), bed.wix.new_instance()];
@@ -105,7 +108,12 @@ fn schemathesis_finds_no_undescribed_response() {
         let route = path.replace("{path}", "…");
         let times = |status| seen.get(&(route.clone(), status)).copied().unwrap_or_default();
         // schemathesis encodes the slash in the parameter `path`, so it never reaches an existing path at Wix.
-        let done = if route.ends_with('…') { times(404) } else { times(200) };
+        let done = match route.as_str() {
+            _ if route.ends_with('…') => times(404),
+            // An event and its installation seldom meet.
+            _ if route.ends_with("/redeliver") => times(202) + times(404),
+            _ => times(200) + times(202),
+        };
         assert!(done >= 10 || route == "/v1/openapi.json", "{route} had too few requests: {seen:#?}");
         assert!(!path.contains('{') || times(400) >= 5, "{route} had too few requests: {seen:#?}");
     }

@@ -167,7 +167,7 @@ fn steps(bed: &Testbed, route: &Route) -> Vec<Step> {
 #[test]
 fn an_object_fails_at_any_step() {
     let beds: Vec<Testbed> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..BEDS).map(|_| scope.spawn(Testbed::delivering)).collect();
+        let starting: Vec<_> = (0..BEDS).map(|_| scope.spawn(|| Testbed::delivering(|values| values))).collect();
         starting.into_iter().map(|thread| thread.join().expect("a test bed")).collect()
     });
     for bed in &beds {

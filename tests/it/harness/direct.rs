@@ -66,9 +66,9 @@ impl Testbed {
     }
 
     /// Starts a test bed that delivers events. All isolates share the objects of [`NOW`].
-    pub fn delivering() -> Self {
+    pub fn delivering(change: impl FnOnce(Values) -> Values) -> Self {
         let entry = |app: Worker| app.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY);
-        Self::build(|values| values, entry, |setup| setup, &ISOLATES, true)
+        Self::build(change, entry, |setup| setup, &ISOLATES, true)
     }
 
     /// Starts a test bed with modules of the test in front of the built ones.
