@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Message, Stage, now, request, shared};
+use crate::harness::{Message, Stage, next_second, now, request, shared};
 
 /// Lets Wix confirm the setup two hours later, which contests an earlier removal.
 fn finish_configuration(stage: &Stage, instance: &str) {
@@ -39,6 +39,8 @@ fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
     let id = stage.wix.new_instance();
     let in_an_hour = now() + 3_600;
     finish_configuration(stage, &id);
+    // In the same second a token counts more than a refusal.
+    next_second();
     stage.wix.post(&format!("/_sim/instances/{id}/remove"), &json!({}));
     post(stage, &Message::removed(stage, &id).at(in_an_hour));
     let is_final = |record: &Value| record["status"] == "removed" && record["last_token"]["outcome"] == "refused";
