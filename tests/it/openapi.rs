@@ -114,7 +114,10 @@ fn schemathesis_finds_no_undescribed_response() {
             _ if route.ends_with("/redeliver") => times(202) + times(404),
             _ => times(200) + times(202),
         };
-        assert!(done >= 10 || route == "/v1/openapi.json", "{route} had too few requests: {seen:#?}");
+        assert!(
+            done >= 10 || ["/v1/openapi.json", "/v1/import"].contains(&route.as_str()),
+            "{route} had too few requests: {seen:#?}"
+        );
         assert!(!path.contains('{') || times(400) >= 5, "{route} had too few requests: {seen:#?}");
     }
 }
