@@ -274,10 +274,10 @@ async fn every_sample_event_can_be_sent_with_and_without_an_instance() {
     }
     let envelopes: Vec<Value> = hook.received().iter().map(|received| envelope(&received.body)).collect();
     let without = envelopes.iter().filter(|envelope| envelope.get("instanceId").is_none()).count();
-    assert_eq!((envelopes.len(), without), (35, 17));
+    assert_eq!((envelopes.len(), without), (37, 18));
     assert_eq!(bench.post("/_sim/events", json!({"event_type": "Nope"})).await.0, 400);
     bench.control("events", json!({"event_type": "Nope", "data": {"a": [1, "b c"]}})).await;
-    assert_eq!(envelope(&hook.wait_for(36).await[35].body)["data"], r#"{"a":[1,"b c"]}"#);
+    assert_eq!(envelope(&hook.wait_for(38).await[37].body)["data"], r#"{"a":[1,"b c"]}"#);
 }
 
 /// Decodes the envelope of a message.
