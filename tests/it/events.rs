@@ -3,6 +3,7 @@
 
 mod bed;
 mod costs;
+mod erase;
 mod listing;
 mod misconfigured;
 mod own;
