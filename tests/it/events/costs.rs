@@ -102,7 +102,7 @@ fn the_routes_of_events_cost_at_most_a_read_and_a_request() {
     let read = [1, 0, 0, 0];
     let one = |call: &str| vec![call.to_owned()];
     assert_eq!(of("GET", &format!("/v1/instances/{id}/events"), 200), (read, one("/events"), 0, 0));
-    // It is marked, delivered, and has an entry in the index of those that are to be redelivered for that time.
+    // The object marks the row, delivers the event, and sets when its content is erased. Entries of both partial indexes count.
     let (kv, calls, rows, _) = of("POST", &format!("/v1/instances/{id}/events/{event}/redeliver"), 202);
     assert_eq!((kv, calls), (read, one("/redeliver")));
     assert!(rows <= 6, "{rows} rows");

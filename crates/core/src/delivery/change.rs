@@ -1,4 +1,5 @@
-//! The changes of an installation that are events of our own: what was told to the app, and what is to be told.
+//! State transitions of an installation: compares the last reported state with the present one, and names the events that
+//! report the difference to the app.
 
 use crate::facts::{Fact, Instance, Name, State, Status, latest_of};
 use crate::values::Timestamp;

@@ -147,7 +147,7 @@ impl<P: Sql> Queue<'_, P> {
         self.change("UPDATE events SET redeliver = 1 WHERE state = ? AND body IS NOT NULL", &[parked])
     }
 
-    /// The first event that is to be attempted once more.
+    /// The event with the lowest sequence number that a caller asked to redeliver.
     pub fn redelivery(&self) -> Result<Option<Pending>, PlatformError> {
         let columns = super::queue::COLUMNS;
         let select = format!("SELECT {columns} FROM events WHERE redeliver IS NOT NULL ORDER BY sequence LIMIT 1");

@@ -99,7 +99,7 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
         Ok(accepted)
     }
 
-    /// Sets the alarm for what is to be done, unless it comes in time.
+    /// Sets the alarm to the time of the next task, unless an alarm is already set for that time or earlier.
     pub(super) fn guard(&self, queue: &Queue<'_, P>, alarm: Option<u64>, now: u64) -> Result<(), PlatformError> {
         let Some(wake) = self.wake(queue, now)?.map(|wake| self.on_runtimes_clock(wake)) else { return Ok(()) };
         // A late alarm is moved, an early one only costs an invocation.

@@ -2,7 +2,7 @@
 //!
 //! The removal may be an old message that Wix signed anew when it resent it (docs/wix.md, 4.6), so Wix is asked before
 //! any token is erased. Until Wix has answered, the removal counts and the tokens stay. Events about billing contradict
-//! nothing: they are to be expected after a removal, since cancelling a plan and removing an app are two acts.
+//! nothing: Wix sends them after a removal too, since cancelling a plan and removing an app are separate actions.
 
 use super::fold::latest_of;
 use super::{Fact, Name};

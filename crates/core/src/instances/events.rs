@@ -11,7 +11,8 @@ const TIMEOUT: u64 = 5_000;
 /// The type of a test event.
 const TEST: &str = "wix-edge.test";
 
-fn deadline<P: Ports>(cx: &Context<'_, P>) -> u64 {
+/// The deadline of a request to an object that begins now.
+pub(super) fn deadline<P: Ports>(cx: &Context<'_, P>) -> u64 {
     cx.platform.now_millis() + TIMEOUT
 }
 

@@ -10,7 +10,7 @@ pub enum Scope {
     Token,
     /// Reading installations.
     Instances,
-    /// Sending BI events.
+    /// Sending BI events, and reading and redelivering the events of installations.
     Events,
     /// Calling Wix through the Worker.
     Proxy,

@@ -58,7 +58,7 @@ pub async fn answer_lines<P: Platform>(cx: &Context<'_, P>, duplex: &P::Duplex) 
         next.map(|line| (line, lines))
     });
     let mut answers = std::pin::pin!(lines.map(|line| request.answer(line)).buffered(AT_ONCE));
-    // What has begun is finished, even if the client has left.
+    // The lines in progress run to their end, even if the client disconnects.
     while let Some(answer) = answers.next().await {
         if !has_left.get() && cx.platform.write_chunk(duplex, &answer).await.is_err() {
             has_left.set(true);
