@@ -24,6 +24,8 @@ const state = {
   /** The path of the latest request to an object; undefined in an alarm, whose time is chance. */
   path: undefined,
   failure: { kind: "" },
+  /** How often the failure has happened. */
+  failed: 0,
 };
 
 /** The length of each list: a test that sends more needs none of them. */
@@ -39,7 +41,9 @@ function fails(kind, place) {
   const { failure } = state;
   if (failure.kind !== kind || (failure.on && failure.on !== place)) return false;
   failure.times -= 1;
-  return failure.times >= 0;
+  if (failure.times < 0) return false;
+  state.failed += 1;
+  return true;
 }
 
 /** A statement that writes, such as `/accept: insert events`. */
@@ -148,10 +152,11 @@ export default {
     if (searchParams.has("fail")) {
       const times = Number(searchParams.get("times") ?? Infinity);
       state.failure = { kind: searchParams.get("fail"), on: searchParams.get("on"), times };
+      state.failed = 0;
     }
     trap.next = searchParams.get("trap") ?? trap.next;
-    const { measured, calls, statements, invocations } = state;
-    return Response.json({ ...measured, calls, statements, invocations, instances: trap.instances, trap: trap.next ?? null });
+    const { measured, failed, calls, statements, invocations } = state;
+    return Response.json({ ...measured, failed, calls, statements, invocations, instances: trap.instances, trap: trap.next ?? null });
   },
 
   scheduled(event, env, context) {

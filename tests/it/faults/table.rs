@@ -148,7 +148,7 @@ impl Cell {
             wait_until_idle(bed);
         }
         let change = if failure.is_race { "?".to_owned() } else { diff(&before, &stored(bed, &case.id, is_exclusive)) };
-        failure.remove(bed, &case.id);
+        failure.remove(bed, &case.id, step);
 
         // Wix, the browser or the back end repeats a request that failed, and only such a request.
         let again = if is_good {

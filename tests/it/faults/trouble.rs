@@ -1,12 +1,12 @@
 //! The steps of a request, and the failures that are injected at each.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use workerd::{Fault, Kind, Op, Operation};
 
-use crate::harness::Testbed;
+use crate::harness::{TIMEOUT, Testbed};
 
 /// A KV operation or a call to Wix, before the response or in a deferred task.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,8 @@ enum Kinds {
 }
 
 const ALWAYS: u32 = u32::MAX;
+/// How the name of a statement of a delivery begins, which runs after the response.
+const DELIVERY: &str = "delivery:";
 /// Longer than the Worker's time limit for KV, and not near any of its retries.
 const SLOW: Duration = Duration::from_millis(1_700);
 /// Longer than a case takes.
@@ -116,6 +118,8 @@ pub fn failures(step: &Step) -> Vec<Failure> {
             object("disconnected", "retryable", ALWAYS),
             object("overloaded once", "overloaded", 1),
         ],
+        // The number of attempts while it fails is chance.
+        Step::Statement(on) if on.starts_with(DELIVERY) => vec![object("fails once", "sql", 1)],
         Step::Statement(_) => vec![object("fails", "sql", ALWAYS)],
         Step::WholeKv => vec![kv("down from here", Kind::Crash, ALWAYS)],
         Step::Wix(endpoint) => {
@@ -181,8 +185,14 @@ impl Failure {
         }
     }
 
-    /// Removes the faults.
-    pub fn remove(&self, bed: &Testbed, id: &str) {
+    /// Removes the faults. One in a delivery is removed only after it has happened.
+    pub fn remove(&self, bed: &Testbed, id: &str, step: &Step) {
+        if matches!(step, Step::Statement(on) if on.starts_with(DELIVERY)) {
+            let until = Instant::now() + TIMEOUT;
+            while bed.objects("")["failed"] == 0 && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
         match &self.what {
             Kinds::Kv(..) => bed.kv.clear_faults(),
             Kinds::Wix(..) => bed.wix.remove_faults(id),
