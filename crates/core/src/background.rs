@@ -3,5 +3,5 @@
 mod cron;
 mod task;
 
-pub use cron::run_rechecks;
+pub use cron::{reconcile_slice, run_rechecks};
 pub use task::Task;

@@ -38,6 +38,7 @@ use crate::{instances, wix};
 /// | `EVENTS_KEEP_HOURS` | var, optional | for how long delivery is attempted; default 72 |
 /// | `EVENTS_RETAIN_HOURS` | var, optional | for how long contents are kept after delivery; default 0 |
 /// | `EVENTS_TYPES` | var, optional | comma list of the types to deliver; default all |
+/// | `RECHECK_HOURS` | var, optional | how often an installation is compared with Wix; default 24, 0 never |
 /// | `RETENTION_DAYS` | var, optional | for how long the record of a removed installation is kept; default 365, 0 for good |
 ///
 /// An empty value counts as missing.
@@ -105,6 +106,9 @@ const FIX_EVENTS_KEEP: &str = var!("Set EVENTS_KEEP_HOURS to 1 to 720, or leave 
 const FIX_EVENTS_RETAIN: &str = var!("Set EVENTS_RETAIN_HOURS to 0 to 168, or leave it empty for 0.");
 const FIX_EVENTS_TYPES: &str = var!(
     "Set EVENTS_TYPES to a comma list of event types, each of which may end with *, or leave it empty for all types."
+);
+const FIX_RECHECK: &str = var!(
+    "Set RECHECK_HOURS to a whole number of hours, to 0 to compare no installation with Wix, or leave it empty for 24."
 );
 const FIX_RETENTION: &str =
     var!("Set RETENTION_DAYS to a whole number of days, to 0 to keep records for good, or leave it empty for 365.");
@@ -206,6 +210,7 @@ fn parse_events<F: Fn(&str) -> Binding>(read: &mut Reader<F>) -> delivery::Setti
     let keep = read.optional("EVENTS_KEEP_HOURS", FIX_EVENTS_KEEP, |text| parse_hours(text, 1..=720));
     let retain = read.optional("EVENTS_RETAIN_HOURS", FIX_EVENTS_RETAIN, |text| parse_hours(text, 0..=168));
     let types = read.optional("EVENTS_TYPES", FIX_EVENTS_TYPES, |text| parse_list(text, Types::parse));
+    let recheck = read.with_default("RECHECK_HOURS", "24", FIX_RECHECK, parse_recheck);
     let is_bound = read.is_bound("INSTALLATIONS");
     if target.is_some() && !is_bound {
         let problem = "no Durable Object namespace is bound, and events cannot be delivered without it".to_owned();
@@ -218,6 +223,7 @@ fn parse_events<F: Fn(&str) -> Binding>(read: &mut Reader<F>) -> delivery::Setti
         keep_millis: keep.unwrap_or(72 * HOUR),
         retain_millis: retain.unwrap_or(0),
         types: Types::new(types.unwrap_or_default()),
+        recheck_seconds: recheck.flatten(),
     }
 }
 
@@ -230,6 +236,17 @@ fn parse_hours(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
     hours
         .map(|hours| hours * HOUR)
         .ok_or_else(|| format!("it must be a whole number of hours from {} to {}", range.start(), range.end()))
+}
+
+/// Parses a number of hours into seconds; `None` for 0.
+fn parse_recheck(text: &str) -> Result<Option<u64>, String> {
+    /// A year.
+    const LONGEST: u64 = 8_760;
+    match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(hours) if hours <= LONGEST => Ok(Some(hours * 3_600)),
+        _ => Err(format!("it must be a whole number of hours from 0 to {LONGEST}")),
+    }
 }
 
 /// Parses a number of days into seconds; `None` for 0.

@@ -4,7 +4,8 @@
 //! - The Worker's side: [`Event`] is what is delivered; [`submit`] passes it to the object. [`requests`] has all requests
 //!   to an object.
 //! - The object's side: [`Installation`] accepts events and delivers them. `queue` has its rows, `schedule` decides which
-//!   event is attempted when, `change` which facts of the installation are events of our own.
+//!   event is attempted when, `change` which facts of the installation are events of our own, `maintenance` when the
+//!   installation is compared with Wix.
 //!
 //! An object keeps nothing in memory that its storage lacks, except for the lease of the delivery that runs.
 
@@ -14,6 +15,7 @@ mod deliver;
 mod event;
 mod inspect;
 mod installation;
+mod maintenance;
 mod port;
 mod queue;
 pub mod report;
@@ -26,8 +28,9 @@ mod submit;
 pub use event::{Event, MessageError};
 pub use inspect::{EventPage, PageRequest, Parked};
 pub use installation::{AcceptError, Accepted, Installation};
+pub use maintenance::Comparison;
 pub use port::{Alarm, Answer, Lease, ObjectError, ObjectPorts, Objects, Post, Sql, SqlValue, Target};
-pub use requests::ObjectReply;
+pub use requests::{CompareRequest, ObjectReply};
 pub use settings::{FIX_INSTALLATIONS, Settings, TargetAddress, Types};
 pub use signature::parse_secret;
 pub use submit::{ObjectCallError, ask, command, submit};

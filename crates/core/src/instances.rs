@@ -2,6 +2,7 @@
 
 mod ask;
 mod cache;
+mod compare;
 mod context;
 mod erase;
 mod error;
@@ -15,6 +16,7 @@ mod identity;
 mod import;
 mod objects;
 mod reconcile;
+mod reconciliation;
 mod registry;
 mod report;
 mod send_event;
@@ -35,9 +37,10 @@ pub use grant::COOL_DOWN;
 #[cfg(test)]
 pub use identity::Identity;
 pub use identity::{of_signed_instance, of_token};
-pub use import::{IMPORTS_BY_OBJECTS, IMPORTS_BY_WORKER, ImportOutcome, LINE_LIMIT, Line, import, import_line};
-pub use objects::{HasWorker, ObjectPlatform, list_object, redeliver_next};
+pub use import::{IMPORTS_BY_OBJECTS, IMPORTS_BY_WORKER, ImportOutcome, LINE_LIMIT, Line, import};
+pub use objects::{HasWorker, ObjectPlatform, compare_due, import_object, list_object, redeliver_next};
 pub use reconcile::{Reconciled, reconcile};
+pub use reconciliation::{checked_at, compare_slice, reconciliation};
 pub use registry::installed;
 pub use send_event::send_event;
 pub use setup::finish_configuration;

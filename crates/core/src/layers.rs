@@ -4,17 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules, from the bottom up. Each may use those before it.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 13] = [
     &["values"],
     &["facts", "runtime"],
     &["crypto"],
     &["wix"],
-    &["delivery", "store"],
+    &["store"],
+    &["delivery"],
     &["instances"],
     &["background"],
     &["web"],
     &["routes"],
     &["config"],
+    &["object"],
     &["lib"],
 ];
 /// Modules for tests only. Nothing else may use them.

@@ -6,6 +6,7 @@
 //! | Module | Contract |
 //! |---|---|
 //! | `lib.rs` | the ways in: [`handle`] for a request, [`scheduled`] for the Cron Trigger; [`object_fetch`], [`object_deliver`] and [`object_alarm`] for the object of an installation |
+//! | `object` | the ways in for the object of an installation |
 //! | `config` | environment names → the settings of the modules, with all faults at once |
 //! | `routes` | the addresses: parse, use case, response |
 //! | `web` | requests, responses and errors of HTTP |
@@ -27,6 +28,7 @@ mod facts;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod instances;
+mod object;
 mod routes;
 mod runtime;
 mod store;
@@ -54,15 +56,13 @@ use std::rc::Rc;
 
 use http::Method;
 
-use background::{Task, run_rechecks};
-use delivery::{AcceptError, Installation, ObjectCallError, report, requests};
-use facts::Fact;
-use instances::{Cache, Context, InstanceError, Line, Work, import_line, list_object, redeliver_next};
+use background::{Task, reconcile_slice, run_rechecks};
+use instances::{Cache, Context, Work};
 pub use instances::{HasWorker, ObjectPlatform};
+pub use object::{object_alarm, object_deliver, object_fetch};
 use routes::{Found, answer_lines};
 use runtime::Trace;
-use store::{Store, StoreError};
-use values::{InstanceId, RequestId};
+use values::RequestId;
 use web::{Audience, Call, Error, Outcome};
 
 /// What the requests of one isolate share.
@@ -184,123 +184,7 @@ pub async fn scheduled<P: Platform>(platform: P, shared: &Shared) {
     };
     let app = App { platform, config: Rc::clone(config), cache: Rc::clone(&shared.cache), work: Work::new(trace) };
     run_rechecks(&app.context()).await;
-}
-
-/// How long an object waits before it repeats something that failed, in milliseconds.
-const OBJECT_RETRY: u64 = 60_000;
-
-/// Answers a request of the Worker's to the object of an installation.
-pub async fn object_fetch<P: ObjectPlatform>(ports: &P, shared: &Shared, path: &str, body: &str) -> ObjectReply {
-    let Ok(config) = &shared.config else { return ObjectReply::new(503, "not_configured") };
-    if path == requests::IMPORT {
-        return import_in_object(ports, config, &shared.cache, body).await;
-    }
-    match installation(ports, config).answer(path, body).await {
-        Ok(answer) => answer,
-        Err(AcceptError::Message(_)) => ObjectReply::new(400, "malformed"),
-        Err(AcceptError::Platform(error)) => {
-            note_of_object(ports, "object request", None, &error.into());
-            ObjectReply::new(503, "store_failed")
-        }
-    }
-}
-
-/// Imports the installation of an object. Its state counts as told to the app.
-async fn import_in_object<P: ObjectPlatform>(ports: &P, config: &Config, cache: &Cache, body: &str) -> ObjectReply {
-    let (platform, settings) = (ports.worker(), &config.instances);
-    let work = Work::new(new_trace(ports, "object import").0);
-    let cx = Context { platform, settings, cache, work: &work };
-    let Ok(line) = Line::parse(body, cx.now()) else { return ObjectReply::new(400, "malformed") };
-    let object = installation(ports, config);
-    let adopt = async |id: &InstanceId, facts: &[Fact]| {
-        if !settings.events.tells_changes() {
-            return Ok(());
-        }
-        let message = report::to_message(id, facts).ok_or(StoreError::NotJson)?;
-        object.adopt(&message).await.map_err(|error| ObjectCallError::Failed(error.to_string()).into())
-    };
-    ObjectReply::new(200, import_line(&cx, &line, adopt).await.as_str())
-}
-
-/// Delivers the events of an object that are due, after a request that may have made one due.
-pub async fn object_deliver<P: ObjectPlatform>(ports: &P, shared: &Shared) {
-    let Ok(config) = &shared.config else { return };
-    let object = installation(ports, config);
-    match object.deliver().await {
-        Ok(true) => list_parked(ports, config, &object).await,
-        // The object was erased, and stays empty.
-        Ok(false) => {}
-        Err(error) => note_of_object(ports, "object deliver", None, &error.into()),
-    }
-}
-
-/// Runs the alarm of an object.
-pub async fn object_alarm<P: ObjectPlatform>(ports: &P, shared: &Shared) {
-    /// How long the object waits for the configuration to be corrected, in milliseconds.
-    const MISCONFIGURED: u64 = 300_000;
-    let note = |error: &InstanceError| note_of_object(ports, "object alarm", None, error);
-    let Ok(config) = &shared.config else {
-        if let Err(error) = ports.set_alarm(ports.now_millis() + MISCONFIGURED) {
-            note(&error.into());
-        }
-        return;
-    };
-    let (object, store) = (installation(ports, config), store_of_object(ports, config));
-    let failed = |id: &InstanceId, error| note_of_object(ports, "object redeliver", Some(id), &error);
-    let wake_within = match redeliver_next(ports, &object, &store, failed).await {
-        // The subrequests of this invocation are used up.
-        Ok(true) => return object.wake_within(0).await.unwrap_or_else(|error| note(&error.into())),
-        Ok(false) => None,
-        Err(error) => {
-            note(&error);
-            Some(OBJECT_RETRY)
-        }
-    };
-    match object.wake_up().await {
-        Ok(true) => list_parked(ports, config, &object).await,
-        Ok(false) => return,
-        Err(error) => note(&error.into()),
-    }
-    if let Some(millis) = wake_within
-        && let Err(error) = object.wake_within(millis).await
-    {
-        note(&error.into());
-    }
-}
-
-fn installation<'a, P: ObjectPorts>(ports: &'a P, config: &'a Config) -> Installation<'a, P> {
-    let instances::Settings { events, wix, clock_offset_seconds, .. } = &config.instances;
-    Installation::new(ports, events, &wix.app_id, *clock_offset_seconds)
-}
-
-fn store_of_object<'a, P: ObjectPlatform>(ports: &'a P, config: &'a Config) -> Store<'a, P> {
-    let instances::Settings { keys, wix, setup, .. } = &config.instances;
-    Store::new(ports, keys, &wix.app_id, *setup)
-}
-
-/// Brings the list of parked events up to date. After an error the alarm does it again.
-async fn list_parked<P: ObjectPlatform>(ports: &P, config: &Config, object: &Installation<'_, P>) {
-    if let Err(error) = list_object(object, &store_of_object(ports, config)).await {
-        note_of_object(ports, "object parked", None, &error);
-        if let Err(error) = object.wake_within(OBJECT_RETRY).await {
-            note_of_object(ports, "object parked", None, &error.into());
-        }
-    }
-}
-
-/// Writes a log line of work in an object that failed. Each attempt to deliver has a line of its own.
-fn note_of_object<P: Clock + Entropy + Log>(
-    ports: &P,
-    name: &'static str,
-    id: Option<&InstanceId>,
-    error: &InstanceError,
-) {
-    let (trace, _) = new_trace(ports, name);
-    if let Some(id) = id {
-        trace.instance(id);
-    }
-    trace.error("store_failed", error.cause());
-    trace.write(ports, None);
+    reconcile_slice(&app.context()).await;
 }
 
 /// Writes the log line of work that could not begin.

@@ -13,6 +13,7 @@ mod kv;
 mod parked;
 mod port;
 mod recheck;
+mod reconciliation;
 mod tokens;
 
 pub use erase::Erasure;
@@ -23,4 +24,5 @@ pub use kv::{Store, Stored, TIMEOUT_MILLIS};
 pub use parked::ParkedEvents;
 pub use port::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use recheck::{Attempts, Due, PendingRecheck, RECHECK_AFTER, Recheck};
+pub use reconciliation::{Pass, Progress, Reconciliation, Repaired};
 pub use tokens::RETRY_PAUSES;

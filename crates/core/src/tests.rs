@@ -19,6 +19,7 @@ mod kv_cost;
 mod log;
 mod own_events;
 mod proxy;
+mod reconciliation;
 mod record;
 mod redirect;
 mod reply;

@@ -21,7 +21,7 @@ const state = {
   statements: [],
   /** How many attempts each invocation of an object has made, without another object that makes any meanwhile. */
   invocations: [],
-  /** The path of the latest request to an object; undefined in an alarm, whose time is chance. */
+  /** The path of the request to an object that is being answered; undefined in an alarm, whose time is chance. */
   path: undefined,
   failure: { kind: "" },
   /** How often the failure has happened. */
@@ -95,6 +95,8 @@ export class Installation extends Built {
     if (fails("throw", pathname)) throw new Error("scripted: the object fails");
     if (fails("hang", pathname)) await new Promise((resolve) => setTimeout(resolve, 3_000));
     const response = await super.fetch(request);
+    // A delivery that goes on after the response belongs to no request: its time is chance.
+    if (state.path === pathname) state.path = undefined;
     if (fails("lost", pathname)) throw new Error("scripted: the answer is lost");
     return response;
   }

@@ -1,11 +1,12 @@
-//! The Cron Trigger: reconciles every instance whose recheck is due. By then KV shows all writes everywhere, so that stale
+//! The Cron Trigger: compares a slice of all installations with Wix, and reconciles every instance whose recheck is due. By then KV shows all writes everywhere, so that stale
 //! rows are repaired. An `APP_FINISHED_CONFIGURATION` that failed is sent again, with backoff and an end.
 
 use std::collections::VecDeque;
 
 use crate::facts::Instance;
 use crate::instances::{
-    Context, InstanceError, Ports, Reconciled, Work, ask_if_in_question, erase, finish_configuration, reconcile,
+    Context, InstanceError, Ports, Reconciled, Work, ask_if_in_question, compare_slice, erase, finish_configuration,
+    reconcile,
 };
 use crate::runtime::{Backoff, Trace};
 use crate::store::{Attempts, Due, Recheck};
@@ -54,6 +55,17 @@ pub async fn run_rechecks<P: Ports>(cx: &Context<'_, P>) {
         let cx = cx.of(&work);
         let result = check(&cx, &recheck.instance).await;
         cx.note(finish(&cx, &recheck, &others, result).await);
+        cx.trace().write(cx.platform, None);
+    }
+}
+
+/// Compares the next installations with Wix, with one log line if something failed.
+pub async fn reconcile_slice<P: Ports>(cx: &Context<'_, P>) {
+    let trace = Trace::new(cx.trace().request_id.clone(), "cron reconciliation", cx.platform.now_millis());
+    let work = Work::new(trace);
+    let cx = cx.of(&work);
+    cx.note(compare_slice(&cx).await);
+    if cx.trace().is_notable() {
         cx.trace().write(cx.platform, None);
     }
 }

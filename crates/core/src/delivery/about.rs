@@ -1,10 +1,13 @@
 //! What an object knows beside its events: a few values by name.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::maintenance::Maintenance;
 use super::{Sql, SqlValue};
 use crate::facts::{Fact, State};
 use crate::runtime::PlatformError;
+use crate::store::Reconciliation;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
 
@@ -16,6 +19,12 @@ const TOLD: &str = "told";
 const PARKED: &str = "parked";
 /// The place in the list of parked events from where the app's object goes on to redeliver.
 const REDELIVERY: &str = "redelivery";
+/// [`Maintenance`]
+const MAINTENANCE: &str = "maintenance";
+/// The figures of the reconciliation with Wix, in the app's object.
+const FIGURES: &str = "reconciliation";
+/// How far the Cron Trigger has come in the list of installations, in the app's object.
+const PASS: &str = "pass";
 
 /// The facts that the object has been given, and the state that it has told the app.
 #[derive(Debug, Clone)]
@@ -59,6 +68,16 @@ impl<'a, P: Sql> About<'a, P> {
         self.sql.sql(statement, &[SqlValue::Text(name), SqlValue::Text(value)]).map(|_| ())
     }
 
+    /// A value in JSON; `None` if a newer version wrote it in another form.
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, PlatformError> {
+        Ok(self.get(name)?.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize) -> Result<(), PlatformError> {
+        let text = serde_json::to_string(value);
+        self.set(name, &text.map_err(|_| PlatformError("a value cannot be written".to_owned()))?)
+    }
+
     fn remove(&self, name: &str) -> Result<(), PlatformError> {
         self.sql.sql("DELETE FROM about WHERE name = ?", &[SqlValue::Text(name)]).map(|_| ())
     }
@@ -68,12 +87,13 @@ impl<'a, P: Sql> About<'a, P> {
         self.get(NAME)
     }
 
-    /// Stores the object's own name, which the runtime does not tell it in an alarm.
-    pub fn learn_name(&self, name: &str) -> Result<(), PlatformError> {
-        if self.name()?.is_none() {
+    /// Stores the object's own name, which the runtime does not tell it in an alarm. Returns whether it was unknown.
+    pub fn learn_name(&self, name: &str) -> Result<bool, PlatformError> {
+        let is_new = self.name()?.is_none();
+        if is_new {
             self.set(NAME, name)?;
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// What was told. `None` before the first report, and if a newer version wrote it in another form.
@@ -86,8 +106,7 @@ impl<'a, P: Sql> About<'a, P> {
 
     /// Stores what was told.
     pub fn set_told(&self, told: &Told) -> Result<(), PlatformError> {
-        let stored = serde_json::to_string(&Storing { facts: &told.facts, state: &told.state });
-        self.set(TOLD, &stored.map_err(|_| PlatformError("a fact cannot be written".to_owned()))?)
+        self.write(TOLD, &Storing { facts: &told.facts, state: &told.state })
     }
 
     /// What the list of parked events in KV shows of this object, as JSON.
@@ -108,5 +127,35 @@ impl<'a, P: Sql> About<'a, P> {
     /// Notes from where it goes on.
     pub fn set_redelivery(&self, cursor: Option<&str>) -> Result<(), PlatformError> {
         cursor.map_or_else(|| self.remove(REDELIVERY), |cursor| self.set(REDELIVERY, cursor))
+    }
+
+    /// What the object notes of its maintenance.
+    pub fn maintenance(&self) -> Result<Option<Maintenance>, PlatformError> {
+        self.read(MAINTENANCE)
+    }
+
+    /// Stores what it notes.
+    pub fn set_maintenance(&self, noted: &Maintenance) -> Result<(), PlatformError> {
+        self.write(MAINTENANCE, noted)
+    }
+
+    /// The figures of the reconciliation.
+    pub fn figures(&self) -> Result<Reconciliation, PlatformError> {
+        Ok(self.read(FIGURES)?.unwrap_or_default())
+    }
+
+    /// Stores the figures.
+    pub fn set_figures(&self, figures: &Reconciliation) -> Result<(), PlatformError> {
+        self.write(FIGURES, figures)
+    }
+
+    /// How far the Cron Trigger has come, as JSON.
+    pub fn pass(&self) -> Result<Option<String>, PlatformError> {
+        self.get(PASS)
+    }
+
+    /// Stores how far it has come.
+    pub fn set_pass(&self, pass: &str) -> Result<(), PlatformError> {
+        self.set(PASS, pass)
     }
 }

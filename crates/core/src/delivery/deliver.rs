@@ -84,9 +84,12 @@ impl<P: ObjectPorts> Installation<'_, P> {
     async fn try_wake_up(&self) -> Result<bool, PlatformError> {
         let queue = Queue::open(self.ports)?;
         queue.tidy(self.now())?;
+        let alarm = self.ports.alarm().await?;
         let Some(guard) = self.wake(&queue, self.now())? else { return Ok(true) };
         // Until this delivery ends, the alarm guards it.
-        self.set_alarm(guard)?;
+        if alarm != Some(self.on_runtimes_clock(guard)) {
+            self.set_alarm(guard)?;
+        }
         if self.is_taken() {
             return Ok(true);
         }

@@ -70,7 +70,8 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
     }
 
     /// The time of the Worker's clock, in Unix seconds.
-    pub(super) fn time(&self) -> Timestamp {
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
         Timestamp::from_millis(self.now())
     }
 
@@ -87,7 +88,7 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
         let alarm = self.ports.alarm().await?;
         // Nothing is awaited from here on.
         let queue = Queue::open(self.ports)?;
-        About::open(self.ports)?.learn_name(object)?;
+        self.begin(&About::open(self.ports)?, object)?;
         let now = self.now();
         let accepted = if queue.knows(&event)? {
             Accepted::Known
@@ -109,8 +110,13 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
         Ok(())
     }
 
-    /// When the object must run again, on the Worker's clock. What is due now is being delivered, so the alarm only guards it.
+    /// When the object must run again, on the Worker's clock. What is due now is being done, so the alarm only guards it.
     pub(super) fn wake(&self, queue: &Queue<'_, P>, now: u64) -> Result<Option<u64>, PlatformError> {
+        let task = self.next_task(queue)?.map(|at| if at > now { at } else { now + GUARD });
+        Ok([self.next_delivery(queue, now)?, task].into_iter().flatten().min())
+    }
+
+    fn next_delivery(&self, queue: &Queue<'_, P>, now: u64) -> Result<Option<u64>, PlatformError> {
         let mut bounds = queue.bounds()?;
         let (head, next) = queue.pending(&mut bounds)?;
         let has_target = self.settings.target.is_some();
@@ -163,7 +169,7 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
         self.ports.erase().await
     }
 
-    fn on_runtimes_clock(&self, at: u64) -> u64 {
+    pub(super) fn on_runtimes_clock(&self, at: u64) -> u64 {
         at.saturating_add_signed(self.clock_offset_seconds.saturating_mul(-1000))
     }
 }

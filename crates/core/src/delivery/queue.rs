@@ -13,7 +13,7 @@ use crate::runtime::PlatformError;
 /// How far apart the times of two copies of one event may be, in seconds, if it has no id of its own.
 const COPIES_APART: u64 = 600;
 /// For how long a delivered event is remembered, in milliseconds. Wix resends for two days.
-const REMEMBERED: u64 = 5 * 86_400_000;
+pub const REMEMBERED: u64 = 5 * 86_400_000;
 /// How many rows one pruning looks at.
 const PRUNED_AT_ONCE: u64 = 100;
 
@@ -135,6 +135,11 @@ impl<'a, P: Sql> Queue<'a, P> {
             (None, _) => {}
         }
         Ok((head, next))
+    }
+
+    /// Whether no event is pending.
+    pub fn is_done(&self) -> Result<bool, PlatformError> {
+        Ok(self.pending(&mut self.bounds()?)?.0.is_none())
     }
 
     /// Stores raised bounds, so that the next invocation need not scan what this one has delivered.

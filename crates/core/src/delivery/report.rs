@@ -7,7 +7,7 @@ use super::about::{About, Told};
 use super::change::changes;
 use super::queue::Queue;
 use super::{AcceptError, Event, Installation, MessageError, ObjectPorts};
-use crate::facts::{Fact, State, fold, is_contested, join};
+use crate::facts::{Fact, Name, State, Status, fold, is_contested, join, latest};
 use crate::values::InstanceId;
 
 /// The message to the object.
@@ -48,8 +48,9 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let alarm = self.ports.alarm().await?;
         // Nothing is awaited from here on.
         let (queue, about) = (Queue::open(self.ports)?, About::open(self.ports)?);
-        about.learn_name(id.as_str())?;
+        self.begin(&about, id.as_str())?;
         let known = about.told()?;
+        let is_first = known.is_none();
         let before = known.as_ref().map(|known| known.facts.clone());
         let mut joined = before.clone().unwrap_or_default();
         facts.for_each(|fact| join(&mut joined, fact));
@@ -69,13 +70,16 @@ impl<P: ObjectPorts> Installation<'_, P> {
             events.push(event.ok_or(MessageError)?);
         }
         if before.as_ref() != Some(&joined) || state != told {
-            let told = Told { facts: joined, state };
+            let told = Told { facts: joined.clone(), state };
             self.ports.transaction(&mut || {
                 events.iter().try_for_each(|event| queue.add(event, now))?;
                 about.set_told(&told)
             })?;
         }
-        if !changes.is_empty() {
+        let deleted = latest(&joined, Name::Deleted).map(|fact| fact.at);
+        let is_gone = instance.status == Status::Removed && deleted.is_some();
+        self.note_end(&about, deleted.filter(|_| is_gone))?;
+        if !changes.is_empty() || is_first {
             self.guard(&queue, alarm, now)?;
         }
         Ok(())

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::inspect::Redelivery;
-use super::{AcceptError, Installation, ObjectPorts};
+use super::{AcceptError, Installation, MessageError, ObjectPorts};
+use crate::values::{InstanceId, Timestamp};
 
 /// An event is accepted. Body: [`super::Event::to_message`].
 pub const ACCEPT: &str = "/accept";
@@ -19,8 +22,29 @@ pub const REDELIVER_PARKED: &str = "/redeliver-parked";
 pub const REDELIVER_ALL: &str = "/redeliver-all";
 /// The object imports its installation. Body: the line of the import.
 pub const IMPORT: &str = "/import";
+/// The object compares its installation with Wix, if that is due. Body: [`super::CompareRequest`] as JSON.
+pub const COMPARE: &str = "/compare";
+/// When Wix said last what the site has. No body.
+pub const CHECKED: &str = "/checked";
+/// The app's object counts a comparison. Body: [`crate::store::Repaired`] as JSON.
+pub const COUNT: &str = "/count";
+/// The figures of the reconciliation, from the app's object. No body.
+pub const FIGURES: &str = "/figures";
+/// How far the Cron Trigger has come, from the app's object. No body.
+pub const PASS: &str = "/pass";
+/// The app's object notes how far it has come. Body: [`crate::store::Pass`] as JSON.
+pub const SET_PASS: &str = "/set-pass";
 /// The object erases its storage. No body.
 pub const ERASE: &str = "/erase";
+
+/// See [`COMPARE`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CompareRequest {
+    /// The installation.
+    pub instance_id: InstanceId,
+    /// The time of the Worker that asks. An alarm does not follow a clock that was set forward.
+    pub now: Timestamp,
+}
 
 /// An object's answer.
 pub struct ObjectReply {
@@ -53,7 +77,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
                 self.report(body).await?;
                 ObjectReply::and_deliver("told")
             }
-            EVENTS => ObjectReply::new(200, serde_json::to_string(&self.events(body)?).unwrap_or_default()),
+            EVENTS => ObjectReply::new(200, to_json(&self.events(body)?)),
             REDELIVER => match self.redeliver(body).await? {
                 Redelivery::Begun => ObjectReply::and_deliver("begun"),
                 Redelivery::Gone => ObjectReply::new(410, "gone"),
@@ -67,6 +91,17 @@ impl<P: ObjectPorts> Installation<'_, P> {
                 self.redeliver_all(body)?;
                 ObjectReply::new(200, "begun")
             }
+            CHECKED => ObjectReply::new(200, to_json(&self.checked_at()?)),
+            COUNT => {
+                self.count_comparison(serde_json::from_str(body).map_err(|_| MessageError)?)?;
+                ObjectReply::new(200, "counted")
+            }
+            FIGURES => ObjectReply::new(200, to_json(&self.figures()?)),
+            PASS => ObjectReply::new(200, self.pass()?),
+            SET_PASS => {
+                self.set_pass(body)?;
+                ObjectReply::new(200, "noted")
+            }
             ERASE => {
                 self.erase().await?;
                 ObjectReply::new(200, "erased")
@@ -74,4 +109,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
             _ => ObjectReply::new(404, "not_found"),
         })
     }
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

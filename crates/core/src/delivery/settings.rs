@@ -21,6 +21,8 @@ pub struct Settings {
     pub retain_millis: u64,
     /// `EVENTS_TYPES`
     pub types: Types,
+    /// `RECHECK_HOURS`, in seconds; `None` if installations are not compared with Wix.
+    pub recheck_seconds: Option<u64>,
 }
 
 /// Where events are delivered.

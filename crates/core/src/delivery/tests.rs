@@ -46,6 +46,7 @@ impl Site {
             keep_millis: 72 * HOUR,
             retain_millis: 0,
             types: Types::default(),
+            recheck_seconds: None,
         };
         Self { fake, object, settings, app_id: AppId::parse(APP).expect("an id") }
     }

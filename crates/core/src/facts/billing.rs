@@ -36,6 +36,7 @@ impl Bill {
                     expires_at: *expires_at,
                     auto_renewing: *auto_renewing,
                     trial_ends_at: None,
+                    checked_at: None,
                 },
             },
             // The owner keeps the plan until its period ends.
@@ -64,6 +65,7 @@ impl Bill {
                         expires_at: expires_at.or(known.expires_at).filter(to_come),
                         auto_renewing: auto_renewing.or(known.auto_renewing),
                         trial_ends_at: trial_ends_at.filter(to_come),
+                        checked_at: None,
                     },
                 }
             }

@@ -71,6 +71,9 @@ pub struct Billing {
     /// When the free trial ends, while there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_ends_at: Option<Timestamp>,
+    /// When Wix said so last, as the Durable Object of the installation knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<Timestamp>,
 }
 
 /// A site, as Wix describes it.

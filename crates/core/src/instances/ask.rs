@@ -5,7 +5,7 @@ use super::grant::request_token;
 use super::report::report_facts;
 use super::{Context, InstanceError, Ports};
 use crate::facts::{Auth, Fact, Instance, Kind, is_in_question, latest};
-use crate::values::InstanceId;
+use crate::values::{InstanceId, Timestamp};
 use crate::wix::{AppInstance, WixError};
 
 /// Asks Wix if its answer is needed: nothing is known of the plan, something happened since Wix was asked last, or a known end
@@ -34,16 +34,7 @@ pub async fn ask_wix<P: Ports>(
             return Ok(());
         }
     };
-    let AppInstance { billed, described, site, .. } = answer;
-    // An answer that settles a question is recorded even if it is the same as before.
-    let is_open = is_in_question(instance, facts, cx.now());
-    let nothing = Kind::Described { name: None, url: None, locale: None, currency: None, app_version: None };
-    let is_new = |kind: &Kind| match latest(facts, kind.name()).map(|fact| &fact.kind) {
-        Some(known) => known != kind || (is_open && matches!(kind, Kind::Billed { .. })),
-        None => *kind != nothing,
-    };
-    let kinds = [billed, Some(described), site.map(|site| Kind::Site { site })].into_iter().flatten();
-    let news: Vec<Fact> = kinds.filter(is_new).map(|kind| Fact::new(cx.now(), kind)).collect();
+    let news = news_of(answer, instance, facts, cx.now());
     if news.is_empty() {
         return Ok(());
     }
@@ -54,6 +45,20 @@ pub async fn ask_wix<P: Ports>(
         Some(recorded) => report_facts(cx, id, &recorded.facts).await,
         None => Ok(()),
     }
+}
+
+/// The facts of an answer that are new.
+pub(super) fn news_of(answer: AppInstance, instance: &Instance, facts: &[Fact], now: Timestamp) -> Vec<Fact> {
+    let AppInstance { billed, described, site, .. } = answer;
+    // An answer that settles a question is recorded even if it is the same as before.
+    let is_open = is_in_question(instance, facts, now);
+    let nothing = Kind::Described { name: None, url: None, locale: None, currency: None, app_version: None };
+    let is_new = |kind: &Kind| match latest(facts, kind.name()).map(|fact| &fact.kind) {
+        Some(known) => known != kind || (is_open && matches!(kind, Kind::Billed { .. })),
+        None => *kind != nothing,
+    };
+    let kinds = [billed, Some(described), site.map(|site| Kind::Site { site })].into_iter().flatten();
+    kinds.filter(is_new).map(|kind| Fact::new(now, kind)).collect()
 }
 
 async fn request_answer<P: Ports>(

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::registry::learn;
 use super::{Context, InstanceError, Ports};
 use crate::values::{AccessToken, InstanceId, SignedValue, SiteId, Timestamp};
 use crate::wix::{SignedInstance, Subject, SubjectType, WixError, is_token, signed_instance};
@@ -50,6 +51,15 @@ impl Identity {
     #[must_use]
     pub fn instance(&self) -> &InstanceId {
         &self.instance_id
+    }
+
+    /// Records the instance and its site, if they are unknown. In demo mode there is no installation. Returns whether anything
+    /// was recorded.
+    pub async fn learn<P: Ports>(&self, cx: &Context<'_, P>) -> Result<bool, InstanceError> {
+        if self.demo_mode == Some(true) {
+            return Ok(false);
+        }
+        learn(cx, &self.instance_id, self.site_id.as_ref()).await
     }
 }
 

@@ -1,10 +1,15 @@
-//! The work of an object that concerns more than its own storage: the list of parked events in KV, and the redelivery of all
-//! of them.
+//! The work of an object that concerns more than its own storage: the list of parked events in KV, the redelivery of all of
+//! them, the comparison and the import of its installation.
 
-use super::{InstanceError, Ports};
-use crate::delivery::{Installation, ObjectPorts, Objects, Parked, command, requests};
-use crate::store::{KvNamespace, ParkedEvents, Store};
-use crate::values::InstanceId;
+use super::compare::compare;
+use super::import::import_line;
+use super::{Context, ImportOutcome, InstanceError, Line, Ports};
+use crate::delivery::{
+    AcceptError, Comparison, Installation, ObjectCallError, ObjectPorts, Objects, Parked, command, report, requests,
+};
+use crate::facts::Fact;
+use crate::store::{KvNamespace, ParkedEvents, Store, StoreError};
+use crate::values::{InstanceId, Timestamp};
 
 /// How many objects one invocation asks. The free plan allows 50 subrequests.
 const OBJECTS: u16 = 40;
@@ -61,4 +66,65 @@ pub async fn redeliver_next<P: ObjectPlatform>(
     }
     object.set_redelivery(next.as_deref())?;
     Ok(true)
+}
+
+/// Imports the installation of an object. Its state counts as told to the app.
+pub async fn import_object<P: ObjectPlatform>(
+    object: &Installation<'_, P>,
+    cx: &Context<'_, P::Worker>,
+    line: &Line,
+) -> ImportOutcome {
+    let adopt = async |id: &InstanceId, facts: &[Fact]| match message(cx, id, facts)? {
+        Some(message) => told(object.adopt(&message).await),
+        None => Ok(()),
+    };
+    import_line(cx, line, adopt).await
+}
+
+/// Compares the installation of an object with Wix, and lets the app's object count it. `now` is the time at which it is due,
+/// which the clock of another Worker may tell.
+pub async fn compare_due<P: ObjectPlatform>(
+    ports: &P,
+    object: &Installation<'_, P>,
+    cx: &Context<'_, P::Worker>,
+    id: &InstanceId,
+    now: Timestamp,
+) -> Result<(), InstanceError> {
+    let report = async |id: &InstanceId, facts: &[Fact]| match message(cx, id, facts)? {
+        Some(message) => told(object.report(&message).await),
+        None => Ok(()),
+    };
+    let earlier = object.uncounted()?;
+    let compared = match compare(cx, id, report).await {
+        Ok(compared) => compared,
+        Err(error) => {
+            object.note_comparison(&Comparison::Failed, earlier, now).await?;
+            return Err(error);
+        }
+    };
+    let Some(compared) = compared else {
+        return Ok(object.note_comparison(&Comparison::Done(false), earlier, now).await?);
+    };
+    if compared.repaired.any() {
+        cx.trace().outcome("repaired");
+    }
+    let repaired = compared.repaired.or(earlier.unwrap_or_default());
+    let body = serde_json::to_string(&repaired).map_err(|_| StoreError::NotJson)?;
+    let app = cx.settings.wix.app_id.as_str();
+    let counted = command(ports, app, requests::COUNT, &body, ports.now_millis() + TIMEOUT).await;
+    let uncounted = counted.is_err().then_some(repaired);
+    object.note_comparison(&Comparison::Done(compared.is_checked), uncounted, now).await?;
+    counted.map(|_| ()).map_err(Into::into)
+}
+
+/// The report of facts, if the app wants our own events.
+fn message<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, facts: &[Fact]) -> Result<Option<String>, InstanceError> {
+    if !cx.settings.events.tells_changes() {
+        return Ok(None);
+    }
+    Ok(Some(report::to_message(id, facts).ok_or(StoreError::NotJson)?))
+}
+
+fn told(result: Result<(), AcceptError>) -> Result<(), InstanceError> {
+    result.map_err(|error| ObjectCallError::Failed(error.to_string()).into())
 }

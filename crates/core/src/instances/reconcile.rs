@@ -30,7 +30,8 @@ pub async fn reconcile<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result
     Ok(Some(Reconciled { instance: recorded.instance, facts: recorded.facts, reported }))
 }
 
-async fn settled<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Recorded>, InstanceError> {
+/// The same, without a report.
+pub(super) async fn settled<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Recorded>, InstanceError> {
     let Some(recorded) = cx.store().reconcile(id).await? else { return Ok(None) };
     if !recorded.contested {
         return Ok(Some(recorded));

@@ -6,6 +6,7 @@ pub mod export;
 pub mod identity;
 pub mod import;
 pub mod instances;
+pub mod reconciliation;
 pub mod setup;
 pub mod token;
 

@@ -132,6 +132,12 @@ impl Trace {
         platform.log(level, &self.line(level, request, duration));
     }
 
+    /// Whether something was done or failed: other work that is done often has no line.
+    #[must_use]
+    pub fn is_notable(&self) -> bool {
+        self.has_error() || self.notes.borrow().outcome.is_some()
+    }
+
     fn has_error(&self) -> bool {
         self.notes.borrow().error.is_some()
     }

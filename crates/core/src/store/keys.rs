@@ -9,6 +9,7 @@
 //! | `v1:flow:{flow}` | the result of a code exchange, sealed | | as long as the flow's state |
 //! | `v1:todo:{due}:{instance}` | the attempts of a recheck | the same | until it is done |
 //! | `v1:todo:{due}:erase:{random}` | an order to erase, sealed | | ten minutes at most |
+//! | `v1:reconciliation` | how far the reconciliation with Wix has come, where no objects are bound | | for good |
 //! | `v1:parked:{instance}` | none | how many events of the installation are parked, and since when | until none is |
 
 use sha2::{Digest as _, Sha256};
@@ -24,6 +25,8 @@ pub const ROWS: &str = "v1:instance:";
 pub const RECHECKS: &str = "v1:todo:";
 /// The prefix of the list of parked events.
 pub const PARKED: &str = "v1:parked:";
+/// How far the reconciliation with Wix has come.
+pub const RECONCILIATION: &str = "v1:reconciliation";
 /// A key without a value: reading it shows whether KV answers.
 pub const PROBE: &str = "v1:probe";
 

@@ -245,7 +245,8 @@ impl HasWorker for FakeObject {
 
 impl Objects for FakeObject {
     async fn ask_object(&self, name: &str, path: &str, body: &str) -> Result<(u16, String), ObjectError> {
-        self.0.platform.ask_object(name, path, body).await
+        // Boxed, since the object that is asked may ask another one.
+        Box::pin(self.0.platform.ask_object(name, path, body)).await
     }
 }
 

@@ -141,6 +141,11 @@ impl Fake {
         *self.0.objects.real.borrow_mut() = objects;
     }
 
+    /// Whether there are real objects.
+    pub fn has_objects(&self) -> bool {
+        self.0.objects.real.borrow().is_some()
+    }
+
     /// The object of that name.
     pub fn object(&self, name: &str) -> FakeObject {
         let objects = self.0.objects.real.borrow().clone().expect("objects");

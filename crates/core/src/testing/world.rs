@@ -49,6 +49,8 @@ pub fn config(changes: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
         ("WIX_PUBLIC_KEYS", jws::PUBLIC_KEY.to_owned()),
         ("WIX_APP_SECRET", APP_SECRET.to_owned()),
         ("SEALING_KEYS", format!("k1:{SEALING_KEY}")),
+        // Only tests of the reconciliation compare installations with Wix.
+        ("RECHECK_HOURS", "0".to_owned()),
         ("API_KEYS", format!("full:{}:token+instances+events+proxy+admin", sha256_hex(API_KEY))),
     ];
     let lookup = |name: &str| {

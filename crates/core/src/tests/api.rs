@@ -72,7 +72,7 @@ fn each_route_needs_its_scope() {
     for call in routes() {
         let (path, wanted) = (&call.path, call.scope);
         for scope in SCOPES {
-            let response = call.request(&world).key(scope).send();
+            let response = call.request(&world).key(scope).without_deferred_task().send();
             if scope == wanted {
                 assert_eq!(response.status, 200, "{path} with {scope}: {}", response.body);
                 assert_eq!(world.fake.last_log()["client"], scope);

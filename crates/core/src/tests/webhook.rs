@@ -1,6 +1,6 @@
 //! `POST /webhook`: signed messages, and the facts that they store. docs/wix.md, 4 and 5.
 
-mod installations;
+pub mod installations;
 mod store;
 
 use serde_json::{Value, json};

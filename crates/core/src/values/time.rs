@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub const CLOCK_SKEW: u64 = 60;
 
 /// Unix time in whole seconds: the unit of `iat` and `exp` in a JWT (RFC 7519), and of all stored times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);

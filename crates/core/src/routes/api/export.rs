@@ -17,8 +17,11 @@ pub struct ExportEnd {
 pub async fn export<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let cursor = cursor_of(&call.request)?;
     let (instances, next_cursor) = call.cx.store().export(cursor.as_deref()).await?;
-    let mut lines =
-        instances.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>().map_err(StoreError::from)?;
+    let instances = instances.into_iter().map(|instance| instance.valid_at(call.cx.now()));
+    let mut lines = instances
+        .map(|instance| serde_json::to_string(&instance))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(StoreError::from)?;
     if let Some(next_cursor) = next_cursor {
         lines.push(serde_json::to_string(&ExportEnd { next_cursor }).map_err(StoreError::from)?);
     }

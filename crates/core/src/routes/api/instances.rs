@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::facts::{Instance, Status};
-use crate::instances::{self, InstanceError};
+use crate::instances::{self, InstanceError, checked_at};
 use crate::web::{Call, Error, Outcome, Platform, Reply, Request};
 
 /// The cursor is malformed.
@@ -80,5 +80,9 @@ pub async fn erase<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> 
 pub async fn get<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let id = call.instance_id()?;
     let instance = call.cx.store().instance(&id).await?.ok_or(InstanceError::Unknown)?;
-    Ok(Reply::json(StatusCode::OK, &instance.valid_at(call.cx.now())).into())
+    let mut instance = instance.valid_at(call.cx.now());
+    if let Some(at) = checked_at(&call.cx, &id).await {
+        instance.billing.get_or_insert_default().checked_at = Some(at);
+    }
+    Ok(Reply::json(StatusCode::OK, &instance).into())
 }

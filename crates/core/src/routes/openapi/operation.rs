@@ -12,7 +12,7 @@ use crate::routes::api::events::{EVENT_ID_LIMIT, ParkedPage, RedeliverRequest, R
 use crate::routes::api::instances::{CURSOR_LIMIT, InstancePage, PAGE_DEFAULT, PAGE_LIMIT};
 use crate::routes::api::setup::FinishedConfiguration;
 use crate::routes::api::token::{TokenRequest, TokenResponse};
-use crate::store::StoreError;
+use crate::store::{Reconciliation, StoreError};
 use crate::web::{Audience, Error};
 use crate::wix::WixError;
 
@@ -220,6 +220,17 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
             parameters: Vec::new(),
             body: None,
             answer: Answer::Accepted("The event is stored, and its delivery begins.", schemas.answer::<TestEvent>()),
+            errors: vec![store()],
+        },
+        "/v1/reconciliation" => Operation {
+            id: "getReconciliation".to_owned(),
+            summary: "Returns what the comparison with Wix has found",
+            description: "Every `RECHECK_HOURS` each installation is compared with Wix. In the present round and in the one \
+                          before it: how many installations were compared, and how many lost installations, removals and \
+                          changes of the plan were recorded.",
+            parameters: Vec::new(),
+            body: None,
+            answer: Answer::Json("The figures.", schemas.answer::<Reconciliation>()),
             errors: vec![store()],
         },
         "/v1/export" => Operation {

@@ -54,6 +54,11 @@ fn message_of(slug: &str, entity: Option<&Value>, form: Form, at: u64, instance:
     jws::event(&format!("{TYPE}{slug}"), instance, &data, at + 30)
 }
 
+/// Wix deleted the installation.
+pub fn deleted(at: u64) -> String {
+    message_of("deleted", None, Form::Object, at, INSTANCE)
+}
+
 fn deliver(world: &World, message: String) -> String {
     assert_eq!(world.webhook(message).status, 200);
     world.fake.last_log()["outcome"].as_str().unwrap_or_default().to_owned()

@@ -1,0 +1,126 @@
+//! The reconciliation of all installations with Wix, every `RECHECK_HOURS`.
+//!
+//! Where objects are bound, each object compares its installation by its own alarm, and the app's object counts. The Cron
+//! Trigger only asks the objects one after the other whether they are overdue, which also creates those that are missing.
+//! Without objects the Cron Trigger compares.
+
+use futures::{StreamExt as _, stream};
+
+use super::compare::compare;
+use super::events::deadline;
+use super::{Context, InstanceError, Ports};
+use crate::delivery::{CompareRequest, ObjectCallError, command, requests};
+use crate::store::{Pass, Progress, Reconciliation, Repaired, StoreError};
+use crate::values::{InstanceId, Timestamp};
+use crate::wix::DEADLINE_MILLIS;
+
+/// How many objects one run of the Cron Trigger asks. The free plan allows 50 subrequests.
+const OBJECTS: u16 = 40;
+/// How many installations it compares itself: each takes two calls to Wix, or more if Wix refuses or fails.
+const COMPARED: u16 = 12;
+/// How many of either run at a time.
+const AT_ONCE: usize = 4;
+/// How much longer than Wix's deadline an object may take, in milliseconds.
+const OBJECT_MARGIN: u64 = 10_000;
+
+/// The figures.
+pub async fn reconciliation<P: Ports>(cx: &Context<'_, P>) -> Result<Reconciliation, InstanceError> {
+    if !cx.settings.events.is_bound {
+        return Ok(cx.store().progress().await?.figures);
+    }
+    let app = cx.settings.wix.app_id.as_str();
+    let text = command(cx.platform, app, requests::FIGURES, "", deadline(cx)).await?;
+    let malformed = |_| ObjectCallError::Failed("its answer has another form".to_owned());
+    Ok(serde_json::from_str(&text).map_err(malformed)?)
+}
+
+/// When Wix said last what a known installation has, as its object knows it. Without objects nobody notes it.
+pub async fn checked_at<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Option<Timestamp> {
+    if !cx.settings.events.is_bound {
+        return None;
+    }
+    match command(cx.platform, id.as_str(), requests::CHECKED, "", deadline(cx)).await {
+        Ok(text) => serde_json::from_str(&text).unwrap_or_default(),
+        Err(error) => {
+            cx.note::<()>(Err(error));
+            None
+        }
+    }
+}
+
+/// Compares the next installations, or lets their objects do it. The next run continues after them.
+pub async fn compare_slice<P: Ports>(cx: &Context<'_, P>) -> Result<(), InstanceError> {
+    let Some(every) = cx.settings.events.recheck_seconds else { return Ok(()) };
+    let is_bound = cx.settings.events.is_bound;
+    let mut progress = if is_bound {
+        Progress { pass: pass_of_object(cx).await?, ..Progress::default() }
+    } else {
+        cx.store().progress().await?
+    };
+    let Some(pass) = progress.pass.next(every, cx.now()) else { return Ok(()) };
+    if pass.is_new() && !is_bound {
+        progress.figures.begin(cx.now());
+    }
+    let limit = if is_bound { OBJECTS } else { COMPARED };
+    let (ids, cursor) = cx.store().ids(pass.cursor.as_deref(), limit).await?;
+    let compared: Vec<_> =
+        stream::iter(&ids)
+            .map(|id| async move {
+                if is_bound { ask_object(cx, id).await.map(|()| None) } else { compare_here(cx, id).await }
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+    let mut failed = 0;
+    for result in compared {
+        match result {
+            Ok(Some(repaired)) => progress.figures.round.add(repaired),
+            Ok(None) => {}
+            Err(error) => {
+                failed += 1;
+                cx.note::<()>(Err(error));
+            }
+        }
+    }
+    // Wix or the objects fail altogether: the next run does it again.
+    if failed > 0 && failed == ids.len() {
+        return Ok(());
+    }
+    progress.pass = pass.after(cursor);
+    if is_bound {
+        let pass = serde_json::to_string(&progress.pass).map_err(|_| StoreError::NotJson)?;
+        command(cx.platform, cx.settings.wix.app_id.as_str(), requests::SET_PASS, &pass, deadline(cx)).await?;
+        return Ok(());
+    }
+    if progress.pass.is_complete {
+        progress.figures.round.completed_at = Some(cx.clock());
+    }
+    Ok(cx.store().put_progress(&progress).await?)
+}
+
+async fn pass_of_object<P: Ports>(cx: &Context<'_, P>) -> Result<Pass, InstanceError> {
+    let text = command(cx.platform, cx.settings.wix.app_id.as_str(), requests::PASS, "", deadline(cx)).await?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
+
+async fn ask_object<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), InstanceError> {
+    let request = CompareRequest { instance_id: id.clone(), now: cx.now() };
+    let message = serde_json::to_string(&request).map_err(|_| StoreError::NotJson)?;
+    let deadline = cx.platform.now_millis() + DEADLINE_MILLIS + OBJECT_MARGIN;
+    command(cx.platform, id.as_str(), requests::COMPARE, &message, deadline).await?;
+    Ok(())
+}
+
+/// Compares an installation, with a log line of its own if something was wrong.
+async fn compare_here<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Repaired>, InstanceError> {
+    let work = cx.work.sibling(cx.platform, "cron compare", id);
+    let cx = cx.of(&work);
+    // Without objects nothing is told to the app.
+    let compared = compare(&cx, id, async |_, _| Ok(())).await?;
+    let repaired = compared.map(|compared| compared.repaired);
+    if repaired.is_some_and(Repaired::any) {
+        cx.trace().outcome("repaired");
+        cx.trace().write(cx.platform, None);
+    }
+    Ok(repaired)
+}

@@ -1,0 +1,185 @@
+//! The ways in for the object of an installation: a request of the Worker's, the delivery after it, and the alarm.
+
+use crate::config::Config;
+use crate::delivery::{AcceptError, CompareRequest, Installation, MessageError, ObjectPorts, ObjectReply, requests};
+use crate::instances::{
+    self, Cache, Context, InstanceError, Line, ObjectPlatform, Work, compare_due, import_object, list_object,
+    redeliver_next,
+};
+use crate::runtime::{Clock, Entropy, Log};
+use crate::store::Store;
+use crate::values::{InstanceId, Timestamp};
+use crate::{Shared, new_trace};
+
+/// How long an object waits before it repeats something that failed, in milliseconds.
+const OBJECT_RETRY: u64 = 60_000;
+
+/// Answers a request of the Worker's to the object of an installation.
+pub async fn object_fetch<P: ObjectPlatform>(ports: &P, shared: &Shared, path: &str, body: &str) -> ObjectReply {
+    let Ok(config) = &shared.config else { return ObjectReply::new(503, "not_configured") };
+    let answered = match path {
+        requests::IMPORT => import(ports, config, &shared.cache, body).await,
+        requests::COMPARE => compare(ports, config, &shared.cache, body).await,
+        _ => installation(ports, config).answer(path, body).await,
+    };
+    match answered {
+        Ok(answer) => answer,
+        Err(AcceptError::Message(_)) => ObjectReply::new(400, "malformed"),
+        Err(AcceptError::Platform(error)) => {
+            log_failure(ports, "object request", None, &error.into());
+            ObjectReply::new(503, "store_failed")
+        }
+    }
+}
+
+async fn import<P: ObjectPlatform>(
+    ports: &P,
+    config: &Config,
+    cache: &Cache,
+    body: &str,
+) -> Result<ObjectReply, AcceptError> {
+    let work = Work::new(new_trace(ports, "object import").0);
+    let cx = Context { platform: ports.worker(), settings: &config.instances, cache, work: &work };
+    let line = Line::parse(body, cx.now()).map_err(|_| MessageError)?;
+    Ok(ObjectReply::new(200, import_object(&installation(ports, config), &cx, &line).await.as_str()))
+}
+
+/// Compares the installation with Wix if that is due at the Worker's time, which may be ahead of the object's alarm.
+async fn compare<P: ObjectPlatform>(
+    ports: &P,
+    config: &Config,
+    cache: &Cache,
+    body: &str,
+) -> Result<ObjectReply, AcceptError> {
+    let request: CompareRequest = serde_json::from_str(body).map_err(|_| MessageError)?;
+    let object = installation(ports, config);
+    let now = object.time().max(request.now);
+    if !object.must_compare(&request.instance_id, now)? {
+        return Ok(ObjectReply::new(200, "not_due"));
+    }
+    let is_done = compare_now(ports, config, cache, &request.instance_id, now).await;
+    let (status, text) = if is_done { (200, "compared") } else { (503, "failed") };
+    Ok(ObjectReply { delivers: true, ..ObjectReply::new(status, text) })
+}
+
+/// Compares the installation with Wix, with a log line if something was wrong. Whether that succeeded.
+async fn compare_now<P: ObjectPlatform>(
+    ports: &P,
+    config: &Config,
+    cache: &Cache,
+    id: &InstanceId,
+    now: Timestamp,
+) -> bool {
+    let (trace, _) = new_trace(ports, "object compare");
+    trace.instance(id);
+    let work = Work::new(trace);
+    let cx = Context { platform: ports.worker(), settings: &config.instances, cache, work: &work };
+    let result = compare_due(ports, &installation(ports, config), &cx, id, now).await;
+    let is_done = result.is_ok();
+    cx.note(result);
+    if cx.trace().is_notable() {
+        cx.trace().write(ports, None);
+    }
+    is_done
+}
+
+/// Delivers the events of an object that are due, after a request that may have made one due.
+pub async fn object_deliver<P: ObjectPlatform>(ports: &P, shared: &Shared) {
+    let Ok(config) = &shared.config else { return };
+    let object = installation(ports, config);
+    match object.deliver().await {
+        Ok(true) => list_parked(ports, config, &object).await,
+        // The object was erased, and stays empty.
+        Ok(false) => {}
+        Err(error) => log_failure(ports, "object deliver", None, &error.into()),
+    }
+}
+
+/// Runs the alarm of an object.
+pub async fn object_alarm<P: ObjectPlatform>(ports: &P, shared: &Shared) {
+    /// How long the object waits for the configuration to be corrected, in milliseconds.
+    const MISCONFIGURED: u64 = 300_000;
+    let note = |error: &InstanceError| log_failure(ports, "object alarm", None, error);
+    let Ok(config) = &shared.config else {
+        if let Err(error) = ports.set_alarm(ports.now_millis() + MISCONFIGURED) {
+            note(&error.into());
+        }
+        return;
+    };
+    let (object, store) = (installation(ports, config), store_of_object(ports, config));
+    match end(&object, &store).await {
+        Ok(true) => return,
+        Ok(false) => {}
+        Err(error) => note(&error),
+    }
+    match object.due_comparison(object.time()) {
+        Ok(Some(id)) => {
+            compare_now(ports, config, &shared.cache, &id, object.time()).await;
+        }
+        Ok(None) => {}
+        Err(error) => note(&error.into()),
+    }
+    let failed = |id: &InstanceId, error| log_failure(ports, "object redeliver", Some(id), &error);
+    let wake_within = match redeliver_next(ports, &object, &store, failed).await {
+        // The subrequests of this invocation are used up.
+        Ok(true) => return object.wake_within(0).await.unwrap_or_else(|error| note(&error.into())),
+        Ok(false) => None,
+        Err(error) => {
+            note(&error);
+            Some(OBJECT_RETRY)
+        }
+    };
+    match object.wake_up().await {
+        Ok(true) => list_parked(ports, config, &object).await,
+        Ok(false) => return,
+        Err(error) => note(&error.into()),
+    }
+    if let Some(millis) = wake_within
+        && let Err(error) = object.wake_within(millis).await
+    {
+        note(&error.into());
+    }
+}
+
+/// Ends the object of an installation that was deleted. Returns whether it has ended.
+async fn end<P: ObjectPlatform>(object: &Installation<'_, P>, store: &Store<'_, P>) -> Result<bool, InstanceError> {
+    let Some(id) = object.is_over()? else { return Ok(false) };
+    store.delete_parked(&id).await?;
+    object.erase().await?;
+    Ok(true)
+}
+
+fn installation<'a, P: ObjectPorts>(ports: &'a P, config: &'a Config) -> Installation<'a, P> {
+    let instances::Settings { events, wix, clock_offset_seconds, .. } = &config.instances;
+    Installation::new(ports, events, &wix.app_id, *clock_offset_seconds)
+}
+
+fn store_of_object<'a, P: ObjectPlatform>(ports: &'a P, config: &'a Config) -> Store<'a, P> {
+    let instances::Settings { keys, wix, setup, .. } = &config.instances;
+    Store::new(ports, keys, &wix.app_id, *setup)
+}
+
+/// Brings the list of parked events up to date. After an error the alarm does it again.
+async fn list_parked<P: ObjectPlatform>(ports: &P, config: &Config, object: &Installation<'_, P>) {
+    if let Err(error) = list_object(object, &store_of_object(ports, config)).await {
+        log_failure(ports, "object parked", None, &error);
+        if let Err(error) = object.wake_within(OBJECT_RETRY).await {
+            log_failure(ports, "object parked", None, &error.into());
+        }
+    }
+}
+
+/// Writes a log line of work in an object that failed. Each attempt to deliver has a line of its own.
+fn log_failure<P: Clock + Entropy + Log>(
+    ports: &P,
+    name: &'static str,
+    id: Option<&InstanceId>,
+    error: &InstanceError,
+) {
+    let (trace, _) = new_trace(ports, name);
+    if let Some(id) = id {
+        trace.instance(id);
+    }
+    trace.error("store_failed", error.cause());
+    trace.write(ports, None);
+}
