@@ -38,6 +38,7 @@ mod open_redirect;
 mod openapi;
 mod proxy;
 mod proxy_stream;
+mod reconciliation;
 mod record;
 mod redirect;
 mod replay;

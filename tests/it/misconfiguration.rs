@@ -73,7 +73,7 @@ fn each_missing_value_is_named_with_its_remedy() {
 }
 
 /// Three malformed values for each name. Each round uses one for every name, so that one Worker must report all names.
-const BAD: [(&str, [&str; 3]); 18] = [
+const BAD: [(&str, [&str; 3]); 19] = [
     ("WIX_APP_ID", ["not-a-guid", "11111111-2222-4333-8444-55555555555", "11111111222243338444555555555555x"]),
     ("WIX_PUBLIC_KEYS", ["no*base64", "bm8ga2V5IGF0IGFsbA==", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"]),
     ("WIX_APP_SECRET", ["shorty7", "two words 0123", "tab\there-0123"]),
@@ -93,6 +93,7 @@ const BAD: [(&str, [&str; 3]); 18] = [
     ("EVENTS_SECRETS", ["secret-without-prefix", "whsec_c2hvcnQtc2VjcmV0", "whsec_secret*secret"]),
     ("EVENTS_KEEP_HOURS", ["0", "721", "3 days"]),
     ("EVENTS_RETAIN_HOURS", ["169", "-1", "2.5"]),
+    ("RECHECK_HOURS", ["-1", "1.5", "8761"]),
     ("RETENTION_DAYS", ["-1", "1.5", "36501"]),
     ("EVENTS_TYPES", ["wix.*.order", "order created", "*.created"]),
 ];

@@ -207,7 +207,7 @@ fn the_record_is_what_wix_states() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
     let wanted = std::fs::read_to_string(&file).expect("the file of the cases");
     let mut cases = cases(&wanted);
-    let bed = Testbed::with_isolates(HOURS.as_flattened());
+    let bed = Testbed::with_isolates(HOURS.as_flattened(), |values| values);
     let switches = json!({ "webhook_iat_clock": "simulated", "app_installation_events": true,
         "app_installation_text": true, "webhook_retry_schedule_seconds": [1, 1, 1, 1, 1, 1] });
     bed.wix.switch(&switches);

@@ -24,5 +24,5 @@ pub use kv::{Store, Stored, TIMEOUT_MILLIS};
 pub use parked::ParkedEvents;
 pub use port::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use recheck::{Attempts, Due, PendingRecheck, RECHECK_AFTER, Recheck};
-pub use reconciliation::{Pass, Progress, Reconciliation, Repaired};
+pub use reconciliation::{Pass, Progress, Reconciliation, Repaired, Round};
 pub use tokens::RETRY_PAUSES;

@@ -57,23 +57,28 @@ impl Testbed {
 
     /// Starts a test bed with other Workers, which can bind to an isolate by its name.
     pub fn with_workers(change: impl FnOnce(Values) -> Values, others: impl FnOnce(Setup) -> Setup) -> Self {
-        Self::build(change, |app| app, others, &ISOLATES, false)
+        Self::build(change, |app| app, others, &ISOLATES, None)
     }
 
     /// Starts a test bed with these isolates, of which the first gets the webhooks.
-    pub fn with_isolates(isolates: &[Isolate]) -> Self {
-        Self::build(|values| values, |app| app, |setup| setup, isolates, false)
+    pub fn with_isolates(isolates: &[Isolate], change: impl FnOnce(Values) -> Values) -> Self {
+        Self::build(change, |app| app, |setup| setup, isolates, None)
     }
 
     /// Starts a test bed that delivers events. All isolates share the objects of [`NOW`].
     pub fn delivering(change: impl FnOnce(Values) -> Values) -> Self {
+        Self::delivering_in(&ISOLATES, NOW, change)
+    }
+
+    /// Starts a test bed with these isolates, of which one has the objects.
+    pub fn delivering_in(isolates: &[Isolate], objects: Isolate, change: impl FnOnce(Values) -> Values) -> Self {
         let entry = |app: Worker| app.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY);
-        Self::build(change, entry, |setup| setup, &ISOLATES, true)
+        Self::build(change, entry, |setup| setup, isolates, Some(objects))
     }
 
     /// Starts a test bed with modules of the test in front of the built ones.
     pub fn with_entry(change: impl FnOnce(Values) -> Values, entry: impl FnOnce(Worker) -> Worker) -> Self {
-        Self::build(change, entry, |setup| setup, &ISOLATES, false)
+        Self::build(change, entry, |setup| setup, &ISOLATES, None)
     }
 
     fn build(
@@ -81,14 +86,14 @@ impl Testbed {
         entry: impl FnOnce(Worker) -> Worker,
         others: impl FnOnce(Setup) -> Setup,
         isolates: &[Isolate],
-        delivers: bool,
+        objects: Option<Isolate>,
     ) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (wix, kv, log) = (Wix::start(), Kv::start().expect("a KV"), Arc::new(Log::default()));
         let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
         let built = entry(built);
-        let receiver = delivers.then(|| Receiver::start(&[EVENTS_SECRET]));
-        let folder = delivers.then(|| tempfile::Builder::new().prefix("objects-").tempdir().expect("a folder"));
+        let receiver = objects.map(|_| Receiver::start(&[EVENTS_SECRET]));
+        let folder = objects.map(|_| tempfile::Builder::new().prefix("objects-").tempdir().expect("a folder"));
         let values = receiver.iter().fold(values_for(&wix), |values, receiver| {
             let values = values.with("EVENTS_URL", &receiver.url).with("EVENTS_SECRETS", EVENTS_SECRET);
             values.with("EVENTS_RETAIN_HOURS", "1")
@@ -97,10 +102,10 @@ impl Testbed {
         let app = values.iter().fold(built.kv("INSTANCES", &kv), |app, (name, value)| app.text(name, value));
         let setup = isolates.iter().fold(Setup::default(), |setup, (name, ahead)| {
             let isolate = app.clone().text("CLOCK_OFFSET_SECONDS", &ahead.to_string());
-            let isolate = match &folder {
-                Some(folder) if *name == NOW.0 => isolate.objects(OBJECTS, CLASS, folder.path()),
-                Some(_) => isolate.objects_of(OBJECTS, CLASS, NOW.0),
-                None => isolate,
+            let isolate = match (&folder, objects) {
+                (Some(folder), Some((own, _))) if *name == own => isolate.objects(OBJECTS, CLASS, folder.path()),
+                (_, Some((other, _))) => isolate.objects_of(OBJECTS, CLASS, other),
+                (_, None) => isolate,
             };
             setup.worker(name, isolate).worker(&cron(name), Worker::trigger(name))
         });

@@ -121,6 +121,8 @@ pub fn values_for(wix: &Wix) -> Values {
         .with("WIX_PUBLIC_KEYS", keys.join(","))
         .with("SEALING_KEYS", format!("it1:{}", STANDARD.encode(Sha256::digest("a sealing key of the tests"))))
         .with("API_KEYS", api_key("back-end", API_KEY))
+        // Only tests of the reconciliation compare installations with Wix.
+        .with("RECHECK_HOURS", "0")
         .with("WIX_API_URL", &wix.url)
         .with("WIX_SITE_URL", &wix.url)
 }

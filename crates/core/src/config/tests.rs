@@ -19,7 +19,8 @@ fn valid(changes: &[(&str, &str)]) -> Config {
 
 #[test]
 fn a_value_that_is_not_set_has_its_default() {
-    let config = valid(&[]);
+    let config = valid(&[("RECHECK_HOURS", "")]);
+    assert_eq!(config.instances.events.recheck_seconds, Some(24 * 3_600));
     assert_eq!(config.instances.wix.app_id.as_str(), APP_ID);
     assert_eq!(config.instances.wix.app_secret.expose(), APP_SECRET);
     assert!(config.instances.wix.app_secret_previous.is_none());
@@ -48,6 +49,7 @@ fn an_empty_value_is_a_missing_one() {
         "EVENTS_KEEP_HOURS",
         "EVENTS_RETAIN_HOURS",
         "EVENTS_TYPES",
+        "RECHECK_HOURS",
         "RETENTION_DAYS",
     ];
     for empty in ["", " ", "\n"] {
@@ -91,6 +93,7 @@ fn all_malformed_values_are_named_at_once() {
         "EVENTS_KEEP_HOURS",
         "EVENTS_RETAIN_HOURS",
         "EVENTS_TYPES",
+        "RECHECK_HOURS",
         "RETENTION_DAYS",
     ];
     assert_eq!(names(&faults(&all.map(|name| (name, "a bad value")))), all);

@@ -4,6 +4,8 @@
 //! Wix issues a token for the installation and describes it: then it is installed, and Wix says what the site has. Wix refuses a
 //! token with 404 each of three times: then the app was removed. Anything else proves nothing.
 
+use futures::future::LocalBoxFuture;
+
 use super::ask::news_of;
 use super::grant::request_token;
 use super::reconcile::settled;
@@ -24,6 +26,9 @@ pub struct Compared {
     pub is_checked: bool,
 }
 
+/// Gives the facts of an installation to its object. It is no generic parameter, so that the wasm has this module once.
+pub type Report<'a> = dyn Fn(InstanceId, Vec<Fact>) -> LocalBoxFuture<'a, Result<(), InstanceError>> + 'a;
+
 /// What Wix says.
 enum Found {
     Present(Box<AppInstance>),
@@ -36,7 +41,7 @@ enum Found {
 pub async fn compare<P: Ports>(
     cx: &Context<'_, P>,
     id: &InstanceId,
-    report: impl AsyncFn(&InstanceId, &[Fact]) -> Result<(), InstanceError>,
+    report: &Report<'_>,
 ) -> Result<Option<Compared>, InstanceError> {
     let Some(recorded) = settled(cx, id).await? else { return Ok(None) };
     let before = recorded.instance;
@@ -64,7 +69,7 @@ pub async fn compare<P: Ports>(
         Found::Gone | Found::Unclear => Vec::new(),
     };
     if news.is_empty() {
-        report(id, &recorded.facts).await?;
+        report(id.clone(), recorded.facts).await?;
         return Ok(Some(Compared { repaired: Repaired::default(), is_checked }));
     }
     let store = cx.store();
@@ -74,7 +79,7 @@ pub async fn compare<P: Ports>(
     if after.instance.status == Status::Removed {
         cx.cache.forget(id);
     }
-    report(id, &after.facts).await?;
+    report(id.clone(), after.facts).await?;
     Ok(Some(Compared { repaired: repaired(&before.valid_at(cx.now()), &after.instance), is_checked }))
 }
 

@@ -1,6 +1,8 @@
 //! The work of an object that concerns more than its own storage: the list of parked events in KV, the redelivery of all of
 //! them, the comparison and the import of its installation.
 
+use futures::future::LocalBoxFuture;
+
 use super::compare::compare;
 use super::import::import_line;
 use super::{Context, ImportOutcome, InstanceError, Line, Ports};
@@ -90,12 +92,16 @@ pub async fn compare_due<P: ObjectPlatform>(
     id: &InstanceId,
     now: Timestamp,
 ) -> Result<(), InstanceError> {
-    let report = async |id: &InstanceId, facts: &[Fact]| match message(cx, id, facts)? {
-        Some(message) => told(object.report(&message).await),
-        None => Ok(()),
+    let report = |id: InstanceId, facts: Vec<Fact>| -> LocalBoxFuture<'_, _> {
+        Box::pin(async move {
+            match message(cx, &id, &facts)? {
+                Some(message) => told(object.report(&message).await),
+                None => Ok(()),
+            }
+        })
     };
     let earlier = object.uncounted()?;
-    let compared = match compare(cx, id, report).await {
+    let compared = match compare(cx, id, &report).await {
         Ok(compared) => compared,
         Err(error) => {
             object.note_comparison(&Comparison::Failed, earlier, now).await?;

@@ -4,6 +4,8 @@
 //! Trigger only asks the objects one after the other whether they are overdue, which also creates those that are missing.
 //! Without objects the Cron Trigger compares.
 
+use std::future::ready;
+
 use futures::{StreamExt as _, stream};
 
 use super::compare::compare;
@@ -116,7 +118,7 @@ async fn compare_here<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<
     let work = cx.work.sibling(cx.platform, "cron compare", id);
     let cx = cx.of(&work);
     // Without objects nothing is told to the app.
-    let compared = compare(&cx, id, async |_, _| Ok(())).await?;
+    let compared = compare(&cx, id, &|_, _| Box::pin(ready(Ok(())))).await?;
     let repaired = compared.map(|compared| compared.repaired);
     if repaired.is_some_and(Repaired::any) {
         cx.trace().outcome("repaired");

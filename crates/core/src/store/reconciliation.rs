@@ -86,10 +86,8 @@ impl Round {
 
 /// The present round, and the one before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reconciliation {
     /// The present round.
-    #[serde(flatten)]
     pub round: Round,
     /// The round before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

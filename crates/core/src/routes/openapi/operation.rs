@@ -10,9 +10,10 @@ use crate::instances::{Identity, InstanceError};
 use crate::routes::api::bi_events::BiEventSent;
 use crate::routes::api::events::{EVENT_ID_LIMIT, ParkedPage, RedeliverRequest, Redelivering, TestEvent};
 use crate::routes::api::instances::{CURSOR_LIMIT, InstancePage, PAGE_DEFAULT, PAGE_LIMIT};
+use crate::routes::api::reconciliation::Reconciliation;
 use crate::routes::api::setup::FinishedConfiguration;
 use crate::routes::api::token::{TokenRequest, TokenResponse};
-use crate::store::{Reconciliation, StoreError};
+use crate::store::StoreError;
 use crate::web::{Audience, Error};
 use crate::wix::WixError;
 
