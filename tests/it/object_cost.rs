@@ -9,9 +9,14 @@ use crate::events::{Bed, flat};
 use crate::harness::{Delivery, Reaction, guid};
 
 /// How many rows may be read for an event of an installation without other pending events.
-const ROWS_READ: u64 = 20;
+const ROWS_READ: u64 = 26;
 /// How many attempts one invocation makes.
 const ATTEMPTS: u64 = 40;
+
+/// A Worker that compares each installation with Wix once a day, as it does by default.
+fn start() -> Bed {
+    Bed::with(|values| values.with("RECHECK_HOURS", "24"))
+}
 
 fn number(measured: &Value, name: &str) -> u64 {
     measured[name].as_u64().unwrap_or_else(|| panic!("{name} is missing: {measured}"))
@@ -47,7 +52,7 @@ fn ten_events(bed: &Bed, instance: &str) -> Value {
 
 #[test]
 fn an_event_costs_one_request_and_at_most_four_rows() {
-    let bed = Bed::start();
+    let bed = start();
     let instance = guid();
     // They come while the alarm of the first event is set, and share it.
     let measured = ten_events(&bed, &instance);
@@ -72,17 +77,17 @@ fn an_event_costs_one_request_and_at_most_four_rows() {
 /// Each of these sets an alarm of its own, as an event does that comes after the alarm of the one before it.
 #[test]
 fn an_event_that_comes_by_itself_costs_four_rows() {
-    let bed = Bed::start();
+    let bed = start();
     bed.measured("fail=no-alarm");
     let measured = ten_events(&bed, &guid());
     assert_eq!(number(&measured, "requests"), 10, "{measured}");
     assert_eq!((number(&measured, "set_alarms"), written(&measured)), (10, 40), "{measured}");
 }
 
-/// The alarm of an event that was delivered comes once, finds nothing to do, and sets no further one.
+/// The alarm of an event that was delivered comes once, finds nothing to do, and sets the one of the next comparison with Wix.
 #[test]
-fn the_alarm_of_a_delivered_event_writes_nothing() {
-    let bed = Bed::start();
+fn the_alarm_of_a_delivered_event_only_sets_the_next_one() {
+    let bed = start();
     bed.outcome(&flat(&guid(), 1));
     wait_for_lines(&bed, 1);
     println!("the first event, which creates the tables: {}", bed.measured(""));
@@ -97,7 +102,7 @@ fn the_alarm_of_a_delivered_event_writes_nothing() {
     println!("the alarm: {measured}");
     assert_eq!(
         (number(&measured, "alarms"), number(&measured, "attempts"), written(&measured)),
-        (1, 0, 0),
+        (1, 0, 1),
         "{measured}"
     );
     assert!(number(&measured, "rows_read") <= ROWS_READ, "{measured}");
@@ -107,7 +112,7 @@ fn the_alarm_of_a_delivered_event_writes_nothing() {
 /// after it last had anything to wait for.
 #[test]
 fn an_object_waits_for_nothing_after_a_delivery() {
-    let bed = Bed::start();
+    let bed = start();
     let instance = guid();
     bed.outcome(&flat(&instance, 1));
     wait_for_lines(&bed, 1);
@@ -143,7 +148,7 @@ fn to_forget_an_event_costs_one_row() {
 #[test]
 fn an_invocation_makes_forty_attempts_and_the_alarm_goes_on_at_once() {
     const EVENTS: u32 = 100;
-    let bed = Bed::start();
+    let bed = start();
     let instance = guid();
     bed.receiver.answer_always(Some(Reaction::Status(500)));
     bed.outcome(&flat(&instance, 1));

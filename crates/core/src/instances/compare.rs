@@ -43,7 +43,14 @@ pub async fn compare<P: Ports>(
     id: &InstanceId,
     report: &Report<'_>,
 ) -> Result<Option<Compared>, InstanceError> {
-    let Some(recorded) = settled(cx, id).await? else { return Ok(None) };
+    // A listing of the facts costs ten times as much as the row, which has them all unless it is stale.
+    let recorded = match cx.store().recorded(id).await? {
+        Some(recorded) if !recorded.contested => recorded,
+        _ => match settled(cx, id).await? {
+            Some(recorded) => recorded,
+            None => return Ok(None),
+        },
+    };
     let before = recorded.instance;
     let is_settled = [before.installed_at, before.removed_at]
         .into_iter()

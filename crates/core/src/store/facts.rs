@@ -87,6 +87,13 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         Ok(row)
     }
 
+    /// What the row has, with one read. `None` if there is none, or if it cannot be read.
+    pub async fn recorded(&self, id: &InstanceId) -> Result<Option<Recorded>, StoreError> {
+        let Some(Row { instance, facts, .. }) = self.row(id).await? else { return Ok(None) };
+        let removed = latest(&facts, Name::Removed).map(|fact| fact.at);
+        Ok(Some(Recorded { contested: is_contested(&facts), instance, facts, changed: false, removed }))
+    }
+
     /// The instance, folded from its facts. It costs a listing, so that only rows that may be stale are read this way.
     pub async fn folded(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
         let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
