@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::testing::clock::START;
+use crate::testing::jws;
+use crate::testing::kv::Op;
 use crate::testing::wix::{Canned, token_info};
 use crate::testing::world::{API_KEY, APP_ID, APP_SECRET, INSTANCE, SITE, TestRequest, TestResponse, VICTIM, World};
 use crate::wix::signed_instance::tests::sign;
@@ -299,4 +301,55 @@ fn the_log_shows_no_part_of_a_value() {
     }
     // The first one also lets a deferred task reconcile the instance, which was unknown.
     assert_eq!(world.fake.log_lines().len(), 5);
+}
+
+#[test]
+fn an_unknown_installation_becomes_known() {
+    for is_token in [false, true] {
+        let world = World::new();
+        let identify = || {
+            if is_token { of_token(&world, "planted-token") } else { of_instance(&world, &sign(APP_SECRET, &fields())) }
+        };
+        assert_eq!(identify().status, 200);
+        let record = world.instance(INSTANCE);
+        assert_eq!((&record["status"], &record["site_id"]), (&json!("pending"), &json!(SITE)));
+        assert_eq!(world.fake.rechecks().len(), 1, "Wix is asked what the site has");
+        world.fake.kv().take_counts();
+        assert_eq!(identify().status, 200);
+        assert_eq!(world.fake.kv().take_counts(), [1, 0, 0, 0]);
+        assert_eq!(identify().status, 200);
+        assert_eq!(world.fake.kv().take_counts(), [0; 4], "the isolate remembers it for a while");
+    }
+}
+
+#[test]
+fn the_site_of_a_known_installation_is_recorded() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    assert_eq!(world.instance(INSTANCE).get("site_id"), None);
+    of_instance(&world, &sign(APP_SECRET, &fields()));
+    assert_eq!(world.instance(INSTANCE)["site_id"], SITE);
+}
+
+#[test]
+fn a_removal_and_a_demo_stay_as_they_are() {
+    let world = World::new();
+    world.webhook(jws::removed(INSTANCE, START - 600));
+    let before = world.fake.kv().entries();
+    assert_eq!(of_instance(&world, &sign(APP_SECRET, &fields())).status, 200);
+    assert_eq!(world.fake.kv().entries(), before, "an identity contests no removal");
+    let world = World::new();
+    assert_eq!(of_instance(&world, &sign(APP_SECRET, &with("demoMode", json!(true)))).status, 200);
+    assert!(world.fake.kv().entries().is_empty());
+}
+
+#[test]
+fn an_identity_is_returned_even_if_it_cannot_be_recorded() {
+    for op in [Op::Get, Op::List, Op::Put] {
+        let world = World::new();
+        world.fake.kv().fail_where(move |failing, _| failing == op);
+        let response = of_instance(&world, &sign(APP_SECRET, &fields()));
+        assert_eq!((response.status, &response.json()["instance_id"]), (200, &json!(INSTANCE)));
+        assert_eq!(world.fake.last_log()["error"], "store_failed");
+    }
 }

@@ -380,7 +380,7 @@ fn zero_hours_compare_nothing() {
 
 #[test]
 fn the_object_of_a_deleted_installation_ends_after_its_events() {
-    let world = by_objects();
+    let world = World::delivering_with(&[DAILY, ("EVENTS_KEEP_HOURS", "240")]);
     installed(&world);
     world.webhook(jws::event("order", INSTANCE, &json!({}), START));
     world.webhook(deleted(world.now()));
@@ -388,12 +388,23 @@ fn the_object_of_a_deleted_installation_ends_after_its_events() {
     let object = world.fake.object(INSTANCE);
     object.script(|_| (0, status(500)));
     world.fake.deliver(INSTANCE);
-    world.fake.pass(INSTANCE, 2 * DAY);
+    world.fake.pass(INSTANCE, 6 * DAY);
     assert!(!own(&world).is_empty(), "the events are pending");
     object.script(|_| (0, status(200)));
-    world.fake.pass(INSTANCE, 2 * DAY);
-    assert_eq!(object.count("SELECT count(*) FROM events WHERE state = 0"), 0);
+    world.fake.pass(INSTANCE, HOUR);
+    assert_eq!((object.count("SELECT count(*) FROM sqlite_master"), object.alarm_at()), (0, None));
+}
+
+#[test]
+fn the_object_of_a_deleted_installation_knows_copies_for_five_days() {
+    let world = by_objects();
+    installed(&world);
+    world.fake.wix().always(ON_TOKEN, Canned::status(404));
+    world.webhook(deleted(world.now()));
+    world.fake.deliver(INSTANCE);
+    let object = world.fake.object(INSTANCE);
+    world.fake.pass(INSTANCE, 5 * DAY - HOUR);
     assert!(object.count("SELECT count(*) FROM events") > 0, "Wix may send them again");
-    world.fake.pass(INSTANCE, 2 * DAY);
+    world.fake.pass(INSTANCE, 2 * HOUR);
     assert_eq!((object.count("SELECT count(*) FROM sqlite_master"), object.alarm_at()), (0, None));
 }
