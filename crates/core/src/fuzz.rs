@@ -11,7 +11,7 @@ pub(crate) mod stub;
 mod values;
 
 pub use self::requests::{list, records, request, webhook, wix_answer};
-pub use self::values::{api_keys, claims, config, jwt, public_keys, sealed, signed_instance, state};
+pub use self::values::{api_keys, claims, config, import_line, jwt, public_keys, sealed, signed_instance, state};
 
 use futures::FutureExt as _;
 
@@ -22,10 +22,11 @@ use crate::values::Fault;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All fuzz targets.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("api_keys", api_keys),
     ("claims", claims),
     ("config", config),
+    ("import_line", import_line),
     ("jwt", jwt),
     ("list", list),
     ("public_keys", public_keys),

@@ -10,6 +10,7 @@ use super::stub::{HERE, NOW, Stub, hold};
 use super::{APP_ID, APP_SECRET, INSTANCE, PUBLIC_KEY, SEALING_KEY, configured, poll_once};
 use crate::crypto::state::{self, Purpose};
 use crate::crypto::{self, Place, PublicKey, SealingKey, StateKey};
+use crate::instances::Line;
 use crate::values::{AppId, AppSecret, CLOCK_SKEW, InstanceId};
 use crate::web::{ApiKey, Scope};
 use crate::wix::event::BODY_LIMIT;
@@ -31,6 +32,16 @@ pub fn jwt(data: &[u8]) {
 /// The claims of a well-formed message.
 pub fn claims(data: &[u8]) {
     jwt(token(data).as_bytes());
+}
+
+/// A line of an import. Another reader must find the same installation in a line that is accepted.
+pub fn import_line(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    if let Ok(line) = Line::parse(text, NOW) {
+        let again = serde_json::from_str::<Value>(text).unwrap_or_default();
+        let id = again.get("instance_id").and_then(Value::as_str).and_then(|id| InstanceId::parse(id).ok());
+        assert_eq!(id.as_ref(), Some(&line.instance), "another reader must read the same installation");
+    }
 }
 
 /// A message as Wix forms it. The stub decides whether its signature is valid.
