@@ -9,7 +9,7 @@ use super::queue::{Queue, REMEMBERED};
 use super::{Installation, ObjectPorts};
 use crate::facts::{Name, latest};
 use crate::runtime::PlatformError;
-use crate::store::{Reconciliation, Repaired};
+use crate::store::{RECHECK_AFTER, Reconciliation, Repaired};
 use crate::values::{InstanceId, Timestamp};
 
 /// After how long a comparison that failed is repeated, in seconds.
@@ -88,6 +88,20 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let about = About::open(self.ports)?;
         about.learn_name(id.as_str())?;
         Ok(self.due_comparison(now)?.is_some())
+    }
+
+    /// Lets the object compare its installation when KV shows all writes everywhere.
+    pub async fn compare_soon(&self, id: &InstanceId) -> Result<(), PlatformError> {
+        if self.settings.recheck_seconds.is_none() {
+            return Ok(());
+        }
+        let alarm = self.ports.alarm().await?;
+        // Nothing is awaited from here on.
+        let about = About::open(self.ports)?;
+        self.begin(&about, id.as_str())?;
+        let noted = about.maintenance()?.unwrap_or_default();
+        about.set_maintenance(&Maintenance { retry_at: Some(self.time().plus(RECHECK_AFTER)), ..noted })?;
+        self.guard(&Queue::open(self.ports)?, alarm, self.now())
     }
 
     /// What earlier comparisons have corrected and the app's object has not counted.

@@ -98,7 +98,8 @@ fn repaired(before: &Instance, after: &Instance) -> Repaired {
     Repaired {
         installed: !is_present(before.status) && is_present(after.status),
         removed: before.status != Status::Removed && after.status == Status::Removed,
-        plan: stayed && (told.plan, told.is_free) != (found.plan, found.is_free),
+        // The first answer of Wix corrects nothing.
+        plan: stayed && before.is_free.is_some() && (told.plan, told.is_free) != (found.plan, found.is_free),
     }
 }
 

@@ -187,7 +187,9 @@ async fn store_confirmed<P: Ports>(
     let Some((site, refresh_token)) = confirmed(cx, line).await? else { return Ok(ImportOutcome::Refused) };
     let facts = line.facts(cx.now(), site, refresh_token.is_some(), is_present);
     adopt(id, &facts).await?;
-    store.record_import(id, facts, refresh_token.as_ref(), cx.now()).await?;
+    // The rechecks of a long import would delay those of all other installations for hours.
+    let is_rechecked = cx.settings.events.is_bound && cx.settings.events.recheck_seconds.is_some();
+    store.record_import(id, facts, refresh_token.as_ref(), cx.now(), is_rechecked).await?;
     cx.cache.cool_downs.clear(id);
     Ok(ImportOutcome::Imported)
 }

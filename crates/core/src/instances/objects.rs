@@ -80,7 +80,12 @@ pub async fn import_object<P: ObjectPlatform>(
         Some(message) => told(object.adopt(&message).await),
         None => Ok(()),
     };
-    import_line(cx, line, adopt).await
+    let outcome = import_line(cx, line, adopt).await;
+    // Without this comparison, the next one finds the same later.
+    if outcome == ImportOutcome::Imported {
+        cx.note(object.compare_soon(&line.instance).await);
+    }
+    outcome
 }
 
 /// Compares the installation of an object with Wix, and lets the app's object count it. `now` is the time at which it is due,

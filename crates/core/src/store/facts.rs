@@ -56,12 +56,14 @@ struct News<'a> {
     now: Timestamp,
     /// Whether the recheck is stored before everything else, so that a known fact proves that there is one.
     recheck_first: bool,
+    /// Whether the object of the instance looks at it again, so that no recheck is needed.
+    is_rechecked: bool,
     id: &'a InstanceId,
 }
 
 impl<'a> News<'a> {
     fn new(id: &'a InstanceId, facts: Vec<Fact>, now: Timestamp) -> Self {
-        Self { facts, tokens: Vec::new(), now, recheck_first: false, id }
+        Self { facts, tokens: Vec::new(), now, recheck_first: false, is_rechecked: false, id }
     }
 }
 
@@ -135,7 +137,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         self.record_all(News::new(id, facts, now)).await
     }
 
-    /// Records the facts that end a flow, or of an import, with its sealed tokens. The recheck is stored first: a browser may open the end of a
+    /// Records the facts that end a flow, with its sealed tokens. The recheck is stored first: a browser may open the end of a
     /// flow repeatedly, and a known fact then needs no write.
     pub(super) async fn record_flow(
         &self,
@@ -145,6 +147,18 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         tokens: Vec<Write>,
     ) -> Result<Recorded, StoreError> {
         self.record_all(News { tokens, recheck_first: true, ..News::new(id, facts, now) }).await
+    }
+
+    /// Records the facts of an import, with its sealed tokens.
+    pub(super) async fn record_imported(
+        &self,
+        id: &InstanceId,
+        facts: Vec<Fact>,
+        now: Timestamp,
+        tokens: Vec<Write>,
+        is_rechecked: bool,
+    ) -> Result<Recorded, StoreError> {
+        self.record_all(News { tokens, recheck_first: true, is_rechecked, ..News::new(id, facts, now) }).await
     }
 
     /// Records the fact that ends an external install flow, which has no tokens.
@@ -158,7 +172,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     }
 
     async fn record_all(&self, news: News<'_>) -> Result<Recorded, StoreError> {
-        let News { facts: new_facts, tokens, now, recheck_first, id } = news;
+        let News { facts: new_facts, tokens, now, recheck_first, is_rechecked, id } = news;
         let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
         let mut facts = joined(row.as_ref(), &listed);
         let before =
@@ -202,7 +216,8 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             self.write(&[recheck_write(id, since, Attempts { since, failed: 0 })?]).await?;
         }
         // Deferred work is persisted before the response, even if nothing else is left to write.
-        let needs_recheck = !writes.is_empty() || contested || instance.needs_setup_event(self.setup);
+        let is_new = !writes.is_empty() && !is_rechecked;
+        let needs_recheck = is_new || contested || instance.needs_setup_event(self.setup);
         let due = now.plus(RECHECK_AFTER);
         if needs_recheck && !self.pending.is_some_and(|pending| pending.serves(id, now)) {
             let recheck = recheck_write(id, due, Attempts { since: now, failed: 0 })?;

@@ -69,12 +69,13 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         facts: Vec<Fact>,
         refresh_token: Option<&RefreshToken>,
         now: Timestamp,
+        is_rechecked: bool,
     ) -> Result<Recorded, StoreError> {
         let mut sealed = Vec::new();
         if let Some(token) = refresh_token {
             sealed.push(Write::new(keys::refresh_token(id), self.seal(id, REFRESH, token.expose()).await?));
         }
-        self.record_flow(id, facts, now, sealed).await
+        self.record_imported(id, facts, now, sealed, is_rechecked).await
     }
 
     /// The cached access token, if there is a readable one.

@@ -364,6 +364,26 @@ fn the_cron_trigger_wakes_each_object_once_a_day_forty_at_a_time() {
 }
 
 #[test]
+fn the_object_of_an_imported_installation_compares_it_at_once() {
+    let world = by_objects();
+    let line = json!({ "instance_id": INSTANCE, "installed_at": START - DAY }).to_string();
+    let answer = world.post("/v1/import").key(API_KEY).body(line).send();
+    assert!(answer.body.contains("imported"), "{}", answer.body);
+    assert!(world.fake.rechecks().is_empty(), "a long import must not delay the rechecks of others");
+    has(&world, Some("gold"));
+    world.fake.pass(INSTANCE, 180);
+    assert_eq!(world.instance(INSTANCE)["plan"], "gold");
+    assert_eq!(counts(&world), (1, 0, [0; 3]), "nothing was wrong");
+    world.fake.wix().take_paths();
+    world.fake.pass(INSTANCE, DAY);
+    assert_eq!(world.fake.wix().take_paths().len(), 2);
+    // Nothing else looks at it where objects compare nothing.
+    let world = World::delivering();
+    world.post("/v1/import").key(API_KEY).body(json!({ "instance_id": INSTANCE }).to_string()).send();
+    assert_eq!(world.fake.rechecks().len(), 1);
+}
+
+#[test]
 fn zero_hours_compare_nothing() {
     for world in [World::with(&[]), World::delivering_with(&[("RECHECK_HOURS", "0")])] {
         installed(&world);
