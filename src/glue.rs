@@ -91,6 +91,7 @@ extern "C" {
 
     /// Resolves to status, lines of headers, and body. Undefined after the timeout.
     pub fn send(
+        binding: &JsValue,
         url: &str,
         method: &str,
         headers: &str,

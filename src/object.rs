@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use js_sys::{Array, Reflect};
+use js_sys::Array;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wix_edge_core::{
     Alarm, Answer, Clock, Entropy, HasWorker, KvNamespace, KvOptions, KvPage, Lease, Level, Log, ObjectError, Objects,
@@ -10,9 +10,8 @@ use wix_edge_core::{
 };
 use worker::Env;
 
-use crate::convert;
 use crate::glue::{self, Object};
-use crate::platform::{Edge, USER_AGENT, message, millis, status};
+use crate::platform::{Edge, binding, message, millis, post_headers, status};
 
 /// The object, for the length of one event.
 pub struct Cell {
@@ -143,15 +142,9 @@ impl Lease for Cell {
 
 impl Target for Cell {
     async fn post(&self, post: Post<'_>, timeout: Duration) -> Answer {
-        let headers = [("content-type", "application/json"), ("user-agent", USER_AGENT)];
-        let varying = post.headers.iter().map(|(name, value)| (*name, value.as_str()));
-        let Some(headers) = convert::lines(headers.into_iter().chain(varying)) else { return Answer::Unreachable };
-        let binding = match post.url {
-            Some(_) => JsValue::UNDEFINED,
-            None => Reflect::get(&self.env, &"EVENTS_TARGET".into()).unwrap_or(JsValue::UNDEFINED),
-        };
-        let url = post.url.unwrap_or("https://wix-edge/events");
-        let Ok(answer) = glue::deliver(&binding, url, &headers, post.body, millis(timeout)).await else {
+        let Some(headers) = post_headers(&post) else { return Answer::Unreachable };
+        let binding = binding(&self.env, post.binding);
+        let Ok(answer) = glue::deliver(&binding, post.url, &headers, post.body, millis(timeout)).await else {
             return Answer::Unreachable;
         };
         match answer.dyn_into::<Array>() {

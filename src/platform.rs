@@ -8,9 +8,9 @@ use js_sys::{Array, Date, JsString, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::ReadableStream;
 use wix_edge_core::{
-    Body, BodyError, Clock, Crypto, Entropy, Fetch, Forward, Forwarded, HeldJws, JwsLimits, KvKey, KvNamespace,
-    KvOptions, KvPage, Level, Log, ObjectError, Objects, Outbound, PlatformError, PublicKey, Requests, Response,
-    SealingKey, SendError,
+    BackEnd, Body, BodyError, Clock, Crypto, Entropy, Fetch, Forward, Forwarded, HeldJws, JwsLimits, KvKey,
+    KvNamespace, KvOptions, KvPage, Level, Log, ObjectError, Objects, Outbound, PlatformError, Post, PublicKey,
+    Requests, Response, SealingKey, SendError,
 };
 use worker::{Delay, Env, console_error, console_log, console_warn};
 
@@ -18,9 +18,9 @@ use crate::body::{self, Held, Inbound};
 use crate::glue::{self, Duplex, Kv};
 use crate::{convert, crypto, random};
 
-/// The longest response from Wix that is read, in bytes.
+/// The longest response from Wix or the app's back end that is read, in bytes.
 const RESPONSE_LIMIT: u32 = 1024 * 1024;
-pub const USER_AGENT: &str = concat!("wix-edge/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("wix-edge/", env!("CARGO_PKG_VERSION"));
 
 /// The Workers runtime, for one request.
 pub struct Edge {
@@ -169,6 +169,17 @@ impl Objects for Edge {
     }
 }
 
+impl BackEnd for Edge {
+    async fn call(&self, post: Post<'_>, timeout: Duration) -> Result<(u16, Vec<u8>), SendError> {
+        let headers = post_headers(&post).ok_or(SendError::Unreachable)?;
+        let (binding, body, millis) = (binding(&self.env, post.binding), Some(post.body), millis(timeout));
+        let sent = glue::send(&binding, post.url, "POST", &headers, body, millis, "", RESPONSE_LIMIT);
+        let response = sent.await.map_err(|_| SendError::Unreachable)?;
+        let response: Array = response.dyn_into().map_err(|_| SendError::Timeout)?;
+        Ok((status(&response.get(0)), body::bytes(&response.get(2)).ok_or(SendError::Unreachable)?))
+    }
+}
+
 impl Fetch for Edge {
     type Inbound = Inbound;
     type Stream = Option<ReadableStream>;
@@ -181,7 +192,8 @@ impl Fetch for Edge {
         let headers = convert::lines(headers).ok_or(SendError::Unreachable)?;
         let (millis, names) = (millis(timeout), WANTED.join("\n"));
         let method = request.method.as_str();
-        let sent = glue::send(request.url, method, &headers, request.json, millis, &names, RESPONSE_LIMIT);
+        let (url, body, network) = (request.url, request.json, JsValue::UNDEFINED);
+        let sent = glue::send(&network, url, method, &headers, body, millis, &names, RESPONSE_LIMIT);
         let response = sent.await.map_err(|_| SendError::Unreachable)?;
         let response: Array = response.dyn_into().map_err(|_| SendError::Timeout)?;
 
@@ -246,6 +258,18 @@ impl Crypto for Edge {
     ) -> Result<Option<Vec<u8>>, PlatformError> {
         crypto::aes_gcm_open(key, nonce, associated, cipher).await.map_err(|_| crypto_error())
     }
+}
+
+/// The headers of a request to the app's back end. `None` if a value has a line break.
+pub fn post_headers(post: &Post<'_>) -> Option<String> {
+    let headers = [("content-type", "application/json"), ("user-agent", USER_AGENT)];
+    convert::lines(headers.into_iter().chain(post.headers.iter().map(|(name, value)| (*name, value.as_str()))))
+}
+
+/// A service binding; undefined for the network.
+pub fn binding(env: &Env, name: Option<&str>) -> JsValue {
+    let binding = name.and_then(|name| Reflect::get(env, &name.into()).ok());
+    binding.unwrap_or(JsValue::UNDEFINED)
 }
 
 pub fn millis(time: Duration) -> u32 {

@@ -34,6 +34,8 @@ use crate::{instances, wix};
 /// | `INSTALLATIONS` | Durable Object namespace, optional | stores and delivers events |
 /// | `EVENTS_URL` | var, optional | where events are delivered |
 /// | `EVENTS_TARGET` | service binding, optional | the same, another Worker |
+/// | `PLUGINS_URL` | var, optional | where service plugin calls are forwarded |
+/// | `PLUGINS_TARGET` | service binding, optional | the same, another Worker |
 /// | `EVENTS_SECRETS` | secret | comma list `whsec_…`; each signs. Required with a target |
 /// | `EVENTS_KEEP_HOURS` | var, optional | for how long delivery is attempted; default 72 |
 /// | `EVENTS_RETAIN_HOURS` | var, optional | for how long contents are kept after delivery; default 0 |
@@ -97,6 +99,10 @@ const FIX_EVENTS_URL: &str = var!(
     "Set EVENTS_URL to the https URL of your back end that receives events (http only on localhost), or leave it empty."
 );
 const FIX_EVENTS_TARGET: &str = "Bind one Worker as EVENTS_TARGET under [[services]] in wrangler.toml (under [[env.NAME.services]] where you deploy with --env NAME), or set EVENTS_URL and remove that binding.";
+const FIX_PLUGINS_URL: &str = var!(
+    "Set PLUGINS_URL to the https URL of your back end that answers service plugin calls (http only on localhost), without a query, or leave it empty."
+);
+const FIX_PLUGINS_TARGET: &str = "Bind one Worker as PLUGINS_TARGET under [[services]] in wrangler.toml (under [[env.NAME.services]] where you deploy with --env NAME), or set PLUGINS_URL and remove that binding.";
 const FIX_EVENTS_SECRETS: &str = secret!(
     "Run `cargo xtask keygen events-secret` for a secret, give it to your back end, and put the whole list with",
     "EVENTS_SECRETS",
@@ -183,26 +189,34 @@ impl Config {
     }
 }
 
-/// Parses the values of the delivery. A target needs secrets and the objects.
+/// A target is a URL or a service binding.
+fn parse_target<F: Fn(&str) -> Binding>(
+    read: &mut Reader<F>,
+    url: Option<String>,
+    [url_name, name, fix]: [&'static str; 3],
+    binding: TargetAddress,
+) -> Option<TargetAddress> {
+    if !read.is_bound(name) {
+        read.optional(name, fix, |_| Err::<(), _>("it must be a service binding".to_owned()));
+        return url.map(TargetAddress::Url);
+    }
+    if url.is_some() {
+        let problem = format!("{url_name} is set too, and there must be one target");
+        read.fault(name, problem, fix);
+        return None;
+    }
+    Some(binding)
+}
+
+/// Parses the values of the delivery and of service plugin calls. A target needs secrets, and that of events the objects.
 fn parse_events<F: Fn(&str) -> Binding>(read: &mut Reader<F>) -> delivery::Settings {
     let url = read.optional("EVENTS_URL", FIX_EVENTS_URL, |text| parse_url(text).map(String::from));
-    let has_binding = read.is_bound("EVENTS_TARGET");
-    if !has_binding {
-        let not_a_binding = |_: &str| Err::<(), _>("it must be a service binding".to_owned());
-        read.optional("EVENTS_TARGET", FIX_EVENTS_TARGET, not_a_binding);
-    }
-    let target = match (url, has_binding) {
-        (Some(_), true) => {
-            let problem = "EVENTS_URL is set too, and there must be one target".to_owned();
-            read.fault("EVENTS_TARGET", problem, FIX_EVENTS_TARGET);
-            None
-        }
-        (Some(url), false) => Some(TargetAddress::Url(url)),
-        (None, true) => Some(TargetAddress::Binding),
-        (None, false) => None,
-    };
+    let target = parse_target(read, url, ["EVENTS_URL", "EVENTS_TARGET", FIX_EVENTS_TARGET], TargetAddress::EVENTS);
+    let url = read.optional("PLUGINS_URL", FIX_PLUGINS_URL, parse_base);
+    let plugins =
+        parse_target(read, url, ["PLUGINS_URL", "PLUGINS_TARGET", FIX_PLUGINS_TARGET], TargetAddress::PLUGINS);
     let parse_secrets = |text: &str| parse_list(text, delivery::parse_secret);
-    let secrets = if target.is_some() {
+    let secrets = if target.is_some() || plugins.is_some() {
         read.required("EVENTS_SECRETS", FIX_EVENTS_SECRETS, parse_secrets)
     } else {
         read.optional("EVENTS_SECRETS", FIX_EVENTS_SECRETS, parse_secrets)
@@ -219,6 +233,7 @@ fn parse_events<F: Fn(&str) -> Binding>(read: &mut Reader<F>) -> delivery::Setti
     delivery::Settings {
         is_bound,
         target,
+        plugins,
         secrets: secrets.unwrap_or_default(),
         keep_millis: keep.unwrap_or(72 * HOUR),
         retain_millis: retain.unwrap_or(0),
@@ -407,6 +422,15 @@ fn parse_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Parses a URL below which paths are added, without a slash at the end.
+fn parse_base(text: &str) -> Result<String, String> {
+    let url = parse_url(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it must not contain a query or a fragment".to_owned());
+    }
+    Ok(origin_of(&url))
+}
+
 /// Parses scheme, host and port.
 fn parse_origin(text: &str) -> Result<Url, String> {
     let url = parse_url(text)?;
@@ -416,7 +440,7 @@ fn parse_origin(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Scheme, host and port, without a slash at the end.
+/// A URL without a slash at the end.
 fn origin_of(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }

@@ -29,10 +29,10 @@ pub use event::{Event, MessageError};
 pub use inspect::{EventPage, PageRequest, Parked};
 pub use installation::{AcceptError, Accepted, Installation};
 pub use maintenance::Comparison;
-pub use port::{Alarm, Answer, Lease, ObjectError, ObjectPorts, Objects, Post, Sql, SqlValue, Target};
+pub use port::{Alarm, Answer, BackEnd, Lease, ObjectError, ObjectPorts, Objects, Post, Sql, SqlValue, Target};
 pub use requests::{CompareRequest, ObjectReply};
 pub use settings::{FIX_INSTALLATIONS, Settings, TargetAddress, Types};
-pub use signature::parse_secret;
+pub use signature::{headers as signed_headers, parse_secret};
 pub use submit::{ObjectCallError, ask, command, submit};
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod requests;
 pub(crate) mod stub;
 mod values;
 
-pub use self::requests::{list, records, request, webhook, wix_answer};
+pub use self::requests::{list, plugin_call, records, request, webhook, wix_answer};
 pub use self::values::{api_keys, claims, config, import_line, jwt, public_keys, sealed, signed_instance, state};
 
 use futures::FutureExt as _;
@@ -22,13 +22,14 @@ use crate::values::Fault;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All fuzz targets.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("api_keys", api_keys),
     ("claims", claims),
     ("config", config),
     ("import_line", import_line),
     ("jwt", jwt),
     ("list", list),
+    ("plugin_call", plugin_call),
     ("public_keys", public_keys),
     ("records", records),
     ("request", request),
@@ -62,6 +63,7 @@ fn configured(changes: &[(String, String)]) -> Result<Config, Vec<Fault>> {
             "SEALING_KEYS" => Some(SEALING_KEY),
             "API_KEYS" => Some(API_KEYS),
             "EVENTS_URL" => Some("https://back-end.example/events"),
+            "PLUGINS_URL" => Some("https://back-end.example/plugins"),
             "EVENTS_SECRETS" => Some("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"),
             _ => None,
         };

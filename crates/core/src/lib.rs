@@ -45,7 +45,9 @@ mod tests;
 
 pub use config::{Binding, Config};
 pub use crypto::{Crypto, PublicKey, SealingKey};
-pub use delivery::{Alarm, Answer, Lease, ObjectError, ObjectPorts, ObjectReply, Objects, Post, Sql, SqlValue, Target};
+pub use delivery::{
+    Alarm, Answer, BackEnd, Lease, ObjectError, ObjectPorts, ObjectReply, Objects, Post, Sql, SqlValue, Target,
+};
 pub use runtime::{Clock, Entropy, Level, Log, PlatformError};
 pub use store::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use values::Fault;

@@ -5,6 +5,8 @@ mod connect;
 mod health;
 mod install;
 pub mod openapi;
+mod path;
+mod plugins;
 mod proxy;
 mod redirect;
 mod table;

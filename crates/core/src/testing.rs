@@ -4,6 +4,7 @@
 //! Test values that must not reach the log, an error or KV in plain text contain the word `planted`, which tests search
 //! for there.
 
+pub mod back_end;
 pub mod clock;
 pub mod duplex;
 pub mod jws;

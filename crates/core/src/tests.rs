@@ -18,6 +18,7 @@ mod install;
 mod kv_cost;
 mod log;
 mod own_events;
+mod plugins;
 mod proxy;
 mod reconciliation;
 mod record;

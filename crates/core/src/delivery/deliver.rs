@@ -161,11 +161,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let body = queue.body(event.sequence)?.unwrap_or_default();
         let started = self.now();
         let headers = signature::headers(&self.settings.secrets, &event.id, Timestamp::from_millis(started), &body);
-        let url = match target {
-            TargetAddress::Url(url) => Some(url.as_str()),
-            TargetAddress::Binding => None,
-        };
-        let post = Post { url, headers: &headers, body: &body };
+        let post = Post { url: target.url(), binding: target.binding(), headers: &headers, body: &body };
         let answer = self.ports.post(post, Duration::from_millis(TIMEOUT)).await;
         Ok((answer, self.now().saturating_sub(started)))
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::runtime::{Clock, Entropy, Log, PlatformError};
+use crate::wix::SendError;
 
 /// The Durable Objects of the binding `INSTALLATIONS`.
 #[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
@@ -86,11 +87,20 @@ pub trait Target {
     async fn post(&self, post: Post<'_>, timeout: Duration) -> Answer;
 }
 
-/// One attempt to deliver an event.
+/// The app's back end, as the Worker calls it while Wix waits.
+#[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
+pub trait BackEnd {
+    /// Sends a service plugin call, and reads the whole response: its status and its body. No redirect is followed.
+    async fn call(&self, post: Post<'_>, timeout: Duration) -> Result<(u16, Vec<u8>), SendError>;
+}
+
+/// A request to the app's back end.
 pub struct Post<'a> {
-    /// The URL. `None` for the service binding `EVENTS_TARGET`.
-    pub url: Option<&'a str>,
-    /// The headers that differ between attempts. The platform adds `content-type` and `user-agent`.
+    /// The URL.
+    pub url: &'a str,
+    /// The service binding that is called; `None` for a request over the network.
+    pub binding: Option<&'static str>,
+    /// The headers that differ between requests. The platform adds `content-type` and `user-agent`.
     pub headers: &'a [(&'static str, String)],
     /// The body, as JSON.
     pub body: &'a str,

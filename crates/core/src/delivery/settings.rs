@@ -13,6 +13,8 @@ pub struct Settings {
     pub is_bound: bool,
     /// `EVENTS_URL` or `EVENTS_TARGET`
     pub target: Option<TargetAddress>,
+    /// `PLUGINS_URL`, without a slash at the end, or `PLUGINS_TARGET`
+    pub plugins: Option<TargetAddress>,
     /// `EVENTS_SECRETS`: each signs.
     pub secrets: Vec<SigningSecret>,
     /// `EVENTS_KEEP_HOURS`, in milliseconds.
@@ -25,13 +27,43 @@ pub struct Settings {
     pub recheck_seconds: Option<u64>,
 }
 
-/// Where events are delivered.
+/// Where events are delivered, or service plugin calls are forwarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetAddress {
-    /// `EVENTS_URL`
+    /// A URL.
     Url(String),
+    /// A service binding.
+    Binding {
+        /// Its name.
+        name: &'static str,
+        /// The URL that the other Worker sees.
+        url: &'static str,
+    },
+}
+
+impl TargetAddress {
     /// The service binding `EVENTS_TARGET`.
-    Binding,
+    pub const EVENTS: Self = Self::Binding { name: "EVENTS_TARGET", url: "https://wix-edge/events" };
+    /// The service binding `PLUGINS_TARGET`.
+    pub const PLUGINS: Self = Self::Binding { name: "PLUGINS_TARGET", url: "https://wix-edge/plugins" };
+
+    /// The URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Url(url) => url,
+            Self::Binding { url, .. } => url,
+        }
+    }
+
+    /// The name of the service binding.
+    #[must_use]
+    pub fn binding(&self) -> Option<&'static str> {
+        match self {
+            Self::Url(_) => None,
+            Self::Binding { name, .. } => Some(name),
+        }
+    }
 }
 
 /// The event types that are delivered.

@@ -1,4 +1,4 @@
-//! The signature of a delivery, by the Standard Webhooks specification: HMAC-SHA256 of id, timestamp and body.
+//! The signature of a request to the app, by the Standard Webhooks specification: HMAC-SHA256 of id, timestamp and body.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,7 +22,7 @@ pub fn parse_secret(text: &str) -> Result<SigningSecret, &'static str> {
     Ok(SigningSecret::new(bytes))
 }
 
-/// The headers of an attempt. Every secret signs, separated by a space.
+/// The headers of a request. Every secret signs, separated by a space.
 pub fn headers(secrets: &[SigningSecret], id: &str, at: Timestamp, body: &str) -> [(&'static str, String); 3] {
     let timestamp = at.0.to_string();
     let signatures: Vec<String> = secrets.iter().map(|secret| sign(secret, id, &timestamp, body)).collect();

@@ -42,6 +42,7 @@ impl Site {
         let settings = Settings {
             is_bound: true,
             target: Some(TargetAddress::Url("https://back-end.example/events".to_owned())),
+            plugins: None,
             secrets: vec![parse_secret(SECRET).expect("a secret")],
             keep_millis: 72 * HOUR,
             retain_millis: 0,
@@ -273,9 +274,10 @@ fn without_a_target_events_wait_and_are_parked_in_the_end() {
     site.settings.target = None;
     site.pass(10 * HOUR);
     assert_eq!(site.row(1), (0, 0, true));
-    site.settings.target = Some(TargetAddress::Binding);
+    site.settings.target = Some(TargetAddress::EVENTS);
     site.pass(HOUR + MINUTE);
-    assert_eq!(site.object.seen()[0].url, None);
+    let seen = &site.object.seen()[0];
+    assert_eq!((seen.url.as_str(), seen.binding), ("https://wix-edge/events", Some("EVENTS_TARGET")));
     site.store(&event(2));
     site.settings.target = None;
     site.pass(74 * HOUR);

@@ -90,8 +90,21 @@ pub fn request(data: &[u8]) {
         let reply = send(&Stub::new(genuine), &method, &url, inbound);
         let allowed = !url.path().starts_with("/v1") || knows_a_key;
         assert!(allowed || !reply.status.is_success(), "the API answers a client without a key");
-        let forged = !genuine && url.path() == "/webhook";
+        let forged = !genuine && (url.path() == "/webhook" || url.path().starts_with("/plugins/"));
         assert!(!(forged && reply.status.is_success()), "a forged message is accepted");
+    }
+}
+
+/// The claims of a service plugin call: the stub checks what is forwarded, and a forged call never is.
+pub fn plugin_call(data: &[u8]) {
+    let Some(url) = url("/plugins/v1/rates") else { return };
+    for genuine in [false, true] {
+        let inbound = Inbound { headers: Vec::new(), body: token(data).into_bytes() };
+        let reply = send(&Stub::new(genuine), &Method::POST, &url, inbound);
+        assert!(genuine || !reply.status.is_success(), "a forged call is forwarded");
+        let body: Value = serde_json::from_str(text(&reply)).unwrap_or_default();
+        let has_code = body.pointer("/applicationError/code").is_some_and(Value::is_string);
+        assert_eq!(has_code, !reply.status.is_success(), "a refusal must have a code");
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::crypto::{Crypto, PublicKey, SealingKey};
 use futures::future::try_join_all;
 
-use crate::delivery::{Event, ObjectError, Objects, requests};
+use crate::delivery::{BackEnd, Event, ObjectError, Objects, Post, requests};
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::{KvKey, KvNamespace, KvOptions, KvPage};
 use crate::values::Timestamp;
@@ -224,6 +224,27 @@ impl Objects for Stub {
             );
         }
         Ok((200, object_answer(path).to_owned()))
+    }
+}
+
+impl BackEnd for Stub {
+    async fn call(&self, post: Post<'_>, _timeout: Duration) -> Result<(u16, Vec<u8>), SendError> {
+        assert!(
+            post.url.starts_with("https://back-end.example/plugins/"),
+            "a plugin call must go to its target: {}",
+            post.url
+        );
+        assert!(
+            serde_json::from_str::<serde::de::IgnoredAny>(post.body).is_ok(),
+            "the body of a plugin call must be JSON: {}",
+            post.body
+        );
+        assert!(
+            post.headers.iter().all(|(_, value)| value.bytes().all(|byte| matches!(byte, b' '..=b'~'))),
+            "the headers must be printable ASCII: {:?}",
+            post.headers
+        );
+        Ok(self.0.response.clone())
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Cache {
     pub external_flows: BoundedMap<(Flow, InstanceId), Timestamp>,
     /// When Wix last refused the app's own credentials.
     pub credentials_refused: Cell<Option<Timestamp>>,
+    /// When a service plugin call was last refused because there is no target.
+    pub plugin_calls_refused: Cell<Option<Timestamp>>,
     /// Grants of codes, with the time of the exchange, that token info could not prove yet.
     pub unproven: BoundedMap<Flow, (Timestamp, Grant)>,
     /// The cool-downs: instances for which Wix is not asked for tokens.

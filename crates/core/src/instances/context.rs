@@ -2,7 +2,7 @@
 
 use super::{Cache, InstanceError};
 use crate::crypto::{Crypto, Keys};
-use crate::delivery::{self, Objects};
+use crate::delivery::{self, BackEnd, Objects};
 use crate::facts::SetupPolicy;
 use crate::runtime::{Clock, Entropy, Log, Trace, Turn};
 use crate::store::{KvNamespace, PendingRecheck, Store, TIMEOUT_MILLIS};
@@ -14,9 +14,9 @@ use crate::wix::{self, Fetch, Wix};
 const KV_MARGIN_MILLIS: u64 = 5_000;
 
 /// The ports that the use cases need.
-pub trait Ports: Clock + Entropy + Log + Crypto + Fetch + KvNamespace + Objects {}
+pub trait Ports: Clock + Entropy + Log + Crypto + Fetch + KvNamespace + Objects + BackEnd {}
 
-impl<P: Clock + Entropy + Log + Crypto + Fetch + KvNamespace + Objects> Ports for P {}
+impl<P: Clock + Entropy + Log + Crypto + Fetch + KvNamespace + Objects + BackEnd> Ports for P {}
 
 /// What the configuration says about installations.
 pub struct Settings {

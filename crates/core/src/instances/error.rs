@@ -44,6 +44,15 @@ pub enum InstanceError {
     /// The content of the event was erased.
     #[error("the content of the event was erased")]
     ErasedEvent,
+    /// There is no target for service plugin calls.
+    #[error("no target for service plugin calls is set")]
+    NoPluginTarget,
+    /// The app's back end did not answer a service plugin call with JSON.
+    #[error("the target of service plugin calls: {0}")]
+    PluginFailed(&'static str),
+    /// The app's back end did not answer a service plugin call in time.
+    #[error("the target of service plugin calls did not answer in time")]
+    PluginTimeout,
     /// Wix installed the app, and the result could not be stored.
     #[error("{0}")]
     NotStored(StoreError),
@@ -77,6 +86,9 @@ impl InstanceError {
             Self::EventNotPermitted => "event_not_permitted",
             Self::UnknownEvent => "unknown_event",
             Self::ErasedEvent => "erased_event",
+            Self::NoPluginTarget => "no_plugin_target",
+            Self::PluginFailed(_) => "plugin_target_failed",
+            Self::PluginTimeout => "plugin_target_timeout",
             Self::NotStored(_) => "install_not_stored",
             Self::Store(StoreError::NotJson | StoreError::Platform(_)) | Self::Platform(_) => "internal",
             Self::Store(_) | Self::Object(_) | Self::SetupNotRecorded => "store_failed",
@@ -95,6 +107,7 @@ impl InstanceError {
             Self::NotProven(_)
             | Self::NotGenuine(_)
             | Self::SetupNotRecorded
+            | Self::PluginFailed(_)
             | Self::NotStored(_)
             | Self::Store(_)
             | Self::Object(_)
@@ -107,7 +120,9 @@ impl InstanceError {
             | Self::EventRefused
             | Self::EventNotPermitted
             | Self::UnknownEvent
-            | Self::ErasedEvent => None,
+            | Self::ErasedEvent
+            | Self::NoPluginTarget
+            | Self::PluginTimeout => None,
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct EventOutcome {
     pub name: &'static str,
     /// The deferred work.
     pub follow_up: FollowUp,
+    /// Whether the app is removed, as far as the event told or its recording showed.
+    pub is_removed: bool,
 }
 
 /// The work that an event leaves.
@@ -32,7 +34,7 @@ pub enum FollowUp {
 
 impl EventOutcome {
     fn done(name: &'static str) -> Self {
-        Self { name, follow_up: FollowUp::Nothing }
+        Self { name, follow_up: FollowUp::Nothing, is_removed: false }
     }
 }
 
@@ -117,7 +119,8 @@ async fn store<P: Ports>(
     record(cx, id, at, kinds, site).await
 }
 
-async fn record<P: Ports>(
+/// Records facts that a signed message proves.
+pub(super) async fn record<P: Ports>(
     cx: &Context<'_, P>,
     id: &InstanceId,
     at: Timestamp,
@@ -154,7 +157,49 @@ async fn record<P: Ports>(
     } else {
         FollowUp::Nothing
     };
-    Ok(EventOutcome { name: if recorded.changed { "stored" } else { "known" }, follow_up })
+    let name = if recorded.changed { "stored" } else { "known" };
+    Ok(EventOutcome { name, follow_up, is_removed: recorded.instance.status == Status::Removed })
+}
+
+/// What the record says of an instance that a signed message of an unhandled type names.
+pub(super) enum Sighting {
+    /// It was seen to be installed within the last minutes.
+    Recent,
+    /// It is there.
+    Expected {
+        /// Whether its site is unknown.
+        lacks_site: bool,
+    },
+    /// The app was removed from it, about when the message was signed or later.
+    Removed,
+    /// The message contradicts the removal.
+    Contradicted,
+    /// Nothing is known of it.
+    Unknown,
+}
+
+impl Sighting {
+    /// Compares the record with a message that Wix signed at `at`.
+    pub(super) async fn of<P: Ports>(
+        cx: &Context<'_, P>,
+        id: &InstanceId,
+        at: Timestamp,
+    ) -> Result<Self, InstanceError> {
+        if cx.cache.seen_installed.contains(id, cx.now()) {
+            return Ok(Self::Recent);
+        }
+        Ok(match cx.store_in_time().instance(id).await? {
+            None => Self::Unknown,
+            Some(Instance { removed_at: Some(removed), .. }) if at.since(removed) <= CLOCK_SKEW => Self::Removed,
+            Some(Instance { removed_at: Some(_), .. }) => Self::Contradicted,
+            Some(Instance { site_id, .. }) => Self::Expected { lacks_site: site_id.is_none() },
+        })
+    }
+}
+
+/// Remembers that an instance was seen to be installed.
+pub(super) fn remember<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) {
+    cx.cache.seen_installed.set(id.clone(), cx.now().plus(CHECK_INTERVAL));
 }
 
 /// An event of an unhandled type. Its signature proves that the instance exists, so that it is recorded if the instance is
@@ -166,21 +211,17 @@ async fn record_sighting<P: Ports>(
     site: Option<SiteId>,
 ) -> Result<EventOutcome, InstanceError> {
     let accepted = EventOutcome::done("event_accepted");
-    if cx.cache.seen_installed.contains(id, cx.now()) {
-        return Ok(accepted);
-    }
-    match cx.store_in_time().instance(id).await? {
-        Some(Instance { removed_at: None, site_id: None, .. }) if site.is_some() => {
+    match Sighting::of(cx, id, at).await? {
+        Sighting::Expected { lacks_site: true } if site.is_some() => {
             let facts = site.into_iter().map(|site| Fact::new(at, Kind::Site { site })).collect();
             cx.store_in_time().record_facts(id, facts, cx.now()).await?;
-            return Ok(EventOutcome { follow_up: FollowUp::Reconcile, ..accepted });
+            Ok(EventOutcome { follow_up: FollowUp::Reconcile, ..accepted })
         }
-        Some(Instance { removed_at: None, .. }) => {
-            cx.cache.seen_installed.set(id.clone(), cx.now().plus(CHECK_INTERVAL));
-            return Ok(accepted);
+        Sighting::Expected { .. } => {
+            remember(cx, id);
+            Ok(accepted)
         }
-        Some(Instance { removed_at: Some(removed), .. }) if at.since(removed) <= CLOCK_SKEW => return Ok(accepted),
-        _ => {}
+        Sighting::Recent | Sighting::Removed => Ok(accepted),
+        Sighting::Contradicted | Sighting::Unknown => record(cx, id, at, vec![Kind::Seen], site).await,
     }
-    record(cx, id, at, vec![Kind::Seen], site).await
 }

@@ -20,6 +20,8 @@ pub fn healthz<S>() -> Reply<S> {
     Reply::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
+const FIX_NO_PLUGINS: &str = "To answer service plugin calls, set PLUGINS_URL under [vars] in wrangler.toml, or bind a Worker as PLUGINS_TARGET, and put EVENTS_SECRETS with `npx wrangler secret put EVENTS_SECRETS`.";
+
 #[derive(Serialize)]
 struct Readiness<'a> {
     status: &'static str,
@@ -32,8 +34,9 @@ struct Readiness<'a> {
     request_id: Option<&'a str>,
 }
 
-/// `/readyz`: the configuration is complete and KV answers. Notes say what is off but allowed, and that Wix refused the app's
-/// credentials, as far as this isolate knows.
+/// `/readyz`: the configuration is complete and KV answers. Notes say what is off but allowed, that Wix refused the app's
+/// credentials, and that a service plugin call had no target, as far
+/// as this isolate knows.
 pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let cx = call.cx;
     let mut problems = Vec::new();
@@ -42,10 +45,14 @@ pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error>
         cx.note::<()>(Err(error));
     }
     let mut notes = cx.settings.events.notes();
+    let now = Timestamp::from_millis(cx.platform.now_millis());
     if let Some(at) = cx.cache.credentials_refused.get() {
-        let ago = Timestamp::from_millis(cx.platform.now_millis()).since(at);
-        let problem = format!("Wix refused the app's own credentials {ago} s ago");
+        let problem = format!("Wix refused the app's own credentials {} s ago", now.since(at));
         notes.push(Fault { name: "WIX_APP_SECRET", problem, fix: FIX_CREDENTIALS });
+    }
+    if let Some(at) = cx.cache.plugin_calls_refused.get() {
+        let problem = format!("Wix sent a service plugin call {} s ago, and there is no target for it", now.since(at));
+        notes.push(Fault { name: "PLUGINS_URL", problem, fix: FIX_NO_PLUGINS });
     }
     let request_id = (!problems.is_empty()).then(|| cx.trace().request_id.as_str());
     Ok(readiness(&problems, &notes, request_id).into())

@@ -3,6 +3,8 @@
 //! The tests generate it from the route table, the errors and the types (`openapi/`, compiled for tests only). The Worker
 //! contains the resulting file, which `cargo xtask openapi` writes.
 
+use http::StatusCode;
+
 use crate::web::Reply;
 
 #[cfg(test)]
@@ -20,7 +22,7 @@ const DOCUMENT: &str = include_str!("../../openapi.json");
 
 /// `GET /v1/openapi.json`
 pub fn openapi<S>() -> Reply<S> {
-    Reply::serialised_json(DOCUMENT.trim_end())
+    Reply::serialised_json(StatusCode::OK, DOCUMENT.trim_end().to_owned())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use futures::future::LocalBoxFuture;
 use http::Method;
 
 use super::api::{bi_events, events, export, identity, import, instances, reconciliation, setup, token};
-use super::{connect, health, install, openapi, proxy, redirect, webhook};
+use super::{connect, health, install, openapi, plugins, proxy, redirect, webhook};
 use crate::values::Fault;
 use crate::web::{Audience, Call, Error, Outcome, Platform, Reply, Request, Scope, authorize};
 use crate::wix::Fetch;
@@ -41,6 +41,7 @@ impl<P: Platform> Route<P> {
     #[rustfmt::skip]
     pub const ALL: &'static [Self] = &[
         Self::machine("/webhook", POST, |call| Box::pin(webhook::webhook(call))),
+        Self::plugin("/plugins/…", POST, |call| Box::pin(plugins::plugins(call))),
         Self::api("/v1/instances/{id}/token", POST, Some(Scope::Token), |call| Box::pin(token::token(call))),
         Self::api("/v1/instances/{id}/wix/…", ANY, Some(Scope::Proxy), |call| Box::pin(proxy::proxy(call))),
         Self::api("/v1/instances", READ, Some(Scope::Instances), |call| Box::pin(instances::list(call))),
@@ -75,6 +76,15 @@ impl<P: Platform> Route<P> {
         handler: for<'a> fn(Call<'a, P>) -> Response<'a, P>,
     ) -> Self {
         Self { pattern, methods, audience: Audience::Machine, scope: None, handler, misconfigured: None }
+    }
+
+    /// A route for service plugin calls.
+    const fn plugin(
+        pattern: &'static str,
+        methods: &'static [Method],
+        handler: for<'a> fn(Call<'a, P>) -> Response<'a, P>,
+    ) -> Self {
+        Self { audience: Audience::Plugin, ..Self::machine(pattern, methods, handler) }
     }
 
     /// A route for a person's browser.
@@ -162,6 +172,7 @@ impl<P: Platform> Found<P> {
         match self {
             Self::Route(first, _) => first.audience,
             Self::UnknownApi => Audience::Api,
+            Self::Unknown if request.segments().first() == Some(&"plugins") => Audience::Plugin,
             Self::Unknown if is_program() => Audience::Api,
             Self::Unknown => Audience::Browser,
         }

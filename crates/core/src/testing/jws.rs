@@ -88,6 +88,27 @@ pub fn event(kind: &str, instance: &str, data: &Value, iat: u64) -> String {
     sign(Key::Wix, HEADER, &claims(&envelope, iat))
 }
 
+/// The claims of a service plugin call: docs/wix.md, 4.8.
+pub fn plugin_claims(request: &Value, instance: &str, iat: u64) -> Value {
+    json!({
+        "data": {
+            "request": request,
+            "metadata": {
+                "requestId": "1767225601.99-plugin",
+                "instanceId": instance,
+                "identity": {"identityType": "WIX_USER", "wixUserId": "66666666-7777-4888-8999-000000000000"},
+                "currency": "EUR",
+                "languages": ["de"],
+                "appExtensionType": "ECOM_SHIPPING_RATES",
+            },
+        },
+        "iss": "wix.com",
+        "aud": APP_ID,
+        "iat": iat,
+        "exp": iat + 60,
+    })
+}
+
 /// A signed `AppInstalled`.
 pub fn installed(instance: &str, iat: u64) -> String {
     event("AppInstalled", instance, &json!({"appId": APP_ID, "originInstanceId": ""}), iat)

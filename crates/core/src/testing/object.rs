@@ -20,8 +20,10 @@ use crate::store::{KvNamespace, KvOptions, KvPage};
 pub struct Seen {
     /// When it came, in Unix milliseconds.
     pub at: u64,
-    /// `None` for the service binding.
-    pub url: Option<String>,
+    /// The whole URL.
+    pub url: String,
+    /// The service binding.
+    pub binding: Option<&'static str>,
     /// The headers.
     pub headers: Vec<(&'static str, String)>,
     /// The body.
@@ -276,7 +278,8 @@ impl Target for FakeObject {
     async fn post(&self, post: Post<'_>, timeout: Duration) -> Answer {
         let seen = Seen {
             at: self.now_millis(),
-            url: post.url.map(str::to_owned),
+            url: post.url.to_owned(),
+            binding: post.binding,
             headers: post.headers.to_vec(),
             body: post.body.to_owned(),
         };

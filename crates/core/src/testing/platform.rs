@@ -12,6 +12,7 @@ use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use sha2::{Digest as _, Sha256};
 
+use super::back_end::FakeBackEnd;
 use super::clock::Clock as FakeClock;
 use super::duplex::{FakeDuplex, Written};
 use super::jws;
@@ -19,7 +20,7 @@ use super::kv::{FakeKv, Op};
 use super::object::{FakeObject, FakeObjects};
 use super::wix::{CannedResponse, Sent, WixScript};
 use crate::crypto::{Crypto, PublicKey, SealingKey};
-use crate::delivery::{ObjectError, Objects};
+use crate::delivery::{BackEnd, ObjectError, Objects, Post};
 use crate::fuzz::stub;
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::{KvNamespace, KvOptions, KvPage};
@@ -45,6 +46,7 @@ struct Inner {
     rate_limit: Cell<Option<u32>>,
     flows_begun: RefCell<HashMap<String, u32>>,
     objects: ObjectScript,
+    back_end: FakeBackEnd,
 }
 
 /// The response of an object, and the milliseconds that it takes.
@@ -115,6 +117,11 @@ impl Fake {
     /// Lets each client begin so many flows. With 0 the rate limiter itself fails.
     pub fn limit_rate(&self, flows: u32) {
         self.0.rate_limit.set(Some(flows));
+    }
+
+    /// The app's back end, as service plugin calls reach it.
+    pub fn back_end(&self) -> &FakeBackEnd {
+        &self.0.back_end
     }
 
     /// The calls of the objects so far: name, path and body.
@@ -313,6 +320,21 @@ impl Objects for Fake {
             }
             (None, None) => (0, Ok((200, stub::object_answer(path).to_owned()))),
         };
+        if delay > 0 {
+            self.0.clock.sleep(delay).await;
+        }
+        answer
+    }
+}
+
+impl BackEnd for Fake {
+    async fn call(&self, post: Post<'_>, timeout: Duration) -> Result<(u16, Vec<u8>), SendError> {
+        let (delay, answer) = self.0.back_end.answer(&post, timeout);
+        let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        if delay >= timeout {
+            self.0.clock.sleep(timeout).await;
+            return Err(SendError::Timeout);
+        }
         if delay > 0 {
             self.0.clock.sleep(delay).await;
         }

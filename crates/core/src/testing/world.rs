@@ -38,6 +38,11 @@ pub const DELIVERING: [(&str, &str); 3] = [
     ("EVENTS_URL", "https://back-end.example/events"),
     ("EVENTS_SECRETS", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"),
 ];
+/// The values of a configuration that forwards service plugin calls.
+pub const PLUGINS: [(&str, &str); 2] = [
+    ("PLUGINS_URL", "https://back-end.example/plugins/"),
+    ("EVENTS_SECRETS", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"),
+];
 /// The origin of the Worker.
 pub const ORIGIN: &str = "https://app.example";
 

@@ -164,6 +164,31 @@ fn each_fault_of_the_configuration_is_named() {
 }
 
 #[test]
+fn a_target_for_plugin_calls_needs_secrets_and_no_object() {
+    let faults = |changes: &[(&str, &str)]| {
+        let faults = config(changes).err().unwrap_or_default();
+        faults.into_iter().map(|fault| (fault.name, fault.problem)).collect::<Vec<_>>()
+    };
+    let secret = ("EVENTS_SECRETS", DELIVERING[2].1);
+    let url = ("PLUGINS_URL", "https://back-end.example/plugins/");
+    assert_eq!(faults(&[url, secret]), []);
+    assert_eq!(faults(&[("PLUGINS_TARGET", BOUND), secret]), []);
+    for (changes, name, problem) in [
+        (vec![url], "EVENTS_SECRETS", "it is missing"),
+        (vec![("PLUGINS_TARGET", BOUND)], "EVENTS_SECRETS", "it is missing"),
+        (vec![url, ("PLUGINS_TARGET", BOUND), secret], "PLUGINS_TARGET", "PLUGINS_URL is set too"),
+        (vec![("PLUGINS_TARGET", "https://x.example/"), secret], "PLUGINS_TARGET", "it must be a service binding"),
+        (vec![("PLUGINS_URL", "http://back-end.example"), secret], "PLUGINS_URL", "it must be https"),
+        (vec![("PLUGINS_URL", "https://back-end.example/?a"), secret], "PLUGINS_URL", "a query or a fragment"),
+        (vec![("PLUGINS_URL", "https://back-end.example/#a"), secret], "PLUGINS_URL", "a query or a fragment"),
+        (vec![("PLUGINS_URL", "https://a:b@back-end.example/"), secret], "PLUGINS_URL", "user name or password"),
+    ] {
+        let found = faults(&changes);
+        assert!(found.len() == 1 && found[0].0 == name && found[0].1.contains(problem), "{changes:?}: {found:?}");
+    }
+}
+
+#[test]
 fn readyz_notes_that_nothing_is_delivered() {
     let notes = |changes: &[(&str, &str)]| -> Vec<String> {
         let answer = World::with(changes).get("/readyz").send();

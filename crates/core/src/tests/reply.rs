@@ -31,6 +31,8 @@ fn all_responses() -> Vec<(&'static str, TestResponse)> {
     let mut all = browser_responses(&world);
     all.push(("webhook", world.webhook(jws::installed(INSTANCE, START))));
     all.push(("bad webhook", world.webhook("x")));
+    all.push(("bad plugin call", world.post("/plugins/v1/rates").body("x").send()));
+    all.push(("no plugin path", world.post("/plugins").send()));
     all.push(("healthz", world.get("/healthz").send()));
     all.push(("readyz", world.get("/readyz").send()));
     all.push(("list", world.get("/v1/instances").key(API_KEY).send()));

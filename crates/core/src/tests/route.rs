@@ -23,6 +23,7 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         ("/connected".to_owned(), &["GET", "HEAD"]),
         ("/connected/done".to_owned(), &["GET", "HEAD"]),
         ("/webhook".to_owned(), &["POST"]),
+        ("/plugins/v1/rates".to_owned(), &["POST"]),
         ("/v1/instances".to_owned(), &["GET", "HEAD"]),
         (own(""), &["GET", "HEAD", "DELETE"]),
         (own("/token"), &["POST"]),

@@ -5,7 +5,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Error, Value};
 
 /// Parses a JSON object. serde alone would also accept an array in place of a struct.
-pub fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+pub fn object<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     // Some servers begin with a byte order mark, which parsers may ignore (RFC 8259, 8.1).
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     match bytes.trim_ascii_start() {

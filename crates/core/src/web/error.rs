@@ -133,6 +133,12 @@ impl Error {
                 "The message is not valid at this time",
                 &format!("{problem}."),
             ),
+            Self::Jws(JwsError::NotForUs(problem)) => notice(
+                StatusCode::UNAUTHORIZED,
+                "bad_claims",
+                "The message is not from Wix for this app",
+                &format!("{problem}."),
+            ),
             Self::Jws(JwsError::Malformed(problem)) | Self::Event(EventError(problem)) => {
                 notice(StatusCode::BAD_REQUEST, "malformed_message", "The message is malformed", &format!("{problem}."))
             }
@@ -201,6 +207,7 @@ impl Error {
 }
 
 /// What the caller is told about a failed use case.
+#[expect(clippy::too_many_lines, reason = "a table: one row for each error")]
 fn instance(error: &InstanceError) -> Notice {
     let notice = |status, title, detail: &str| Notice { status, code: error.code(), title, detail: detail.to_owned() };
     match error {
@@ -265,6 +272,21 @@ fn instance(error: &InstanceError) -> Notice {
             StatusCode::GONE,
             "The content of the event was erased",
             "A delivered event can be sent again for EVENTS_RETAIN_HOURS, a parked one for 30 days.",
+        ),
+        InstanceError::NoPluginTarget => notice(
+            StatusCode::NOT_FOUND,
+            "This server forwards no service plugin calls",
+            "Its operator must set PLUGINS_URL or PLUGINS_TARGET.",
+        ),
+        InstanceError::PluginFailed(problem) => notice(
+            StatusCode::BAD_GATEWAY,
+            "The app did not answer the call",
+            &format!("{problem}. The app must answer with JSON at the URL that PLUGINS_URL or PLUGINS_TARGET names."),
+        ),
+        InstanceError::PluginTimeout => notice(
+            StatusCode::GATEWAY_TIMEOUT,
+            "The app did not answer the call in time",
+            "It must answer within 10 seconds.",
         ),
         InstanceError::NotStored(_) => notice(
             StatusCode::SERVICE_UNAVAILABLE,

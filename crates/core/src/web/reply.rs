@@ -54,6 +54,8 @@ pub enum Audience {
     Browser,
     /// Wix or a health check: short JSON.
     Machine,
+    /// Wix, in a service plugin call: JSON, with errors in the form of service plugins (docs/wix.md, 4.8).
+    Plugin,
     /// The app's back end: JSON, with errors in the form of RFC 9457.
     Api,
 }
@@ -74,8 +76,8 @@ impl<S> Reply<S> {
 
     /// Serialised JSON.
     #[must_use]
-    pub fn serialised_json(text: &str) -> Self {
-        Self::with_body(StatusCode::OK, JSON, text.to_owned())
+    pub fn serialised_json(status: StatusCode, text: String) -> Self {
+        Self::with_body(status, JSON, text)
     }
 
     /// NDJSON: each line is JSON.
@@ -135,6 +137,7 @@ impl<S> Reply<S> {
         let mut reply = match audience {
             Audience::Browser => Self::page(notice.status, page::error(&notice, request_id)),
             Audience::Machine => Self::json(notice.status, &Problem::new(&notice, request_id)),
+            Audience::Plugin => Self::json(notice.status, &PluginError::new(&notice)),
             Audience::Api => Self {
                 headers: vec![("content-type", "application/problem+json".into())],
                 ..Self::json(notice.status, &Problem::new(&notice, request_id))
@@ -170,6 +173,30 @@ impl<S> Reply<S> {
         }
         self.headers.push(("x-request-id", request_id.as_str().to_owned().into()));
         self
+    }
+}
+
+/// An error in the form that service plugins answer with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PluginError<'a> {
+    application_error: ApplicationError<'a>,
+}
+
+#[derive(Serialize)]
+struct ApplicationError<'a> {
+    code: &'a str,
+    data: ErrorData<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorData<'a> {
+    detail: &'a str,
+}
+
+impl<'a> PluginError<'a> {
+    fn new(notice: &'a Notice) -> Self {
+        Self { application_error: ApplicationError { code: notice.code, data: ErrorData { detail: &notice.detail } } }
     }
 }
 

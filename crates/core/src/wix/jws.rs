@@ -1,10 +1,12 @@
-//! The signed body of a webhook: a compact JWS (RFC 7515) by RS256, and by no other algorithm (docs/wix.md, 4.3 and 4.4).
+//! The signed body of a webhook or a service plugin call: a compact JWS (RFC 7515) by RS256, and by no other algorithm
+//! (docs/wix.md, 4.3, 4.4 and 4.8).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
+use super::plugin;
 use crate::crypto::{Crypto, PublicKey};
 use crate::runtime::PlatformError;
 use crate::values::{CLOCK_SKEW, Timestamp, json};
@@ -35,7 +37,7 @@ pub struct HeldJws<H> {
     pub held: H,
 }
 
-/// The claims of a verified message.
+/// The claims of a verified webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The envelope, as JSON text.
@@ -56,6 +58,9 @@ pub enum JwsError {
     /// It is signed, but not valid at this time.
     #[error("{0}")]
     NotNow(&'static str),
+    /// It is signed, but not by Wix for this app.
+    #[error("{0}")]
+    NotForUs(&'static str),
     /// The platform failed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -68,7 +73,7 @@ struct Header {
 }
 
 #[derive(Deserialize)]
-struct RawClaims {
+pub(super) struct RawClaims {
     data: String,
     iat: f64,
     #[serde(default, deserialize_with = "present")]
@@ -78,7 +83,7 @@ struct RawClaims {
 }
 
 /// A time must be a number. serde alone would accept `null`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     f64::deserialize(deserializer).map(Some)
 }
 
@@ -88,20 +93,29 @@ pub fn limits(body: usize) -> JwsLimits {
     JwsLimits { body, header: HEADER_LIMIT, signature: SIGNATURE_LIMIT }
 }
 
-/// Verifies a message and parses its claims. The claims are copied into wasm only after the signature was verified.
+/// Verifies a webhook and parses its claims.
 pub async fn verify<P: Crypto>(
     platform: &P,
     keys: &[PublicKey],
     now: Timestamp,
     jws: Option<HeldJws<P::Held>>,
 ) -> Result<Claims, JwsError> {
+    check_claims(&open(platform, keys, jws).await?, now)
+}
+
+/// Verifies the signature of a message. Returns its claims, which are copied into wasm only then.
+pub async fn open<P: Crypto>(
+    platform: &P,
+    keys: &[PublicKey],
+    jws: Option<HeldJws<P::Held>>,
+) -> Result<Vec<u8>, JwsError> {
     let jws = jws.ok_or(JwsError::Malformed("the body must be a JWT: three parts separated by dots"))?;
     check_header(&jws.header)?;
     let signature = decode(jws.signature, "the signature must be base64url")?;
     if !is_by_any(platform, keys, &jws.held, &signature).await? {
         return Err(JwsError::BadSignature("none of WIX_PUBLIC_KEYS made the signature"));
     }
-    check_claims(&decode(platform.held_claims(&jws.held), "the claims must be base64url")?, now)
+    decode(platform.held_claims(&jws.held), "the claims must be base64url")
 }
 
 /// Whether one of the keys signed the message. A signature is as long as the modulus of its key (RFC 8017, 8.2.2).
@@ -133,8 +147,12 @@ fn check_header(header: &str) -> Result<(), JwsError> {
 }
 
 fn check_claims(claims: &[u8], now: Timestamp) -> Result<Claims, JwsError> {
-    let claims: RawClaims = json::object(claims)
-        .map_err(|_| JwsError::Malformed("the claims must have a text `data` and a number `iat`"))?;
+    let claims: RawClaims = json::object(claims).map_err(|_| match json::object::<plugin::RawClaims<'_>>(claims) {
+        Ok(_) => {
+            JwsError::Malformed("this is a service plugin call: the base URI of the plugin must end with /plugins")
+        }
+        Err(_) => JwsError::Malformed("the claims must have a text `data` and a number `iat`"),
+    })?;
     let issued_at = numeric_date(claims.iat)?;
     if issued_at > now.plus(CLOCK_SKEW) {
         return Err(JwsError::NotNow("the message was issued in the future"));
@@ -153,7 +171,7 @@ fn check_claims(claims: &[u8], now: Timestamp) -> Result<Claims, JwsError> {
 }
 
 /// Parses a `NumericDate` (RFC 7519): seconds, whose fraction is dropped.
-fn numeric_date(seconds: f64) -> Result<Timestamp, JwsError> {
+pub(super) fn numeric_date(seconds: f64) -> Result<Timestamp, JwsError> {
     const LATEST: f64 = 253_402_300_799.0; // the end of the year 9999
     if !(0.0..=LATEST).contains(&seconds) {
         return Err(JwsError::Malformed("a time in the claims must be a date"));
