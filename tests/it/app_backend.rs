@@ -76,3 +76,22 @@ fn an_event_of_no_instance_is_delivered_without_one() {
     let (event, _) = delivered("webhook_id=own-1");
     assert_eq!((&event["instance_id"], &event["data"]["slug"]), (&Value::Null, &json!("updated")), "{event}");
 }
+
+#[test]
+fn each_sample_plugin_call_is_answered_in_the_form_of_its_plugin() {
+    let instance = STAGE.wix.new_instance();
+    let custom = ["charge-limit", "charges", "usages", "charges-rejected", "usages-rejected", "invoice-created"];
+    let custom = custom.iter().map(|name| format!("/v1/{name}"));
+    let others = ["/v1/limit-updated", "/v1/getRates", "/v1/calculate-additional-fees", "/v1/run-tool"];
+    for path in custom.chain(others.map(str::to_owned)) {
+        let made = STAGE.wix.post("/_sim/plugin-calls", &json!({ "path": path, "instance_id": instance }));
+        assert_eq!((&made["status"], &made["problems"]), (&json!(200), &json!([])), "{path}: {made}");
+        assert_eq!(made["content_type"], "application/json", "{made}");
+    }
+    let made = STAGE.wix.post("/_sim/plugin-calls", &json!({ "path": "/v2/other", "instance_id": instance }));
+    assert_eq!(made["status"], 404, "{made}");
+    assert_eq!(made["body"], r#"{"applicationError":{"code":"UNKNOWN_METHOD","data":{}}}"#);
+    let other_app = json!({ "instance_id": instance, "claims": { "aud": instance } });
+    let made = STAGE.wix.post("/_sim/plugin-calls", &other_app);
+    assert_eq!(made["status"], 401, "{made}");
+}

@@ -150,6 +150,7 @@ fn simulator_command(workspace: &Workspace, settings: &Settings) -> Command {
         .args(["--app-url", &format!("{worker}/install")])
         .args(["--redirect-url", &format!("{worker}/redirect")])
         .args(["--webhook-url", &format!("{worker}/webhook")])
+        .args(["--plugins-url", &format!("{worker}/plugins")])
         .args(["--app-records-url", &format!("{worker}/v1/instances")])
         // A reset of the simulator restores what its command line says.
         .arg("--echo-other-paths")

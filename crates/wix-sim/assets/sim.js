@@ -129,8 +129,12 @@ document.addEventListener("click", async (event) => {
   if (confirm && !window.confirm(confirm)) return;
   let body;
   if ("event" in button.dataset) body = { event_type: button.closest(".event").querySelector("select").value };
+  if ("plugin" in button.dataset) {
+    body = { path: button.closest(".event").querySelector("select").value, instance_id: button.dataset.plugin };
+  }
   const opened = open ? popUp() : undefined;
   const value = await act(done, () => send(remove ? "DELETE" : "POST", post ?? remove, remove ? undefined : body ?? {}));
+  if (value && body?.path) notify(`The app answered ${value.body}`);
   if (opened) navigate(opened, value?.[open]);
   if (value && post === "/_sim/reset") window.location.reload();
 });

@@ -1,10 +1,12 @@
 //! The app's back end: receives the events that the app's edge delivers (`POST /_app/events`), verifies them by the
-//! Standard Webhooks specification, and answers as the switch `app_answer` says.
+//! Standard Webhooks specification, and answers as the switch `app_answer` says. It answers service plugin calls too
+//! (`POST /_app/plugins/{path…}`), with sample data.
 //!
 //! Nothing of a delivery is stored before its signature is verified.
 
 mod correlate;
 mod inbox;
+mod plugins;
 mod signature;
 
 use std::time::Duration;
@@ -23,6 +25,7 @@ use crate::shared::Ctx;
 
 pub(crate) use correlate::Sent;
 pub(crate) use inbox::{Inbox, Received};
+pub(crate) use plugins::PATH as PLUGINS_PATH;
 pub(crate) use signature::Secrets;
 
 /// The address of the receiver.
@@ -65,9 +68,12 @@ impl AppAnswer {
     }
 }
 
-/// The route.
+/// The routes.
 pub(crate) fn routes() -> Router<Ctx> {
-    Router::new().route(PATH, post(receive)).layer(DefaultBodyLimit::max(LIMIT))
+    Router::new()
+        .route(PATH, post(receive))
+        .route("/_app/plugins/{*path}", post(plugins::answer))
+        .layer(DefaultBodyLimit::max(LIMIT))
 }
 
 async fn receive(

@@ -9,6 +9,7 @@ mod input;
 mod inspect;
 mod instances;
 mod messages;
+mod plugins;
 mod state;
 
 use axum::Router;
@@ -50,6 +51,7 @@ pub(crate) fn routes() -> Router<Ctx> {
         .route("/_sim/inspect-app-url", post(inspect::app_url))
         .route("/_sim/webhooks", post(messages::raw))
         .route("/_sim/test-webhook", post(messages::test))
+        .route("/_sim/plugin-calls", post(plugins::call))
         .route("/_sim/signed-instance", post(messages::signed_instance))
         .route("/_sim/deliveries", get(messages::deliveries))
         .route("/_sim/app-deliveries", get(app_deliveries::list))

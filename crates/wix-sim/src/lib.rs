@@ -24,6 +24,7 @@ mod keys;
 mod line;
 mod page;
 mod plans;
+mod plugin;
 mod records;
 mod settings;
 mod shared;

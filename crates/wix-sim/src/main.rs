@@ -32,6 +32,9 @@ struct Options {
     /// The URL that webhooks are delivered to
     #[arg(long)]
     webhook_url: Option<String>,
+    /// The base URI of the app's service plugins
+    #[arg(long)]
+    plugins_url: Option<String>,
     /// Divides the pauses between webhook attempts: at 3600 an hour takes a second
     #[arg(long, default_value_t = 1.0)]
     time_scale: f64,
@@ -64,6 +67,7 @@ async fn main() -> anyhow::Result<()> {
         app_url: options.app_url,
         redirect_urls: options.redirect_url,
         webhook_url: options.webhook_url,
+        plugins_url: options.plugins_url,
         time_scale: options.time_scale,
         echo_other_paths: options.echo_other_paths,
         app_records_url: options.app_records_url,

@@ -21,6 +21,8 @@ pub struct Settings {
     pub redirect_urls: Vec<String>,
     /// The URL that webhooks are delivered to.
     pub webhook_url: Option<String>,
+    /// The base URI of the app's service plugins.
+    pub plugins_url: Option<String>,
     /// The divisor of the pauses between webhook attempts.
     pub time_scale: f64,
     /// The switch `echo_other_paths`.
@@ -43,6 +45,7 @@ impl Default for Settings {
             app_url: None,
             redirect_urls: Vec::new(),
             webhook_url: None,
+            plugins_url: None,
             time_scale: 1.0,
             echo_other_paths: false,
             app_records_url: None,
@@ -55,8 +58,8 @@ impl Default for Settings {
 impl Settings {
     /// Checks the settings; the error says what a value must be.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let urls = self.app_url.iter().chain(&self.redirect_urls).chain(&self.webhook_url).chain(&self.app_records_url);
-        for url in urls {
+        let urls = self.app_url.iter().chain(&self.redirect_urls).chain(&self.webhook_url).chain(&self.plugins_url);
+        for url in urls.chain(&self.app_records_url) {
             loopback_url(url).map_err(anyhow::Error::msg)?;
         }
         if let Some(id) = &self.app_id {

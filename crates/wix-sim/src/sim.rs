@@ -63,6 +63,7 @@ impl Sim {
                 app_url: settings.app_url,
                 redirect_urls: settings.redirect_urls,
                 webhook_url: settings.webhook_url,
+                plugins_url: settings.plugins_url,
                 sends_finished_configuration: false,
             },
             switches: Switches {

@@ -29,6 +29,8 @@ pub(crate) struct App {
     pub app_url: Option<String>,
     pub redirect_urls: Vec<String>,
     pub webhook_url: Option<String>,
+    /// The base URI of the app's service plugins, to which the path of a call is added.
+    pub plugins_url: Option<String>,
     /// Whether the app ever sent `APP_FINISHED_CONFIGURATION`, which cannot be undone (section 6).
     pub sends_finished_configuration: bool,
 }

@@ -50,11 +50,14 @@ impl Stage {
         Self::with_wix(Wix::start(), start, change)
     }
 
-    /// Starts a stage that the tests of one file share, with events delivered to the app's back end of the simulator.
+    /// Starts a stage that the tests of one file share, with events and service plugin calls
+    /// for the app's back end of the simulator.
     pub fn with_back_end(change: impl FnOnce(Values) -> Values) -> Self {
         let wix = Wix::with_back_end(EVENTS_SECRET);
-        let url = wix.at("/_app/events");
-        let change = |values: Values| change(values.with("EVENTS_URL", url).with("EVENTS_SECRETS", EVENTS_SECRET));
+        let (events, plugins) = (wix.at("/_app/events"), wix.at("/_app/plugins"));
+        let change = |values: Values| {
+            change(values.with("EVENTS_URL", events).with("PLUGINS_URL", plugins).with("EVENTS_SECRETS", EVENTS_SECRET))
+        };
         Self::with_wix(wix, Worker::start_now, change)
     }
 

@@ -49,6 +49,7 @@ impl Wix {
             "app_url": format!("{worker_url}/install"),
             "redirect_urls": [format!("{worker_url}/redirect")],
             "webhook_url": format!("{worker_url}/webhook"),
+            "plugins_url": format!("{worker_url}/plugins"),
         });
         request("PATCH", self.at("/_sim/app")).json(&urls).send().expect(200);
     }

@@ -62,9 +62,14 @@ impl Settings {
         format!("{}/_app/events", self.simulator_url)
     }
 
+    /// Where the same back end answers service plugin calls.
+    fn plugins_url(&self) -> String {
+        format!("{}/_app/plugins", self.simulator_url)
+    }
+
     /// No value contains a quote, a `$` or a line break, which have a meaning in such a file.
     fn lines(&self, public_key: &str) -> String {
-        let events_url = self.events_url();
+        let (events_url, plugins_url) = (self.events_url(), self.plugins_url());
         let values = [
             ("ENVIRONMENT", "development"),
             ("FINISH_CONFIGURATION", "on-install"),
@@ -76,6 +81,7 @@ impl Settings {
             ("SEALING_KEYS", &self.sealing_key),
             ("API_KEYS", &self.api_key.entry),
             ("EVENTS_URL", &events_url),
+            ("PLUGINS_URL", &plugins_url),
             ("EVENTS_SECRETS", &self.events_secret),
         ];
         values.iter().fold(String::new(), |text, (name, value)| text + name + "=\"" + value + "\"\n")
@@ -204,6 +210,7 @@ mod tests {
         let (lines, url) = (settings.lines("MIIB"), "http://127.0.0.1:2/_app/events");
         assert!(settings.events_secret.starts_with("whsec_"));
         assert!(lines.contains(&format!("EVENTS_URL=\"{url}\"\n")), "{lines}");
+        assert!(lines.contains("PLUGINS_URL=\"http://127.0.0.1:2/_app/plugins\"\n"), "{lines}");
         assert!(lines.contains(&format!("EVENTS_SECRETS=\"{}\"\n", settings.events_secret)), "{lines}");
         let welcome = settings.welcome();
         assert!(welcome.contains(url) && !welcome.contains("whsec_"), "{welcome}");

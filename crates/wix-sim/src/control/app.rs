@@ -23,6 +23,7 @@ pub(crate) struct Shown {
     app_url: Option<String>,
     redirect_urls: Vec<String>,
     webhook_url: Option<String>,
+    plugins_url: Option<String>,
     public_key_pem: String,
     public_key_base64: String,
     /// The public key of the foreign key, for tests of refusals.
@@ -40,6 +41,7 @@ pub(crate) fn shown(ctx: &Ctx) -> Shown {
         app_url: world.app.app_url.clone(),
         redirect_urls: world.app.redirect_urls.clone(),
         webhook_url: world.app.webhook_url.clone(),
+        plugins_url: world.app.plugins_url.clone(),
         public_key_pem: ctx.own_key.public_pem(),
         public_key_base64: ctx.own_key.public_der_base64(),
         other_public_key_pem: ctx.other_key.public_pem(),
@@ -60,13 +62,14 @@ pub(super) struct Patch {
     app_url: Option<String>,
     redirect_urls: Option<Vec<String>>,
     webhook_url: Option<String>,
+    plugins_url: Option<String>,
     app_secret: Option<String>,
     previous_app_secret: Option<String>,
 }
 
 pub(super) async fn change(State(ctx): State<Ctx>, Body(patch): Body<Patch>) -> Result<Json<Shown>, Refusal> {
-    let given = patch.app_url.iter().chain(&patch.webhook_url).chain(patch.redirect_urls.iter().flatten());
-    for url in given.filter(|url| !url.is_empty()) {
+    let given = patch.app_url.iter().chain(&patch.webhook_url).chain(&patch.plugins_url);
+    for url in given.chain(patch.redirect_urls.iter().flatten()).filter(|url| !url.is_empty()) {
         loopback_url(url).map_err(Refusal::bad)?;
     }
     if patch.app_secret.as_deref() == Some("") {
@@ -91,6 +94,9 @@ pub(super) async fn change(State(ctx): State<Ctx>, Body(patch): Body<Patch>) -> 
         }
         if let Some(url) = patch.webhook_url {
             app.webhook_url = Some(url).filter(|url| !url.is_empty());
+        }
+        if let Some(url) = patch.plugins_url {
+            app.plugins_url = Some(url).filter(|url| !url.is_empty());
         }
     });
     Ok(Json(shown(&ctx)))

@@ -114,7 +114,7 @@ fn back_end(ctx: &Ctx, switches: &serde_json::Value) -> Markup {
     html! {
         section .card aria-labelledby="h-back-end" {
             h2 #h-back-end { "The app's back end" }
-            p { "Receives the events that the Worker delivers, at " code { (ctx.url) (crate::app_backend::PATH) } ", and verifies their signatures. The table " a href="#h-webhooks" { "Webhooks" } " shows what became of each." }
+            p { "Receives the events that the Worker delivers, at " code { (ctx.url) (crate::app_backend::PATH) } ", and verifies their signatures. The table " a href="#h-webhooks" { "Webhooks" } " shows what became of each. It answers service plugin calls with sample data, at " code { (ctx.url) (crate::app_backend::PLUGINS_PATH) } "." }
             form .inline data-patch="/_sim/switches" data-done="Set. It holds from the next delivery on." {
                 label for="app-answer" { "It answers" }
                 select #app-answer name="app_answer" {
@@ -140,6 +140,8 @@ fn settings(ctx: &Ctx, app: &App) -> Markup {
                 textarea #f-redirect name="redirect_urls" data-kind="lines" rows="2" placeholder="http://127.0.0.1:8787/redirect" { (app.redirect_urls.join("\n")) }
                 label for="f-webhook" { "Webhook URL" }
                 input #f-webhook name="webhook_url" type="url" value=(app.webhook_url.as_deref().unwrap_or_default()) placeholder="http://127.0.0.1:8787/webhook";
+                label for="f-plugins" { "Base URI of service plugins" }
+                input #f-plugins name="plugins_url" type="url" value=(app.plugins_url.as_deref().unwrap_or_default()) placeholder="http://127.0.0.1:8787/plugins";
                 div .actions { button .primary type="submit" { "Save" } }
             }
             p .hint { "The host of each URL must be loopback. The simulator runs at " code { (ctx.url) } "." }

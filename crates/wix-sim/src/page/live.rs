@@ -7,6 +7,7 @@ use url::Url;
 use super::webhooks;
 use crate::control::{Shown, Snapshot};
 use crate::ids;
+use crate::plugin::samples::SAMPLES;
 use crate::records::Records;
 use crate::webhook::samples::event_types;
 use crate::world::{Instance, Status};
@@ -171,6 +172,10 @@ fn buttons(instance: &Instance) -> Markup {
             span .event {
                 select aria-label="Event" { @for name in event_types() { option value=(name) { (name.rsplit('.').next().unwrap_or(name)) } } }
                 button type="button" data-post=(at("events")) data-event data-done="Event sent." { "Send" }
+            }
+            span .event {
+                select aria-label="Service plugin" { @for sample in &SAMPLES { option value=(sample.path) { (sample.name) } } }
+                button type="button" data-post="/_sim/plugin-calls" data-plugin=(instance.instance_id) { "Call plugin" }
             }
         }
     }

@@ -185,7 +185,7 @@ pub(crate) enum KeyChoice {
 }
 
 /// A hand-made message. Each field replaces a part of a genuine message.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Raw {
     /// The whole body, sent unchanged and unsigned.

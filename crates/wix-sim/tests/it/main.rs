@@ -19,6 +19,8 @@ mod oauth_access;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod plugins;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod records;
