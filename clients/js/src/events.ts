@@ -57,10 +57,10 @@ export interface RawRequest {
   body: string | Uint8Array;
 }
 
-/** Why a request is not an event of the Worker. */
+/** Why a request is not an event, or a service plugin call, of the Worker. */
 export type EventErrorCode = "bad_signature" | "too_old" | "too_new" | "malformed";
 
-/** A request is not an event of the Worker. The message has no content of the request. */
+/** A request is not an event, or a service plugin call, of the Worker. The message has no content of the request. */
 export class EventError extends Error {
   override readonly name = "EventError";
   readonly code: EventErrorCode;
@@ -91,13 +91,30 @@ export async function verifyEvent(
   request: Pick<Request, "headers" | "arrayBuffer"> | RawRequest,
   secrets: string | readonly string[],
 ): Promise<DeliveredEvent> {
-  const webhooks = webhooksOf(secrets);
-  const headers = signatureHeaders(request.headers);
-  const body = textOf("arrayBuffer" in request ? await request.arrayBuffer() : request.body);
-  verify(webhooks, headers, body);
+  const { id, body } = await verified(request, secrets);
   const event = parsedEvent(body);
   if (event === undefined) throw new EventError("malformed", "the body must be an event of wix-edge");
-  return { ...event, id: headers["webhook-id"] };
+  return { ...event, id };
+}
+
+/** A signed request: its id, its body, and a header that must be set. */
+export interface Verified {
+  id: string;
+  body: string;
+  header(name: string): string;
+}
+
+/** Verifies the signature of a request of the Worker. */
+export async function verified(
+  request: Pick<Request, "headers" | "arrayBuffer"> | RawRequest,
+  secrets: string | readonly string[],
+): Promise<Verified> {
+  const webhooks = webhooksOf(secrets);
+  const header = headerOf(request.headers);
+  const signature = Object.fromEntries(HEADERS.map((name) => [name, header(name)])) as Record<(typeof HEADERS)[number], string>;
+  const body = textOf("arrayBuffer" in request ? await request.arrayBuffer() : request.body);
+  verify(webhooks, signature, body);
+  return { id: signature["webhook-id"], body, header };
 }
 
 function webhooksOf(secrets: string | readonly string[]): Webhook[] {
@@ -115,15 +132,14 @@ function webhooksOf(secrets: string | readonly string[]): Webhook[] {
 
 const HEADERS = ["webhook-id", "webhook-timestamp", "webhook-signature"] as const;
 
-function signatureHeaders(headers: RawRequest["headers"]): Record<(typeof HEADERS)[number], string> {
+function headerOf(headers: RawRequest["headers"]): (name: string) => string {
   const pairs: Iterable<[string, unknown]> = Symbol.iterator in headers ? headers : Object.entries(headers);
   const byName = new Map([...pairs].map(([name, value]) => [name.toLowerCase(), value]));
-  const [id, timestamp, signature] = HEADERS.map((name) => {
+  return (name) => {
     const value = byName.get(name);
     if (typeof value === "string" && value !== "") return value;
     throw new EventError("malformed", `the header ${name} must be set`);
-  }) as [string, string, string];
-  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature };
+  };
 }
 
 function textOf(body: unknown): string {

@@ -10,6 +10,7 @@ export {
   verifyEvent,
   type WixEvent,
 } from "./events.js";
+export { type PluginCall, type PluginMetadata, verifyPluginCall } from "./plugins.js";
 export type { SdkOptions, SdkParts } from "./sdk.js";
 export type {
   BiEvent,
