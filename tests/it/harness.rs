@@ -20,7 +20,7 @@ pub use direct::{IN_1_MINUTE, IN_2_HOURS, IN_10_MINUTES, Isolate, NOW, Testbed};
 pub use flow::Flow;
 pub use http::{Jar, Request, Response, get, parameter, request};
 pub use log::Log;
-pub use message::{Key, Message, encode, with_signature};
+pub use message::{KEY, Key, Message, encode, with_signature};
 pub use objects::{APP, HOOK, Objects, memory};
 pub use page::{assert_browser_headers, assert_refused};
 pub use proxy::{Exchange, Proxy};

@@ -36,6 +36,7 @@ mod misconfiguration;
 mod object_cost;
 mod open_redirect;
 mod openapi;
+mod plugins;
 mod proxy;
 mod proxy_stream;
 mod reconciliation;

@@ -76,6 +76,15 @@ impl Testbed {
         Self::build(change, entry, |setup| setup, isolates, Some(objects))
     }
 
+    /// Starts a test bed with a changed configuration and other bindings, with the Workers that they name.
+    pub fn with(
+        change: impl FnOnce(Values) -> Values,
+        bind: impl FnOnce(Worker) -> Worker,
+        others: impl FnOnce(Setup) -> Setup,
+    ) -> Self {
+        Self::build(change, bind, others, &ISOLATES, None)
+    }
+
     /// Starts a test bed with modules of the test in front of the built ones.
     pub fn with_entry(change: impl FnOnce(Values) -> Values, entry: impl FnOnce(Worker) -> Worker) -> Self {
         Self::build(change, entry, |setup| setup, &ISOLATES, None)
