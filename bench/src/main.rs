@@ -141,6 +141,7 @@ fn compare(stage: &Stage, options: &Options, rounds: usize, thousand: usize, rep
         let worker = match case.worker {
             "edge" => stage.edge()?,
             "delivering" => stage.delivering(stage.build(), &objects.path().join("first"))?,
+            "plugins" => stage.plugins(stage.build())?,
             "webcrypto-log" => stage.peer("webcrypto")?.text("WITH_LOG", "yes"),
             name => stage.peer(name)?,
         };
@@ -152,6 +153,9 @@ fn compare(stage: &Stage, options: &Options, rounds: usize, thousand: usize, rep
     if let Some(build) = &options.beside {
         let first = Request::new("GET", "/healthz", &[], 200);
         second.insert("edge", stage.start(&stage.edge_of(build)?, &first)?.0);
+        if cases.iter().any(|case| case.worker == "plugins") {
+            second.insert("plugins", stage.start(&stage.plugins(build)?, &first)?.0);
+        }
         if is_delivered {
             let worker = stage.delivering(build, &objects.path().join("second"))?;
             second.insert("delivering", stage.start(&worker, &first)?.0);

@@ -38,10 +38,29 @@ impl Key {
         let envelope = json!({
             "data": data.to_string(), "instanceId": instance, "eventType": event, "identity": identity,
         });
+        self.signed(&json!({ "data": envelope.to_string(), "iat": now, "exp": now + 3600 }))
+    }
+
+    /// A service plugin call of about `size` bytes.
+    pub fn plugin_call(&self, app_id: &str, instance: &str, size: usize) -> Result<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let padding = "x".repeat(size.saturating_sub(1000) * 3 / 4);
+        let item = json!({ "name": "Teapot", "quantity": 2, "price": "24.50", "note": padding });
+        let metadata = json!({
+            "requestId": "1767225601.1234567890", "instanceId": instance, "currency": "EUR", "languages": ["en"],
+            "identity": { "identityType": "WIX_USER", "wixUserId": instance }, "appExtensionType": "ECOM_SHIPPING_RATES",
+        });
+        self.signed(&json!({
+            "data": { "request": { "lineItems": [item] }, "metadata": metadata },
+            "iss": "wix.com", "aud": app_id, "iat": now, "exp": now + 3600,
+        }))
+    }
+
+    /// Signs claims.
+    fn signed(&self, claims: &Value) -> Result<String> {
         let header = json!({ "kid": "TeStKiD1", "alg": "RS256" });
-        let claims = json!({ "data": envelope.to_string(), "iat": now, "exp": now + 3600 });
         let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let signed = format!("{}.{}", part(header), part(claims));
+        let signed = format!("{}.{}", part(header), part(claims.clone()));
         let mut signature = vec![0; self.0.public_modulus_len()];
         let random = SystemRandom::new();
         self.0

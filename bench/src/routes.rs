@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::client::{self, Request};
-use crate::stage::{API_KEY, Running, Stage, instance};
+use crate::stage::{API_KEY, APP_ID, Running, Stage, instance};
 use crate::upstream::LONG;
 
 /// A case.
@@ -51,6 +51,7 @@ pub const COMPARISONS: &[Comparison] = &[
     beside("webhook, forged", "webhook", Some(0.9)),
     beside(DELIVERED, "webhook", None),
     beside("webhook, no JWT", "JS hello", Some(2.0)),
+    beside("plugin call, 2 kB", "plugin call: jose, 2 kB", Some(1.0)),
     beside("install", "JS redirect", Some(1.5)),
     beside("token from memory", "JS hello", Some(2.0)),
     beside("proxy, 1 KB", "JS forward, 1 KB", Some(1.3)),
@@ -107,6 +108,14 @@ pub fn cases(stage: &Stage, delivered: usize) -> Result<Vec<Case>> {
     let other = stage.key.message("AppInstalled", &id, &json!({ "id": id }), 1200)?;
     let (_, signature) = other.rsplit_once('.').context("a message must have three parts")?;
     let forged = webhook(&format!("{signed}.{signature}"), 401);
+    let call = stage.key.plugin_call(APP_ID, &id, 2048)?;
+    let plugin_call = Request::with_body(
+        "POST",
+        "/plugins/v1/getRates",
+        &[("content-type", "text/plain")],
+        Some(call.as_bytes()),
+        200,
+    );
     let malformed = webhook(&message.replace('.', "_"), 400);
     let hello = Request::new("GET", "/", &[], 200);
     let (path, long_path) = (format!("/v1/instances/{id}/wix/short"), format!("/v1/instances/{id}/wix/long"));
@@ -130,6 +139,8 @@ pub fn cases(stage: &Stage, delivered: usize) -> Result<Vec<Case>> {
             is_delivered: true,
         },
         case("webhook, no JWT", "edge", malformed),
+        case("plugin call: jose, 2 kB", "jose-plugin", plugin_call.clone()),
+        case("plugin call, 2 kB", "plugins", plugin_call),
         case("install", "edge", Request::new("GET", "/install", &[], 302)),
         case("token from memory", "edge", token(&id)),
         case("healthz", "edge", Request::new("GET", "/healthz", &[], 200)),

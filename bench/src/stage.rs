@@ -22,8 +22,10 @@ pub const APP_ID: &str = "10000000-2000-4000-8000-900000000001";
 /// The API key.
 pub const API_KEY: &str = "bench-key-of-the-back-end-0123456789abcdef";
 
-/// The path of the app's back end.
+/// The path of the app's back end for events.
 pub const EVENTS: &str = "/events";
+/// The path of the app's back end for service plugin calls.
+pub const PLUGINS: &str = "/plugins";
 
 /// The environment of the Workers: KV, upstream, signing key.
 pub struct Stage {
@@ -80,9 +82,14 @@ impl Stage {
 
     /// wix-edge, which delivers events to the upstream at [`EVENTS`]. `folder` has the databases of its objects.
     pub fn delivering(&self, build: &Path, folder: &Path) -> Result<Worker> {
-        let secret = format!("whsec_{}", STANDARD.encode(Sha256::digest("a secret of the bench")));
         let edge = self.edge_of(build)?.text("EVENTS_URL", &format!("{}{EVENTS}", self.upstream.url));
-        Ok(edge.text("EVENTS_SECRETS", &secret).objects("INSTALLATIONS", "Installation", folder))
+        Ok(edge.text("EVENTS_SECRETS", &secret()).objects("INSTALLATIONS", "Installation", folder))
+    }
+
+    /// wix-edge, which forwards service plugin calls to the upstream at [`PLUGINS`].
+    pub fn plugins(&self, build: &Path) -> Result<Worker> {
+        let edge = self.edge_of(build)?.text("PLUGINS_URL", &format!("{}{PLUGINS}", self.upstream.url));
+        Ok(edge.text("EVENTS_SECRETS", &secret()))
     }
 
     /// The directory of the built Worker.
@@ -142,6 +149,11 @@ impl Stage {
         }));
         ids
     }
+}
+
+/// What signs the requests to the app's back end.
+fn secret() -> String {
+    format!("whsec_{}", STANDARD.encode(Sha256::digest("a secret of the bench")))
 }
 
 /// The instance id with a number.

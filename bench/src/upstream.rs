@@ -9,6 +9,8 @@ use std::thread;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use crate::stage::PLUGINS;
+
 /// The length of the long bodies, in bytes.
 pub const LONG: usize = 10 * 1024 * 1024;
 
@@ -65,6 +67,7 @@ fn serve(stream: TcpStream, app_id: &str, counts: &Mutex<BTreeMap<String, u64>>)
             "/oauth2/token" | "/oauth/access" => token(&body),
             "/oauth2/token-info" => token_info(app_id, &body),
             "/long" => long.clone(),
+            path if path.starts_with(PLUGINS) => rates(),
             _ => vec![b'x'; 1024],
         };
         *counts.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
@@ -72,6 +75,17 @@ fn serve(stream: TcpStream, app_id: &str, counts: &Mutex<BTreeMap<String, u64>>)
         let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", response.len());
         stream.get_mut().write_all(&[head.into_bytes(), response].concat())?;
     }
+}
+
+/// The answer to a call for shipping rates.
+fn rates() -> Vec<u8> {
+    let rate = |number: u32| {
+        json!({
+            "code": format!("rate-{number}"), "title": "A way to ship", "logistics": { "deliveryTime": "2-4 days" },
+            "cost": { "price": "5.90", "currency": "EUR", "additionalCharges": [] },
+        })
+    };
+    json!({ "shippingRates": [rate(1), rate(2), rate(3), rate(4), rate(5)] }).to_string().into_bytes()
 }
 
 /// Reads a body, and returns it if it is short.

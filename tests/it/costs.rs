@@ -221,7 +221,7 @@ fn a_plugin_call_costs_a_read_at_most_once_the_installation_is_known() {
     };
     let to = |isolate, message: &Message| bed.request(isolate, "POST", "/plugins/v1/getRates").body(message.sign());
     // An unknown installation: as the first event of an unhandled type.
-    assert_eq!(cost_with_tasks(&bed, to(NOW, &call(600))), [4, 3, 0, 2]);
+    assert_eq!(cost_with_tasks(&bed, to(NOW, &call(600))), [3, 3, 0, 2]);
     assert_eq!(cost(&bed, to(NOW, &call(600)), 200), [1, 0, 0, 0]);
     assert_eq!(cost(&bed, to(NOW, &call(600)), 200), NO_OPERATIONS);
     assert_eq!(cost(&bed, to(IN_1_MINUTE, &call(600)), 200), [1, 0, 0, 0]);
