@@ -186,15 +186,24 @@ export async function isWithinRate(limiter, key) {
 /** Redirects are not followed. Cloudflare's cache must not be used: its key is the URL, without the installation. */
 const OPTIONS = { redirect: "manual", cache: "no-store" };
 
-/** Sends a request, by a service binding if there is one, and reads the response: status, headers, body. Returns undefined after the timeout. */
+/** Whether a body can be read in one call: the runtime enforces `Content-Length`, which does not count decoded bytes. */
+function isShort({ headers, body }, limit) {
+  const length = headers.get("content-length");
+  return body === null || (length !== null && Number(length) <= limit && headers.get("content-encoding") === null);
+}
+
+/**
+ * Sends a request, by a service binding if there is one, and reads the response: status, headers, body. Returns undefined
+ * after the timeout.
+ */
 export async function send(binding, url, method, headerLines, body, millis, names, limit) {
   const signal = AbortSignal.timeout(millis);
   try {
     const init = { method, headers: pairs(headerLines), body, ...OPTIONS, signal };
     const response = await (binding === undefined ? fetch(url, init) : binding.fetch(url, init));
-    const bytes = response.body === null ? new Uint8Array() : await collect(response.body, limit, 0);
+    const bytes = await (isShort(response, limit) ? response.bytes() : collect(response.body, limit, 0));
     if (bytes === undefined) throw new Error("the response must not be longer than the limit");
-    return [response.status, headers(response, names), bytes];
+    return [response.status, names === "" ? "" : headers(response, names), bytes];
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;
