@@ -59,7 +59,7 @@ pub async fn forward_plugin_call<P: Ports>(
     }
     let json = String::from_utf8(body).ok().filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
     let json = json.ok_or(InstanceError::PluginFailed("its answer is no JSON"))?;
-    cx.trace().outcome("passed_on");
+    cx.trace().outcome(if follow_up == FollowUp::Nothing { "passed_on" } else { "stored" });
     Ok(PluginAnswer { status, json, follow_up })
 }
 

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::runtime::Level;
 use crate::runtime::Trace;
 use crate::testing::clock::START;
-use crate::testing::jws::{self, HEADER, Key};
+use crate::testing::jws::{self, HEADER, Key, plugin_claims};
 use crate::testing::kv::Op;
 use crate::testing::wix::{Canned, token_info};
-use crate::testing::world::{API_KEY, APP_SECRET, INSTANCE, SEALING_KEY, TestResponse, VICTIM, World};
+use crate::testing::world::{API_KEY, APP_SECRET, INSTANCE, PLUGINS, SEALING_KEY, TestResponse, VICTIM, World};
 use crate::values::RequestId;
 use crate::wix::signed_instance::tests::sign;
 
@@ -19,7 +19,7 @@ const PLANTED_EVENT: &str =
     r#"{"event_name":"CUSTOM","custom_event_name":"planted-name","event_data":{"planted":"planted"}}"#;
 
 fn world() -> World {
-    World::with(&[("WIX_APP_SECRET_PREVIOUS", PREVIOUS)])
+    World::with(&[("WIX_APP_SECRET_PREVIOUS", PREVIOUS), PLUGINS[0], PLUGINS[1]])
 }
 
 fn assert_no_secret(place: &str, text: &str, more: &[String]) {
@@ -53,6 +53,12 @@ fn request_everything(world: &World) -> (Vec<TestResponse>, Vec<String>) {
         world.call("PLANTED".parse().unwrap(), "/?planted").header("x-planted", MARK).send(),
         world.call("PLANTED".parse().unwrap(), &own("/token?planted")).key(API_KEY).send(),
         world.webhook("planted.planted.planted"),
+        world.post("/plugins/planted?planted").body("planted.planted.planted").send(),
+        world.post("/plugins/planted").body(jws::sign(Key::Wix, HEADER, MARK)).send(),
+        world
+            .post("/plugins/planted")
+            .body(jws::sign(Key::Wix, HEADER, &plugin_claims(&json!({"planted": MARK}), INSTANCE, START).to_string()))
+            .send(),
         world.webhook(jws::sign(Key::Wix, HEADER, r#"{"data":"planted","iat":1767225600}"#)),
         world.webhook(jws::sign(Key::Wix, r#"{"alg":"planted"}"#, MARK)),
         world.webhook(jws::sign(Key::Other, HEADER, MARK)),

@@ -79,7 +79,7 @@ fn a_call_is_forwarded_signed_and_its_answer_returned_unchanged() {
     assert_eq!(call.header("webhook-id"), Some(format!("plugin_{hash}").as_str()));
     assert_eq!(call.headers.len(), 6, "{call:?}");
     let line: Value = serde_json::from_str(&world.fake.log_lines()[0].1).unwrap();
-    assert_eq!((&line["outcome"], &line["route"]), (&json!("passed_on"), &json!("/plugins/…")), "{line}");
+    assert_eq!((&line["outcome"], &line["route"]), (&json!("stored"), &json!("/plugins/…")), "{line}");
     assert_eq!(line["instance_id"], INSTANCE);
 }
 

@@ -137,7 +137,7 @@ impl<S> Reply<S> {
         let mut reply = match audience {
             Audience::Browser => Self::page(notice.status, page::error(&notice, request_id)),
             Audience::Machine => Self::json(notice.status, &Problem::new(&notice, request_id)),
-            Audience::Plugin => Self::json(notice.status, &PluginError::new(&notice)),
+            Audience::Plugin => Self::json(notice.status, &PluginError::new(&notice, request_id)),
             Audience::Api => Self {
                 headers: vec![("content-type", "application/problem+json".into())],
                 ..Self::json(notice.status, &Problem::new(&notice, request_id))
@@ -192,11 +192,13 @@ struct ApplicationError<'a> {
 #[derive(Serialize)]
 struct ErrorData<'a> {
     detail: &'a str,
+    request_id: &'a str,
 }
 
 impl<'a> PluginError<'a> {
-    fn new(notice: &'a Notice) -> Self {
-        Self { application_error: ApplicationError { code: notice.code, data: ErrorData { detail: &notice.detail } } }
+    fn new(notice: &'a Notice, request_id: &'a RequestId) -> Self {
+        let data = ErrorData { detail: &notice.detail, request_id: request_id.as_str() };
+        Self { application_error: ApplicationError { code: notice.code, data } }
     }
 }
 
