@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use workerd::{Counts, Op};
 
 use crate::harness::{
-    API_KEY, Flow, IN_1_MINUTE, Jar, Key, Message, NOW, RUNTIME, Request, Testbed, guid, now, request,
+    API_KEY, Flow, IN_1_MINUTE, Jar, Key, Message, NOW, Request, Testbed, guid, request, with_plugins,
 };
 
 /// Numbers of reads, writes, removals and lists.
@@ -206,19 +206,9 @@ fn a_new_webhook_costs_three_writes_and_a_repeated_one_none() {
 
 #[test]
 fn a_plugin_call_costs_a_read_at_most_once_the_installation_is_known() {
-    let target = axum_target();
-    let secret = "whsec_b25lIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGJ5dGVz";
-    let bed = Testbed::start(|values| values.with("PLUGINS_URL", &target).with("EVENTS_SECRETS", secret));
+    let bed = Testbed::start(with_plugins);
     let id = guid();
-    let call = |exp: i64| {
-        let mut message = Message::new("", &id, &Value::Null);
-        let metadata = json!({ "instanceId": id, "appExtensionType": "ECOM_SHIPPING_RATES" });
-        message.claims = json!({
-            "data": { "request": {}, "metadata": metadata },
-            "iss": "wix.com", "aud": bed.wix.app.app_id, "iat": now(), "exp": now() + exp,
-        });
-        message
-    };
+    let call = |exp| Message::plugin_call(&bed.wix, &id, exp);
     let to = |isolate, message: &Message| bed.request(isolate, "POST", "/plugins/v1/getRates").body(message.sign());
     // An unknown installation: as the first event of an unhandled type.
     assert_eq!(cost_with_tasks(&bed, to(NOW, &call(600))), [3, 3, 0, 2]);
@@ -236,15 +226,6 @@ fn a_plugin_call_costs_a_read_at_most_once_the_installation_is_known() {
     assert_budget(&bed, "a plugin call to a wrong path", 404, &NO_COST, || bed.request(NOW, "POST", "/plugins/a//b"));
     assert_budget(&bed, "an expired plugin call", 401, &NO_COST, || to(NOW, &call(-1)));
     assert_budget(&bed, "a plugin call again", 200, &NO_COST, || to(NOW, &call(600)));
-}
-
-/// A back end that answers `{}`.
-fn axum_target() -> String {
-    let app = axum::Router::new().fallback(axum::routing::any(async || axum::Json(json!({}))));
-    let listener = RUNTIME.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    RUNTIME.spawn(async move { axum::serve(listener, app).await.expect("the server runs") });
-    url
 }
 
 #[test]

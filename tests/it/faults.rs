@@ -25,12 +25,12 @@ use route::{ROUTES, Route};
 use table::{Cell, run};
 use trouble::{Failure, Step, failures, seven_second_delay, steps_on_kv};
 
-use crate::harness::Testbed;
+use crate::harness::{Testbed, with_plugins};
 
 /// A test bed with one of the two configurations.
 fn bed(on_install: bool) -> Testbed {
     let mode = if on_install { "on-install" } else { "on-request" };
-    let bed = Testbed::start(|values| values.with("FINISH_CONFIGURATION", mode));
+    let bed = Testbed::start(|values| with_plugins(values.with("FINISH_CONFIGURATION", mode)));
     route::set_up(&bed);
     bed
 }

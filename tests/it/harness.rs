@@ -25,7 +25,7 @@ pub use objects::{APP, HOOK, Objects, memory};
 pub use page::{assert_browser_headers, assert_refused};
 pub use proxy::{Exchange, Proxy};
 pub use receiver::{Delivery, Reaction, Receiver, key, problem};
-pub use stage::{API_KEY, Stage, api_key, shared, values_for};
+pub use stage::{API_KEY, Stage, api_key, shared, values_for, with_plugins};
 pub use upstream::{Upstream, UpstreamCall};
 pub use wix::{RUNTIME, TIMEOUT, Wix};
 pub use worker::{Values, Worker, build_folder, path_with_node};

@@ -7,10 +7,10 @@ mod target;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use workerd::Worker;
 
-use crate::harness::{API_KEY, Message, NOW, Request, Response, Testbed, Values, guid, now};
+use crate::harness::{API_KEY, Message, NOW, Request, Response, Testbed, Values, guid};
 use target::{Reaction, Target};
 
 const SECRETS: [&str; 2] =
@@ -37,18 +37,7 @@ fn with_target(values: Values, url: &str) -> Values {
 
 /// A call of an installation, with its claims where tests can change them.
 fn call(bed: &Testbed, id: &str) -> Message {
-    let mut message = Message::new("", id, &Value::Null);
-    message.claims = json!({
-        "data": {
-            "request": { "lineItems": [{ "name": "Zo\u{eb} \u{1f600}" }], "instance": id },
-            "metadata": {
-                "requestId": format!("1767225601.{id}"), "instanceId": id, "identity": { "identityType": "WIX_USER" },
-                "currency": "EUR", "languages": ["de"], "appExtensionType": "ECOM_SHIPPING_RATES",
-            },
-        },
-        "iss": "wix.com", "aud": bed.wix.app.app_id, "iat": now(), "exp": now() + 60,
-    });
-    message
+    Message::plugin_call(&bed.wix, id, 60)
 }
 
 fn post(bed: &Testbed, path: &str, body: impl Into<Vec<u8>>) -> Request {

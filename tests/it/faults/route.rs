@@ -40,12 +40,14 @@ const fn on_install(name: &'static str, prepare: fn(&Testbed) -> Case, good: u16
     Route { name, on_install: true, prepare, good, end }
 }
 
-pub static ROUTES: [Route; 29] = [
+pub static ROUTES: [Route; 31] = [
     route("webhook installed", webhook_installed, 200, "installed oauth, client_credentials"),
     route("webhook removed", webhook_removed, 200, "removed oauth, 410"),
     route("webhook plan", webhook_plan, 200, "installed oauth gold, client_credentials"),
     route("webhook of an unknown instance", webhook_other, 200, "pending oauth, client_credentials"),
     route("webhook that came before", webhook_again, 200, "installed oauth, client_credentials"),
+    route("plugin call", plugin_call, 200, "installed oauth, client_credentials"),
+    route("plugin call of an unknown instance", plugin_call_unknown, 200, "installed oauth, client_credentials"),
     on_install("webhook installed, on-install", webhook_installed, 200, "installed oauth configured, kept, 1 event"),
     route("redirect", redirect, 302, "installed custom, refresh_token"),
     on_install("redirect, on-install", redirect_alone, 302, "installed custom configured, refresh_token, 1 event"),
@@ -187,6 +189,20 @@ pub fn connected(bed: &Testbed) -> Case {
     url.query_pairs_mut().append_pair("instanceId", &id).append_pair("signedInstance", &signed);
     let secrets = vec![signed, parameter(&url, "state"), jar.0[0].1.clone()];
     Case { id, request: jar.request(url), secrets }
+}
+
+fn plugin_call(bed: &Testbed) -> Case {
+    plugin_call_of(bed, known(bed))
+}
+
+fn plugin_call_unknown(bed: &Testbed) -> Case {
+    plugin_call_of(bed, at_wix(bed))
+}
+
+fn plugin_call_of(bed: &Testbed, id: String) -> Case {
+    let body = Message::plugin_call(&bed.wix, &id, 600).sign();
+    let secrets = vec![body.clone(), "lineItems".to_owned()];
+    Case { request: bed.request(NOW, "POST", "/plugins/v1/getRates").body(body), id, secrets }
 }
 
 fn token_oauth(bed: &Testbed) -> Case {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::now;
 use super::stage::Stage;
+use super::wix::Wix;
 
 /// The tests' key. Every configuration has it in `WIX_PUBLIC_KEYS`, together with the simulator's key.
 pub static KEY: LazyLock<Key> = LazyLock::new(Key::generate);
@@ -69,6 +70,23 @@ impl Message {
 
     pub fn removed(stage: &Stage, instance: &str) -> Self {
         Self::new("AppRemoved", instance, &json!({ "appId": stage.wix.app.app_id }))
+    }
+
+    /// A service plugin call, valid for so many seconds.
+    pub fn plugin_call(wix: &Wix, instance: &str, seconds: i64) -> Self {
+        let mut message = Self::new("", instance, &Value::Null);
+        message.claims = json!({
+            "data": {
+                "request": { "lineItems": [{ "name": "Zo\u{eb} \u{1f600}" }], "instance": instance },
+                "metadata": {
+                    "requestId": format!("1767225601.{instance}"), "instanceId": instance, "currency": "EUR",
+                    "identity": { "identityType": "WIX_USER" }, "languages": ["de"],
+                    "appExtensionType": "ECOM_SHIPPING_RATES",
+                },
+            },
+            "iss": "wix.com", "aud": wix.app.app_id, "iat": now(), "exp": now() + seconds,
+        });
+        message
     }
 
     /// Sets the time of the message, in Unix seconds.

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::http::Response;
 use super::message::KEY;
-use super::wix::{TIMEOUT, Wix};
+use super::wix::{RUNTIME, TIMEOUT, Wix};
 use super::worker::{Values, Worker};
 
 /// The API key with every scope but `admin`.
@@ -128,6 +128,15 @@ pub fn values_for(wix: &Wix) -> Values {
         .with("RECHECK_HOURS", "0")
         .with("WIX_API_URL", &wix.url)
         .with("WIX_SITE_URL", &wix.url)
+}
+
+/// Adds a back end that answers every service plugin call with `{}`.
+pub fn with_plugins(values: Values) -> Values {
+    let app = axum::Router::new().fallback(axum::routing::any(async || axum::Json(serde_json::json!({}))));
+    let listener = RUNTIME.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
+    let url = format!("http://{}/plugins", listener.local_addr().expect("an address"));
+    RUNTIME.spawn(async move { axum::serve(listener, app).await.expect("the server runs") });
+    values.with("PLUGINS_URL", url).with("EVENTS_SECRETS", EVENTS_SECRET)
 }
 
 /// An entry of `API_KEYS`.
