@@ -8,6 +8,7 @@ import { WixEdge, WixEdgeError } from "wix-edge-client";
 import "./events.mjs";
 import "./express.mjs";
 import "./offline.mjs";
+import "./plugins.mjs";
 import "./your-app.mjs";
 import { called, counting, installed, key, unknown, url, wix } from "./stand.mjs";
 

@@ -11,6 +11,7 @@ import {
   type ListedEvent,
   type TestEvent,
   verifyEvent,
+  verifyPluginCall,
   WixEdge,
   WixEdgeError,
   type WixEvent,
@@ -85,6 +86,9 @@ export async function received(request: Request, secrets: string[]): Promise<voi
   await verifyEvent({ headers: new Headers(), body: "{}" }, "whsec_");
   // @ts-expect-error: a parsed body cannot be verified.
   await verifyEvent({ headers: {}, body: {} }, "whsec_");
+  const call = await verifyPluginCall<{ lineItems: unknown[] }>({ headers: new Headers(), body: "{}" }, ["whsec_"]);
+  call.request.lineItems satisfies unknown[];
+  call.metadata.instanceId satisfies string | undefined;
   const { code, status } = new EventError("too_old", "");
   code satisfies EventErrorCode;
   status satisfies 400 | 401;
