@@ -197,7 +197,10 @@ function isShort({ headers, body }, limit) {
  * after the timeout.
  */
 export async function send(binding, url, method, headerLines, body, millis, names, limit) {
-  const signal = AbortSignal.timeout(millis);
+  // Not `AbortSignal.timeout`, whose timer would stay in memory after the response.
+  const controller = new AbortController();
+  const { signal } = controller;
+  const timer = setTimeout(() => controller.abort(), millis);
   try {
     const init = { method, headers: pairs(headerLines), body, ...OPTIONS, signal };
     const response = await (binding === undefined ? fetch(url, init) : binding.fetch(url, init));
@@ -207,6 +210,8 @@ export async function send(binding, url, method, headerLines, body, millis, name
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
