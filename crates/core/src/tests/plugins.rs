@@ -220,6 +220,8 @@ fn the_path_must_be_unambiguous() {
         let response = world.post(path).body(call(INSTANCE, START)).send();
         assert_eq!(refusal(&response), refused(404, "not_found"), "{path}");
     }
+    // The path is checked before the signature, which costs more.
+    assert_eq!(refusal(&world.post("/plugins/v1//x").body("x").send()), refused(404, "not_found"));
     assert!(world.fake.back_end().take().is_empty());
     for path in ["/v1/getRates/", "/v1/a%20b", "/v1/caf%C3%A9", "/x"] {
         assert_eq!(world.post(&format!("/plugins{path}")).body(call(INSTANCE, START)).send().status, 200, "{path}");
