@@ -47,7 +47,7 @@ pub static ROUTES: [Route; 31] = [
     route("webhook of an unknown instance", webhook_other, 200, "pending oauth, client_credentials"),
     route("webhook that came before", webhook_again, 200, "installed oauth, client_credentials"),
     route("plugin call", plugin_call, 200, "installed oauth, client_credentials"),
-    route("plugin call of an unknown instance", plugin_call_unknown, 200, "installed oauth, client_credentials"),
+    route("plugin call of an unknown instance", plugin_call_unknown, 200, "pending oauth, client_credentials"),
     on_install("webhook installed, on-install", webhook_installed, 200, "installed oauth configured, kept, 1 event"),
     route("redirect", redirect, 302, "installed custom, refresh_token"),
     on_install("redirect, on-install", redirect_alone, 302, "installed custom configured, refresh_token, 1 event"),
