@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import { FOREIGN, NEW, OLD, ORDER, delivery } from "./events.cases.mjs";
 import { run, serve, until } from "./program.mjs";
-import { installed, key, removed, signed, unknown, url, wix } from "./stand.mjs";
+import { installed, key, removed, signed, url, wix } from "./stand.mjs";
 
 const folder = fileURLToPath(new URL("../../../examples/express/", import.meta.url));
 const ADMIN_TOKEN = "an-admin-token";
@@ -78,7 +78,9 @@ test("the Express example stores each approved order once, and refuses other req
 
 test("the Express example answers each failure, and logs no secret", async () => {
   const { base, output } = await serve(folder, settings);
-  assert.equal((await site(base, unknown, { uid: unknown })).status, 410);
+  // The identity makes the installation known. Wix knows none, and refuses a token.
+  const unheardOf = "89abcdef-0123-4cde-8f01-23456789abcd";
+  assert.equal((await site(base, unheardOf, { uid: unheardOf })).status, 409);
 
   const id = await installed();
   await wix("POST", "faults", { kind: "status", status: 503, endpoint: "oauth2_token", times: 1000, instance_id: id });
