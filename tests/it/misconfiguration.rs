@@ -88,6 +88,7 @@ const BAD: [(&str, [&str; 3]); 20] = [
     ("WIX_API_URL", ["http://www.wixapis.com", "https://user:word@localhost", "ftp://localhost"]),
     ("WIX_SITE_URL", ["http://www.wix.com", "https://www.wix.com/?a=b", "localhost:1"]),
     ("AFTER_INSTALL_URL", ["javascript:alert(1)", "/welcome", "http://app.example/welcome"]),
+    ("WIX_SHARE_URL_ID", ["share", "11111111-2222-4333-8444-55555555555", "https://www.wix.com/app-installer"]),
     ("FINISH_CONFIGURATION", ["sometimes", "On-Install", "true"]),
     ("ENVIRONMENT", ["staging", "Production", "dev"]),
     ("EVENTS_URL", ["http://app.example/events", "https://user:word@app.example", "app.example"]),

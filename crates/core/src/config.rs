@@ -8,7 +8,7 @@ use url::{Host, Url};
 use crate::crypto::{Keys, PublicKey, SealingKey};
 use crate::delivery::{self, TargetAddress, Types};
 use crate::facts::SetupPolicy;
-use crate::values::{AppId, AppSecret, Fault};
+use crate::values::{AppId, AppSecret, Fault, InstanceId};
 use crate::web::{self, ApiKey, is_localhost};
 use crate::{instances, wix};
 
@@ -29,6 +29,7 @@ use crate::{instances, wix};
 /// | `WIX_SITE_URL` | var, optional | default `https://www.wix.com` |
 /// | `FINISH_CONFIGURATION` | var, optional | `on-request` (default), `on-install`, `never` |
 /// | `AFTER_INSTALL_URL` | var, optional | where the browser is redirected instead of Wix's close-window page |
+/// | `WIX_SHARE_URL_ID` | var, optional | the default `shareUrlId` of `/connect` |
 /// | `ENVIRONMENT` | var, optional | `production` (default) or `development` |
 /// | `CLOCK_OFFSET_SECONDS` | var, optional | development only: added to the clock |
 /// | `INSTALLATIONS` | Durable Object namespace, optional | stores and delivers events |
@@ -119,6 +120,7 @@ const FIX_RECHECK: &str = var!(
 const FIX_RETENTION: &str =
     var!("Set RETENTION_DAYS to a whole number of days, to 0 to keep records for good, or leave it empty for 365.");
 const FIX_URL: &str = var!("Set it to an https URL (http only on localhost), or leave it empty for the default.");
+const FIX_SHARE: &str = var!("Set WIX_SHARE_URL_ID to the GUID at the end of the app's share link, or leave it empty.");
 const FIX_FINISH: &str = var!("Set FINISH_CONFIGURATION to on-request, on-install or never.");
 const FIX_ENVIRONMENT: &str = var!("Set ENVIRONMENT to production or development.");
 const FIX_CLOCK: &str =
@@ -140,7 +142,9 @@ impl Config {
         let public_url = read.optional("PUBLIC_URL", FIX_URL, parse_origin);
         let api_url = read.with_default("WIX_API_URL", "https://www.wixapis.com", FIX_URL, parse_origin);
         let site_url = read.with_default("WIX_SITE_URL", "https://www.wix.com", FIX_URL, parse_origin);
-        let after_install_url = read.optional("AFTER_INSTALL_URL", FIX_URL, |text| parse_url(text).map(String::from));
+        let after_install_url = read.optional("AFTER_INSTALL_URL", FIX_URL, parse_url);
+        let share_url_id =
+            read.optional("WIX_SHARE_URL_ID", FIX_SHARE, |text| InstanceId::parse(text).map_err(text_of));
         let setup = read.optional("FINISH_CONFIGURATION", FIX_FINISH, |text| match text {
             "on-request" => Ok(SetupPolicy::OnRequest),
             "on-install" => Ok(SetupPolicy::OnInstall),
@@ -184,7 +188,12 @@ impl Config {
                 retention_seconds: retention.flatten(),
                 clock_offset_seconds: clock_offset_seconds.unwrap_or(0),
             },
-            web: web::Settings { public_url: public_url.map(|url| origin_of(&url)), after_install_url, api_keys },
+            web: web::Settings {
+                public_url: public_url.map(|url| origin_of(&url)),
+                after_install_url,
+                share_url_id,
+                api_keys,
+            },
         })
     }
 }

@@ -11,6 +11,7 @@
 
 mod about;
 mod change;
+mod claim;
 mod deliver;
 mod event;
 mod inspect;
@@ -25,6 +26,7 @@ mod settings;
 mod signature;
 mod submit;
 
+pub use claim::Claim;
 pub use event::{Event, MessageError};
 pub use inspect::{EventPage, PageRequest, Parked};
 pub use installation::{AcceptError, Accepted, Installation};

@@ -12,6 +12,7 @@ mod exchange;
 mod external;
 mod forward;
 mod grant;
+mod handoff;
 mod identity;
 mod import;
 mod objects;
@@ -31,10 +32,13 @@ pub use erase::erase;
 pub use error::InstanceError;
 pub use event::{FollowUp, accept_event};
 pub use events::{list_events, list_parked, redeliver, redeliver_parked, send_test_event};
-pub use exchange::exchange;
+pub use exchange::{Connected, exchange};
 pub use external::{finish_external, prove_external};
 pub use forward::{Call, ForwardOutcome, forward};
 pub use grant::COOL_DOWN;
+#[cfg(test)]
+pub use handoff::Handoff;
+pub use handoff::{hand_over, take_over};
 #[cfg(test)]
 pub use identity::Identity;
 pub use identity::{of_signed_instance, of_token};

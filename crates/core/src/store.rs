@@ -8,6 +8,7 @@ mod error;
 mod exchange;
 mod export;
 mod facts;
+mod handoff;
 pub mod keys;
 mod kv;
 mod parked;

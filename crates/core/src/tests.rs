@@ -12,6 +12,7 @@ mod events;
 mod export;
 mod finish_configuration;
 mod flow;
+mod handoff;
 mod identity;
 mod import;
 mod install;

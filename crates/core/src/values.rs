@@ -3,10 +3,14 @@
 mod fault;
 mod id;
 pub mod json;
+mod reference;
 mod secret;
 mod time;
 
 pub use fault::Fault;
 pub use id::{AppId, InstanceId, RequestId, SiteId, hex};
-pub use secret::{AccessToken, AppSecret, AuthorizationCode, Key32, RefreshToken, SignedValue, SigningSecret};
+pub use reference::Ref;
+pub use secret::{
+    AccessToken, AppSecret, AuthorizationCode, HandoffValue, Key32, RefreshToken, SignedValue, SigningSecret,
+};
 pub use time::{CLOCK_SKEW, Timestamp, retry_after};

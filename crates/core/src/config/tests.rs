@@ -28,6 +28,7 @@ fn a_value_that_is_not_set_has_its_default() {
     assert_eq!(config.instances.wix.api_url, "https://www.wixapis.com");
     assert_eq!(config.instances.wix.site_url.as_str(), "https://www.wix.com/");
     assert_eq!(config.web.after_install_url, None);
+    assert_eq!(config.web.share_url_id, None);
     assert_eq!(config.instances.setup, SetupPolicy::OnRequest);
     assert_eq!(config.instances.clock_offset_seconds, 0);
 }
@@ -41,6 +42,7 @@ fn an_empty_value_is_a_missing_one() {
         "WIX_SITE_URL",
         "FINISH_CONFIGURATION",
         "AFTER_INSTALL_URL",
+        "WIX_SHARE_URL_ID",
         "ENVIRONMENT",
         "CLOCK_OFFSET_SECONDS",
         "EVENTS_URL",
@@ -86,6 +88,7 @@ fn all_malformed_values_are_named_at_once() {
         "WIX_API_URL",
         "WIX_SITE_URL",
         "AFTER_INSTALL_URL",
+        "WIX_SHARE_URL_ID",
         "FINISH_CONFIGURATION",
         "ENVIRONMENT",
         "CLOCK_OFFSET_SECONDS",
@@ -208,10 +211,8 @@ fn a_host_beyond_ascii_is_refused_with_a_hint_at_its_ascii_form() {
         valid(&[(name, "https://xn--bcher-kva.example")]);
     }
     let path = "https://app.example/f\u{e4}hrt?hin=\u{e4}";
-    assert_eq!(
-        valid(&[("AFTER_INSTALL_URL", path)]).web.after_install_url.unwrap(),
-        "https://app.example/f%C3%A4hrt?hin=%C3%A4"
-    );
+    let url = valid(&[("AFTER_INSTALL_URL", path)]).web.after_install_url.unwrap();
+    assert_eq!(url.as_str(), "https://app.example/f%C3%A4hrt?hin=%C3%A4");
 }
 
 #[test]
@@ -257,7 +258,17 @@ fn an_origin_with_a_path_query_or_fragment_is_refused() {
 #[test]
 fn after_install_url_may_be_any_page() {
     let url = "https://app.example/done?from=wix#top";
-    assert_eq!(valid(&[("AFTER_INSTALL_URL", url)]).web.after_install_url.as_deref(), Some(url));
+    assert_eq!(valid(&[("AFTER_INSTALL_URL", url)]).web.after_install_url.unwrap().as_str(), url);
+}
+
+#[test]
+fn the_share_url_id_is_a_guid() {
+    let id = "12121212-3434-4565-8787-909090909090";
+    let config = valid(&[("WIX_SHARE_URL_ID", &id.to_uppercase())]);
+    assert_eq!(config.web.share_url_id.unwrap().as_str(), id);
+    for bad in ["https://wix.to/abc", "12121212", "00000000-0000-0000-0000-000000000000"] {
+        assert_eq!(names(&faults(&[("WIX_SHARE_URL_ID", bad)])), ["WIX_SHARE_URL_ID"], "{bad}");
+    }
 }
 
 #[test]
@@ -297,6 +308,7 @@ fn no_fault_shows_a_part_of_a_value() {
         "API_KEYS",
         "PUBLIC_URL",
         "AFTER_INSTALL_URL",
+        "WIX_SHARE_URL_ID",
         "FINISH_CONFIGURATION",
         "ENVIRONMENT",
         "CLOCK_OFFSET_SECONDS",

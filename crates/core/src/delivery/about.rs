@@ -8,6 +8,7 @@ use super::{Sql, SqlValue};
 use crate::facts::{Fact, State};
 use crate::runtime::PlatformError;
 use crate::store::Reconciliation;
+use crate::values::Timestamp;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
 
@@ -25,6 +26,9 @@ const MAINTENANCE: &str = "maintenance";
 const FIGURES: &str = "reconciliation";
 /// How far the Cron Trigger has come in the list of installations, in the app's object.
 const PASS: &str = "pass";
+
+/// The name of a claim to the hand-over of a flow, before the flow.
+const CLAIM: &str = "claim:";
 
 /// The facts that the object has been given, and the state that it has told the app.
 #[derive(Debug, Clone)]
@@ -117,6 +121,23 @@ impl<'a, P: Sql> About<'a, P> {
     /// Notes what the list shows.
     pub fn set_listed_parked(&self, listed: Option<&str>) -> Result<(), PlatformError> {
         listed.map_or_else(|| self.remove(PARKED), |listed| self.set(PARKED, listed))
+    }
+
+    /// Who has claimed the hand-over of a flow.
+    pub fn claimant(&self, flow: &str) -> Result<Option<String>, PlatformError> {
+        let claim = self.get(&format!("{CLAIM}{flow}"))?;
+        Ok(claim.and_then(|claim| Some(claim.split_once(' ')?.1.to_owned())))
+    }
+
+    /// Remembers a claim. It begins with the number of seconds that [`Self::forget_claims`] compares.
+    pub fn set_claim(&self, flow: &str, by: &str, until: Timestamp) -> Result<(), PlatformError> {
+        self.set(&format!("{CLAIM}{flow}"), &format!("{} {by}", until.0))
+    }
+
+    /// Deletes the claims that nobody can repeat.
+    pub fn forget_claims(&self, now: Timestamp) -> Result<(), PlatformError> {
+        let statement = "DELETE FROM about WHERE name GLOB 'claim:*' AND CAST(value AS INTEGER) < ?";
+        self.sql.sql(statement, &[SqlValue::Number(now.0)]).map(|_| ())
     }
 
     /// From where the redelivery of all parked events goes on; `None` if there is nothing to do.

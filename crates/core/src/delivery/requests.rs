@@ -34,6 +34,8 @@ pub const FIGURES: &str = "/figures";
 pub const PASS: &str = "/pass";
 /// The app's object notes how far it has come. Body: [`crate::store::Pass`] as JSON.
 pub const SET_PASS: &str = "/set-pass";
+/// The hand-over of a flow is used: answered 200 to the first claimant, else 409. Body: [`super::Claim`] as JSON.
+pub const CLAIM: &str = "/claim";
 /// The object erases its storage. No body.
 pub const ERASE: &str = "/erase";
 
@@ -102,6 +104,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
                 self.set_pass(body)?;
                 ObjectReply::new(200, "noted")
             }
+            CLAIM if self.claim(body)? => ObjectReply::new(200, "claimed"),
+            CLAIM => ObjectReply::new(409, "used"),
             ERASE => {
                 self.erase().await?;
                 ObjectReply::new(200, "erased")

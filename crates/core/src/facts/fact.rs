@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::state::Before;
-use crate::values::{InstanceId, SiteId, Timestamp, json};
+use crate::values::{InstanceId, Ref, SiteId, Timestamp, json};
 
 /// The field of [`Before`].
 const BEFORE: &str = "before";
@@ -143,6 +143,12 @@ pub enum Kind {
         /// `appVersion`
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
         app_version: Option<String>,
+    },
+    /// A flow ended that the app had given a `ref`. It has the time of the fact that ended the flow.
+    Referred {
+        /// The `ref`.
+        #[serde(rename = "ref")]
+        reference: Ref,
     },
     /// A fact of a kind that a newer version wrote, as its original JSON. The fold ignores it.
     #[serde(skip)]

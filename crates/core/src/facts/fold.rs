@@ -142,6 +142,13 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
         plan: bill.plan,
         is_free: bill.is_free,
         billing: Some(bill.billing).filter(|billing| *billing != Billing::default()),
+        // A removed installation keeps it. An installation without a flow of the app's does not inherit it.
+        reference: latest(Name::Referred).filter(|fact| is_removed || of_this_installation(&fact.at)).and_then(
+            |fact| match &fact.kind {
+                Kind::Referred { reference } => Some(reference.clone()),
+                _ => None,
+            },
+        ),
         configured_at: configured.filter(|_| !is_removed),
         last_event_at: events.into_iter().filter_map(time).max(),
         last_token: token

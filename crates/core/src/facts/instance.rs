@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::values::{InstanceId, SiteId, Timestamp};
+use crate::values::{InstanceId, Ref, SiteId, Timestamp};
 
 /// The state of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -134,6 +134,9 @@ pub struct Instance {
     /// The billing of the plan. Absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing: Option<Billing>,
+    /// The `ref` that the app gave to `/connect` or `/install`, of the latest flow that had one. Absent in lists.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Ref>,
     /// When `APP_FINISHED_CONFIGURATION` was sent for the present installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configured_at: Option<Timestamp>,
@@ -175,7 +178,7 @@ impl Instance {
     /// The instance as an item of a list: KV's metadata has no room for every field.
     #[must_use]
     pub fn listed(self) -> Self {
-        Self { site: None, billing: None, ..self }
+        Self { site: None, billing: None, reference: None, ..self }
     }
 
     /// Whether `APP_FINISHED_CONFIGURATION` must be sent without a request of the app's back end, and was not sent yet.

@@ -35,6 +35,8 @@ pub enum Name {
     Plan,
     /// [`Kind::Present`]
     Present,
+    /// [`Kind::Referred`]
+    Referred,
     /// [`Kind::Refused`]
     Refused,
     /// [`Kind::Removed`]
@@ -67,6 +69,7 @@ impl Name {
             Self::Listed => "listed",
             Self::Plan => "plan",
             Self::Present => "present",
+            Self::Referred => "referred",
             Self::Refused => "refused",
             Self::Removed => "removed",
             Self::Seen => "seen",
@@ -100,6 +103,7 @@ impl Kind {
             Self::BillingChanged => Name::BillingChanged,
             Self::Billed { .. } => Name::Billed,
             Self::Described { .. } => Name::Described,
+            Self::Referred { .. } => Name::Referred,
             Self::Foreign(_) => Name::Foreign,
         }
     }

@@ -38,7 +38,10 @@ fn send(stub: &Stub, method: &Method, url: &Url, inbound: Inbound) -> Reply<Vec<
     if let Some(location) = header(&reply, "location") {
         // A flow that began at another origin begins again, and an external one ends with a page of the Worker.
         let own = ["/install", "/connect", "/connected/done"].map(|path| format!("{ORIGIN}{path}"));
-        let is_expected = location.starts_with("https://www.wix.com/") || own.iter().any(|own| own == location);
+        let is_own = |own: &String| {
+            location.strip_prefix(own.as_str()).is_some_and(|end| end.is_empty() || end.starts_with("?ref="))
+        };
+        let is_expected = location.starts_with("https://www.wix.com/") || own.iter().any(is_own);
         assert!(is_expected, "a redirect must lead to Wix or to a page of the flow: {location}");
     }
     reply
@@ -180,7 +183,7 @@ pub fn wix_answer(data: &[u8]) {
 
     let Ok(key) = SealingKey::parse(SEALING_KEY) else { return };
     let stub = Stub::new(false).responding(status, body);
-    let Ok(issued) = state::issue(&stub, &[StateKey::derive(&key)], Purpose::Install, NOW, HERE) else { return };
+    let Ok(issued) = state::issue(&stub, &[StateKey::derive(&key)], Purpose::Install, NOW, HERE, None) else { return };
     let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
     let inbound = Inbound { headers: headers(&[("cookie", cookie)]), body: Vec::new() };
     let Some(url) = url(&format!("/redirect?code=c&state={}&instanceId={INSTANCE}", issued.state)) else { return };

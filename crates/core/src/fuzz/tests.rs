@@ -7,6 +7,7 @@ use super::stub::{HERE, NOW, Stub};
 use super::*;
 use crate::crypto::state::{self, Purpose};
 use crate::crypto::{SealingKey, StateKey};
+use crate::values::Ref;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
@@ -53,10 +54,16 @@ fn every_target_is_a_program_of_the_fuzz_crate() {
 #[test]
 fn signed_seeds_have_the_signatures_of_this_version() {
     let key = SealingKey::parse(SEALING_KEY).unwrap();
-    let issued = state::issue(&Stub::new(false), &[StateKey::derive(&key)], Purpose::Install, NOW, HERE).unwrap();
+    let issued = state::issue(&Stub::new(false), &[StateKey::derive(&key)], Purpose::Install, NOW, HERE, None).unwrap();
     let cookie = issued.set_cookie.split(';').next().unwrap();
     let state = format!("{}\nother=1; {cookie}", issued.state);
     assert_eq!(seeds("state")[0].1, state.as_bytes(), "the first seed in seeds/state must be: {state}");
+    let reference = Ref::parse("Kunde 7");
+    let with_ref =
+        state::issue(&Stub::new(false), &[StateKey::derive(&key)], Purpose::Install, NOW, HERE, reference.as_ref());
+    let with_ref = with_ref.unwrap();
+    let with_ref = format!("{}\n{}", with_ref.state, with_ref.set_cookie.split(';').next().unwrap());
+    assert_eq!(seeds("state")[2].1, with_ref.as_bytes(), "the third seed in seeds/state must be: {with_ref}");
     let path = format!("GET /redirect?code=c&state={}&instanceId={INSTANCE}\ncookie: {cookie}", issued.state);
     assert!(
         seeds("request").iter().any(|(_, seed)| seed.starts_with(path.as_bytes())),

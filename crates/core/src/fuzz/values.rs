@@ -11,7 +11,7 @@ use super::{APP_ID, APP_SECRET, INSTANCE, PUBLIC_KEY, SEALING_KEY, configured, p
 use crate::crypto::state::{self, Purpose};
 use crate::crypto::{self, Place, PublicKey, SealingKey, StateKey};
 use crate::instances::Line;
-use crate::values::{AppId, AppSecret, CLOCK_SKEW, InstanceId};
+use crate::values::{AppId, AppSecret, CLOCK_SKEW, InstanceId, Ref};
 use crate::web::{ApiKey, Scope};
 use crate::wix::event::BODY_LIMIT;
 use crate::wix::jws::{self, Claims};
@@ -80,15 +80,20 @@ pub fn state(data: &[u8]) {
     let (state, cookies) = text.split_once('\n').map_or((text, None), |(state, cookies)| (state, Some(cookies)));
     let Ok(key) = SealingKey::parse(SEALING_KEY) else { return };
     let keys = [StateKey::derive(&key)];
-    let Ok(issued) = state::issue(&Stub::new(false), &keys, Purpose::Install, NOW, HERE) else { return };
-    let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
+    let issue = |reference: Option<Ref>| {
+        state::issue(&Stub::new(false), &keys, Purpose::Install, NOW, HERE, reference.as_ref()).ok()
+    };
+    let issued = [None, Ref::parse("Kunde 7")].map(issue);
     assert!(
         state::check(&keys, Purpose::Connect, NOW, state, cookies, HERE).is_err(),
         "a state of the other flow is accepted"
     );
     if state::check(&keys, Purpose::Install, NOW, state, cookies, HERE).is_ok() {
-        assert_eq!(state, issued.state, "a state that was not issued is accepted");
-        assert!(cookies.is_some_and(|cookies| cookies.contains(cookie)), "a cookie that was not issued is accepted");
+        let issued = issued.iter().flatten().find(|issued| issued.state == state);
+        let cookie = issued.and_then(|issued| issued.set_cookie.split(';').next());
+        assert!(cookie.is_some(), "a state that was not issued is accepted");
+        let is_issued = cookies.zip(cookie).is_some_and(|(cookies, cookie)| cookies.contains(cookie));
+        assert!(is_issued, "a cookie that was not issued is accepted");
     }
 }
 

@@ -5,12 +5,13 @@
 //! the others. A redirect that is opened again gives the same page, and one whose storing failed is stored again without
 //! another exchange.
 
+use super::handoff::with_ref;
 use super::{Context, InstanceError, Ports};
-use crate::crypto::state::Flow;
+use crate::crypto::state::{Flow, Returned};
 use crate::facts::{Fact, Kind, Status};
 use crate::runtime::retry;
 use crate::store::{Exchange, RETRY_PAUSES};
-use crate::values::{AccessToken, AuthorizationCode, InstanceId};
+use crate::values::{AccessToken, AuthorizationCode, InstanceId, SiteId};
 use crate::wix::WixError;
 
 /// The result of a flow, as an isolate remembers it.
@@ -21,15 +22,24 @@ pub struct Exchanged {
     stored: bool,
 }
 
-/// Exchanges the code of a flow for the instance that the browser names, and stores the result. Returns the access token,
-/// and whether anything new was stored.
+/// What the end of a flow needs of the exchange.
+pub struct Connected {
+    /// The access token.
+    pub token: AccessToken,
+    /// The site.
+    pub site: Option<SiteId>,
+    /// Whether anything new was stored.
+    pub is_news: bool,
+}
+
+/// Exchanges the code of a flow for the instance that the browser names, and stores the result.
 pub async fn exchange<P: Ports>(
     cx: &Context<'_, P>,
-    flow: &Flow,
+    returned: &Returned,
     code: &AuthorizationCode,
     id: &InstanceId,
-) -> Result<(AccessToken, bool), InstanceError> {
-    let known = &cx.cache.exchanges;
+) -> Result<Connected, InstanceError> {
+    let (known, flow) = (&cx.cache.exchanges, &returned.flow);
     let exchanged = match known.value(flow) {
         Some(exchanged) => exchanged,
         None => known.share(cx.platform, flow, cx.turn(false), exchange_once(cx, flow, code, id)).await?,
@@ -37,8 +47,9 @@ pub async fn exchange<P: Ports>(
     if exchanged.exchange.instance != *id {
         return Err(InstanceError::NotProven("the token is for another instance than the browser named"));
     }
-    let is_news = store(cx, flow, &exchanged).await?;
-    Ok((exchanged.exchange.token.access_token, is_news))
+    let is_news = store(cx, returned, &exchanged).await?;
+    let Exchange { token, site, .. } = exchanged.exchange;
+    Ok(Connected { token: token.access_token, site, is_news })
 }
 
 async fn exchange_once<P: Ports>(
@@ -90,20 +101,25 @@ async fn exchange_once<P: Ports>(
 
 /// Stores the result, unless it is stored. Returns whether it was new. The fact has the time of the exchange, so that
 /// storing it twice has no further effect.
-async fn store<P: Ports>(cx: &Context<'_, P>, flow: &Flow, exchanged: &Exchanged) -> Result<bool, InstanceError> {
+async fn store<P: Ports>(
+    cx: &Context<'_, P>,
+    returned: &Returned,
+    exchanged: &Exchanged,
+) -> Result<bool, InstanceError> {
     let Exchanged { exchange, stored } = exchanged;
-    let (cache, id) = (cx.cache, &exchange.instance);
-    let fact = || Fact::new(exchange.at, Kind::Connected { site: exchange.site.clone() });
+    let (cache, id, flow) = (cx.cache, &exchange.instance, &returned.flow);
+    let facts = || with_ref(Fact::new(exchange.at, Kind::Connected { site: exchange.site.clone() }), returned);
     // When the redirect is opened again, the refresh token may have been replaced, and so may the installation.
     let done = Exchanged { exchange: Exchange { refresh_token: None, ..exchange.clone() }, stored: true };
     if *stored {
         return Ok(false);
     }
-    if exchange.refresh_token.is_none() && cx.store().knows(id, &fact()).await? {
+    if exchange.refresh_token.is_none() && cx.store().knows(id, &facts()).await? {
         cache.exchanges.keep(flow, done);
         return Ok(false);
     }
-    let recorded = retry(cx.platform, &RETRY_PAUSES, async || cx.store().record_exchange(flow, exchange, fact()).await);
+    let recorded =
+        retry(cx.platform, &RETRY_PAUSES, async || cx.store().record_exchange(flow, exchange, facts()).await);
     let recorded = recorded.await.map_err(InstanceError::NotStored)?;
     cache.exchanges.keep(flow, done);
     let is_present = recorded.removed.is_none_or(|removed| removed <= exchange.at);

@@ -1,7 +1,8 @@
 //! The end of the external install flow: a signed instance is the proof, since Wix sends no code (docs/wix.md, 3.2).
 
+use super::handoff::with_ref;
 use super::{Context, InstanceError, Ports};
-use crate::crypto::state::Flow;
+use crate::crypto::state::Returned;
 use crate::facts::{Fact, Kind, Status};
 use crate::values::{CLOCK_SKEW, InstanceId, Timestamp};
 use crate::wix::{SignedInstance, signed_instance};
@@ -32,18 +33,18 @@ pub fn prove_external<P: Ports>(
 /// address again has no further effect.
 pub async fn finish_external<P: Ports>(
     cx: &Context<'_, P>,
-    flow: Flow,
+    returned: &Returned,
     signed: SignedInstance,
 ) -> Result<bool, InstanceError> {
     let SignedInstance { instance: id, site, signed_at, .. } = signed;
-    let fact = Fact::new(signed_at, Kind::Joined { site });
-    let (flows, key) = (&cx.cache.external_flows, (flow, id));
+    let facts = with_ref(Fact::new(signed_at, Kind::Joined { site }), returned);
+    let (flows, key) = (&cx.cache.external_flows, (returned.flow.clone(), id));
     let id = &key.1;
-    if flows.get(&key) == Some(signed_at) || cx.store().knows(id, &fact).await? {
+    if flows.get(&key) == Some(signed_at) || cx.store().knows(id, &facts).await? {
         flows.put(key, signed_at);
         return Ok(false);
     }
-    let recorded = cx.store().record_external_flow(id, fact, cx.now()).await?;
+    let recorded = cx.store().record_external_flow(id, facts, cx.now()).await?;
     if recorded.instance.status != Status::Removed {
         cx.cache.cool_downs.clear(id);
     }

@@ -3,6 +3,7 @@
 pub mod bi_events;
 pub mod events;
 pub mod export;
+pub mod handoffs;
 pub mod identity;
 pub mod import;
 pub mod instances;

@@ -7,41 +7,44 @@
 use http::{Method, StatusCode};
 
 use crate::background::Task;
-use crate::crypto::state::{Purpose, StateError};
+use crate::crypto::state::{Purpose, Returned};
 use crate::instances::{InstanceError, finish_external, prove_external};
 use crate::values::{AppId, Timestamp};
-use crate::web::{Call, Error, Outcome, Platform, Reply, begin, begin_again, installed, origin, returned};
+use crate::web::{Call, Error, Outcome, Platform, Reply, begin, end, installed, next_page, origin};
 use crate::wix::{SignedInstance, links};
 
 /// The path of [`done`].
 const DONE: &str = "/connected/done";
 
-/// `GET /connect`, with `shareUrlId` for an app that is not listed. Responds with the redirect to Wix and the flow's cookie.
+/// `GET /connect?ref=`, with `shareUrlId` for an app that is not listed. Responds with the redirect to Wix and the flow's
+/// cookie.
 pub async fn connect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let share = call.request.guid("shareUrlId")?;
+    let share = share.as_ref().or(call.settings.share_url_id.as_ref());
     let issued = begin(&call, Purpose::Connect).await?;
     let callback = format!("{}/connected?state={}", origin(call.settings, &call.request), issued.state);
-    let installer = links::installer(&call.cx.settings.wix, &callback, share.as_ref());
+    let installer = links::installer(&call.cx.settings.wix, &callback, share);
     Ok(Reply::redirect(installer).with_header("set-cookie", issued.set_cookie).into())
 }
 
 /// `GET /connected`. Stores the installation, and redirects the browser to `AFTER_INSTALL_URL` or to [`done`], so that the
 /// signed instance does not stay in its address bar.
 pub async fn connected<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
-    let returned = match returned(&call, Purpose::Connect) {
-        Err(Error::State(StateError::OtherOrigin)) => return Ok(begin_again(&call, "/connect")),
-        returned => returned?,
-    };
+    end(&call, Purpose::Connect, "/connect", async |returned| finish(&call, returned).await).await
+}
+
+async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<Outcome<P>, Error> {
     if call.request.method == Method::HEAD {
         return Err(Error::Prefetch);
     }
-    let signed = prove(&call, returned.began_at)?;
-    let (cx, id) = (call.cx, signed.instance.clone());
+    let signed = prove(call, returned.began_at)?;
+    let (cx, id, site) = (call.cx, signed.instance.clone(), signed.site.clone());
     cx.trace().instance(&id);
 
+    let is_news = finish_external(&cx, &returned, signed).await?;
     let own_page = || format!("{}{DONE}", origin(call.settings, &call.request));
-    let reply = Reply::redirect(call.settings.after_install_url.clone().unwrap_or_else(own_page));
-    if !finish_external(&cx, returned.flow, signed).await? {
+    let reply = next_page(call, Purpose::Connect, returned, (&id, site), own_page).await?;
+    if !is_news {
         cx.trace().outcome("known");
         return Ok(reply.into());
     }

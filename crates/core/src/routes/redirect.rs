@@ -3,10 +3,10 @@
 use http::Method;
 
 use crate::background::Task;
-use crate::crypto::state::{Purpose, StateError};
-use crate::instances::exchange;
+use crate::crypto::state::{Purpose, Returned};
+use crate::instances::{Connected, exchange};
 use crate::values::{AuthorizationCode, InstanceId};
-use crate::web::{Call, Error, Outcome, Platform, Reply, begin_again, returned};
+use crate::web::{Call, Error, Outcome, Platform, end, next_page};
 use crate::wix::links;
 
 /// The longest code that is accepted. Wix does not document its form.
@@ -16,18 +16,17 @@ const CODE_LIMIT: usize = 8192;
 /// window.
 pub async fn redirect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     // The state is verified first, so that a forged request learns nothing about the other parameters.
-    let flow = match returned(&call, Purpose::Install) {
-        Err(Error::State(StateError::OtherOrigin)) => return Ok(begin_again(&call, "/install")),
-        returned => returned?.flow,
-    };
-    let (code, id) = parse(&call)?;
+    end(&call, Purpose::Install, "/install", async |returned| finish(&call, returned).await).await
+}
+
+async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<Outcome<P>, Error> {
+    let (code, id) = parse(call)?;
     let cx = call.cx;
     cx.trace().instance(&id);
 
-    let (token, is_news) = exchange(&cx, &flow, &code, &id).await?;
+    let Connected { token, site, is_news } = exchange(&cx, &returned, &code, &id).await?;
     let close_window = || links::close_window(&cx.settings.wix, &token);
-    let next = call.settings.after_install_url.clone().unwrap_or_else(close_window);
-    let reply = Reply::redirect(next);
+    let reply = next_page(call, Purpose::Install, returned, (&id, site), close_window).await?;
     if !is_news {
         cx.trace().outcome("known");
         return Ok(reply.into());

@@ -5,7 +5,7 @@ use std::future::ready;
 use futures::future::LocalBoxFuture;
 use http::Method;
 
-use super::api::{bi_events, events, export, identity, import, instances, reconciliation, setup, token};
+use super::api::{bi_events, events, export, handoffs, identity, import, instances, reconciliation, setup, token};
 use super::{connect, health, install, openapi, plugins, proxy, redirect, webhook};
 use crate::values::Fault;
 use crate::web::{Audience, Call, Error, Outcome, Platform, Reply, Request, Scope, authorize};
@@ -50,6 +50,7 @@ impl<P: Platform> Route<P> {
         Self::api("/v1/instances/{id}/finish-configuration", POST, Some(Scope::Events), |call| Box::pin(setup::finish(call))),
         Self::api("/v1/instances/{id}/bi-events", POST, Some(Scope::Events), |call| Box::pin(bi_events::send(call))),
         Self::api("/v1/identity", POST, Some(Scope::Instances), |call| Box::pin(identity::identify(call))),
+        Self::api("/v1/handoffs", POST, Some(Scope::Instances), |call| Box::pin(handoffs::take(call))),
         Self::api("/v1/instances/{id}/events", READ, Some(Scope::Events), |call| Box::pin(events::list(call))),
         Self::api("/v1/instances/{id}/events/{event_id}/redeliver", POST, Some(Scope::Events), |call| Box::pin(events::redeliver_event(call))),
         Self::api("/v1/parked-events", READ, Some(Scope::Events), |call| Box::pin(events::parked(call))),

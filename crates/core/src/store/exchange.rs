@@ -41,8 +41,13 @@ struct StoredExchange {
 }
 
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
-    /// Stores the fact, the refresh token and, for a repeated redirect, the result itself.
-    pub async fn record_exchange(&self, flow: &Flow, exchange: &Exchange, fact: Fact) -> Result<Recorded, StoreError> {
+    /// Stores the facts, the refresh token and, for a repeated redirect, the result itself.
+    pub async fn record_exchange(
+        &self,
+        flow: &Flow,
+        exchange: &Exchange,
+        facts: Vec<Fact>,
+    ) -> Result<Recorded, StoreError> {
         let id = &exchange.instance;
         let mut sealed = Vec::new();
         if let Some(token) = &exchange.refresh_token {
@@ -57,7 +62,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             let envelope = self.seal(id, FLOW, &plain).await?;
             sealed.push(Write { ttl: Some(state::LIFE), ..Write::new(keys::flow(flow), envelope) });
         }
-        self.record_flow(id, vec![fact], exchange.at, sealed).await
+        self.record_flow(id, facts, exchange.at, sealed).await
     }
 
     /// The stored result of a flow. `id` is the instance that the browser names: the result of another instance cannot be

@@ -23,6 +23,8 @@ const REPAIR_ATTEMPTS: u32 = 3;
 const AFTER_END: u64 = 600;
 /// How many facts one listing returns. An instance has far fewer, since superseded facts are deleted.
 const FACTS: u16 = 1000;
+/// The longest metadata of a key, in bytes.
+const METADATA: usize = 1024;
 /// How many rows of a page are read because their metadata cannot be parsed. An invocation may use 1,000 operations.
 const ROWS_READ: usize = 100;
 
@@ -106,17 +108,27 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     pub(super) async fn facts(&self, id: &InstanceId) -> Result<Listed, StoreError> {
         let prefix = keys::facts(id);
         let page = self.within(self.platform.kv_list(&prefix, None, FACTS)).await?;
-        let facts = page.keys.into_iter().filter_map(|key| Some((key.name, Fact::from_json(&key.metadata?)?)));
-        Ok(facts.collect())
+        let facts = try_join_all(page.keys.into_iter().map(|key| async move {
+            let text = match key.metadata {
+                Some(text) => Some(text),
+                // A fact that is longer than metadata may be.
+                None => self.get(&key.name).await?,
+            };
+            Ok::<_, StoreError>(text.and_then(|text| Fact::from_json(&text)).map(|fact| (key.name, fact)))
+        }));
+        Ok(facts.await?.into_iter().flatten().collect())
     }
 
-    /// Whether a fact is stored and its row includes it. Costs two reads and no listing.
-    pub async fn knows(&self, id: &InstanceId, fact: &Fact) -> Result<bool, StoreError> {
-        let key = keys::fact(id, fact)?;
-        let (stored, row) = try_join(self.get(&key), self.row(id)).await?;
-        let known = row.and_then(|row| latest(&row.facts, fact.kind.name()).cloned());
-        // A later fact of the kind supersedes this one, which is then deleted.
-        Ok(known.as_ref() > Some(fact) || (stored.is_some() && known.as_ref() == Some(fact)))
+    /// Whether facts are stored and their row includes them. Costs a read for each and one more, and no listing.
+    pub async fn knows(&self, id: &InstanceId, facts: &[Fact]) -> Result<bool, StoreError> {
+        let stored = facts.iter().map(|fact| async move { self.get(&keys::fact(id, fact)?).await });
+        let (stored, row) = try_join(try_join_all(stored), self.row(id)).await?;
+        let Some(row) = row else { return Ok(false) };
+        Ok(facts.iter().zip(stored).all(|(fact, stored)| {
+            let known = latest(&row.facts, fact.kind.name());
+            // A later fact of the kind supersedes this one, which is then deleted.
+            known > Some(fact) || (stored.is_some() && known == Some(fact))
+        }))
     }
 
     /// Records a fact. A known or superseded fact is not written again, so that a repeated message costs no write.
@@ -161,14 +173,14 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         self.record_all(News { tokens, recheck_first: true, is_rechecked, ..News::new(id, facts, now) }).await
     }
 
-    /// Records the fact that ends an external install flow, which has no tokens.
+    /// Records the facts that end an external install flow, which has no tokens.
     pub async fn record_external_flow(
         &self,
         id: &InstanceId,
-        fact: Fact,
+        facts: Vec<Fact>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        self.record_flow(id, vec![fact], now, Vec::new()).await
+        self.record_flow(id, facts, now, Vec::new()).await
     }
 
     async fn record_all(&self, news: News<'_>) -> Result<Recorded, StoreError> {
@@ -182,8 +194,8 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             if listed.iter().any(|(_, known)| is_known_by(&fact, known)) {
                 continue;
             }
-            // What Wix says of a site changes nothing that is told, and fills the metadata.
-            let is_told = fact.kind.name() != Name::Described;
+            // What Wix says of a site, and a `ref`, change nothing that is told, and fill the metadata.
+            let is_told = !matches!(fact.kind.name(), Name::Described | Name::Referred);
             join(&mut facts, fact.clone().with_before(before.clone().filter(|_| is_told)));
             if !is_kept(&facts, &fact) {
                 continue;
@@ -193,7 +205,8 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             let fact = fact.with_before(before);
             let text = to_json(&fact)?;
             let key = keys::fact(id, &fact)?;
-            writes.push(Write { metadata: Some(text.clone()), ..Write::new(key, text) });
+            let metadata = (text.len() <= METADATA).then(|| text.clone());
+            writes.push(Write { metadata, ..Write::new(key, text) });
         }
         let (changed, contested) = (!writes.is_empty(), is_contested(&facts));
         let time = |name| latest(&facts, name).map(|fact| fact.at);
@@ -291,7 +304,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     pub async fn list(&self, cursor: Option<&str>, limit: u16) -> Result<(Vec<Instance>, Option<String>), StoreError> {
         let KvPage { keys: listed, cursor } = self.within(self.platform.kv_list(keys::ROWS, cursor, limit)).await?;
         let mut rows: Vec<Option<Instance>> =
-            listed.iter().map(|key| parse_metadata(key.metadata.as_deref()?)).collect();
+            listed.iter().map(|key| Some(parse_metadata(key.metadata.as_deref()?)?.listed())).collect();
         let unread = listed.iter().zip(&mut rows).filter(|(_, row)| row.is_none()).take(ROWS_READ);
         let ids = unread.filter_map(|(key, row)| {
             let id = key.name.strip_prefix(keys::ROWS)?;

@@ -7,6 +7,7 @@
 //! | `v1:refresh:{instance}` | the refresh token, sealed | | until removal |
 //! | `v1:access:{instance}` | an access token of hours with its end, sealed | | as long as the token |
 //! | `v1:flow:{flow}` | the result of a code exchange, sealed | | as long as the flow's state |
+//! | `v1:handoff:{flow}` | none | | until no hand-over of the flow is valid |
 //! | `v1:todo:{due}:{instance}` | the attempts of a recheck | the same | until it is done |
 //! | `v1:todo:{due}:erase:{random}` | an order to erase, sealed | | ten minutes at most |
 //! | `v1:reconciliation` | how far the reconciliation with Wix has come, where no objects are bound | | for good |
@@ -60,6 +61,11 @@ pub fn access_token(id: &InstanceId) -> String {
 /// The key of a flow's result.
 pub fn flow(flow: &Flow) -> String {
     format!("v1:flow:{}", flow.as_str())
+}
+
+/// The key that says that the hand-over of a flow was used.
+pub fn handoff(flow: &str) -> String {
+    format!("v1:handoff:{flow}")
 }
 
 /// The key of a recheck. Keys sort by due time, so that a listing begins with the most overdue one.

@@ -13,7 +13,12 @@ use crate::wix::signed_instance::tests::sign;
 
 /// Begins a flow. Returns the callback URL that Wix receives, and the cookie.
 fn begin(world: &World) -> (Url, String) {
-    let response = world.get("/connect").send();
+    begin_with(world, "")
+}
+
+/// The same with a query.
+pub(super) fn begin_with(world: &World, query: &str) -> (Url, String) {
+    let response = world.get(&format!("/connect{query}")).send();
     assert_eq!(response.status, 302, "{}", response.body);
     let wix = Url::parse(response.header("location")).unwrap();
     assert_eq!((wix.host_str(), wix.path()), (Some("www.wix.com"), "/app-installer"));
@@ -29,7 +34,7 @@ fn signed(instance: &str) -> String {
 }
 
 /// A signed value in which `changes` replace fields. Null removes one.
-fn signed_with(changes: &Value) -> String {
+pub(super) fn signed_with(changes: &Value) -> String {
     let mut fields = json!({"instanceId": INSTANCE, "appDefId": APP_ID, "metaSiteId": SITE,
         "signDate": "2026-01-01T00:00:00.000Z", "expirationDate": "2099-01-01T00:00:00.000Z"});
     let all = fields.as_object_mut().unwrap();
@@ -39,12 +44,12 @@ fn signed_with(changes: &Value) -> String {
 }
 
 /// A date in the form of Wix.
-fn date(seconds: u64) -> String {
+pub(super) fn date(seconds: u64) -> String {
     chrono::DateTime::from_timestamp(i64::try_from(seconds).unwrap(), 0).unwrap().to_rfc3339()
 }
 
 /// Requests the callback with the parameters that Wix appends. `changes` replace parameters, and null removes one.
-fn call_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> TestResponse {
+pub(super) fn call_back(world: &World, callback: &Url, cookie: &str, changes: &Value) -> TestResponse {
     let mut url = callback.clone();
     let usual = json!({"appId": APP_ID, "tenantId": SITE, "instanceId": INSTANCE, "signedInstance": signed(INSTANCE)});
     for (name, value) in usual.as_object().unwrap() {
@@ -77,7 +82,8 @@ fn the_browser_goes_to_after_install_url() {
     let world = World::with(&[("AFTER_INSTALL_URL", "https://app.example/welcome")]);
     let (callback, cookie) = begin(&world);
     let response = call_back(&world, &callback, &cookie, &json!({}));
-    assert_eq!((response.status, response.header("location")), (302, "https://app.example/welcome"));
+    assert_eq!(response.status, 302);
+    assert!(response.header("location").starts_with("https://app.example/welcome?handoff="));
 }
 
 #[test]
@@ -133,6 +139,10 @@ fn the_share_url_id_of_an_unlisted_app_is_forwarded_to_wix() {
     let response = world.get(&format!("/connect?shareUrlId={SITE}")).send();
     assert!(response.header("location").ends_with(&format!("&shareUrlId={SITE}")));
     assert_eq!(world.get("/connect?shareUrlId=https://evil.example").send().status, 400);
+    let world = World::with(&[("WIX_SHARE_URL_ID", SITE)]);
+    for (path, id) in [("/connect", SITE), (&format!("/connect?shareUrlId={VICTIM}"), VICTIM)] {
+        assert!(world.get(path).send().header("location").ends_with(&format!("&shareUrlId={id}")), "{path}");
+    }
 }
 
 /// A value signed so many seconds ago.

@@ -106,7 +106,9 @@ fn token_info_may_spell_ids_in_upper_case_and_leave_the_site_out() {
 #[test]
 fn the_redirect_to_after_install_url_has_no_token() {
     let world = World::with(&[("AFTER_INSTALL_URL", "https://app.example/done?from=wix")]);
-    assert_eq!(world.connect().header("location"), "https://app.example/done?from=wix");
+    let response = world.connect();
+    assert!(response.header("location").starts_with("https://app.example/done?from=wix&handoff="));
+    assert!(!response.header("location").contains("token"));
 }
 
 #[test]

@@ -30,6 +30,7 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         (own("/finish-configuration"), &["POST"]),
         (own("/bi-events"), &["POST"]),
         ("/v1/identity".to_owned(), &["POST"]),
+        ("/v1/handoffs".to_owned(), &["POST"]),
         (own("/events"), &["GET", "HEAD"]),
         (own("/events/evt_1/redeliver"), &["POST"]),
         ("/v1/parked-events".to_owned(), &["GET", "HEAD"]),

@@ -55,6 +55,10 @@ secret_text! {
     /// A signed `instance` value. Its bearer acts as the user that it names.
     SignedValue
 }
+secret_text! {
+    /// The sealed value that hands an installation over to the app's back end. Its bearer may use it once.
+    HandoffValue
+}
 
 impl RefreshToken {
     /// Compares in time that depends on the length only.

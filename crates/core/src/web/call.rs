@@ -1,5 +1,7 @@
 //! A request with everything that its handler may use.
 
+use url::Url;
+
 use super::{ApiKey, Error, Platform, Request};
 use crate::instances::Context;
 use crate::values::InstanceId;
@@ -9,7 +11,9 @@ pub struct Settings {
     /// `PUBLIC_URL`, without a slash at the end.
     pub public_url: Option<String>,
     /// `AFTER_INSTALL_URL`
-    pub after_install_url: Option<String>,
+    pub after_install_url: Option<Url>,
+    /// `WIX_SHARE_URL_ID`
+    pub share_url_id: Option<InstanceId>,
     /// `API_KEYS`
     pub api_keys: Vec<ApiKey>,
 }

@@ -2,31 +2,102 @@
 
 use std::net::Ipv6Addr;
 
-use super::{Call, Error, Outcome, Platform, Reply, Request, Settings};
-use crate::crypto::state::{self, Issued, Purpose, Returned, StateError};
+use url::Url;
 
-/// Begins a flow, unless too many flows began at the client's address.
+use super::{Call, Error, Outcome, Platform, Reply, Request, Settings};
+use crate::crypto::state::{self, Issued, Purpose, Refused, Returned, StateError};
+use crate::instances::{InstanceError, hand_over};
+use crate::values::{InstanceId, Ref, SiteId};
+
+/// Begins a flow with the `ref` of the request, unless too many flows began at the client's address.
 pub async fn begin<P: Platform>(call: &Call<'_, P>, purpose: Purpose) -> Result<Issued, Error> {
+    let reference = call.request.reference()?;
     check_rate(call).await?;
     let cx = &call.cx;
     let origin = state::origin_tag(&call.request.origin());
-    Ok(state::issue(cx.platform, cx.settings.keys.state(), purpose, cx.now(), origin)?)
+    Ok(state::issue(cx.platform, cx.settings.keys.state(), purpose, cx.now(), origin, reference.as_ref())?)
 }
 
-/// Verifies the state that a browser returns, which must be given once, with the request's cookies.
-pub fn returned<P: Platform>(call: &Call<'_, P>, purpose: Purpose) -> Result<Returned, Error> {
+/// Ends a flow: verifies the state that the browser returns, which must be given once, with the request's cookies, and calls
+/// `finish`. A browser that began at another origin begins again at `start`, where it accepts the cookie. A flow that failed
+/// returns to the app if the state proves that it began here with a `ref`.
+pub async fn end<P: Platform>(
+    call: &Call<'_, P>,
+    purpose: Purpose,
+    start: &str,
+    finish: impl AsyncFnOnce(Returned) -> Result<Outcome<P>, Error>,
+) -> Result<Outcome<P>, Error> {
+    let (error, reference) = match returned(call, purpose)? {
+        Ok(returned) => {
+            let reference = returned.reference.clone();
+            match finish(returned).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => (error, reference),
+            }
+        }
+        Err(Refused { error: StateError::OtherOrigin, reference }) => return Ok(begin_again(call, start, reference)),
+        Err(Refused { error, reference }) => (error.into(), reference),
+    };
+    match (&call.settings.after_install_url, reference, code(&error)) {
+        (Some(url), Some(reference), Some(code)) => {
+            call.cx.trace().error(error.notice().code, error.cause());
+            Ok(Reply::redirect(with_query(url, &[("error", code), ("ref", reference.as_str())])).into())
+        }
+        _ => Err(error),
+    }
+}
+
+fn returned<P: Platform>(call: &Call<'_, P>, purpose: Purpose) -> Result<Result<Returned, Refused>, Error> {
     let state = call.request.parameter("state")?.filter(|state| state.len() <= state::LIMIT);
-    let state = state.ok_or(StateError::Invalid)?;
+    let Some(state) = state else { return Ok(Err(StateError::Invalid.into())) };
     let cookies = call.header("cookie");
     let origin = state::origin_tag(&call.request.origin());
     let keys = call.cx.settings.keys.state();
-    Ok(state::check(keys, purpose, call.cx.now(), &state, cookies.as_deref(), origin)?)
+    Ok(state::check(keys, purpose, call.cx.now(), &state, cookies.as_deref(), origin))
 }
 
-/// Redirects a browser to the start of a flow, at the origin for which it accepts the cookie.
-pub fn begin_again<P: Platform>(call: &Call<'_, P>, path: &str) -> Outcome<P> {
+fn begin_again<P: Platform>(call: &Call<'_, P>, start: &str, reference: Option<Ref>) -> Outcome<P> {
     call.cx.trace().outcome("begun_again");
-    Reply::redirect(format!("{}{path}", origin(call.settings, &call.request))).into()
+    let start = format!("{}{start}", origin(call.settings, &call.request));
+    let with_ref = |reference: Ref| Some(with_query(&Url::parse(&start).ok()?, &[("ref", reference.as_str())]));
+    Reply::redirect(reference.and_then(with_ref).unwrap_or(start)).into()
+}
+
+/// Where the browser goes after a finished flow: to the app, with a hand-over, or else to `otherwise`.
+pub async fn next_page<P: Platform>(
+    call: &Call<'_, P>,
+    purpose: Purpose,
+    returned: Returned,
+    (id, site): (&InstanceId, Option<SiteId>),
+    otherwise: impl FnOnce() -> String,
+) -> Result<Reply<P::Stream>, Error> {
+    let page = match &call.settings.after_install_url {
+        Some(url) => with_query(url, &[("handoff", &hand_over(&call.cx, id, site, purpose, returned).await?)]),
+        None => otherwise(),
+    };
+    Ok(Reply::redirect(page))
+}
+
+/// A URL with further parameters.
+fn with_query(url: &Url, parameters: &[(&str, &str)]) -> String {
+    let mut url = url.clone();
+    url.query_pairs_mut().extend_pairs(parameters);
+    url.into()
+}
+
+/// What the app is told about a failed flow. `None` if the same request may still succeed, since this server is at fault.
+fn code(error: &Error) -> Option<&'static str> {
+    match error {
+        // Without these two Wix has not installed the app.
+        Error::BadRequest("code" | "instanceId", _) => Some("denied"),
+        Error::State(StateError::Expired) => Some("expired"),
+        Error::State(StateError::OtherBrowser) => Some("other_browser"),
+        Error::Instance(InstanceError::Wix(_)) => Some("wix_failed"),
+        Error::BadRequest(..) | Error::Instance(InstanceError::NotProven(_) | InstanceError::CodeRefused(_)) => {
+            Some("not_proven")
+        }
+        _ => None,
+    }
 }
 
 /// The Worker's origin as Wix and browsers see it. A public one is https: a request over http was sent in plain text.

@@ -1,10 +1,13 @@
 //! A request: method and URL are parsed; headers and body stay in the platform's memory.
 
 use http::Method;
+use percent_encoding::percent_decode_str;
 use url::{Host, ParseError, Url};
 
 use super::Error;
-use crate::values::InstanceId;
+use crate::values::{InstanceId, Ref};
+
+const REF: Error = Error::BadRequest("ref", "it must be 1 to 512 characters, none of them a control character");
 
 /// A request.
 pub struct Request<I> {
@@ -36,6 +39,14 @@ impl<I> Request<I> {
         let text = self.parameter(name)?;
         let id = text.map(|text| InstanceId::parse(&text)).transpose();
         id.map_err(|_| Error::BadRequest(name, "it must be a GUID"))
+    }
+
+    /// The optional query parameter `ref`. An empty one counts as absent.
+    pub fn reference(&self) -> Result<Option<Ref>, Error> {
+        let text = self.parameter("ref")?.filter(|text| !text.is_empty());
+        // The parameter was decoded with replacement characters in place of what is not UTF-8.
+        let is_text = || self.url.query().is_none_or(|query| percent_decode_str(query).decode_utf8().is_ok());
+        text.map(|text| Ref::parse(&text).filter(|_| is_text()).ok_or(REF)).transpose()
     }
 
     /// The segments of the path, as sent. A trailing slash is ignored, except where an id or a path of Wix's API may follow.

@@ -6,9 +6,10 @@ use super::row::Row;
 use super::schema::{self, Schemas};
 use crate::delivery::EventPage;
 use crate::facts::{Instance, Status};
-use crate::instances::{Identity, InstanceError};
+use crate::instances::{Handoff, Identity, InstanceError};
 use crate::routes::api::bi_events::BiEventSent;
 use crate::routes::api::events::{EVENT_ID_LIMIT, ParkedPage, RedeliverRequest, Redelivering, TestEvent};
+use crate::routes::api::handoffs::HandoffRequest;
 use crate::routes::api::instances::{CURSOR_LIMIT, InstancePage, PAGE_DEFAULT, PAGE_LIMIT};
 use crate::routes::api::reconciliation::Reconciliation;
 use crate::routes::api::setup::FinishedConfiguration;
@@ -161,6 +162,18 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
                 schemas.answer::<Identity>(),
             ),
             errors: [vec![BAD, TOO_LARGE, failed(InstanceError::NotGenuine(""))], wix_fails()].concat(),
+        },
+        "/v1/handoffs" => Operation {
+            id: "takeHandoff".to_owned(),
+            summary: "Takes over an installation from the browser at the end of its flow",
+            description: "The value of the parameter `handoff` of `AFTER_INSTALL_URL` is exchanged once, within five minutes. \
+                          `ref` is what the start of the flow was given by anyone: compare it with the session of the \
+                          customer whose browser brought the value. If the answer is lost, the installation whose id is \
+                          before the first dot of the value has the `ref` in its record.",
+            parameters: Vec::new(),
+            body: Some(Body::Json(schemas.request::<HandoffRequest>())),
+            answer: Answer::Json("What the flow has established.", schemas.answer::<Handoff>()),
+            errors: vec![BAD, TOO_LARGE, failed(InstanceError::NotGenuine("")), store()],
         },
         "/v1/instances/{id}/wix/…" => Operation {
             id: format!("wix{}{}", &method[..1], method[1..].to_lowercase()),

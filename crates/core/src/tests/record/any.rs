@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{Name, latest_of};
+use crate::values::Ref;
 
 fn any_fact() -> impl Strategy<Value = Fact> {
     let kind = prop_oneof![
@@ -38,6 +39,7 @@ fn any_fact() -> impl Strategy<Value = Fact> {
             currency: None,
             app_version: None
         }),
+        "[a-c]".prop_map(|text| Kind::Referred { reference: Ref::parse(&text).unwrap() }),
         Just(Kind::Created),
         Just(Kind::Listed),
         Just(Kind::Deleted),

@@ -27,6 +27,7 @@ use crate::testing::kv::Op;
 use crate::testing::object::FakeObjects;
 use crate::testing::wix::Canned;
 use crate::testing::world::{DELIVERING, config};
+use crate::values::Ref;
 use crate::{Shared, scheduled};
 
 /// The generator `SplitMix64`, for which every number is a good seed.
@@ -68,7 +69,7 @@ impl Chance {
 /// A random fact. It has one of few times, so that many facts fall on the same second.
 fn any_fact(chance: &Chance) -> Fact {
     let site = || chance.pick(&[None, Some(SITE), Some(VICTIM)]).map(|site| SiteId::parse(site).unwrap());
-    let kind = match chance.below(19) {
+    let kind = match chance.below(20) {
         0 => Kind::Installed { origin: chance.pick(&[None, Some(InstanceId::parse(VICTIM).unwrap())]) },
         1 => Kind::Removed,
         2 => Kind::Connected { site: site() },
@@ -96,6 +97,8 @@ fn any_fact(chance: &Chance) -> Fact {
             currency: None,
             app_version: None,
         },
+        // The second is too long for metadata.
+        18 => Kind::Referred { reference: Ref::parse(&chance.pick(&["7", "😀"]).repeat(300)).unwrap() },
         11 => Kind::Listed,
         12 => Kind::Deleted,
         // A known site is not stored again, so it has the time of the first message that named it.

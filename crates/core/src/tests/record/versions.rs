@@ -143,7 +143,7 @@ fn metadata_stays_within_the_limit_of_kv() {
     let world = World::new();
     let mut row = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth", "later": "short",
         "facts": [{"at": START - 9, "kind": "installed"}]});
-    row["ref"] = json!("r".repeat(600));
+    row["title"] = json!("r".repeat(600));
     row["notes"] = json!("n".repeat(600));
     row["branding"] = json!({"name": "x"});
     world.fake.kv().insert_directly(ROW, &row.to_string(), Some("{}"));
@@ -153,7 +153,7 @@ fn metadata_stays_within_the_limit_of_kv() {
     let text = world.fake.kv().entries()[ROW].metadata.clone().unwrap();
     assert!(text.len() <= 1024, "{}", text.len());
     assert_eq!((&newer.listed()["later"], newer.listed().get("branding")), (&json!("short"), None));
-    for name in ["ref", "notes", "branding"] {
+    for name in ["title", "notes", "branding"] {
         assert_eq!(newer.row()[name], row[name], "the row, unlike its metadata, has room for every field");
     }
 }
