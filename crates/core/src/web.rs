@@ -16,7 +16,7 @@ pub use api_key::{ApiKey, Scope};
 pub use auth::authorize;
 pub use call::{Call, Settings};
 pub use error::{Error, Notice};
-pub use flow::{begin, end, next_page, origin};
+pub use flow::{begin, failed, next_page, origin, returned};
 pub use page::{home, installed};
 pub use platform::{BodyError, InFlight, Platform, Requests};
 pub use reply::{Audience, Body, Outcome, Reply};

@@ -28,6 +28,7 @@ pub(crate) fn routes(ctx: &Ctx) -> Router<Ctx> {
         .route("/oauth/access/", post(oauth_access::handle).fallback(oauth2_token::wrong_method))
         .route("/apps/v1/bi-event", post(bi_event::handle))
         .route("/apps/v1/instance", get(api::app_instance))
+        .route("/stores/v1/products/query", post(api::products))
         .route("/installer/install", get(install::page))
         .route("/installer/consent", post(install::consent))
         .route("/app-installer", get(app_installer::page))

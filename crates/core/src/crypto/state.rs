@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -36,7 +36,7 @@ const MAC: usize = 32;
 const ORIGIN_TAG: usize = 4;
 
 /// The kind of flow. A state of one kind is refused by the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Flow"))]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
@@ -44,6 +44,23 @@ pub enum Purpose {
     Install = 1,
     /// External install: `/connect` to `/connected`.
     Connect = 2,
+}
+
+impl Purpose {
+    /// The name, as the app API has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Connect => "connect",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Install, Self::Connect].into_iter().find(|purpose| purpose.as_str() == text)
+    }
 }
 
 /// A key that signs states. It is derived from a sealing key, and so rotates with it.

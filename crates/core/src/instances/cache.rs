@@ -26,8 +26,8 @@ pub struct Cache {
     pub refused_flows: BoundedMap<Flow, ()>,
     /// The external flows that ended in this isolate, with the time of the signed instance that proved them.
     pub external_flows: BoundedMap<(Flow, InstanceId), Timestamp>,
-    /// The flows whose hand-over was used, where there are no objects.
-    pub used_handoffs: Until<String>,
+    /// The flows whose hand-over was used, with the claimant, where there are no objects.
+    pub used_handoffs: BoundedMap<String, String>,
     /// When Wix last refused the app's own credentials.
     pub credentials_refused: Cell<Option<Timestamp>>,
     /// When a service plugin call was last refused because there is no target.

@@ -1,10 +1,10 @@
 //! The hand-over of an installation to the app's back end: the browser brings a sealed value from the end of its flow, which
 //! the back end exchanges, once, for what the flow has established.
 //!
-//! The value is `<instance id>.<envelope>`. The id names the object that knows whether the value was used, and the
-//! installation whose record the back end reads if the answer to the exchange is lost.
+//! The value is `<instance id>.<envelope>`. The id names the object that knows whether the value was used.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::events::deadline;
 use super::{Context, InstanceError, Ports};
@@ -12,8 +12,7 @@ use crate::crypto::state::{self, Purpose, Returned};
 use crate::crypto::{self, OpenError, Place};
 use crate::delivery::{Claim, ObjectCallError, ask, requests};
 use crate::facts::{Fact, Kind};
-use crate::store::StoreError;
-use crate::values::{CLOCK_SKEW, HandoffValue, InstanceId, Ref, SiteId, Timestamp};
+use crate::values::{CLOCK_SKEW, HandoffValue, InstanceId, Ref, SiteId, Timestamp, hex};
 
 /// How long a value is valid, in seconds.
 const LIFE: u64 = 300;
@@ -39,18 +38,6 @@ pub struct Handoff {
     pub flow: Purpose,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Sealed {
-    site: Option<SiteId>,
-    #[serde(rename = "ref")]
-    reference: Option<Ref>,
-    flow: Purpose,
-    /// The name of the flow.
-    name: String,
-    /// When it was sealed.
-    at: Timestamp,
-}
-
 /// The fact that ended a flow, and its `ref` as another.
 pub(super) fn with_ref(fact: Fact, returned: &Returned) -> Vec<Fact> {
     let referred = returned.reference.clone().map(|reference| Fact::new(fact.at, Kind::Referred { reference }));
@@ -67,17 +54,23 @@ pub async fn hand_over<P: Ports>(
     id: &InstanceId,
     site: Option<SiteId>,
     flow: Purpose,
-    returned: Returned,
+    returned: &Returned,
 ) -> Result<String, InstanceError> {
-    let Returned { flow: name, reference, .. } = returned;
-    let sealed = Sealed { site, reference, flow, name: name.as_str().to_owned(), at: cx.now() };
-    let plain = serde_json::to_string(&sealed).map_err(|_| StoreError::NotJson)?;
+    let site = site.as_ref().map_or("-", SiteId::as_str);
+    let reference = returned.reference.as_ref().map(Ref::as_str).unwrap_or_default();
+    // The parts before the `ref` have no space.
+    let plain = format!("{} {} {} {site} {reference}", cx.now().0, flow.as_str(), returned.flow.as_str());
     let envelope = crypto::seal(cx.platform, cx.settings.keys.first(), place(cx, id), &plain).await?;
     Ok(format!("{id}.{envelope}"))
 }
 
-/// Opens a value, and lets nobody use its flow again.
-pub async fn take_over<P: Ports>(cx: &Context<'_, P>, value: &HandoffValue) -> Result<Handoff, InstanceError> {
+/// Opens a value, and lets nobody else use its flow again. A claimant that names itself by the same `key` again, since it
+/// did not get the answer, is the same.
+pub async fn take_over<P: Ports>(
+    cx: &Context<'_, P>,
+    value: &HandoffValue,
+    key: Option<&str>,
+) -> Result<Handoff, InstanceError> {
     const FORGED: InstanceError = InstanceError::NotGenuine("the handoff must be one that was made here");
     let (id, envelope) = value.expose().split_once('.').ok_or(FORGED)?;
     let id = InstanceId::parse(id).map_err(|_| FORGED)?;
@@ -86,30 +79,33 @@ pub async fn take_over<P: Ports>(cx: &Context<'_, P>, value: &HandoffValue) -> R
         Err(OpenError::Platform(error)) => return Err(error.into()),
         Err(OpenError::NotSealed | OpenError::UnknownKey | OpenError::Refused) => return Err(FORGED),
     };
-    let sealed: Sealed = serde_json::from_slice(plain.as_bytes()).map_err(|_| FORGED)?;
+    let parts: Vec<&str> = plain.splitn(5, ' ').collect();
+    let [at, flow, name, site, reference] = parts[..] else { return Err(FORGED) };
+    let (Ok(at), Some(flow)) = (at.parse().map(Timestamp), Purpose::parse(flow)) else { return Err(FORGED) };
     cx.trace().instance(&id);
-    if cx.now().since(sealed.at) > LIFE || sealed.at.since(cx.now()) > CLOCK_SKEW {
+    if cx.now().since(at) > LIFE || at.since(cx.now()) > CLOCK_SKEW {
         return Err(InstanceError::NotGenuine("the handoff must not be older than five minutes"));
     }
+    // The key may be a secret of the app's session.
+    let by = key.map_or_else(|| cx.trace().request_id.as_str().to_owned(), |key| hex(&Sha256::digest(key)));
     let is_first = if cx.settings.events.is_bound {
-        claim_in_object(cx, &id, &sealed.name).await?
+        claim_in_object(cx, &id, &Claim { flow: name, by: &by, until: cx.now().plus(REMEMBERED) }).await?
     } else {
-        claim_here(cx, &sealed.name).await?
+        claim_here(cx, name.to_owned(), by).await?
     };
     if !is_first {
         return Err(InstanceError::NotGenuine("the handoff must not have been used before"));
     }
-    let Sealed { site, reference, flow, .. } = sealed;
-    Ok(Handoff { instance_id: id, site_id: site, reference, flow })
+    Ok(Handoff { instance_id: id, site_id: SiteId::parse(site).ok(), reference: Ref::parse(reference), flow })
 }
 
 /// The object of the installation decides who is first.
-async fn claim_in_object<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, flow: &str) -> Result<bool, InstanceError> {
-    // A call that is repeated after a lost answer is the same claim.
-    let claim =
-        Claim { flow: flow.into(), by: cx.trace().request_id.as_str().into(), until: cx.now().plus(REMEMBERED) };
-    let claim = serde_json::to_string(&claim).map_err(|_| StoreError::NotJson)?;
-    match ask(cx.platform, id.as_str(), requests::CLAIM, &claim, deadline(cx)).await? {
+async fn claim_in_object<P: Ports>(
+    cx: &Context<'_, P>,
+    id: &InstanceId,
+    claim: &Claim<'_>,
+) -> Result<bool, InstanceError> {
+    match ask(cx.platform, id.as_str(), requests::CLAIM, &claim.to_message(), deadline(cx)).await? {
         (200, _) => Ok(true),
         (409, _) => Ok(false),
         (status, _) => Err(ObjectCallError::Failed(format!("it answered {status}")).into()),
@@ -117,15 +113,21 @@ async fn claim_in_object<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, flow: &
 }
 
 /// Without objects: exact in this isolate, and elsewhere as soon as KV shows it there.
-async fn claim_here<P: Ports>(cx: &Context<'_, P>, flow: &str) -> Result<bool, InstanceError> {
-    let (used, flow) = (&cx.cache.used_handoffs, flow.to_owned());
-    if used.contains(&flow, cx.now()) {
-        return Ok(false);
+async fn claim_here<P: Ports>(cx: &Context<'_, P>, flow: String, by: String) -> Result<bool, InstanceError> {
+    let used = &cx.cache.used_handoffs;
+    if let Some(claimant) = used.get(&flow) {
+        return Ok(claimant == by);
     }
-    used.set(flow.clone(), cx.now().plus(REMEMBERED));
-    let claimed = cx.store().claim_handoff(&flow, REMEMBERED).await;
-    if claimed.is_err() {
-        used.clear(&flow);
+    used.put(flow.clone(), by.clone());
+    match cx.store().claim_handoff(&flow, &by, REMEMBERED).await {
+        Ok(claimant) => {
+            let is_first = claimant == by;
+            used.put(flow, claimant);
+            Ok(is_first)
+        }
+        Err(error) => {
+            used.remove(&flow);
+            Err(error.into())
+        }
     }
-    Ok(claimed?)
 }

@@ -10,7 +10,7 @@ use crate::background::Task;
 use crate::crypto::state::{Purpose, Returned};
 use crate::instances::{InstanceError, finish_external, prove_external};
 use crate::values::{AppId, Timestamp};
-use crate::web::{Call, Error, Outcome, Platform, Reply, begin, end, installed, next_page, origin};
+use crate::web::{Call, Error, Outcome, Platform, Reply, begin, failed, installed, next_page, origin, returned};
 use crate::wix::{SignedInstance, links};
 
 /// The path of [`done`].
@@ -30,7 +30,12 @@ pub async fn connect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error
 /// `GET /connected`. Stores the installation, and redirects the browser to `AFTER_INSTALL_URL` or to [`done`], so that the
 /// signed instance does not stay in its address bar.
 pub async fn connected<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
-    end(&call, Purpose::Connect, "/connect", async |returned| finish(&call, returned).await).await
+    let returned = match returned(&call, Purpose::Connect, "/connect")? {
+        Ok(returned) => returned,
+        Err(outcome) => return Ok(outcome),
+    };
+    let reference = returned.reference.clone();
+    finish(&call, returned).await.or_else(|error| failed(&call, reference, error))
 }
 
 async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<Outcome<P>, Error> {
@@ -43,7 +48,7 @@ async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<O
 
     let is_news = finish_external(&cx, &returned, signed).await?;
     let own_page = || format!("{}{DONE}", origin(call.settings, &call.request));
-    let reply = next_page(call, Purpose::Connect, returned, (&id, site), own_page).await?;
+    let reply = next_page(call, Purpose::Connect, &returned, (&id, site), own_page).await?;
     if !is_news {
         cx.trace().outcome("known");
         return Ok(reply.into());

@@ -6,7 +6,7 @@ use crate::background::Task;
 use crate::crypto::state::{Purpose, Returned};
 use crate::instances::{Connected, exchange};
 use crate::values::{AuthorizationCode, InstanceId};
-use crate::web::{Call, Error, Outcome, Platform, end, next_page};
+use crate::web::{Call, Error, Outcome, Platform, failed, next_page, returned};
 use crate::wix::links;
 
 /// The longest code that is accepted. Wix does not document its form.
@@ -16,7 +16,12 @@ const CODE_LIMIT: usize = 8192;
 /// window.
 pub async fn redirect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     // The state is verified first, so that a forged request learns nothing about the other parameters.
-    end(&call, Purpose::Install, "/install", async |returned| finish(&call, returned).await).await
+    let returned = match returned(&call, Purpose::Install, "/install")? {
+        Ok(returned) => returned,
+        Err(outcome) => return Ok(outcome),
+    };
+    let reference = returned.reference.clone();
+    finish(&call, returned).await.or_else(|error| failed(&call, reference, error))
 }
 
 async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<Outcome<P>, Error> {
@@ -26,7 +31,7 @@ async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<O
 
     let Connected { token, site, is_news } = exchange(&cx, &returned, &code, &id).await?;
     let close_window = || links::close_window(&cx.settings.wix, &token);
-    let reply = next_page(call, Purpose::Install, returned, (&id, site), close_window).await?;
+    let reply = next_page(call, Purpose::Install, &returned, (&id, site), close_window).await?;
     if !is_news {
         cx.trace().outcome("known");
         return Ok(reply.into());

@@ -108,27 +108,34 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     pub(super) async fn facts(&self, id: &InstanceId) -> Result<Listed, StoreError> {
         let prefix = keys::facts(id);
         let page = self.within(self.platform.kv_list(&prefix, None, FACTS)).await?;
-        let facts = try_join_all(page.keys.into_iter().map(|key| async move {
+        let mut facts = Vec::new();
+        for key in page.keys {
             let text = match key.metadata {
                 Some(text) => Some(text),
                 // A fact that is longer than metadata may be.
                 None => self.get(&key.name).await?,
             };
-            Ok::<_, StoreError>(text.and_then(|text| Fact::from_json(&text)).map(|fact| (key.name, fact)))
-        }));
-        Ok(facts.await?.into_iter().flatten().collect())
+            facts.extend(text.and_then(|text| Fact::from_json(&text)).map(|fact| (key.name, fact)));
+        }
+        Ok(facts)
     }
 
     /// Whether facts are stored and their row includes them. Costs a read for each and one more, and no listing.
     pub async fn knows(&self, id: &InstanceId, facts: &[Fact]) -> Result<bool, StoreError> {
-        let stored = facts.iter().map(|fact| async move { self.get(&keys::fact(id, fact)?).await });
-        let (stored, row) = try_join(try_join_all(stored), self.row(id)).await?;
+        let Some((first, others)) = facts.split_first() else { return Ok(true) };
+        let key = keys::fact(id, first)?;
+        let (stored, row) = try_join(self.get(&key), self.row(id)).await?;
         let Some(row) = row else { return Ok(false) };
-        Ok(facts.iter().zip(stored).all(|(fact, stored)| {
+        let knows = |fact: &Fact, stored: Option<String>| {
             let known = latest(&row.facts, fact.kind.name());
             // A later fact of the kind supersedes this one, which is then deleted.
             known > Some(fact) || (stored.is_some() && known == Some(fact))
-        }))
+        };
+        let mut is_known = knows(first, stored);
+        for fact in others {
+            is_known = is_known && knows(fact, self.get(&keys::fact(id, fact)?).await?);
+        }
+        Ok(is_known)
     }
 
     /// Records a fact. A known or superseded fact is not written again, so that a repeated message costs no write.

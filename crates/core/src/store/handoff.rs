@@ -5,13 +5,13 @@ use super::{KvNamespace, Store, StoreError, keys};
 use crate::runtime::Clock;
 
 impl<P: KvNamespace + Clock> Store<'_, P> {
-    /// Notes for `seconds` that the hand-over of a flow is used. Returns false if KV shows that it was used before.
-    pub async fn claim_handoff(&self, flow: &str, seconds: u64) -> Result<bool, StoreError> {
+    /// Notes for `seconds` who uses the hand-over of a flow. Returns the first claimant that KV shows.
+    pub async fn claim_handoff(&self, flow: &str, by: &str, seconds: u64) -> Result<String, StoreError> {
         let key = keys::handoff(flow);
-        if self.get(&key).await?.is_some() {
-            return Ok(false);
+        if let Some(claimant) = self.get(&key).await? {
+            return Ok(claimant);
         }
-        self.write(&[Write { ttl: Some(seconds), ..Write::new(key, "1".to_owned()) }]).await?;
-        Ok(true)
+        self.write(&[Write { ttl: Some(seconds), ..Write::new(key, by.to_owned()) }]).await?;
+        Ok(by.to_owned())
     }
 }

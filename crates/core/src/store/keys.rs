@@ -7,7 +7,7 @@
 //! | `v1:refresh:{instance}` | the refresh token, sealed | | until removal |
 //! | `v1:access:{instance}` | an access token of hours with its end, sealed | | as long as the token |
 //! | `v1:flow:{flow}` | the result of a code exchange, sealed | | as long as the flow's state |
-//! | `v1:handoff:{flow}` | none | | until no hand-over of the flow is valid |
+//! | `v1:handoff:{flow}` | who used the hand-over | | until no hand-over of the flow is valid |
 //! | `v1:todo:{due}:{instance}` | the attempts of a recheck | the same | until it is done |
 //! | `v1:todo:{due}:erase:{random}` | an order to erase, sealed | | ten minutes at most |
 //! | `v1:reconciliation` | how far the reconciliation with Wix has come, where no objects are bound | | for good |

@@ -18,26 +18,28 @@ pub async fn begin<P: Platform>(call: &Call<'_, P>, purpose: Purpose) -> Result<
     Ok(state::issue(cx.platform, cx.settings.keys.state(), purpose, cx.now(), origin, reference.as_ref())?)
 }
 
-/// Ends a flow: verifies the state that the browser returns, which must be given once, with the request's cookies, and calls
-/// `finish`. A browser that began at another origin begins again at `start`, where it accepts the cookie. A flow that failed
-/// returns to the app if the state proves that it began here with a `ref`.
-pub async fn end<P: Platform>(
+/// Verifies the state that a browser returns at the end of a flow, which must be given once, with the request's cookies. If
+/// the flow does not end here, this is the outcome: a browser that began at another origin begins again at `start`, where it
+/// accepts the cookie.
+pub fn returned<P: Platform>(
     call: &Call<'_, P>,
     purpose: Purpose,
     start: &str,
-    finish: impl AsyncFnOnce(Returned) -> Result<Outcome<P>, Error>,
-) -> Result<Outcome<P>, Error> {
-    let (error, reference) = match returned(call, purpose)? {
-        Ok(returned) => {
-            let reference = returned.reference.clone();
-            match finish(returned).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => (error, reference),
-            }
-        }
-        Err(Refused { error: StateError::OtherOrigin, reference }) => return Ok(begin_again(call, start, reference)),
-        Err(Refused { error, reference }) => (error.into(), reference),
-    };
+) -> Result<Result<Returned, Outcome<P>>, Error> {
+    let state = call.request.parameter("state")?.filter(|state| state.len() <= state::LIMIT);
+    let state = state.ok_or(StateError::Invalid)?;
+    let cookies = call.header("cookie");
+    let origin = state::origin_tag(&call.request.origin());
+    let keys = call.cx.settings.keys.state();
+    match state::check(keys, purpose, call.cx.now(), &state, cookies.as_deref(), origin) {
+        Ok(returned) => Ok(Ok(returned)),
+        Err(Refused { error: StateError::OtherOrigin, reference }) => Ok(Err(begin_again(call, start, reference))),
+        Err(Refused { error, reference }) => failed(call, reference, error.into()).map(Err),
+    }
+}
+
+/// Ends a flow that failed. It returns to the app if its state proves that it began here with a `ref`.
+pub fn failed<P: Platform>(call: &Call<'_, P>, reference: Option<Ref>, error: Error) -> Result<Outcome<P>, Error> {
     match (&call.settings.after_install_url, reference, code(&error)) {
         (Some(url), Some(reference), Some(code)) => {
             call.cx.trace().error(error.notice().code, error.cause());
@@ -45,15 +47,6 @@ pub async fn end<P: Platform>(
         }
         _ => Err(error),
     }
-}
-
-fn returned<P: Platform>(call: &Call<'_, P>, purpose: Purpose) -> Result<Result<Returned, Refused>, Error> {
-    let state = call.request.parameter("state")?.filter(|state| state.len() <= state::LIMIT);
-    let Some(state) = state else { return Ok(Err(StateError::Invalid.into())) };
-    let cookies = call.header("cookie");
-    let origin = state::origin_tag(&call.request.origin());
-    let keys = call.cx.settings.keys.state();
-    Ok(state::check(keys, purpose, call.cx.now(), &state, cookies.as_deref(), origin))
 }
 
 fn begin_again<P: Platform>(call: &Call<'_, P>, start: &str, reference: Option<Ref>) -> Outcome<P> {
@@ -67,7 +60,7 @@ fn begin_again<P: Platform>(call: &Call<'_, P>, start: &str, reference: Option<R
 pub async fn next_page<P: Platform>(
     call: &Call<'_, P>,
     purpose: Purpose,
-    returned: Returned,
+    returned: &Returned,
     (id, site): (&InstanceId, Option<SiteId>),
     otherwise: impl FnOnce() -> String,
 ) -> Result<Reply<P::Stream>, Error> {

@@ -102,6 +102,18 @@ fn site_part(world: &World, instance: &Instance) -> Value {
     })
 }
 
+/// `POST /stores/v1/products/query`: one product, whose name tells the site. An app without the permission to read products
+/// gets another answer from Wix.
+pub(super) async fn products(State(ctx): State<Ctx>, headers: HeaderMap) -> Result<Json<Value>, WixError> {
+    let now_ms = ctx.clock.now_ms();
+    ctx.read(|world| {
+        let instance = caller(world, &headers, now_ms)?;
+        let name = world.sites.get(&instance.site_id).map_or("", |site| site.name.as_str());
+        let product = json!({"id": instance.site_id, "name": format!("Mug of {name}"), "visible": true});
+        Ok(Json(json!({"products": [product], "metadata": {"items": 1, "offset": 0}, "totalResults": 1})))
+    })
+}
+
 /// All paths that are not simulated: 401 without a live token; with one, 404 or a description of the call.
 pub(super) async fn other(
     State(ctx): State<Ctx>,

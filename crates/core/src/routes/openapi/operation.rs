@@ -9,7 +9,7 @@ use crate::facts::{Instance, Status};
 use crate::instances::{Handoff, Identity, InstanceError};
 use crate::routes::api::bi_events::BiEventSent;
 use crate::routes::api::events::{EVENT_ID_LIMIT, ParkedPage, RedeliverRequest, Redelivering, TestEvent};
-use crate::routes::api::handoffs::HandoffRequest;
+use crate::routes::api::handoffs::{HandoffRequest, KEY_LIMIT};
 use crate::routes::api::instances::{CURSOR_LIMIT, InstancePage, PAGE_DEFAULT, PAGE_LIMIT};
 use crate::routes::api::reconciliation::Reconciliation;
 use crate::routes::api::setup::FinishedConfiguration;
@@ -167,10 +167,10 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
             id: "takeHandoff".to_owned(),
             summary: "Takes over an installation from the browser at the end of its flow",
             description: "The value of the parameter `handoff` of `AFTER_INSTALL_URL` is exchanged once, within five minutes. \
-                          `ref` is what the start of the flow was given by anyone: compare it with the session of the \
-                          customer whose browser brought the value. If the answer is lost, the installation whose id is \
-                          before the first dot of the value has the `ref` in its record.",
-            parameters: Vec::new(),
+                          A repeated call with the same `idempotency-key` has the same response. `ref` is what anyone may \
+                          have given to the start of the flow: compare it with the session of the customer whose browser \
+                          brought the value. The text before the first dot of the value is the instance id.",
+            parameters: vec![idempotency_key_parameter()],
             body: Some(Body::Json(schemas.request::<HandoffRequest>())),
             answer: Answer::Json("What the flow has established.", schemas.answer::<Handoff>()),
             errors: vec![BAD, TOO_LARGE, failed(InstanceError::NotGenuine("")), store()],
@@ -291,6 +291,15 @@ fn id_parameter() -> Value {
         "required": true,
         "description": "The instance id, in upper or lower case.",
         "schema": { "type": "string", "format": "uuid", "not": { "const": "00000000-0000-0000-0000-000000000000" } },
+    })
+}
+
+fn idempotency_key_parameter() -> Value {
+    json!({
+        "name": "idempotency-key",
+        "in": "header",
+        "description": "Who takes over, such as a random value of the customer's session.",
+        "schema": { "type": "string", "pattern": format!("^[!-~]{{1,{KEY_LIMIT}}}$") },
     })
 }
 

@@ -52,6 +52,35 @@ fn of_concurrent_uses_one_succeeds() {
     }
 }
 
+/// The back end did not get the answer, or its customer reloads the page.
+#[test]
+fn the_same_claimant_gets_the_same_answer_again() {
+    for world in worlds() {
+        let value = handoff(&connect(&world, &query("7")));
+        let body = json!({ "handoff": value }).to_string();
+        let take_by = |world: &World, key: &str| {
+            world.post("/v1/handoffs").key(API_KEY).header("idempotency-key", key).body(body.clone()).send()
+        };
+        for bad in ["", "a b", "ü", &"k".repeat(129)] {
+            assert_eq!(take_by(&world, bad).problem(), (400, "bad_request".to_owned()), "{bad}");
+        }
+        let first = take_by(&world, "session-a");
+        assert_eq!(first.json()["ref"], "7");
+        let has_objects = !world.fake.object_calls().is_empty();
+        let isolate = world.isolate(if has_objects { &[("INSTALLATIONS", BOUND)] } else { &[] });
+        for isolate in [&world, &isolate] {
+            assert_eq!(take_by(isolate, "session-a").json(), first.json());
+            assert_refused(&take_by(isolate, "session-b"));
+            assert_refused(&take(isolate, &value));
+        }
+        let stored = world.fake.kv().entries().values().any(|entry| entry.value.contains("session"));
+        let told = world.fake.object_calls().iter().any(|(.., body)| body.contains("session"));
+        assert!(!stored && !told, "the key must be hashed");
+        world.fake.clock().advance(301);
+        assert_refused(&take_by(&world, "session-a"));
+    }
+}
+
 #[test]
 fn a_handoff_is_valid_for_five_minutes() {
     for (seconds, status) in [(0, 200), (300, 200), (301, 422), (86_400, 422)] {
@@ -100,9 +129,7 @@ fn a_value_that_was_sealed_for_something_else_is_refused() {
     }
     let (app, id) = (AppId::parse(APP_ID).unwrap(), InstanceId::parse(INSTANCE).unwrap());
     let key = SealingKey::parse(&format!("k1:{SEALING_KEY}")).unwrap();
-    for (field, plain) in
-        [("handoff", "{}"), ("handoff", "x"), ("refresh_token", r#"{"flow":"connect","name":"x","at":1}"#)]
-    {
+    for (field, plain) in [("handoff", "{}"), ("handoff", "x"), ("refresh_token", "1767225600 connect x - 7")] {
         let place = Place { app: &app, instance: &id, field };
         let envelope = world.fake.clock().run(crypto::seal(&world.fake, &key, place, plain)).unwrap();
         assert_refused(&take(&world, &format!("{id}.{envelope}")));
