@@ -1,6 +1,7 @@
 //! Installs the app in a real browser: the window that Wix opens must close by itself (docs/wix.md 3.3, 6).
 //!
-//! `tests/browser/install.mjs` has the scenarios. This file has the assertions.
+//! `tests/browser/install.mjs` has the scenarios, and `handoff.mjs` that of two customers of a SaaS. This file has the
+//! assertions.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use leash::Leash;
 use serde_json::{Value, json};
 
-use crate::harness::{Proxy, Response, Stage, path_with_node, request};
+use crate::harness::{API_KEY, Proxy, Response, Stage, path_with_node, request};
 
 const TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -31,24 +32,38 @@ fn turn() -> Turn {
 }
 
 /// Runs a scenario, and returns its result.
-fn play(_: &Turn, scenario: &str, app_url: Option<&str>) -> Value {
+fn play(turn: &Turn, scenario: &str, app_url: Option<&str>) -> Value {
+    let addresses = [("WIX_URL", STAGE.wix.url.as_str()), ("APP_URL", app_url.unwrap_or_default())];
+    run(turn, &["tests/browser/install.mjs", scenario], &addresses)
+}
+
+/// Runs a program with the browser, and returns the JSON that it prints.
+fn run(_: &Turn, program: &[&str], addresses: &[(&str, &str)]) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let chrome = std::env::var_os("CHROME").map(PathBuf::from).filter(|path| path.is_file());
     let Some(chrome) = chrome else {
         panic!("CHROME must be the path of Chromium or Chrome. `cargo xtask test` sets it, or says what to install")
     };
     let mut node = Command::new("node");
-    node.arg("tests/browser/install.mjs")
-        .arg(scenario)
-        .current_dir(root)
-        .env("PATH", path_with_node(root))
-        .env("CHROME", chrome)
-        .env("WIX_URL", &STAGE.wix.url)
-        .env("APP_URL", app_url.unwrap_or_default());
+    node.args(program).current_dir(root).env("PATH", path_with_node(root)).env("CHROME", chrome);
+    node.envs(addresses.iter().copied());
     let mut node = Leash::spawn("the browser", &node, |_| {}).unwrap_or_else(|error| panic!("{error}"));
     let line = node.wait_for_line(TIMEOUT, |line| line.starts_with('{') && line.ends_with('}'));
-    let line = line.unwrap_or_else(|error| panic!("{scenario}: {error}"));
-    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{scenario}: {error}: {line}"))
+    let line = line.unwrap_or_else(|error| panic!("{program:?}: {error}"));
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{program:?}: {error}: {line}"))
+}
+
+/// Starts `examples/saas` at a port.
+fn saas(port: u16, worker: &str) -> Leash {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut node = Command::new("node");
+    node.arg("examples/saas/server.mjs").current_dir(root).env("PATH", path_with_node(root));
+    node.env("PORT", port.to_string()).env("WIX_EDGE_URL", worker).env("WIX_EDGE_KEY", API_KEY);
+    node.env("CUSTOMERS", "ann:pw-a,bob:pw-b");
+    let mut node = Leash::spawn("the SaaS", &node, |_| {}).unwrap_or_else(|error| panic!("{error}"));
+    let started = node.wait_for_line(TIMEOUT, |line| line.starts_with("listening on"));
+    started.unwrap_or_else(|error| panic!("{error}"));
+    node
 }
 
 #[test]
@@ -182,4 +197,45 @@ fn without_partitioned_cookies_both_flows_fail_in_a_third_party_frame() {
         }
     });
     assert_eq!(seen, [403, 403]);
+}
+
+/// Two customers in two browsers swap links at every step of connecting a shop: neither gets the other's.
+#[test]
+fn no_customer_gets_the_shop_of_another_by_swapping_links() {
+    let turn = turn();
+    let port = leash::free_port().expect("a port");
+    let saas_url = format!("http://localhost:{port}");
+    let stage = Stage::with(|values| values.with("AFTER_INSTALL_URL", format!("{saas_url}/connected")));
+    let _saas = saas(port, &stage.worker.url);
+    let addresses = [("WIX_URL", &stage.wix.url), ("APP_URL", &stage.worker.url), ("SAAS_URL", &saas_url)];
+    let seen = run(&turn, &["tests/browser/handoff.mjs"], &addresses.map(|(name, url)| (name, url.as_str())));
+
+    // What a customer sees who opens the other's link, and then the own one; and how many shops each has then.
+    let swaps = [
+        ("start", "another customer", "Hello", 1),
+        ("consent", "other_browser", "Hello", 2),
+        ("callback", "other_browser", "Hello", 3),
+        ("end", "another customer", "used up", 3),
+    ];
+    let list = |value: &Value| value.as_array().expect("a list").clone();
+    let played = list(&seen["swaps"]);
+    assert_eq!(played.len(), swaps.len());
+    for (swap, (step, others, own, count)) in played.iter().zip(swaps) {
+        assert_eq!(swap["step"], step);
+        for (field, expected) in [("texts", others), ("afterwards", own)] {
+            for text in list(&swap[field]) {
+                assert!(
+                    text.as_str().is_some_and(|text| text.contains(expected)),
+                    "{field} must have {expected}: {swap}"
+                );
+            }
+        }
+        let [anns, bobs] = [list(&swap["shops"][0]), list(&swap["shops"][1])];
+        assert_eq!([anns.len(), bobs.len()], [count, count], "{swap}");
+        assert!(anns.iter().all(|shop| !bobs.contains(shop)), "{swap}");
+    }
+    for shops in list(&seen["shops"]) {
+        assert_eq!([list(&shops["before"]).len(), list(&shops["after"]).len()], [3, 4], "{shops}");
+    }
+    assert_eq!(seen["findings"], json!([]), "the Worker must not break Wix's rules");
 }

@@ -1,5 +1,5 @@
-//! The npm package `clients/js`, which `cargo xtask test` builds. The package, Wix's own SDK with it, and `examples/express`
-//! call a real Worker and a simulated Wix. The tests are in `clients/js/test`.
+//! The npm package `clients/js`, which `cargo xtask test` builds. The package, Wix's own SDK with it, `examples/express` and
+//! `examples/saas` call a real Worker and a simulated Wix. The tests are in `clients/js/test`.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::harness::{API_KEY, Testbed, path_with_node};
 
 /// On a loaded machine a webhook can exceed Wix's 1250 ms, so the simulator retries it within a second.
 static BED: LazyLock<Testbed> = LazyLock::new(|| {
-    let bed = Testbed::start(|values| values);
+    let bed = Testbed::start(|values| values.with("AFTER_INSTALL_URL", "http://localhost:9/connected"));
     bed.wix.switch(&json!({ "time_scale": 60 }));
     bed
 });

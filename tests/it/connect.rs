@@ -2,21 +2,11 @@
 
 use url::Url;
 
-use crate::harness::{Jar, Stage, assert_browser_headers, get, parameter, request, shared};
+use crate::harness::{Jar, Stage, assert_browser_headers, external, get, parameter, shared};
 
 /// Opens `/connect` and gives consent at Wix for a new site. Returns the callback.
 fn consent_at_wix(stage: &Stage, jar: &mut Jar) -> Url {
-    let to_wix = jar.get(stage.worker.at("/connect")).expect(302);
-    assert_browser_headers(&to_wix);
-    let installer = to_wix.location();
-    assert_eq!(installer.as_str().split('?').next(), Some(stage.wix.at("/app-installer").as_str()));
-    get(installer.as_str()).expect(200);
-    let mut form: Vec<(String, String)> = installer.query_pairs().into_owned().collect();
-    for (name, value) in [("flow", "external"), ("site_id", &stage.wix.site()), ("decision", "agree")] {
-        form.push((name.to_owned(), value.to_owned()));
-    }
-    let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    request("POST", stage.wix.at("/installer/consent")).form(&fields).send().expect(302).location()
+    external(&stage.worker.url, jar, "", &stage.wix.site(), "agree")
 }
 
 /// A copy of the URL with a parameter replaced or removed.
@@ -31,6 +21,9 @@ fn changed(url: &Url, name: &str, value: Option<&str>) -> Url {
 fn an_external_install_stores_the_instance() {
     let stage = shared();
     let mut jar = Jar::default();
+    let to_wix = get(stage.worker.at("/connect")).expect(302);
+    assert_browser_headers(&to_wix);
+    assert_eq!(to_wix.location().as_str().split('?').next(), Some(stage.wix.at("/app-installer").as_str()));
     let back = consent_at_wix(stage, &mut jar);
     let done = jar.get(&back).expect(302);
     assert_browser_headers(&done);

@@ -17,7 +17,7 @@ mod worker;
 
 pub use bundle::{bundled, example_worker};
 pub use direct::{IN_1_MINUTE, IN_2_HOURS, IN_10_MINUTES, Isolate, NOW, Testbed};
-pub use flow::Flow;
+pub use flow::{Flow, external};
 pub use http::{Jar, Request, Response, get, parameter, request};
 pub use log::Log;
 pub use message::{KEY, Key, Message, encode, with_signature};

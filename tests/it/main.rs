@@ -26,6 +26,7 @@ mod events;
 mod faults;
 mod finish;
 mod flood;
+mod handoff;
 mod identity;
 mod import;
 mod install;

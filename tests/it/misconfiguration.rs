@@ -74,7 +74,7 @@ fn each_missing_value_is_named_with_its_remedy() {
 }
 
 /// Three malformed values for each name. Each round uses one for every name, so that one Worker must report all names.
-const BAD: [(&str, [&str; 3]); 20] = [
+const BAD: [(&str, [&str; 3]); 21] = [
     ("WIX_APP_ID", ["not-a-guid", "11111111-2222-4333-8444-55555555555", "11111111222243338444555555555555x"]),
     ("WIX_PUBLIC_KEYS", ["no*base64", "bm8ga2V5IGF0IGFsbA==", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"]),
     ("WIX_APP_SECRET", ["shorty7", "two words 0123", "tab\there-0123"]),

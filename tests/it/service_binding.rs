@@ -7,11 +7,15 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 use workerd::{Counts, Entry, Setup, Worker};
 
-use crate::harness::{API_KEY, NOW, Response, Testbed, bundled, example_worker, guid};
+use crate::harness::{
+    API_KEY, Jar, NOW, Response, Testbed, Values, bundled, example_worker, external, guid, parameter,
+};
 
 /// The callers' binding `WIX_EDGE` is the Worker.
-static BED: LazyLock<Testbed> =
-    LazyLock::new(|| Testbed::with_workers(|values| values, |setup| with_example(with_caller(setup))));
+static BED: LazyLock<Testbed> = LazyLock::new(|| {
+    let back_end = |values: Values| values.with("AFTER_INSTALL_URL", "https://shop.example/connected");
+    Testbed::with_workers(back_end, |setup| with_example(with_caller(setup)))
+});
 
 /// A Worker that makes one call of the package for each path.
 fn with_caller(setup: Setup) -> Setup {
@@ -48,6 +52,21 @@ fn the_binding_forwards_calls_to_wix() {
     let upload = BED.request_to("caller", "POST", &format!("/upload/{id}"));
     upload.json(&json!({ "eventName": "APP_UPGRADED" })).send().expect(200);
     assert_eq!(BED.wix.bi_events(&id, 1)[0]["event_name"], "APP_UPGRADED");
+}
+
+#[test]
+fn the_binding_takes_an_installation_over() {
+    let mut jar = Jar::default();
+    let callback = external(BED.url(), &mut jar, "?ref=7", &BED.wix.site(), "agree");
+    let handoff = parameter(&jar.get(&callback).expect(302).location(), "handoff");
+    let answer = request(&BED, &format!("/handoff/{handoff}")).expect(200).json();
+    assert_eq!((&answer["ref"], &answer["flow"]), (&json!("7"), &json!("connect")), "{answer}");
+    assert_eq!(answer["instance_id"], parameter(&callback, "instanceId"));
+    let again = request(&BED, &format!("/handoff/{handoff}")).expect(500).json();
+    assert_eq!((&again["status"], &again["code"]), (&json!(422), &json!("not_genuine")));
+    // A browser cannot use the binding.
+    let refused = request(&BED, "/connect/7").expect(500).json();
+    assert!(refused["message"].as_str().is_some_and(|text| text.contains("url must be set")), "{refused}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ import type {
   BiEventSent,
   EventPage,
   FinishedConfiguration,
+  Handoff,
   Identity,
   IdentityRequest,
   Instance,
@@ -43,9 +44,28 @@ export interface PageOptions extends ListOptions {
   cursor?: string;
 }
 
+/** What the start of an install flow may have. */
+export interface ConnectOptions {
+  /**
+   * Comes back with the hand-over and in the installation's record: 1 to 512 code points, none of them a control character.
+   * Use a random value that you keep in the session of your customer. It is not a secret: Wix and the browser see it.
+   */
+  ref?: string;
+  /** The GUID at the end of the app's share link; by default the Worker's `WIX_SHARE_URL_ID`. */
+  shareUrlId?: string;
+}
+
+/** Who takes over an installation. */
+export interface HandoffOptions {
+  /** 1 to 128 printable ASCII characters without spaces. */
+  idempotencyKey?: string;
+}
+
 /** The Worker's own deadline for Wix is 15 s. */
 const TIMEOUT_MILLIS = 30_000;
 const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** A `ref` that the Worker accepts. Half a surrogate pair is no code point. */
+const REF = /^[^\p{Cc}\p{Cs}]{1,512}$/u;
 /** A `webhook-id` of the Worker. */
 const EVENT_ID = /^[A-Za-z0-9_-]{1,256}$/;
 
@@ -57,6 +77,7 @@ const EVENT_ID = /^[A-Za-z0-9_-]{1,256}$/;
  */
 export class WixEdge {
   readonly #origin: string;
+  readonly #isPublic: boolean;
   readonly #key: string;
   readonly #fetch: Fetch;
   readonly #tokens = new Tokens((id, force) => this.token(id, { force }));
@@ -64,6 +85,7 @@ export class WixEdge {
   constructor({ url, key, fetch }: Options) {
     if (url === undefined && !fetch) throw new TypeError("url must be set, or fetch must be a service binding");
     this.#origin = originOf(url ?? "https://wix-edge");
+    this.#isPublic = url !== undefined;
     this.#key = checked(key);
     // The global `fetch` and a binding's must not be called with another `this`.
     this.#fetch =
@@ -123,6 +145,24 @@ export class WixEdge {
     return this.#call("POST", "/v1/events/test");
   }
 
+  /** The address to which a customer's browser goes to connect a shop. It needs the option `url`. */
+  connectUrl({ ref, shareUrlId }: ConnectOptions = {}): string {
+    if (!this.#isPublic) throw new TypeError("url must be set: a browser cannot use a service binding");
+    if (ref !== undefined && !REF.test(ref)) throw new TypeError("ref must be 1 to 512 code points, none of them a control character");
+    if (shareUrlId !== undefined && !GUID.test(shareUrlId)) throw new TypeError("shareUrlId must be a GUID");
+    return `${this.#origin}/connect${query({ ref, shareUrlId })}`;
+  }
+
+  /**
+   * Takes over the installation that a customer's browser brings to `AFTER_INSTALL_URL`, once: pass the parameter `handoff`
+   * on. Compare the answer's `ref` with the session of the browser before you give the installation to anybody.
+   *
+   * A call with the same `idempotencyKey`, such as a random value of the session, gets the same answer again.
+   */
+  handoff(value: string, { idempotencyKey }: HandoffOptions = {}): Promise<Handoff> {
+    return this.#call("POST", "/v1/handoffs", { handoff: value }, idempotencyKey);
+  }
+
   /** Identifies the sender of a signed instance or an access token. */
   identity(value: IdentityRequest): Promise<Identity> {
     return this.#call("POST", "/v1/identity", value);
@@ -169,8 +209,9 @@ export class WixEdge {
     return sdk(this.#tokens, id.toLowerCase(), options);
   }
 
-  async #call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  async #call<T>(method: string, path: string, body?: unknown, idempotencyKey?: string): Promise<T> {
     const headers = new Headers({ authorization: `Bearer ${this.#key}` });
+    if (idempotencyKey !== undefined) headers.set("idempotency-key", idempotencyKey);
     const init: RequestInit = { method, headers, redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MILLIS) };
     if (body !== undefined) {
       headers.set("content-type", "application/json");
@@ -211,8 +252,8 @@ function parsedJson(text: string): unknown {
   }
 }
 
-/** The query of a listing. */
-function query(options: PageOptions): string {
+/** A query. */
+function query(options: object): string {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const query = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
   return query.size > 0 ? `?${query}` : "";

@@ -1,4 +1,4 @@
-export { WixEdge, type Fetch, type ListOptions, type Options, type PageOptions } from "./client.js";
+export { type ConnectOptions, type HandoffOptions, WixEdge, type Fetch, type ListOptions, type Options, type PageOptions } from "./client.js";
 export { WixEdgeError } from "./error.js";
 export {
   type DeliveredEvent,
@@ -19,6 +19,7 @@ export type {
   EventPage,
   EventState,
   FinishedConfiguration,
+  Handoff,
   Identity,
   IdentityRequest,
   Instance,

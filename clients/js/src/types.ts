@@ -16,6 +16,8 @@ export type Token = Schemas["Token"];
 export type Identity = Schemas["Identity"];
 /** A signed instance or an access token that a front end sent. */
 export type IdentityRequest = Schemas["IdentityRequest"];
+/** An installation that a customer's browser brought from the end of a flow. */
+export type Handoff = Schemas["Handoff"];
 /** One of Wix's BI events. */
 export type BiEvent = Schemas["BiEventRequest"];
 /** The answer after a BI event was sent. */

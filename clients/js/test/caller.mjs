@@ -25,6 +25,10 @@ export default {
           return await edge.wix(id).fetch("/apps/v1/instance");
         case "upload":
           return await edge.wix(id).fetch("/apps/v1/bi-event", { method: "POST", body: request.body, headers: request.headers });
+        case "handoff":
+          return Response.json(await edge.handoff(id));
+        case "connect":
+          return Response.json(edge.connectUrl({ ref: id }));
         case "events":
           return Response.json(await outcomes());
         default:

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { WixEdge, WixEdgeError } from "wix-edge-client";
 
@@ -9,6 +10,7 @@ import "./events.mjs";
 import "./express.mjs";
 import "./offline.mjs";
 import "./plugins.mjs";
+import "./saas.mjs";
 import "./your-app.mjs";
 import { called, counting, installed, key, unknown, url, wix } from "./stand.mjs";
 
@@ -45,6 +47,26 @@ test("getInstance returns one installation, and listInstances requests page by p
   const removed = await counted.listPage({ status: "removed", limit: 1000, cursor: undefined });
   assert.ok(removed.instances.every((instance) => instance.status === "removed"));
   assert.equal(removed.next_cursor, undefined);
+});
+
+test("handoff returns what a flow has established, once", async () => {
+  const { status, headers } = await fetch(edge.connectUrl({ ref: "Käufer 7 😀" }), { redirect: "manual" });
+  assert.equal(status, 302);
+  const installer = new URL(headers.get("location"));
+  const cookie = headers.get("set-cookie").split(";")[0];
+  const form = new URLSearchParams([...installer.searchParams, ["flow", "external"], ["site_id", "new"], ["decision", "agree"]]);
+  const consent = await fetch(new URL("/installer/consent", installer), { method: "POST", body: form, redirect: "manual" });
+  const back = await fetch(consent.headers.get("location"), { headers: { cookie }, redirect: "manual" });
+  const value = new URL(back.headers.get("location")).searchParams.get("handoff");
+  const instance_id = new URL(consent.headers.get("location")).searchParams.get("instanceId");
+  const first = await edge.handoff(value, { idempotencyKey: "session" });
+  assert.deepEqual({ ...first, site_id: undefined }, { instance_id, site_id: undefined, ref: "Käufer 7 😀", flow: "connect" });
+  assert.deepEqual(await edge.handoff(value, { idempotencyKey: "session" }), first);
+  await assert.rejects(edge.handoff(value), { status: 422, code: "not_genuine" });
+  await assert.rejects(edge.handoff(""), { status: 422, code: "not_genuine" });
+  // Webhook and callback write the record at the same moment, so that it may lack the ref for a second.
+  for (let times = 0; times < 100 && (await edge.getInstance(instance_id)).ref === undefined; times++) await sleep(50);
+  assert.equal((await edge.getInstance(instance_id)).ref, "Käufer 7 😀");
 });
 
 test("identity accepts a signed instance and an access token", async () => {

@@ -121,7 +121,7 @@ test("the Express example does not start without its settings", async () => {
 test("the package and the examples pin the versions that these tests run with", () => {
   const read = (path) => JSON.parse(readFileSync(new URL(`../../../${path}/package.json`, import.meta.url), "utf8"));
   const pinned = read(".").devDependencies;
-  for (const path of ["clients/js", "examples/express", "examples/worker-binding"]) {
+  for (const path of ["clients/js", "examples/express", "examples/saas", "examples/worker-binding"]) {
     const { dependencies, devDependencies } = read(path);
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
       if (name !== "wix-edge-client") assert.equal(version, pinned[name], name);

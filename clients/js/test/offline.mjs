@@ -97,6 +97,33 @@ test("an invalid key is a TypeError whose message does not contain it", () => {
   }
 });
 
+test("connectUrl has the ref as it is", () => {
+  const edge = new WixEdge({ url: "https://wix-edge.example/", key });
+  assert.equal(edge.connectUrl(), "https://wix-edge.example/connect");
+  for (const ref of ["7", " a+b&c=d;e#f%41/?\"'é😀\u2028\u202e", "😀".repeat(512)]) {
+    const url = new URL(edge.connectUrl({ ref, shareUrlId: unknown }));
+    assert.equal(url.origin + url.pathname, "https://wix-edge.example/connect");
+    assert.deepEqual([...url.searchParams], [["ref", ref], ["shareUrlId", unknown]]);
+  }
+  for (const ref of ["", "a\nb", "\u0000", "\u007f", "\u0085", "\ud800", "a".repeat(513), "😀".repeat(513)]) {
+    assert.throws(() => edge.connectUrl({ ref }), (error) => error instanceof TypeError && /ref must/.test(error.message));
+  }
+  assert.throws(() => edge.connectUrl({ shareUrlId: "x" }), TypeError);
+  assert.throws(() => new WixEdge({ key, fetch: { fetch } }).connectUrl({ ref: "7" }), /url must be set/);
+});
+
+test("handoff sends the value", async () => {
+  const sent = [];
+  const fetch = async (input, init) => {
+    sent.push([init.method, input, init.body, new Headers(init.headers).get("idempotency-key")]);
+    return Response.json({ instance_id: unknown, flow: "connect" });
+  };
+  assert.deepEqual(await new WixEdge({ url, key, fetch }).handoff("a.b"), { instance_id: unknown, flow: "connect" });
+  await new WixEdge({ url, key, fetch }).handoff("a.b", { idempotencyKey: "session" });
+  const call = ["POST", `${url}/v1/handoffs`, '{"handoff":"a.b"}'];
+  assert.deepEqual(sent, [[...call, null], [...call, "session"]]);
+});
+
 test("url must be an origin", async () => {
   const asked = [];
   const fetch = async (input) => {

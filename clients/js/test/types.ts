@@ -6,6 +6,7 @@ import {
   type DeliveredEvent,
   EventError,
   type EventErrorCode,
+  type Handoff,
   type Instance,
   type InstallationEvent,
   type ListedEvent,
@@ -43,6 +44,13 @@ export async function all(): Promise<void> {
   (await edge.parkedEvents()).instances[0]?.oldest_at satisfies number | undefined;
   // @ts-expect-error: these lists have no filter.
   edge.parkedEvents({ status: "installed" });
+  edge.connectUrl({ ref: "7" }) satisfies string;
+  // @ts-expect-error: a ref is text.
+  edge.connectUrl({ ref: 7 });
+  const handoff = await edge.handoff("value", { idempotencyKey: "session" });
+  handoff satisfies Handoff;
+  handoff.flow satisfies "install" | "connect";
+  [handoff.ref, handoff.site_id] satisfies (string | undefined)[];
   const code = new WixEdgeError(new Response(), undefined).code;
   code satisfies Code | undefined;
   "needs_reconnect" satisfies Code;

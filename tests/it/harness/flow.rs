@@ -44,6 +44,20 @@ impl Flow {
     }
 }
 
+/// Opens `/connect` with a query, and decides on Wix's page for a site. Returns the callback to which Wix redirects the
+/// browser (docs/wix.md 3.2).
+pub fn external(worker: &str, jar: &mut Jar, query: &str, site: &str, decision: &str) -> Url {
+    let installer = jar.get(format!("{worker}/connect{query}")).expect(302).location();
+    get(&installer).expect(200);
+    let mut form: Vec<(String, String)> = installer.query_pairs().into_owned().collect();
+    for (name, value) in [("flow", "external"), ("site_id", site), ("decision", decision)] {
+        form.push((name.to_owned(), value.to_owned()));
+    }
+    let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let page = installer.join("/installer/consent").expect("a URL");
+    request("POST", page).form(&fields).send().expect(302).location()
+}
+
 /// A finished install.
 pub struct Installed {
     pub instance: String,
