@@ -1,7 +1,7 @@
 //! Installs the app in a real browser: the window that Wix opens must close by itself (docs/wix.md 3.3, 6).
 //!
-//! `tests/browser/install.mjs` has the scenarios, and `handoff.mjs` that of two customers of a SaaS. This file has the
-//! assertions.
+//! `tests/browser/install.mjs` has the scenarios, and `handoff.mjs` that of two customers of `examples/saas`. This file
+//! has the assertions.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -7,7 +7,7 @@
 //! - the change of the store: `+` added, `~` changed, `-` removed; `?` if concurrent operations make it random,
 //! - the response to the same request after the fault is removed, if the first response was an error,
 //! - the final state of the instance, if it differs from that without faults, which the head of the route has: status,
-//!   auth, plan; the grant of the next token (`kept` for a cached one) or its status; the number of accepted BI events; with
+//!   auth, plan, ref; the grant of the next token (`kept` for a cached one) or its status; the number of accepted BI events; with
 //!   objects, the events that the app got, in order.
 //!
 //! `UPDATE_TABLES=1` rewrites the tables; `ROUTES=webhook` runs only the routes with that prefix. `beside.rs` has the cases
@@ -25,12 +25,16 @@ use route::{ROUTES, Route};
 use table::{Cell, run};
 use trouble::{Failure, Step, failures, seven_second_delay, steps_on_kv};
 
-use crate::harness::{Testbed, with_plugins};
+use crate::harness::{Testbed, Values, with_plugins};
+
+/// Where the app wants the browser after a flow.
+const PAGE: &str = "https://shop.example/welcome";
 
 /// A test bed with one of the two configurations.
 fn bed(on_install: bool) -> Testbed {
     let mode = if on_install { "on-install" } else { "on-request" };
-    let bed = Testbed::start(|values| with_plugins(values.with("FINISH_CONFIGURATION", mode)));
+    let values = |values: Values| with_plugins(values.with("FINISH_CONFIGURATION", mode).with("AFTER_INSTALL_URL", PAGE));
+    let bed = Testbed::start(values);
     route::set_up(&bed);
     bed
 }

@@ -159,7 +159,9 @@ fn after_install_url_replaces_wixs_page_and_public_url_the_workers_origin() {
     let flow = Flow::begin(&stage, &mut jar, None);
     let id = stage.wix.new_instance();
     let response = jar.get(stage.callback(&stage.wix.code(&id), &id, &flow.state)).expect(302);
-    assert_eq!(response.header("location"), Some("https://app.example/welcome?from=wix"), "{response:?}");
+    let page = response.location();
+    assert!(page.as_str().starts_with("https://app.example/welcome?from=wix&handoff="), "{response:?}");
+    assert_eq!(page.query_pairs().count(), 2, "{response:?}");
     assert_browser_headers(&response);
 
     // A code expires after ten minutes at Wix.

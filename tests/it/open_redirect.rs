@@ -20,7 +20,11 @@ const EVIL: [&str; 12] = [
 ];
 
 /// Names of parameters that Wix, this Worker or other implementations use for a URL.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 26] = [
+    "ref",
+    "handoff",
+    "error",
+    "shareUrlId",
     "token",
     "state",
     "code",

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use leash::Leash;
 use serde_json::json;
 
-use crate::harness::{API_KEY, NOW, Testbed, api_key, guid, request};
+use crate::harness::{API_KEY, Jar, NOW, Testbed, api_key, external, guid, parameter, request};
 
 const TIMEOUT: Duration = Duration::from_mins(5);
 
@@ -30,7 +30,7 @@ fn dictionary(text: &mut String, name: &str, parameter: &str, values: &[String])
 fn schemathesis_finds_no_undescribed_response() {
     let bed = Testbed::delivering(|values| {
         let key = format!("{}:token+instances+events+proxy+admin", api_key("back-end", API_KEY));
-        values.with("API_KEYS", key).with("EVENTS_RETAIN_HOURS", "1")
+        values.with("API_KEYS", key).with("EVENTS_RETAIN_HOURS", "1").with("AFTER_INSTALL_URL", "https://shop.example")
     });
     bed.wix.switch(&json!({ "rate_limit_per_minute": 0 }));
     let installed: Vec<String> = (0..4).map(|_| bed.wix.new_instance()).collect();
@@ -48,6 +48,14 @@ fn schemathesis_finds_no_undescribed_response() {
         .map(|response| response["instance"].as_str().expect("a value").to_owned())
         .collect();
 
+    let handoffs: Vec<String> = (0..4)
+        .map(|_| {
+            let mut jar = Jar::default();
+            let callback = external(bed.url(), &mut jar, "?ref=7", &bed.wix.site(), "agree");
+            parameter(&jar.get(&callback).expect(302).location(), "handoff")
+        })
+        .collect();
+
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut settings = fs::read_to_string(root.join("tests/openapi/schemathesis.toml")).expect("the settings");
     let ids: Vec<String> = installed.iter().cloned().chain([removed, refused, guid()]).collect();
@@ -55,6 +63,7 @@ fn schemathesis_finds_no_undescribed_response() {
     dictionary(&mut settings, "ids", "path.id", &ids);
     dictionary(&mut settings, "tokens", "body.access_token", &tokens);
     dictionary(&mut settings, "signed", "body.instance", &signed);
+    dictionary(&mut settings, "handoffs", "body.handoff", &handoffs);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let file = folder.path().join("schemathesis.toml");
     fs::write(&file, settings).expect("a writable directory");
@@ -112,6 +121,8 @@ fn schemathesis_finds_no_undescribed_response() {
             _ if route.ends_with('…') => times(404),
             // An event and its installation seldom meet.
             _ if route.ends_with("/redeliver") => times(202) + times(404),
+            // A value is used once.
+            "/v1/handoffs" => times(200) + times(422),
             _ => times(200) + times(202),
         };
         assert!(

@@ -9,8 +9,8 @@ use super::file::{compare, read};
 use super::route::{self, Case, Route, route};
 use super::table::run;
 use super::trouble::{Step, failures};
-use super::{cells, is_wanted};
-use crate::harness::{IN_10_MINUTES, Message, NOW, TIMEOUT, Testbed};
+use super::{PAGE, cells, is_wanted};
+use crate::harness::{IN_10_MINUTES, Message, NOW, TIMEOUT, Testbed, Values};
 
 const TABLE: &str = "object.txt";
 /// The number of test beds.
@@ -19,7 +19,7 @@ const BEDS: usize = 6;
 /// The final state of an installation that was installed by webhook, and nothing else.
 const INSTALLED: &str = "installed oauth, client_credentials; AppInstalled, installed";
 
-static ROUTES: [Route; 15] = [
+static ROUTES: [Route; 17] = [
     route(
         "webhook (event)",
         event,
@@ -42,6 +42,8 @@ static ROUTES: [Route; 15] = [
     route("webhook (again)", route::webhook_again, 200, INSTALLED),
     route("redirect", route::redirect_alone, 302, "installed custom, refresh_token; installed"),
     route("connected", route::connected, 302, "installed oauth, client_credentials; installed"),
+    route("connected with a ref", route::connected_with_ref, 302, "installed oauth ref, client_credentials; installed"),
+    route("handoff", route::handoff, 200, "installed oauth ref, client_credentials; installed"),
     route(
         "token that Wix refuses",
         route::token_refused,
@@ -61,6 +63,10 @@ static ROUTES: [Route; 15] = [
     route("redeliver all parked events", redeliver_all, 202, INSTALLED),
     route("test event", test_event, 202, "installed oauth, client_credentials; AppInstalled, installed, wix-edge.test"),
 ];
+
+fn with_page(values: Values) -> Values {
+    values.with("AFTER_INSTALL_URL", PAGE)
+}
 
 /// An event of an installation that is known.
 fn event(bed: &Testbed) -> Case {
@@ -167,7 +173,7 @@ fn steps(bed: &Testbed, route: &Route) -> Vec<Step> {
 #[test]
 fn an_object_fails_at_any_step() {
     let beds: Vec<Testbed> = std::thread::scope(|scope| {
-        let starting: Vec<_> = (0..BEDS).map(|_| scope.spawn(|| Testbed::delivering(|values| values))).collect();
+        let starting: Vec<_> = (0..BEDS).map(|_| scope.spawn(|| Testbed::delivering(with_page))).collect();
         starting.into_iter().map(|thread| thread.join().expect("a test bed")).collect()
     });
     for bed in &beds {

@@ -40,7 +40,7 @@ const fn on_install(name: &'static str, prepare: fn(&Testbed) -> Case, good: u16
     Route { name, on_install: true, prepare, good, end }
 }
 
-pub static ROUTES: [Route; 31] = [
+pub static ROUTES: [Route; 34] = [
     route("webhook installed", webhook_installed, 200, "installed oauth, client_credentials"),
     route("webhook removed", webhook_removed, 200, "removed oauth, 410"),
     route("webhook plan", webhook_plan, 200, "installed oauth gold, client_credentials"),
@@ -51,7 +51,10 @@ pub static ROUTES: [Route; 31] = [
     on_install("webhook installed, on-install", webhook_installed, 200, "installed oauth configured, kept, 1 event"),
     route("redirect", redirect, 302, "installed custom, refresh_token"),
     on_install("redirect, on-install", redirect_alone, 302, "installed custom configured, refresh_token, 1 event"),
+    route("redirect with a ref", redirect_with_ref, 302, "installed custom ref, refresh_token"),
     route("connected", connected, 302, "installed oauth, client_credentials"),
+    route("connected with a ref", connected_with_ref, 302, "installed oauth ref, client_credentials"),
+    route("handoff", handoff, 200, "installed oauth ref, client_credentials"),
     route("token by client credentials", token_oauth, 200, "installed oauth, kept"),
     route("token by refresh token", token_custom, 200, "installed custom, refresh_token"),
     route("token by a refresh token that changes", token_rotated, 200, "installed custom, refresh_token"),
@@ -107,8 +110,14 @@ fn rotate(bed: &Testbed, is_on: bool) {
 
 /// A valid callback.
 pub fn callback(bed: &Testbed, id: &str) -> Case {
+    callback_of(bed, id, "")
+}
+
+/// The same of a flow that began with a query.
+fn callback_of(bed: &Testbed, id: &str, query: &str) -> Case {
     let mut jar = Jar::default();
-    let flow = Flow::begin_at(bed.url(), &mut jar, None);
+    let installer = jar.get(format!("{}/install{query}", bed.url())).expect(302).location();
+    let flow = Flow { state: parameter(&installer, "state"), installer };
     let code = bed.wix.code(id);
     let url = Flow::callback(bed.url(), &code, id, &flow.state);
     Case { id: id.to_owned(), request: jar.request(url), secrets: vec![code, flow.state.clone(), jar.0[0].1.clone()] }
@@ -179,10 +188,34 @@ pub fn redirect_alone(bed: &Testbed) -> Case {
     callback(bed, &at_wix(bed))
 }
 
+/// A redirect of a flow with a `ref` that is too long for metadata.
+fn redirect_with_ref(bed: &Testbed) -> Case {
+    callback_of(bed, &known(bed), &format!("?ref={}", "%F0%9F%98%80".repeat(300)))
+}
+
 pub fn connected(bed: &Testbed) -> Case {
+    connected_of(bed, "")
+}
+
+pub fn connected_with_ref(bed: &Testbed) -> Case {
+    connected_of(bed, "?ref=7")
+}
+
+/// The value that a browser brought from a flow with a `ref`.
+pub fn handoff(bed: &Testbed) -> Case {
+    let Case { id, request, .. } = connected_with_ref(bed);
+    let response = request.send().expect(302);
+    bed.wait_for_tasks(&response);
+    let handoff = parameter(&response.location(), "handoff");
+    let request = bed.api(NOW, "POST", "/v1/handoffs").header("idempotency-key", "the-session");
+    let request = request.json(&json!({ "handoff": handoff }));
+    Case { id, request, secrets: vec![handoff] }
+}
+
+fn connected_of(bed: &Testbed, query: &str) -> Case {
     let id = at_wix(bed);
     let mut jar = Jar::default();
-    let installer = jar.get(format!("{}/connect", bed.url())).expect(302).location();
+    let installer = jar.get(format!("{}/connect{query}", bed.url())).expect(302).location();
     let mut url = Url::parse(&parameter(&installer, "postInstallationUrl")).expect("a URL");
     let signed = bed.wix.post("/_sim/signed-instance", &json!({ "instance_id": id }));
     let signed = signed["instance"].as_str().expect("a signed instance").to_owned();

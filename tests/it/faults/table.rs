@@ -183,7 +183,7 @@ impl Case {
     /// Asserts that the response comes in time and contains no secret.
     fn send(&self, bed: &Testbed, route: &Route, what: &str) -> (String, bool) {
         let Ok(response) = self.request.clone().try_send() else { return ("cut off".to_owned(), false) };
-        let is_good = response.status == route.good;
+        let is_good = response.status == route.good && !response.is_failed_flow();
         let Some(request_id) = response.header("x-request-id") else {
             return (response.status.to_string(), is_good);
         };
@@ -233,7 +233,12 @@ fn end(bed: &Testbed, id: &str) -> String {
         let record = record.json();
         let text = |name: &str| record[name].as_str().map(str::to_owned);
         let configured = record.get("configured_at").map(|_| "configured".to_owned());
-        [text("status"), text("auth"), text("plan"), configured].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let reference = record.get("ref").map(|_| "ref".to_owned());
+        [text("status"), text("auth"), text("plan"), reference, configured]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ")
     } else {
         record.status.to_string()
     };

@@ -206,7 +206,8 @@ impl Testbed {
         };
         let is_callback = line["route"] == "/redirect" || line["route"] == "/connected";
         let is_known = line["outcome"] == "known";
-        if line["outcome"] == "stored" || (is_callback && response.status < 400 && !is_known) {
+        let is_finished = response.status < 400 && !response.is_failed_flow();
+        if line["outcome"] == "stored" || (is_callback && is_finished && !is_known) {
             self.log.wait_for("the deferred task", is_its_task);
         } else if is_known && self.on_install {
             // An earlier task may have sent the event already: then there is no task.

@@ -159,6 +159,11 @@ impl Response {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("must be JSON ({error}): {self:?}"))
     }
 
+    /// Whether a failed flow returns to the app.
+    pub fn is_failed_flow(&self) -> bool {
+        self.header("location").is_some_and(|page| page.contains("?error="))
+    }
+
     /// The error code of a JSON response.
     #[track_caller]
     pub fn code(&self) -> String {
