@@ -25,6 +25,8 @@ pub struct Settings {
     sealing_key: String,
     /// Signs the events that the Worker delivers.
     pub events_secret: String,
+    /// Where the browser goes after an installation: `AFTER_INSTALL_URL` of the environment, or empty.
+    after_install_url: String,
 }
 
 impl Settings {
@@ -39,6 +41,7 @@ impl Settings {
             api_key: ApiKey::generate("dev", &keygen::SCOPES.join("+"))?,
             sealing_key: keygen::sealing_key()?,
             events_secret: keygen::events_secret()?,
+            after_install_url: std::env::var("AFTER_INSTALL_URL").unwrap_or_default(),
         })
     }
 
@@ -80,6 +83,7 @@ impl Settings {
             ("WIX_PUBLIC_KEYS", public_key),
             ("SEALING_KEYS", &self.sealing_key),
             ("API_KEYS", &self.api_key.entry),
+            ("AFTER_INSTALL_URL", &self.after_install_url),
             ("EVENTS_URL", &events_url),
             ("PLUGINS_URL", &plugins_url),
             ("EVENTS_SECRETS", &self.events_secret),
@@ -195,6 +199,16 @@ mod tests {
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
         let text = fs::read_to_string(&path).expect("there");
         assert!(text.contains("WIX_PUBLIC_KEYS=\"MIIB\"\n") && !text.contains('$'), "{text}");
+    }
+
+    #[test]
+    fn the_browser_goes_where_the_environment_says() {
+        let settings = Settings {
+            after_install_url: "http://localhost:3000/connected".to_owned(),
+            ..Settings::generate(1, 2).expect("randomness")
+        };
+        let lines = settings.lines("MIIB");
+        assert!(lines.contains("AFTER_INSTALL_URL=\"http://localhost:3000/connected\"\n"), "{lines}");
     }
 
     #[test]
