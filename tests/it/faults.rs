@@ -33,7 +33,8 @@ const PAGE: &str = "https://shop.example/welcome";
 /// A test bed with one of the two configurations.
 fn bed(on_install: bool) -> Testbed {
     let mode = if on_install { "on-install" } else { "on-request" };
-    let values = |values: Values| with_plugins(values.with("FINISH_CONFIGURATION", mode).with("AFTER_INSTALL_URL", PAGE));
+    let values =
+        |values: Values| with_plugins(values.with("FINISH_CONFIGURATION", mode).with("AFTER_INSTALL_URL", PAGE));
     let bed = Testbed::start(values);
     route::set_up(&bed);
     bed
