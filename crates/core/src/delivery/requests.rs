@@ -34,7 +34,7 @@ pub const FIGURES: &str = "/figures";
 pub const PASS: &str = "/pass";
 /// The app's object notes how far it has come. Body: [`crate::store::Pass`] as JSON.
 pub const SET_PASS: &str = "/set-pass";
-/// The hand-over of a flow is used: answered 200 to the first claimant, else 409. Body: [`super::Claim`] as JSON.
+/// The hand-over of a flow is used: answered 200 to the first claimant, else 409. Body: [`super::Claim::to_message`].
 pub const CLAIM: &str = "/claim";
 /// The object erases its storage. No body.
 pub const ERASE: &str = "/erase";
