@@ -171,8 +171,7 @@ fn check(bed: &Testbed, count: usize, per_run: usize) {
     for _ in 0..count.div_ceil(per_run) {
         bed.cron(NEXT).send().expect(200);
     }
-    #[expect(clippy::print_stderr, reason = "shown with --nocapture")]
-    eprintln!("{count} installations are compared in {:?}", started.elapsed());
+    println!("{count} installations are compared in {:?}", started.elapsed());
     assert_eq!(wrong(bed, &ids), 0);
     let is = figures(bed);
     assert!(is["compared"].as_u64() >= Some(count as u64), "{is}");

@@ -106,7 +106,8 @@ fn the_example_answers_each_failure() {
     let owner = signed(&id, &json!({}));
     let response = site("example with a wrong key", &owner).expect(500).json();
     assert_eq!(response["error"], "The service is misconfigured.");
-    site("example", &signed(&guid(), &json!({ "uid": guid() }))).expect(410);
+    // The identity makes the installation known. Wix knows none, and refuses a token.
+    site("example", &signed(&guid(), &json!({ "uid": guid() }))).expect(409);
 
     BED.wix.fail_with(&id, "oauth2_token", 1000, 503);
     let response = site("example", &owner).expect(503);

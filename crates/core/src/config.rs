@@ -1,15 +1,18 @@
 //! The configuration: parsed once into the settings of the modules. It reports all faults at once, each with its fix.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
+mod parse;
+mod reader;
 
-use url::{Host, Url};
-
-use crate::crypto::{Keys, PublicKey, SealingKey};
+use self::parse::{
+    HOUR, origin_of, parse_api_keys, parse_base, parse_days, parse_hours, parse_list, parse_origin, parse_recheck,
+    parse_sealing_keys, parse_secret, parse_url, text_of,
+};
+use self::reader::Reader;
+use crate::crypto::{Keys, PublicKey};
 use crate::delivery::{self, TargetAddress, Types};
 use crate::facts::SetupPolicy;
-use crate::values::{AppId, AppSecret, Fault, InstanceId};
-use crate::web::{self, ApiKey, is_localhost};
+use crate::values::{AppId, Fault, InstanceId};
+use crate::web;
 use crate::{instances, wix};
 
 /// Everything that the operator sets. Vars are in `wrangler.toml` under `[vars]`, secrets are set with
@@ -249,213 +252,6 @@ fn parse_events<F: Fn(&str) -> Binding>(read: &mut Reader<F>) -> delivery::Setti
         types: Types::new(types.unwrap_or_default()),
         recheck_seconds: recheck.flatten(),
     }
-}
-
-/// Milliseconds of an hour.
-const HOUR: u64 = 3_600_000;
-
-/// Parses a number of hours into milliseconds.
-fn parse_hours(text: &str, range: RangeInclusive<u64>) -> Result<u64, String> {
-    let hours = text.parse().ok().filter(|hours| range.contains(hours));
-    hours
-        .map(|hours| hours * HOUR)
-        .ok_or_else(|| format!("it must be a whole number of hours from {} to {}", range.start(), range.end()))
-}
-
-/// Parses a number of hours into seconds; `None` for 0.
-fn parse_recheck(text: &str) -> Result<Option<u64>, String> {
-    /// A year.
-    const LONGEST: u64 = 8_760;
-    match text.parse() {
-        Ok(0) => Ok(None),
-        Ok(hours) if hours <= LONGEST => Ok(Some(hours * 3_600)),
-        _ => Err(format!("it must be a whole number of hours from 0 to {LONGEST}")),
-    }
-}
-
-/// Parses a number of days into seconds; `None` for 0.
-fn parse_days(text: &str) -> Result<Option<u64>, String> {
-    /// A hundred years.
-    const LONGEST: u64 = 36_500;
-    match text.parse() {
-        Ok(0) => Ok(None),
-        Ok(days) if days <= LONGEST => Ok(Some(days * 86_400)),
-        _ => Err(format!("it must be a whole number of days from 0 to {LONGEST}")),
-    }
-}
-
-struct Reader<F> {
-    lookup: F,
-    faults: Vec<Fault>,
-}
-
-impl<F: Fn(&str) -> Binding> Reader<F> {
-    fn fault(&mut self, name: &'static str, problem: String, fix: &'static str) {
-        self.faults.push(Fault { name, problem, fix });
-    }
-
-    fn is_bound(&self, name: &str) -> bool {
-        matches!((self.lookup)(name), Binding::Object)
-    }
-
-    fn optional<T>(
-        &mut self,
-        name: &'static str,
-        fix: &'static str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        match (self.lookup)(name) {
-            Binding::Missing => None,
-            Binding::Text(text) if visible(&text).is_empty() => None,
-            Binding::Text(text) => match parse(visible(&text)) {
-                Ok(value) => Some(value),
-                Err(problem) => {
-                    self.fault(name, problem, fix);
-                    None
-                }
-            },
-            Binding::Object | Binding::NotText => {
-                self.fault(name, "it must be text: put the value in quotes".to_owned(), fix);
-                None
-            }
-        }
-    }
-
-    /// Parses the default if the value is missing.
-    fn with_default<T>(
-        &mut self,
-        name: &'static str,
-        default: &str,
-        fix: &'static str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let before = self.faults.len();
-        let value = self.optional(name, fix, &parse);
-        if value.is_none() && self.faults.len() == before { parse(default).ok() } else { value }
-    }
-
-    fn required<T>(
-        &mut self,
-        name: &'static str,
-        fix: &'static str,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        self.required_or(name, [fix, fix], parse)
-    }
-
-    /// The first fix is for a missing value, the second for a malformed one.
-    fn required_or<T>(
-        &mut self,
-        name: &'static str,
-        [missing, malformed]: [&'static str; 2],
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        let before = self.faults.len();
-        let value = self.optional(name, malformed, parse);
-        if value.is_none() && self.faults.len() == before {
-            self.fault(name, "it is missing".to_owned(), missing);
-        }
-        value
-    }
-}
-
-/// A value without the invisible characters around it: whitespace, a byte order mark, and similar ones.
-fn visible(text: &str) -> &str {
-    const INVISIBLE: [char; 6] = ['\u{feff}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{0}'];
-    text.trim_matches(|char: char| char.is_whitespace() || INVISIBLE.contains(&char))
-}
-
-fn parse_secret(text: &str) -> Result<AppSecret, String> {
-    if text.len() < 8 {
-        return Err("it must have at least 8 characters".to_owned());
-    }
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("it must be printable ASCII without spaces".to_owned());
-    }
-    if text.contains(['"', '\'', '`']) {
-        return Err("it must not contain quotes".to_owned());
-    }
-    Ok(AppSecret::new(text))
-}
-
-fn parse_sealing_keys(text: &str) -> Result<Vec<SealingKey>, String> {
-    let keys = parse_list(text, SealingKey::parse)?;
-    if is_repeated(&keys, |one, other| one.id() == other.id()) {
-        return Err("two keys have the same id".to_owned());
-    }
-    let is_same = |one: &SealingKey, other: &SealingKey| one.key().expose() == other.key().expose();
-    if is_repeated(&keys, is_same) { Err("two ids have the same key".to_owned()) } else { Ok(keys) }
-}
-
-/// Two entries with one hash are refused: it would be unclear whose scopes count.
-fn parse_api_keys(text: &str) -> Result<Vec<ApiKey>, String> {
-    let keys = parse_list(text, ApiKey::parse)?;
-    let is_same = |one: &ApiKey, other: &ApiKey| one.hash() == other.hash();
-    if is_repeated(&keys, is_same) { Err("two entries have the same hash".to_owned()) } else { Ok(keys) }
-}
-
-/// Whether two entries of a short list are equal.
-fn is_repeated<T>(list: &[T], is_same: impl Fn(&T, &T) -> bool) -> bool {
-    list.iter().enumerate().any(|(at, one)| list.iter().skip(at + 1).any(|other| is_same(one, other)))
-}
-
-fn parse_list<T, E: Display>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Vec<T>, String> {
-    let items: Vec<T> = text
-        .split(',')
-        .map(visible)
-        .filter(|entry| !entry.is_empty())
-        .enumerate()
-        .map(|(at, entry)| parse(entry).map_err(|problem| format!("{problem} (entry {})", at + 1)))
-        .collect::<Result<_, _>>()?;
-    if items.is_empty() { Err("it must not be empty".to_owned()) } else { Ok(items) }
-}
-
-fn parse_url(text: &str) -> Result<Url, String> {
-    let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next()).unwrap_or_default();
-    if !authority.is_ascii() {
-        return Err("its host must be ASCII: write an international name in the form that begins with xn--".to_owned());
-    }
-    let url = Url::parse(text).map_err(|_| "it must be a URL".to_owned())?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => is_localhost(name),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
-        return Err("it must be https (http is accepted on loopback only)".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("it must not contain a user name or password".to_owned());
-    }
-    Ok(url)
-}
-
-/// Parses a URL below which paths are added, without a slash at the end.
-fn parse_base(text: &str) -> Result<String, String> {
-    let url = parse_url(text)?;
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("it must not contain a query or a fragment".to_owned());
-    }
-    Ok(origin_of(&url))
-}
-
-/// Parses scheme, host and port.
-fn parse_origin(text: &str) -> Result<Url, String> {
-    let url = parse_url(text)?;
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("it must be scheme, host and port only".to_owned());
-    }
-    Ok(url)
-}
-
-/// A URL without a slash at the end.
-fn origin_of(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
-}
-
-fn text_of(error: impl Display) -> String {
-    error.to_string()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod facts;
 mod handoff;
 pub mod keys;
 mod kv;
+mod list;
 mod parked;
 mod port;
 mod recheck;

@@ -2,6 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
+use crate::crypto::SealingKey;
 use crate::testing::jws::{OTHER_PUBLIC_KEY, PUBLIC_KEY};
 use crate::testing::world::{APP_ID, APP_SECRET, SEALING_KEY, config, sha256_hex};
 

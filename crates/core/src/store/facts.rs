@@ -6,7 +6,7 @@ use futures::future::{try_join, try_join_all};
 
 use super::kv::{Write, to_json};
 use super::recheck::recheck_write;
-use super::{Attempts, KvNamespace, KvPage, RECHECK_AFTER, Store, StoreError, keys};
+use super::{Attempts, KvNamespace, RECHECK_AFTER, Store, StoreError, keys};
 use crate::crypto::Crypto;
 use crate::facts::{
     Before, Fact, Instance, Kind, Name, Row, State, Status, are_same, is_contested, join, latest, outdated,
@@ -25,8 +25,6 @@ const AFTER_END: u64 = 600;
 const FACTS: u16 = 1000;
 /// The longest metadata of a key, in bytes.
 const METADATA: usize = 1024;
-/// How many rows of a page are read because their metadata cannot be parsed. An invocation may use 1,000 operations.
-const ROWS_READ: usize = 100;
 
 /// What is known of an instance after a fact was recorded.
 pub struct Recorded {
@@ -306,29 +304,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         Ok(result)
     }
 
-    /// One page of instances, from the rows' metadata. A row whose metadata cannot be parsed is read; if it cannot be read
-    /// either, it is left out.
-    pub async fn list(&self, cursor: Option<&str>, limit: u16) -> Result<(Vec<Instance>, Option<String>), StoreError> {
-        let KvPage { keys: listed, cursor } = self.within(self.platform.kv_list(keys::ROWS, cursor, limit)).await?;
-        let mut rows: Vec<Option<Instance>> =
-            listed.iter().map(|key| Some(parse_metadata(key.metadata.as_deref()?)?.listed())).collect();
-        let unread = listed.iter().zip(&mut rows).filter(|(_, row)| row.is_none()).take(ROWS_READ);
-        let ids = unread.filter_map(|(key, row)| {
-            let id = key.name.strip_prefix(keys::ROWS)?;
-            Some((InstanceId::parse(id).ok()?, row))
-        });
-        let reads = ids.map(|(id, row)| async move {
-            *row = self.instance(&id).await?.map(Instance::listed);
-            Ok::<_, StoreError>(())
-        });
-        try_join_all(reads).await?;
-        if rows.iter().any(Option::is_none) {
-            self.note_unreadable();
-        }
-        Ok((rows.into_iter().flatten().collect(), cursor))
-    }
-
-    fn note_unreadable(&self) {
+    pub(super) fn note_unreadable(&self) {
         if let Some(trace) = self.trace {
             let cause = "a row cannot be read: it is left out of the listing, or folded anew from its facts";
             trace.secondary("row_unreadable", cause.to_owned());
@@ -351,10 +327,6 @@ fn is_kept(facts: &[Fact], fact: &Fact) -> bool {
         Kind::Listed => facts.contains(fact),
         _ => latest(facts, fact.kind.name()).is_some(),
     }
-}
-
-fn parse_metadata(text: &str) -> Option<Instance> {
-    serde_json::from_slice(text.as_bytes()).ok()
 }
 
 pub(super) fn row_write(id: &InstanceId, row: &Row) -> Result<Write, StoreError> {
