@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -156,8 +156,8 @@ fn rarely(values: Values) -> Values {
     values.with("RECHECK_HOURS", EVERY.to_string()).with("EVENTS_TYPES", "installation.*")
 }
 
-/// Seeds the drift, and checks what one round makes of it.
-fn check(bed: &Testbed, count: usize, per_run: usize) {
+/// Seeds the drift, and checks what one round makes of it. Returns how long the round took.
+fn check(bed: &Testbed, count: usize, per_run: usize) -> Duration {
     let ids = install(bed, count, per_run);
     let before: Vec<[(Value, Value); 2]> = ids.iter().take(5).map(|id| stated(bed, id)).collect();
     assert!(before.iter().all(|[wix, record]| wix == record), "{before:?}");
@@ -171,7 +171,7 @@ fn check(bed: &Testbed, count: usize, per_run: usize) {
     for _ in 0..count.div_ceil(per_run) {
         bed.cron(NEXT).send().expect(200);
     }
-    println!("{count} installations are compared in {:?}", started.elapsed());
+    let took = started.elapsed();
     assert_eq!(wrong(bed, &ids), 0);
     let is = figures(bed);
     assert!(is["compared"].as_u64() >= Some(count as u64), "{is}");
@@ -192,6 +192,7 @@ fn check(bed: &Testbed, count: usize, per_run: usize) {
     let before = (records(), calls());
     bed.cron(NEXT).send().expect(200);
     assert!(before == (records(), calls()), "a run after the round has changed something");
+    took
 }
 
 fn keys_and_values(bed: &Testbed, prefix: &str) -> Vec<(String, Vec<u8>)> {
@@ -203,11 +204,11 @@ fn one_round_of_the_objects_puts_every_record_right() {
     let count = std::env::var("DRIFT").ok().and_then(|count| count.parse().ok()).unwrap_or(INSTALLATIONS);
     let bed = Testbed::delivering_in(&ISOLATES, OBJECTS, rarely);
     bed.receiver.as_ref().expect("a receiver").expect_ahead(i64::from(OBJECTS.1));
-    check(&bed, count, 40);
+    println!("{count} installations are compared in {:?}", check(&bed, count, 40));
 }
 
 #[test]
 fn one_round_of_the_cron_trigger_puts_every_record_right() {
     let bed = Testbed::with_isolates(&ISOLATES, rarely);
-    check(&bed, WITHOUT_OBJECTS, 12);
+    println!("{WITHOUT_OBJECTS} installations are compared in {:?}", check(&bed, WITHOUT_OBJECTS, 12));
 }
