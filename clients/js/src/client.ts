@@ -13,6 +13,7 @@ import type {
   Instance,
   InstancePage,
   ParkedPage,
+  Reconciliation,
   Status,
   TestEventSent,
   Token,
@@ -161,6 +162,11 @@ export class WixEdge {
    */
   handoff(value: string, { idempotencyKey }: HandoffOptions = {}): Promise<Handoff> {
     return this.#call("POST", "/v1/handoffs", { handoff: value }, idempotencyKey);
+  }
+
+  /** Returns what the comparison of all installations with Wix has found. */
+  reconciliation(): Promise<Reconciliation> {
+    return this.#call("GET", "/v1/reconciliation");
   }
 
   /** Identifies the sender of a signed instance or an access token. */

@@ -26,6 +26,7 @@ export type {
   InstancePage,
   ListedEvent,
   ParkedPage,
+  Reconciliation,
   Problem,
   Status,
   TestEventSent,

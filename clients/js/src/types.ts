@@ -36,5 +36,7 @@ export type EventState = Schemas["EventState"];
 export type EventPage = Schemas["EventPage"];
 /** A page of the installations that have parked events. */
 export type ParkedPage = Schemas["ParkedPage"];
+/** What the comparison of all installations with Wix has found, in the present round and the one before it. */
+export type Reconciliation = Schemas["Reconciliation"];
 /** The answer after a test event was stored. */
 export type TestEventSent = Schemas["TestEvent"];

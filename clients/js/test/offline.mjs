@@ -169,6 +169,7 @@ test("the calls for deliveries have the routes of the app API", async () => {
   for (const [call, expected] of [
     [edge.events(unknown), ["GET", `${instance}/events`, undefined]],
     [edge.events(unknown, { cursor: "a+b", limit: 7 }), ["GET", `${instance}/events?cursor=a%2Bb&limit=7`, undefined]],
+    [edge.reconciliation(), ["GET", "/v1/reconciliation", undefined]],
     [edge.redeliver(unknown, "evt_a-B9"), ["POST", `${instance}/events/evt_a-B9/redeliver`, undefined]],
     [edge.parkedEvents(), ["GET", "/v1/parked-events", undefined]],
     [edge.parkedEvents({ cursor: undefined, limit: 1 }), ["GET", "/v1/parked-events?limit=1", undefined]],

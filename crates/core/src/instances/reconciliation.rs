@@ -12,7 +12,7 @@ use super::compare::compare;
 use super::events::deadline;
 use super::{Context, InstanceError, Ports};
 use crate::delivery::{CompareRequest, ObjectCallError, command, requests};
-use crate::store::{Pass, Progress, Reconciliation, Repaired, StoreError};
+use crate::store::{Pass, Progress, Reconciliation, Repaired, StoreError, TIMEOUT_MILLIS};
 use crate::values::{InstanceId, Timestamp};
 use crate::wix::DEADLINE_MILLIS;
 
@@ -41,7 +41,9 @@ pub async fn checked_at<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Optio
     if !cx.settings.events.is_bound {
         return None;
     }
-    match command(cx.platform, id.as_str(), requests::CHECKED, "", deadline(cx)).await {
+    // The record is worth no longer wait.
+    let deadline = cx.platform.now_millis() + TIMEOUT_MILLIS;
+    match command(cx.platform, id.as_str(), requests::CHECKED, "", deadline).await {
         Ok(text) => serde_json::from_str(&text).unwrap_or_default(),
         Err(error) => {
             cx.note::<()>(Err(error));
