@@ -80,9 +80,9 @@ pub async fn compare<P: Ports>(
         return Ok(Some(Compared { repaired: Repaired::default(), is_checked }));
     }
     let store = cx.store();
-    store.record_facts(id, news, cx.now()).await?;
-    // The row was written a moment ago: what was recorded decides, whatever a read shows.
-    let after = store.reconcile(id).await?.ok_or(InstanceError::Unknown)?;
+    let after = store.record_facts(id, news, cx.now()).await?;
+    // Every writer does so after its last write. It also erases the tokens of a removed installation.
+    store.reconcile(id).await?;
     if after.instance.status == Status::Removed {
         cx.cache.forget(id);
     }

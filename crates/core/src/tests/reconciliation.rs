@@ -98,9 +98,13 @@ fn nothing_is_written_where_nothing_changed() {
 fn a_lost_removal_is_found_if_wix_answers_404_three_times() {
     for world in both() {
         installed(&world);
+        assert_eq!(world.token(INSTANCE).status, 200);
+        world.fake.wix().take_paths();
         world.fake.wix().always(ON_TOKEN, Canned::status(404));
         let now = world.now();
         world.cron();
+        assert!(world.fake.kv().keys("v1:access:").is_empty(), "its tokens are erased");
+        assert_eq!(world.token(INSTANCE).status, 410);
         let record = world.instance(INSTANCE);
         assert_eq!((&record["status"], record["removed_at"].as_u64()), (&json!("removed"), Some(now)));
         assert_eq!(world.fake.wix().take_paths(), [ON_TOKEN; 3]);
