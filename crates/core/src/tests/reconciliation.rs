@@ -104,7 +104,7 @@ fn a_lost_removal_is_found_if_wix_answers_404_three_times() {
         let now = world.now();
         world.cron();
         assert!(world.fake.kv().keys("v1:access:").is_empty(), "its tokens are erased");
-        assert_eq!(world.token(INSTANCE).status, 410);
+        assert_eq!(world.isolate(&[]).token(INSTANCE).status, 410, "another isolate has none in memory");
         let record = world.instance(INSTANCE);
         assert_eq!((&record["status"], record["removed_at"].as_u64()), (&json!("removed"), Some(now)));
         assert_eq!(world.fake.wix().take_paths(), [ON_TOKEN; 3]);
