@@ -6,7 +6,6 @@
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::background::Task;
 use crate::instances::{of_signed_instance, of_token};
 use crate::values::{AccessToken, SignedValue, json};
 use crate::web::{Call, Error, Outcome, Platform, Reply};
@@ -37,15 +36,7 @@ pub async fn identify<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Erro
         _ => return Err(BODY),
     };
     cx.trace().instance(identity.instance());
-    let reply = Reply::json(StatusCode::OK, &identity);
-    // The identity is proven, whether or not it can be recorded.
-    let task = match identity.learn(&cx).await {
-        Ok(true) => Some(Task::Reconcile(identity.instance().clone())),
-        Ok(false) => None,
-        Err(error) => {
-            cx.note::<()>(Err(error));
-            None
-        }
-    };
-    Ok(Outcome { task, ..reply.into() })
+    // The identity is proven, whether or not it can be recorded. The recheck reconciles what was recorded.
+    cx.note(identity.learn(&cx).await);
+    Ok(Reply::json(StatusCode::OK, &identity).into())
 }
