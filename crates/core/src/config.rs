@@ -4,7 +4,7 @@ mod parse;
 mod reader;
 
 use self::parse::{
-    HOUR, origin_of, parse_api_keys, parse_base, parse_days, parse_hours, parse_list, parse_origin, parse_recheck,
+    HOUR, origin_of, parse_api_keys, parse_base, parse_hours, parse_list, parse_origin, parse_recheck, parse_retention,
     parse_sealing_keys, parse_secret, parse_url, text_of,
 };
 use self::reader::Reader;
@@ -166,7 +166,7 @@ impl Config {
             Err(_) => Err("it must be a whole number".to_owned()),
         });
         let events = parse_events(&mut read);
-        let retention = read.with_default("RETENTION_DAYS", "365", FIX_RETENTION, parse_days);
+        let retention = read.with_default("RETENTION_DAYS", "365", FIX_RETENTION, parse_retention);
         if !read.is_bound("INSTANCES") {
             read.fault("INSTANCES", "no KV namespace is bound".to_owned(), FIX_INSTANCES);
         }

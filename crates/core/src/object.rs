@@ -54,7 +54,7 @@ async fn compare<P: ObjectPlatform>(
     let request: CompareRequest = serde_json::from_str(body).map_err(|_| MessageError)?;
     let object = installation(ports, config);
     let now = object.time().max(request.now);
-    if !object.must_compare(&request.instance_id, now)? {
+    if !object.is_comparison_due(&request.instance_id, now)? {
         return Ok(ObjectReply::new(200, "not_due"));
     }
     let is_done = compare_now(ports, config, cache, &request.instance_id, now).await;

@@ -21,25 +21,21 @@ pub(super) fn parse_hours(text: &str, range: RangeInclusive<u64>) -> Result<u64,
         .ok_or_else(|| format!("it must be a whole number of hours from {} to {}", range.start(), range.end()))
 }
 
-/// Parses a number of hours into seconds; `None` for 0.
+/// Parses `RECHECK_HOURS`, up to a year, into seconds; `None` for 0.
 pub(super) fn parse_recheck(text: &str) -> Result<Option<u64>, String> {
-    /// A year.
-    const LONGEST: u64 = 8_760;
-    match text.parse() {
-        Ok(0) => Ok(None),
-        Ok(hours) if hours <= LONGEST => Ok(Some(hours * 3_600)),
-        _ => Err(format!("it must be a whole number of hours from 0 to {LONGEST}")),
-    }
+    parse_period(text, "hours", 3_600, 8_760)
 }
 
-/// Parses a number of days into seconds; `None` for 0.
-pub(super) fn parse_days(text: &str) -> Result<Option<u64>, String> {
-    /// A hundred years.
-    const LONGEST: u64 = 36_500;
+/// Parses `RETENTION_DAYS`, up to a hundred years, into seconds; `None` for 0.
+pub(super) fn parse_retention(text: &str) -> Result<Option<u64>, String> {
+    parse_period(text, "days", 86_400, 36_500)
+}
+
+fn parse_period(text: &str, unit: &str, seconds: u64, longest: u64) -> Result<Option<u64>, String> {
     match text.parse() {
         Ok(0) => Ok(None),
-        Ok(days) if days <= LONGEST => Ok(Some(days * 86_400)),
-        _ => Err(format!("it must be a whole number of days from 0 to {LONGEST}")),
+        Ok(count) if count <= longest => Ok(Some(count * seconds)),
+        _ => Err(format!("it must be a whole number of {unit} from 0 to {longest}")),
     }
 }
 

@@ -73,7 +73,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         Some(noted.retry_at.unwrap_or_else(|| next_slot(name, noted.compared_at, every)))
     }
 
-    /// The installation, if it is to be compared with Wix at `now`.
+    /// Returns the installation if its next comparison with Wix is due at `now`.
     pub fn due_comparison(&self, now: Timestamp) -> Result<Option<InstanceId>, PlatformError> {
         let about = About::open(self.ports)?;
         let Some(name) = about.name()? else { return Ok(None) };
@@ -82,9 +82,9 @@ impl<P: ObjectPorts> Installation<'_, P> {
         Ok(self.installation(&name).filter(|_| is_due))
     }
 
-    /// The Worker's Cron Trigger names the installation: an object that did not exist compares it at once. Returns whether it
-    /// is to be compared at `now`.
-    pub fn must_compare(&self, id: &InstanceId, now: Timestamp) -> Result<bool, PlatformError> {
+    /// Returns whether the next comparison of the installation with Wix is due at `now`. A new object stores the id that the
+    /// Cron Trigger sends, and its first comparison is due at once.
+    pub fn is_comparison_due(&self, id: &InstanceId, now: Timestamp) -> Result<bool, PlatformError> {
         let about = About::open(self.ports)?;
         about.learn_name(id.as_str())?;
         Ok(self.due_comparison(now)?.is_some())

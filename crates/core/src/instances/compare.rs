@@ -26,7 +26,8 @@ pub struct Compared {
     pub is_checked: bool,
 }
 
-/// Gives the facts of an installation to its object. It is no generic parameter, so that the wasm has this module once.
+/// The callback that reports the facts of an installation to its object. Dynamic dispatch avoids a second copy of this module
+/// in the wasm.
 pub type Report<'a> = dyn Fn(InstanceId, Vec<Fact>) -> LocalBoxFuture<'a, Result<(), InstanceError>> + 'a;
 
 /// What Wix says.

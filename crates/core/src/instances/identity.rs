@@ -53,11 +53,10 @@ impl Identity {
         &self.instance_id
     }
 
-    /// Records the instance and its site, if they are unknown. In demo mode there is no installation. Returns whether anything
-    /// was recorded.
-    pub async fn learn<P: Ports>(&self, cx: &Context<'_, P>) -> Result<bool, InstanceError> {
+    /// Records the instance and its site, if they are unknown. In demo mode there is no installation.
+    pub async fn learn<P: Ports>(&self, cx: &Context<'_, P>) -> Result<(), InstanceError> {
         if self.demo_mode == Some(true) {
-            return Ok(false);
+            return Ok(());
         }
         learn(cx, &self.instance_id, self.site_id.as_ref()).await
     }

@@ -31,28 +31,23 @@ pub async fn record<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, fact: Fact) 
     Ok(())
 }
 
-/// Records an instance that Wix's signature has proven, if it is unknown, and its site, if that is. It says nothing about a
-/// removal. Returns whether anything was recorded.
-pub async fn learn<P: Ports>(
-    cx: &Context<'_, P>,
-    id: &InstanceId,
-    site: Option<&SiteId>,
-) -> Result<bool, InstanceError> {
+/// Records a verified instance if it is unknown, and its site if that is unknown. A removal stays as it is.
+pub async fn learn<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, site: Option<&SiteId>) -> Result<(), InstanceError> {
     let seen = &cx.cache.seen_installed;
     if seen.contains(id, cx.now()) {
-        return Ok(false);
+        return Ok(());
     }
     let store = cx.store_in_time();
     let site = site.map(|site| Kind::Site { site: site.clone() });
     let kinds: Vec<Kind> = match store.instance(id).await? {
         None => [Some(Kind::Seen), site].into_iter().flatten().collect(),
-        Some(known) if known.status == Status::Removed => return Ok(false),
+        Some(known) if known.status == Status::Removed => return Ok(()),
         Some(known) if known.site_id.is_none() && site.is_some() => site.into_iter().collect(),
         Some(_) => {
             seen.set(id.clone(), cx.now().plus(CHECK_INTERVAL));
-            return Ok(false);
+            return Ok(());
         }
     };
     store.record_facts(id, kinds.into_iter().map(|kind| Fact::new(cx.now(), kind)).collect(), cx.now()).await?;
-    Ok(true)
+    Ok(())
 }

@@ -126,8 +126,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// The pass that goes on, or the next one if `seconds` have passed since the last one began. `None` if nothing is to be
-    /// done.
+    /// Returns the unfinished pass, or a new one if the last pass began at least `seconds` ago. Otherwise returns `None`.
     #[must_use]
     pub fn next(self, seconds: u64, now: Timestamp) -> Option<Self> {
         match self.started_at {
