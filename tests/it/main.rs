@@ -17,6 +17,7 @@ mod app_backend;
 mod at_once;
 mod bi_events;
 mod browser;
+mod cli;
 mod client;
 mod connect;
 mod costs;

@@ -1,4 +1,4 @@
-//! `cargo xtask client`: the npm package `clients/js`, with types generated from `crates/core/openapi.json`.
+//! `cargo xtask client`: the npm packages `clients/js`, with types generated from `crates/core/openapi.json`, and `cli`.
 
 use std::process::Command;
 
@@ -7,22 +7,22 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{npm, process};
 
-/// Installs the npm packages and builds it.
+/// Installs the npm packages and builds both.
 pub fn run(workspace: &Workspace) -> Result<()> {
     npm::ensure(workspace)?;
     build(workspace)
 }
 
-/// Builds `clients/js/dist`, and compares the types with those of `@wix/sdk`.
+/// Builds `clients/js/dist` and compares the types with those of `@wix/sdk`, and builds `cli/dist`.
 pub fn build(workspace: &Workspace) -> Result<()> {
-    let folder = workspace.root.join("clients/js");
-    for (program, arguments) in [
-        ("openapi-typescript", &["../../crates/core/openapi.json", "--output", "src/openapi.ts"][..]),
-        ("tsc", &[]),
-        ("tsc", &["--project", "test"]),
+    for (folder, program, arguments) in [
+        ("clients/js", "openapi-typescript", &["../../crates/core/openapi.json", "--output", "src/openapi.ts"][..]),
+        ("clients/js", "tsc", &[]),
+        ("clients/js", "tsc", &["--project", "test"]),
+        ("cli", "tsc", &[]),
     ] {
         let mut command = Command::new(workspace.npm_bin(program));
-        command.args(arguments).current_dir(&folder);
+        command.args(arguments).current_dir(workspace.root.join(folder));
         process::with_node(workspace, &mut command)?;
         process::run(&mut command)?;
     }

@@ -68,7 +68,7 @@ enum Task {
     Build(build::Options),
     /// Writes crates/core/openapi.json, after a change of the routes or their types
     Openapi,
-    /// Builds the npm package clients/js
+    /// Builds the npm packages clients/js and cli
     Client,
     /// Imports installations that existed before, from a file of NDJSON: `import FILE --url https://…`
     Import(import::Options),

@@ -1,0 +1,39 @@
+// Random keys and their configuration entries. docs/configuration.md has the forms.
+
+import { createHash, randomBytes } from "node:crypto";
+
+import { UserError } from "./error.js";
+
+/** The scopes of the Worker's `API_KEYS`. */
+export const SCOPES = ["token", "instances", "events", "proxy", "admin"];
+
+/** A key for the app API. */
+export interface ApiKey {
+  /** The key, which the client sends. */
+  secret: string;
+  /** The entry for `API_KEYS`: `name:sha256-hex:scope+scope`. */
+  entry: string;
+}
+
+/** Makes an API key of 256 bits. */
+export function apiKey(name: string, scopes: string): ApiKey {
+  if (!/^[\w.-]{1,64}$/.test(name)) {
+    throw new UserError(`a key's name must be 1 to 64 letters, digits, "-", "_" or "."; "${name}" is not`);
+  }
+  const unknown = scopes.split("+").find((scope) => !SCOPES.includes(scope));
+  if (unknown !== undefined) {
+    throw new UserError(`scopes must be some of ${SCOPES.join(", ")}, joined by "+"; "${unknown}" is not one of them`);
+  }
+  const secret = randomBytes(32).toString("base64url");
+  return { secret, entry: `${name}:${createHash("sha256").update(secret).digest("hex")}:${scopes}` };
+}
+
+/** An entry for `SEALING_KEYS`. The id is random too, so that no two keys share one. */
+export function sealingKey(): string {
+  return `k${randomBytes(3).toString("hex")}:${randomBytes(32).toString("base64")}`;
+}
+
+/** A secret for `EVENTS_SECRETS`. */
+export function eventsSecret(): string {
+  return `whsec_${randomBytes(32).toString("base64")}`;
+}

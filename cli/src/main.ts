@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// The command `wix-edge`. Each file in commands/ adds one command.
+
+import { Command } from "commander";
+
+import { keygen } from "./commands/keygen.js";
+import { UserError } from "./error.js";
+import { version } from "./package.js";
+
+const program = new Command("wix-edge")
+  .description("Runs, deploys and checks wix-edge, the server-side half of a Wix app.")
+  .version(version())
+  .showHelpAfterError();
+
+for (const add of [keygen]) add(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof UserError)) throw error;
+  console.error(`\nerror: ${error.message}`);
+  process.exitCode = 1;
+}
