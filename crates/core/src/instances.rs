@@ -23,6 +23,7 @@ mod registry;
 mod report;
 mod send_event;
 mod setup;
+mod statistics;
 mod token;
 
 pub use ask::ask_if_in_question;
@@ -50,4 +51,5 @@ pub use reconciliation::{checked_at, compare_slice, reconciliation};
 pub use registry::installed;
 pub use send_event::send_event;
 pub use setup::finish_configuration;
+pub use statistics::statistics;
 pub use token::fresh_token;

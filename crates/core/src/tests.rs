@@ -26,5 +26,6 @@ mod record;
 mod redirect;
 mod reply;
 mod route;
+mod session;
 mod token;
 mod webhook;

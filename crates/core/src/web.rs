@@ -13,7 +13,7 @@ mod reply;
 mod request;
 
 pub use api_key::{ApiKey, Scope};
-pub use auth::authorize;
+pub use auth::{authorize, sign_in, sign_out};
 pub use call::{Call, Settings};
 pub use error::{Error, Notice};
 pub use flow::{begin, failed, next_page, origin, returned};

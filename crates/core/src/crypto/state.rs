@@ -7,15 +7,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::SealingKey;
+use super::mac::{MAC, MacKey};
+use super::{SealingKey, cookies_named};
 use crate::runtime::{Entropy, PlatformError};
-use crate::values::{CLOCK_SKEW, Key32, Ref, Timestamp};
+use crate::values::{CLOCK_SKEW, Ref, Timestamp};
 
 /// How long a flow may take, in minutes.
 pub const LIFE_MINUTES: u64 = 10;
@@ -31,7 +30,6 @@ const PLAIN: u8 = 1;
 const WITH_REF: u8 = 2;
 /// The length of what every version has before the signature.
 const PAYLOAD: usize = 1 + 1 + 8 + 16;
-const MAC: usize = 32;
 /// The last bytes of the flow's name: see [`origin_tag`]. The rest is random.
 const ORIGIN_TAG: usize = 4;
 
@@ -63,37 +61,19 @@ impl Purpose {
     }
 }
 
-/// A key that signs states. It is derived from a sealing key, and so rotates with it.
+/// A key that signs states.
 #[derive(Clone)]
-pub struct StateKey(Key32);
+pub struct StateKey(pub(super) MacKey);
 
 impl StateKey {
-    /// Derives the key by HKDF-SHA256 (RFC 5869).
-    ///
-    /// # Panics
-    /// Never: HKDF yields up to 255 times the hash's length. A panic is safer than a key of zeros.
+    /// Derives the key.
     #[must_use]
     pub fn derive(key: &SealingKey) -> Self {
-        let mut bytes = [0; 32];
-        #[expect(
-            clippy::expect_used,
-            reason = "HKDF yields up to 255 times the hash's length; a panic is safer than a key of zeros"
-        )]
-        Hkdf::<Sha256>::new(None, key.key().expose())
-            .expand(b"wix-edge state v1", &mut bytes)
-            .expect("32 bytes of HKDF");
-        Self(Key32::new(bytes))
+        Self(MacKey::derive(key, b"wix-edge state v1"))
     }
 
     fn mac(&self, label: &[u8], payload: &[u8]) -> [u8; MAC] {
-        #[expect(
-            clippy::expect_used,
-            reason = "HMAC accepts keys of every length; a panic is safer than a MAC of zeros"
-        )]
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose()).expect("HMAC accepts any key");
-        mac.update(label);
-        mac.update(payload);
-        mac.finalize().into_bytes().into()
+        self.0.mac(&[label, payload])
     }
 }
 
@@ -233,7 +213,7 @@ pub fn check(
         let flow = URL_SAFE_NO_PAD.encode(flow);
         let name = cookie_name(&flow);
         let expected = URL_SAFE_NO_PAD.encode(key.mac(b"cookie", payload));
-        match cookies.and_then(|cookies| cookie(cookies, &name)) {
+        match cookies.and_then(|cookies| cookies_named(cookies, &name).next()) {
             Some(cookie) if bool::from(expected.as_bytes().ct_eq(cookie.as_bytes())) => {
                 return Ok(Returned { flow: Flow(flow), began_at, reference });
             }
@@ -247,10 +227,6 @@ pub fn check(
 /// With the prefix `__Host-` (RFC 6265bis) the browser accepts the cookie only from this host, over https, for all paths.
 fn cookie_name(flow: &str) -> String {
     format!("__Host-wix-edge-{flow}")
-}
-
-fn cookie<'a>(cookies: &'a str, name: &str) -> Option<&'a str> {
-    cookies.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 #[cfg(test)]

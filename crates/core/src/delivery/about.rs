@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::maintenance::Maintenance;
-use super::{Sql, SqlValue};
+use super::{Day, Sql, SqlValue};
 use crate::facts::{Fact, State};
 use crate::runtime::PlatformError;
 use crate::store::Reconciliation;
@@ -168,6 +168,13 @@ impl<'a, P: Sql> About<'a, P> {
     /// Stores the figures.
     pub fn set_figures(&self, figures: &Reconciliation) -> Result<(), PlatformError> {
         self.write(FIGURES, figures)
+    }
+
+    /// The days that the app's object has counted.
+    pub fn days(&self) -> Result<Vec<Day>, PlatformError> {
+        let rows = self.sql.sql("SELECT value FROM about WHERE name >= 'day:' AND name < 'day;'", &[])?;
+        let texts = rows.into_iter().flatten().filter_map(SqlValue::into_text);
+        Ok(texts.filter_map(|text| serde_json::from_str(&text).ok()).collect())
     }
 
     /// How far the Cron Trigger has come, as JSON.

@@ -158,7 +158,7 @@ fn hash(parts: &[&str]) -> String {
     format!("{DERIVED}{}", URL_SAFE_NO_PAD.encode(digest.get(..24).unwrap_or_default()))
 }
 
-fn rfc3339(time: Timestamp) -> String {
+pub(super) fn rfc3339(time: Timestamp) -> String {
     let time = i64::try_from(time.0).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
     time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -30,6 +30,8 @@ pub const CHECKED: &str = "/checked";
 pub const COUNT: &str = "/count";
 /// The figures of the reconciliation, from the app's object. No body.
 pub const FIGURES: &str = "/figures";
+/// The statistics of the latest days, from the app's object. Body: [`super::DaysRequest`] as JSON.
+pub const DAYS: &str = "/days";
 /// How far the Cron Trigger has come, from the app's object. No body.
 pub const PASS: &str = "/pass";
 /// The app's object notes how far it has come. Body: [`crate::store::Pass`] as JSON.
@@ -99,6 +101,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
                 ObjectReply::new(200, "counted")
             }
             FIGURES => ObjectReply::new(200, to_json(&self.figures()?)),
+            DAYS => ObjectReply::new(200, to_json(&self.days(serde_json::from_str(body).map_err(|_| MessageError)?)?)),
             PASS => ObjectReply::new(200, self.pass()?),
             SET_PASS => {
                 self.set_pass(body)?;

@@ -8,7 +8,9 @@ pub mod identity;
 pub mod import;
 pub mod instances;
 pub mod reconciliation;
+pub mod session;
 pub mod setup;
+pub mod statistics;
 pub mod token;
 
 /// The largest JSON body, in bytes. The body of `/v1/identity`, which contains a token, may be larger.

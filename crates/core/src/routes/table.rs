@@ -5,7 +5,9 @@ use std::future::ready;
 use futures::future::LocalBoxFuture;
 use http::Method;
 
-use super::api::{bi_events, events, export, handoffs, identity, import, instances, reconciliation, setup, token};
+use super::api::{
+    bi_events, events, export, handoffs, identity, import, instances, reconciliation, session, setup, statistics, token,
+};
 use super::{connect, health, install, openapi, plugins, proxy, redirect, webhook};
 use crate::values::Fault;
 use crate::web::{Audience, Call, Error, Outcome, Platform, Reply, Request, Scope, authorize};
@@ -57,6 +59,9 @@ impl<P: Platform> Route<P> {
         Self::api("/v1/parked-events/redeliver", POST, Some(Scope::Events), |call| Box::pin(events::redeliver_all(call))),
         Self::api("/v1/events/test", POST, Some(Scope::Events), |call| Box::pin(events::test(call))),
         Self::api("/v1/reconciliation", READ, Some(Scope::Instances), |call| Box::pin(reconciliation::reconciliation(call))),
+        Self::api("/v1/statistics", READ, Some(Scope::Instances), |call| Box::pin(statistics::statistics(call))),
+        Self::api("/v1/session", POST, Some(Scope::Admin), |call| Box::pin(ready(session::sign_in(&call)))),
+        Self::api("/v1/session", DELETE, None, |call| Box::pin(ready(Ok(session::sign_out(&call))))),
         Self::api("/v1/export", READ, Some(Scope::Admin), |call| Box::pin(export::export(call))),
         Self::api("/v1/import", POST, Some(Scope::Admin), |call| Box::pin(ready(import::import(call)))),
         Self::api("/v1/openapi.json", READ, None, |_| now::<P>(openapi::openapi())),

@@ -14,8 +14,16 @@ const ROWS_READ: usize = 100;
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     /// One page of instances, from the rows' metadata. A row whose metadata cannot be parsed is read; if it cannot be read
     /// either, it is left out.
-    pub async fn list(&self, cursor: Option<&str>, limit: u16) -> Result<(Vec<Instance>, Option<String>), StoreError> {
-        let KvPage { keys: listed, cursor } = self.within(self.platform.kv_list(keys::ROWS, cursor, limit)).await?;
+    ///
+    /// `search` is how the ids begin.
+    pub async fn list(
+        &self,
+        search: &str,
+        cursor: Option<&str>,
+        limit: u16,
+    ) -> Result<(Vec<Instance>, Option<String>), StoreError> {
+        let prefix = [keys::ROWS, search].concat();
+        let KvPage { keys: listed, cursor } = self.within(self.platform.kv_list(&prefix, cursor, limit)).await?;
         let mut rows: Vec<Option<Instance>> =
             listed.iter().map(|key| Some(parse_metadata(key.metadata.as_deref()?)?.listed())).collect();
         let unread = listed.iter().zip(&mut rows).filter(|(_, row)| row.is_none()).take(ROWS_READ);

@@ -48,6 +48,8 @@ fn routes_with_objects() -> Vec<Call> {
         call("/v1/parked-events".to_owned(), Method::GET, "events", ""),
         call("/v1/parked-events/redeliver".to_owned(), Method::POST, "events", ""),
         call("/v1/events/test".to_owned(), Method::POST, "events", ""),
+        call("/v1/statistics".to_owned(), Method::GET, "instances", ""),
+        call("/v1/session".to_owned(), Method::POST, "admin", ""),
         call("/v1/export".to_owned(), Method::GET, "admin", ""),
         call("/v1/import".to_owned(), Method::POST, "admin", ""),
         call(own(""), Method::DELETE, "admin", ""),

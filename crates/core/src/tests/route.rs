@@ -37,6 +37,8 @@ fn table() -> Vec<(String, &'static [&'static str])> {
         ("/v1/parked-events/redeliver".to_owned(), &["POST"]),
         ("/v1/events/test".to_owned(), &["POST"]),
         ("/v1/reconciliation".to_owned(), &["GET", "HEAD"]),
+        ("/v1/statistics".to_owned(), &["GET", "HEAD"]),
+        ("/v1/session".to_owned(), &["POST", "DELETE"]),
         ("/v1/export".to_owned(), &["GET", "HEAD"]),
         ("/v1/import".to_owned(), &["POST"]),
         ("/v1/openapi.json".to_owned(), &["GET", "HEAD"]),

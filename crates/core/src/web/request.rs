@@ -1,5 +1,7 @@
 //! A request: method and URL are parsed; headers and body stay in the platform's memory.
 
+use std::ops::RangeInclusive;
+
 use http::Method;
 use percent_encoding::percent_decode_str;
 use url::{Host, ParseError, Url};
@@ -32,6 +34,19 @@ impl<I> Request<I> {
         let mut values = self.url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         let value = values.next();
         if values.next().is_some() { Err(Error::BadRequest(name, "it must be given once")) } else { Ok(value) }
+    }
+
+    /// An optional query parameter that must be a whole number of a range.
+    pub fn number(
+        &self,
+        name: &'static str,
+        range: RangeInclusive<u16>,
+        problem: &'static str,
+    ) -> Result<Option<u16>, Error> {
+        let Some(text) = self.parameter(name)? else { return Ok(None) };
+        let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| is_digits && range.contains(number));
+        number.map(Some).ok_or(Error::BadRequest(name, problem))
     }
 
     /// An optional query parameter that must be a GUID.

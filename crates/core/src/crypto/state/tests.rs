@@ -204,8 +204,8 @@ fn without_random_bytes_or_key_no_state_is_issued() {
 #[test]
 fn the_signing_key_is_not_the_sealing_key() {
     let sealing = SealingKey::parse("k:YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=").unwrap();
-    assert_ne!(StateKey::derive(&sealing).0.expose(), sealing.key().expose());
-    assert_ne!(key('a').0.expose(), key('b').0.expose());
+    assert_ne!(StateKey::derive(&sealing).0.0.expose(), sealing.key().expose());
+    assert_ne!(key('a').0.0.expose(), key('b').0.0.expose());
 }
 
 /// A state as this module signs it, with any content.

@@ -48,7 +48,7 @@ pub struct TestEvent {
 }
 
 /// Refuses the request if there are no objects.
-fn require_objects(events: &Settings) -> Result<(), Error> {
+pub fn require_objects(events: &Settings) -> Result<(), Error> {
     if events.is_bound { Ok(()) } else { Err(Error::Misconfigured(events.notes())) }
 }
 

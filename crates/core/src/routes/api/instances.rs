@@ -15,6 +15,8 @@ pub const CURSOR_LIMIT: usize = 1024;
 pub const PAGE_LIMIT: std::ops::RangeInclusive<u16> = 1..=1000;
 /// How many instances a page holds by default.
 pub const PAGE_DEFAULT: u16 = 100;
+/// The longest beginning of an instance id, in characters.
+pub const SEARCH_LIMIT: usize = 36;
 
 /// A page of installations. With a filter by status, a page may hold fewer instances than its limit, or none, without being
 /// the last.
@@ -30,16 +32,8 @@ pub struct InstancePage {
 
 /// The parameters `cursor` and `limit` of a page.
 pub fn page_of<B>(request: &Request<B>) -> Result<(Option<String>, u16), Error> {
-    let limit = match request.parameter("limit")? {
-        None => PAGE_DEFAULT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
-            .filter(|limit| PAGE_LIMIT.contains(limit))
-            .ok_or(Error::BadRequest("limit", "it must be a whole number from 1 to 1000"))?,
-    };
-    Ok((cursor_of(request)?, limit))
+    let limit = request.number("limit", PAGE_LIMIT, "it must be a whole number from 1 to 1000")?;
+    Ok((cursor_of(request)?, limit.unwrap_or(PAGE_DEFAULT)))
 }
 
 /// The parameter `cursor` of a page.
@@ -53,7 +47,17 @@ pub fn cursor_of<B>(request: &Request<B>) -> Result<Option<String>, Error> {
     Ok(cursor)
 }
 
-/// `GET /v1/instances?status=&cursor=&limit=`
+/// The parameter `search`: how the instance ids begin, in the form in which they are stored.
+fn search_of<B>(request: &Request<B>) -> Result<String, Error> {
+    let search = request.parameter("search")?.unwrap_or_default();
+    let is_beginning = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    if search.len() > SEARCH_LIMIT || !search.bytes().all(is_beginning) {
+        return Err(Error::BadRequest("search", "it must be at most 36 hexadecimal digits and hyphens"));
+    }
+    Ok(search.to_ascii_lowercase())
+}
+
+/// `GET /v1/instances?search=&status=&cursor=&limit=`
 pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let request = &call.request;
     let (cursor, limit) = page_of(request)?;
@@ -64,7 +68,8 @@ pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
                 Error::BadRequest("status", "it must be installed, pending, needs_reconnect or removed")
             })?),
         };
-    let (mut instances, next_cursor) = call.cx.store().list(cursor.as_deref(), limit).await?;
+    let search = search_of(request)?;
+    let (mut instances, next_cursor) = call.cx.store().list(&search, cursor.as_deref(), limit).await?;
     instances.retain(|instance| status.is_none_or(|status| instance.status == status));
     Ok(Reply::json(StatusCode::OK, &InstancePage { instances, next_cursor }).into())
 }

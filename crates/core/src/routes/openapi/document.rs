@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use super::operation::{Answer, Body, Operation, operation};
 use super::row::{Row, described, path};
 use super::schema::Schemas;
+use crate::crypto::session::COOKIE;
 use crate::runtime::PlatformError;
 use crate::values::RequestId;
-use crate::web::{Audience, Error, Problem, Reply};
+use crate::web::{Audience, Error, Problem, Reply, Scope};
 
 /// The parts that operations share.
 #[derive(Default)]
@@ -60,6 +61,13 @@ pub fn document() -> Value {
                     "scheme": "bearer",
                     "description": "A key whose hash is in API_KEYS, with the scope of the operation.",
                 },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "A session of the operator's console, from `signIn`. It counts only in a request without \
+                                    `Authorization` that a page of the same origin sends (`Sec-Fetch-Site: same-origin`).",
+                },
             },
         },
     })
@@ -69,7 +77,7 @@ fn describe(route: &Row, operation: &Operation, shared: &mut Shared) -> Value {
     let mut value = json!({
         "operationId": operation.id,
         "summary": operation.summary,
-        "security": route.scope.map_or(json!([]), |scope| json!([{ "key": [scope.name()] }])),
+        "security": security(route),
         "responses": responses(route, operation, shared),
     });
     if !operation.description.is_empty() {
@@ -93,6 +101,16 @@ fn describe(route: &Row, operation: &Operation, shared: &mut Shared) -> Value {
     value
 }
 
+/// A session of the console may do what a key may, except for what needs a token, and another session.
+fn security(route: &Row) -> Value {
+    let Some(scope) = route.scope else { return json!([]) };
+    let key = json!({ "key": [scope.name()] });
+    if matches!(scope, Scope::Token | Scope::Proxy) || route.pattern == "/v1/session" {
+        return json!([key]);
+    }
+    json!([key, { "session": [scope.name()] }])
+}
+
 fn json_content(schema: &Value) -> Value {
     json!({ "application/json": { "schema": schema } })
 }
@@ -110,6 +128,15 @@ fn responses(route: &Row, operation: &Operation, shared: &mut Shared) -> Value {
             let content = json!({ "application/x-ndjson": {} });
             let answer = json!({ "description": description, "headers": request_id, "content": content });
             responses.insert("200".to_owned(), answer);
+        }
+        Answer::Session(description, schema) => {
+            let headers = with_cookie(&request_id);
+            let answer = json!({ "description": description, "headers": headers, "content": json_content(schema) });
+            responses.insert("200".to_owned(), answer);
+        }
+        Answer::Cleared(description) => {
+            let answer = json!({ "description": description, "headers": with_cookie(&request_id) });
+            responses.insert("204".to_owned(), answer);
         }
         Answer::Nothing(description) => {
             responses.insert("204".to_owned(), json!({ "description": description, "headers": request_id }));
@@ -139,6 +166,12 @@ fn responses(route: &Row, operation: &Operation, shared: &mut Shared) -> Value {
         responses.insert(status.to_string(), reference);
     }
     responses.into()
+}
+
+fn with_cookie(headers: &Value) -> Value {
+    let mut headers = headers.clone();
+    headers["set-cookie"] = header("set-cookie");
+    headers
 }
 
 /// The errors of the handler, and those that precede it.
@@ -197,6 +230,11 @@ fn headers() -> Value {
             "schema": { "type": "string", "pattern": "^[0-9a-f]{32}$" },
         },
         "www-authenticate": { "required": true, "schema": { "type": "string", "const": "Bearer" } },
+        "set-cookie": {
+            "description": "The cookie of the console's session.",
+            "required": true,
+            "schema": { "type": "string" },
+        },
         "retry-after": {
             "description": "Seconds to wait before a retry.",
             "schema": { "type": "string" },

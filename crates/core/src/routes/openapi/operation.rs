@@ -10,9 +10,11 @@ use crate::instances::{Handoff, Identity, InstanceError};
 use crate::routes::api::bi_events::BiEventSent;
 use crate::routes::api::events::{EVENT_ID_LIMIT, ParkedPage, RedeliverRequest, Redelivering, TestEvent};
 use crate::routes::api::handoffs::{HandoffRequest, KEY_LIMIT};
-use crate::routes::api::instances::{CURSOR_LIMIT, InstancePage, PAGE_DEFAULT, PAGE_LIMIT};
+use crate::routes::api::instances::{CURSOR_LIMIT, InstancePage, PAGE_DEFAULT, PAGE_LIMIT, SEARCH_LIMIT};
 use crate::routes::api::reconciliation::Reconciliation;
+use crate::routes::api::session::Session;
 use crate::routes::api::setup::FinishedConfiguration;
+use crate::routes::api::statistics::{DAYS_DEFAULT, DAYS_LIMIT, Statistics};
 use crate::routes::api::token::{TokenRequest, TokenResponse};
 use crate::store::StoreError;
 use crate::web::{Audience, Error};
@@ -53,6 +55,10 @@ pub enum Answer {
     Lines(&'static str),
     /// 204: its description.
     Nothing(&'static str),
+    /// The same, with a cookie that clears one.
+    Cleared(&'static str),
+    /// 200 with JSON and a cookie: its description and schema.
+    Session(&'static str, Value),
     /// Wix's response.
     Wix,
 }
@@ -247,6 +253,34 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
             answer: Answer::Json("The figures.", schemas.answer::<Reconciliation>()),
             errors: vec![store()],
         },
+        "/v1/statistics" => Operation {
+            id: "getStatistics".to_owned(),
+            summary: "Returns installs, removals and deliveries by day",
+            description: "The latest days by UTC, the oldest first, without a gap. Needs Durable Objects.",
+            parameters: vec![query("days", "How many days.", &days_schema())],
+            body: None,
+            answer: Answer::Json("The days.", schemas.answer::<Statistics>()),
+            errors: vec![BAD, store()],
+        },
+        "/v1/session" if method == "DELETE" => Operation {
+            id: "signOut".to_owned(),
+            summary: "Signs the console out",
+            description: "Clears the cookie, whether its session is valid or not.",
+            parameters: Vec::new(),
+            body: None,
+            answer: Answer::Cleared("The cookie is cleared."),
+            errors: Vec::new(),
+        },
+        "/v1/session" => Operation {
+            id: "signIn".to_owned(),
+            summary: "Signs the operator's console in",
+            description: "Exchanges an API key of scope `admin` for a cookie that is valid for eight hours, as long as the \
+                          key is. A session cannot be exchanged for another one.",
+            parameters: Vec::new(),
+            body: None,
+            answer: Answer::Session("The session. Its cookie is in `set-cookie`.", schemas.answer::<Session>()),
+            errors: Vec::new(),
+        },
         "/v1/export" => Operation {
             id: "exportInstances".to_owned(),
             summary: "Returns all installations, page by page",
@@ -316,7 +350,10 @@ fn wix_path_parameter() -> Value {
 
 fn list_parameters(schemas: &mut Schemas) -> Vec<Value> {
     let status = "Returns only the installations with this status.";
-    let mut parameters = vec![query("status", status, &schemas.answer::<Status>())];
+    let search = "How the instance ids begin, in upper or lower case.";
+    let beginning = json!({ "type": "string", "pattern": format!("^[0-9A-Fa-f-]{{0,{SEARCH_LIMIT}}}$") });
+    let mut parameters =
+        vec![query("search", search, &beginning), query("status", status, &schemas.answer::<Status>())];
     parameters.extend(page_parameters("installations", &format!("^[!-~]{{1,{CURSOR_LIMIT}}}$")));
     parameters
 }
@@ -333,6 +370,15 @@ fn page_parameters(items: &str, cursor: &str) -> Vec<Value> {
         "default": PAGE_DEFAULT,
     });
     vec![cursor_parameter(cursor), query("limit", &format!("The largest number of {items} in the page."), &limit)]
+}
+
+fn days_schema() -> Value {
+    json!({
+        "type": "integer",
+        "minimum": DAYS_LIMIT.start(),
+        "maximum": DAYS_LIMIT.end(),
+        "default": DAYS_DEFAULT,
+    })
 }
 
 fn cursor_parameter(pattern: &str) -> Value {
