@@ -4,13 +4,14 @@ mod parse;
 mod reader;
 
 use self::parse::{
-    HOUR, origin_of, parse_api_keys, parse_base, parse_hours, parse_list, parse_origin, parse_recheck, parse_retention,
-    parse_sealing_keys, parse_secret, parse_url, text_of,
+    HOUR, origin_of, parse_api_keys, parse_base, parse_hours, parse_list, parse_name, parse_origin, parse_recheck,
+    parse_retention, parse_sealing_keys, parse_secret, parse_support, parse_url, text_of,
 };
 use self::reader::Reader;
 use crate::crypto::{Keys, PublicKey};
 use crate::delivery::{self, TargetAddress, Types};
 use crate::facts::SetupPolicy;
+use crate::runtime::Level;
 use crate::values::{AppId, Fault, InstanceId};
 use crate::web;
 use crate::{instances, wix};
@@ -33,6 +34,9 @@ use crate::{instances, wix};
 /// | `FINISH_CONFIGURATION` | var, optional | `on-request` (default), `on-install`, `never` |
 /// | `AFTER_INSTALL_URL` | var, optional | where the browser is redirected instead of Wix's close-window page |
 /// | `WIX_SHARE_URL_ID` | var, optional | the default `shareUrlId` of `/connect` |
+/// | `APP_NAME` | var, optional | the app's name, shown to site owners |
+/// | `SUPPORT_URL` | var, optional | an `https:` or `mailto:` address, shown to site owners |
+/// | `LOG_LEVEL` | var, optional | the least severe line that is written: `info` (default), `warn` or `error` |
 /// | `ENVIRONMENT` | var, optional | `production` (default) or `development` |
 /// | `CLOCK_OFFSET_SECONDS` | var, optional | development only: added to the clock |
 /// | `INSTALLATIONS` | Durable Object namespace, optional | stores and delivers events |
@@ -125,6 +129,10 @@ const FIX_RETENTION: &str =
 const FIX_URL: &str = var!("Set it to an https URL (http only on localhost), or leave it empty for the default.");
 const FIX_SHARE: &str = var!("Set WIX_SHARE_URL_ID to the GUID at the end of the app's share link, or leave it empty.");
 const FIX_FINISH: &str = var!("Set FINISH_CONFIGURATION to on-request, on-install or never.");
+const FIX_NAME: &str = var!("Set APP_NAME to the app's name as site owners know it, or leave it empty.");
+const FIX_SUPPORT: &str =
+    var!("Set SUPPORT_URL to an https URL or to mailto: and an e-mail address, or leave it empty.");
+const FIX_LOG_LEVEL: &str = var!("Set LOG_LEVEL to info, warn or error, or leave it empty for info.");
 const FIX_ENVIRONMENT: &str = var!("Set ENVIRONMENT to production or development.");
 const FIX_CLOCK: &str =
     "Remove CLOCK_OFFSET_SECONDS; it is for tests, and needs ENVIRONMENT = \"development\" and a whole number.";
@@ -165,6 +173,14 @@ impl Config {
             Ok(offset) => Ok(offset),
             Err(_) => Err("it must be a whole number".to_owned()),
         });
+        let app_name = read.optional("APP_NAME", FIX_NAME, parse_name);
+        let support_url = read.optional("SUPPORT_URL", FIX_SUPPORT, parse_support);
+        let log_level = read.optional("LOG_LEVEL", FIX_LOG_LEVEL, |text| match text {
+            "info" => Ok(Level::Info),
+            "warn" => Ok(Level::Warn),
+            "error" => Ok(Level::Error),
+            _ => Err("it must be info, warn or error".to_owned()),
+        });
         let events = parse_events(&mut read);
         let retention = read.with_default("RETENTION_DAYS", "365", FIX_RETENTION, parse_retention);
         if !read.is_bound("INSTANCES") {
@@ -190,12 +206,15 @@ impl Config {
                 events,
                 retention_seconds: retention.flatten(),
                 clock_offset_seconds: clock_offset_seconds.unwrap_or(0),
+                log_level: log_level.unwrap_or_default(),
             },
             web: web::Settings {
                 public_url: public_url.map(|url| origin_of(&url)),
                 after_install_url,
                 share_url_id,
                 api_keys,
+                app_name,
+                support_url,
             },
         })
     }

@@ -79,6 +79,11 @@ impl Shared {
     pub fn new(config: Result<Config, Vec<Fault>>) -> Self {
         Self { config: config.map(Rc::new), cache: Rc::default() }
     }
+
+    /// `LOG_LEVEL`; with a faulty configuration every line is written.
+    fn log_level(&self) -> Level {
+        self.config.as_ref().map_or(Level::Info, |config| config.instances.log_level)
+    }
 }
 
 /// Owns what a context borrows, for the length of a request and of its deferred task.
@@ -121,7 +126,7 @@ enum Deferred<P: Platform> {
 pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<P::Inbound>) -> Answered<P> {
     let found = Found::<P>::of(&request.segments());
     let end = End { audience: found.audience(&platform, &request), method: request.method.clone() };
-    let (trace, random) = new_trace(&platform, found.name());
+    let (trace, random) = new_trace(&platform, found.name(), shared.log_level());
     if let Err(error) = random
         && !found.is_liveness()
     {
@@ -170,15 +175,15 @@ impl End {
 }
 
 /// A trace with a request id, which is all zeros if there are no random bytes.
-fn new_trace<P: Clock + Entropy>(platform: &P, name: &'static str) -> (Trace, Result<(), PlatformError>) {
+fn new_trace<P: Clock + Entropy>(platform: &P, name: &'static str, least: Level) -> (Trace, Result<(), PlatformError>) {
     let mut random = [0; 16];
     let filled = platform.random(&mut random);
-    (Trace::new(RequestId::new(random), name, platform.now_millis()), filled)
+    (Trace::new(RequestId::new(random), name, platform.now_millis(), least), filled)
 }
 
 /// Runs the rechecks that are due, for the Cron Trigger.
 pub async fn scheduled<P: Platform>(platform: P, shared: &Shared) {
-    let (trace, random) = new_trace(&platform, "cron");
+    let (trace, random) = new_trace(&platform, "cron", shared.log_level());
     let config = match (&shared.config, random) {
         (Ok(config), Ok(())) => config,
         (Err(faults), _) => return fail(&platform, &trace, &Error::Misconfigured(faults.clone())),
@@ -201,10 +206,7 @@ impl<P: Platform> FollowUp<P> {
         let Self { mut app, deferred } = self;
         app.work = match &deferred {
             Deferred::Task(task) => app.work.next(&app.platform, task.name(), task.instance()),
-            Deferred::Lines(_) => {
-                let id = app.work.trace.request_id.clone();
-                Work::new(Trace::new(id, "task import", app.platform.now_millis()))
-            }
+            Deferred::Lines(_) => Work::new(app.work.trace.sibling("task import", app.platform.now_millis())),
         };
         let cx = app.context();
         match &deferred {

@@ -6,7 +6,7 @@ use crate::instances::{
     self, Cache, Context, InstanceError, Line, ObjectPlatform, Work, compare_due, import_object, list_object,
     redeliver_next,
 };
-use crate::runtime::{Clock, Entropy, Log};
+use crate::runtime::{Clock, Entropy, Level, Log};
 use crate::store::Store;
 use crate::values::{InstanceId, Timestamp};
 use crate::{Shared, new_trace};
@@ -38,7 +38,7 @@ async fn import<P: ObjectPlatform>(
     cache: &Cache,
     body: &str,
 ) -> Result<ObjectReply, AcceptError> {
-    let work = Work::new(new_trace(ports, "object import").0);
+    let work = Work::new(new_trace(ports, "object import", config.instances.log_level).0);
     let cx = Context { platform: ports.worker(), settings: &config.instances, cache, work: &work };
     let line = Line::parse(body, cx.now()).map_err(|_| MessageError)?;
     Ok(ObjectReply::new(200, import_object(&installation(ports, config), &cx, &line).await.as_str()))
@@ -70,7 +70,7 @@ async fn compare_now<P: ObjectPlatform>(
     id: &InstanceId,
     now: Timestamp,
 ) -> bool {
-    let (trace, _) = new_trace(ports, "object compare");
+    let (trace, _) = new_trace(ports, "object compare", config.instances.log_level);
     trace.instance(id);
     let work = Work::new(trace);
     let cx = Context { platform: ports.worker(), settings: &config.instances, cache, work: &work };
@@ -150,8 +150,8 @@ async fn end<P: ObjectPlatform>(object: &Installation<'_, P>, store: &Store<'_, 
 }
 
 fn installation<'a, P: ObjectPorts>(ports: &'a P, config: &'a Config) -> Installation<'a, P> {
-    let instances::Settings { events, wix, clock_offset_seconds, .. } = &config.instances;
-    Installation::new(ports, events, &wix.app_id, *clock_offset_seconds)
+    let instances::Settings { events, wix, clock_offset_seconds, log_level, .. } = &config.instances;
+    Installation::new(ports, events, &wix.app_id, *clock_offset_seconds, *log_level)
 }
 
 fn store_of_object<'a, P: ObjectPlatform>(ports: &'a P, config: &'a Config) -> Store<'a, P> {
@@ -176,7 +176,7 @@ fn log_failure<P: Clock + Entropy + Log>(
     id: Option<&InstanceId>,
     error: &InstanceError,
 ) {
-    let (trace, _) = new_trace(ports, name);
+    let (trace, _) = new_trace(ports, name, Level::Error);
     if let Some(id) = id {
         trace.instance(id);
     }

@@ -8,7 +8,7 @@ use crate::instances::{
     Context, InstanceError, Ports, Reconciled, Work, ask_if_in_question, compare_slice, erase, finish_configuration,
     reconcile,
 };
-use crate::runtime::{Backoff, Trace};
+use crate::runtime::Backoff;
 use crate::store::{Attempts, Due, Recheck};
 use crate::values::InstanceId;
 
@@ -35,7 +35,7 @@ pub async fn run_rechecks<P: Ports>(cx: &Context<'_, P>) {
     };
     let mut rechecks = VecDeque::from(rechecks);
     for key in erasures {
-        let trace = Trace::new(cx.trace().request_id.clone(), "cron erase", cx.platform.now_millis());
+        let trace = cx.trace().sibling("cron erase", cx.platform.now_millis());
         let work = Work::new(trace);
         let cx = cx.of(&work);
         match cx.store().erase_again(&key).await {
@@ -61,7 +61,7 @@ pub async fn run_rechecks<P: Ports>(cx: &Context<'_, P>) {
 
 /// Compares the next installations with Wix, with one log line if something failed.
 pub async fn reconcile_slice<P: Ports>(cx: &Context<'_, P>) {
-    let trace = Trace::new(cx.trace().request_id.clone(), "cron reconciliation", cx.platform.now_millis());
+    let trace = cx.trace().sibling("cron reconciliation", cx.platform.now_millis());
     let work = Work::new(trace);
     let cx = cx.of(&work);
     cx.note(compare_slice(&cx).await);

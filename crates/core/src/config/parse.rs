@@ -105,6 +105,28 @@ pub(super) fn parse_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Parses the app's name.
+pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    if text.chars().count() > 100 || text.contains(char::is_control) {
+        return Err("it must be 1 to 100 characters, none of them a control character".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Parses the address where site owners get help.
+pub(super) fn parse_support(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok();
+    let is_mail = |url: &Url| url.scheme() == "mailto" && url.path().contains('@');
+    match url.filter(is_mail) {
+        Some(url) => Ok(url.into()),
+        None => {
+            parse_url(text).ok().filter(|url| url.scheme() == "https").map(String::from).ok_or_else(|| {
+                "it must be an https URL without a user name, or mailto: and an e-mail address".to_owned()
+            })
+        }
+    }
+}
+
 /// Parses a URL below which paths are added, without a slash at the end.
 pub(super) fn parse_base(text: &str) -> Result<String, String> {
     let url = parse_url(text)?;

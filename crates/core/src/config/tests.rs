@@ -56,6 +56,9 @@ fn an_empty_value_is_a_missing_one() {
         "EVENTS_TYPES",
         "RECHECK_HOURS",
         "RETENTION_DAYS",
+        "APP_NAME",
+        "SUPPORT_URL",
+        "LOG_LEVEL",
     ];
     for empty in ["", " ", "\n"] {
         let config = valid(&optional.map(|name| (name, empty)));
@@ -93,6 +96,9 @@ fn all_malformed_values_are_named_at_once() {
         "FINISH_CONFIGURATION",
         "ENVIRONMENT",
         "CLOCK_OFFSET_SECONDS",
+        "APP_NAME",
+        "SUPPORT_URL",
+        "LOG_LEVEL",
         "EVENTS_URL",
         "EVENTS_TARGET",
         "PLUGINS_URL",
@@ -104,7 +110,8 @@ fn all_malformed_values_are_named_at_once() {
         "RECHECK_HOURS",
         "RETENTION_DAYS",
     ];
-    assert_eq!(names(&faults(&all.map(|name| (name, "a bad value")))), all);
+    // The tab makes it a bad name of the app too.
+    assert_eq!(names(&faults(&all.map(|name| (name, "a bad\tvalue")))), all);
 }
 
 #[test]
@@ -273,6 +280,53 @@ fn the_share_url_id_is_a_guid() {
 }
 
 #[test]
+fn the_apps_name_has_up_to_100_characters() {
+    for name in ["R", "Rates & <Taxes>", "\u{5e9}\u{5dc}\u{5d5}\u{5dd}", &"\u{e9}".repeat(100)] {
+        assert_eq!(valid(&[("APP_NAME", name)]).web.app_name.as_deref(), Some(name));
+    }
+    for name in ["two\nlines", "a\u{7f}b", "a\u{85}b", &"\u{e9}".repeat(101)] {
+        assert_eq!(names(&faults(&[("APP_NAME", name)])), ["APP_NAME"], "{name:?}");
+    }
+}
+
+#[test]
+fn the_support_url_is_https_or_mailto() {
+    for (url, kept) in [
+        ("https://app.example/help?topic=wix", "https://app.example/help?topic=wix"),
+        ("https://APP.example", "https://app.example/"),
+        ("mailto:help@app.example", "mailto:help@app.example"),
+        ("MAILTO:help@app.example?subject=Wix%20app", "mailto:help@app.example?subject=Wix%20app"),
+    ] {
+        assert_eq!(valid(&[("SUPPORT_URL", url)]).web.support_url.as_deref(), Some(kept));
+    }
+    for url in [
+        "http://app.example/help",
+        "http://localhost/help",
+        "https://user:word@app.example",
+        "https://",
+        "mailto:",
+        "mailto:help",
+        "help@app.example",
+        "tel:+15550100",
+        "javascript:alert(1)",
+        "data:text/html,a@b",
+    ] {
+        assert_eq!(names(&faults(&[("SUPPORT_URL", url)])), ["SUPPORT_URL"], "{url}");
+    }
+}
+
+#[test]
+fn the_log_level_has_three_values() {
+    assert_eq!(valid(&[]).instances.log_level, Level::Info);
+    for (value, level) in [("info", Level::Info), ("warn", Level::Warn), ("error", Level::Error)] {
+        assert_eq!(valid(&[("LOG_LEVEL", value)]).instances.log_level, level);
+    }
+    for value in ["Info", "debug", "off", "2"] {
+        assert_eq!(names(&faults(&[("LOG_LEVEL", value)])), ["LOG_LEVEL"], "{value}");
+    }
+}
+
+#[test]
 fn finish_configuration_has_three_values() {
     for (value, meaning) in
         [("on-request", SetupPolicy::OnRequest), ("on-install", SetupPolicy::OnInstall), ("never", SetupPolicy::Never)]
@@ -313,6 +367,8 @@ fn no_fault_shows_a_part_of_a_value() {
         "FINISH_CONFIGURATION",
         "ENVIRONMENT",
         "CLOCK_OFFSET_SECONDS",
+        "SUPPORT_URL",
+        "LOG_LEVEL",
     ] {
         for value in [
             secret.to_owned(),
@@ -351,11 +407,17 @@ fn invisible_characters_around_a_value_are_removed() {
             ("ENVIRONMENT", around("development")),
             ("CLOCK_OFFSET_SECONDS", around("7")),
             ("AFTER_INSTALL_URL", around("https://app.example/done")),
+            ("APP_NAME", around("Rates")),
+            ("SUPPORT_URL", around("mailto:help@app.example")),
+            ("LOG_LEVEL", around("warn")),
         ];
         let config = valid(&values.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
         assert_eq!((config.instances.wix.app_secret.expose(), config.instances.clock_offset_seconds), (APP_SECRET, 7));
         assert_eq!(config.instances.setup, SetupPolicy::Never);
         assert_eq!(config.web.public_url.as_deref(), Some("https://wix.example.com"));
+        assert_eq!(config.web.app_name.as_deref(), Some("Rates"));
+        assert_eq!(config.web.support_url.as_deref(), Some("mailto:help@app.example"));
+        assert_eq!(config.instances.log_level, Level::Warn);
         assert_eq!(config.instances.wix.app_secret_previous.unwrap().expose(), "the-former-secret");
     }
     // Invisible characters inside a value are not removed.

@@ -243,6 +243,9 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     fn log(&self, event: &Pending, outcome: &'static str, duration_ms: u64, answer: Option<&str>) {
         let level = if outcome == "delivered" { Level::Info } else { Level::Warn };
+        if level < self.log_level {
+            return;
+        }
         // Without its name the line still has the event's id.
         let name = About::open(self.ports).and_then(|about| about.name()).unwrap_or_default();
         let line = Line {

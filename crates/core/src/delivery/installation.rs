@@ -4,7 +4,7 @@ use super::about::About;
 use super::queue::Queue;
 use super::schedule::next_step;
 use super::{Event, MessageError, ObjectPorts, Settings};
-use crate::runtime::PlatformError;
+use crate::runtime::{Level, PlatformError};
 use crate::values::{AppId, Timestamp};
 
 /// How long after its acceptance an event is delivered by the alarm, if the delivery that follows acceptance is lost. Longer
@@ -19,6 +19,7 @@ pub struct Installation<'a, P> {
     pub(super) settings: &'a Settings,
     pub(super) app_id: &'a AppId,
     pub(super) clock_offset_seconds: i64,
+    pub(super) log_level: Level,
 }
 
 /// What became of an event.
@@ -60,8 +61,14 @@ pub enum AcceptError {
 
 impl<'a, P: ObjectPorts> Installation<'a, P> {
     /// The object with these ports.
-    pub fn new(ports: &'a P, settings: &'a Settings, app_id: &'a AppId, clock_offset_seconds: i64) -> Self {
-        Self { ports, settings, app_id, clock_offset_seconds }
+    pub fn new(
+        ports: &'a P,
+        settings: &'a Settings,
+        app_id: &'a AppId,
+        clock_offset_seconds: i64,
+        log_level: Level,
+    ) -> Self {
+        Self { ports, settings, app_id, clock_offset_seconds, log_level }
     }
 
     /// The time of the Worker's clock, in Unix milliseconds.

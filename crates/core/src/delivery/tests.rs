@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::queue::Queue;
 use super::{Accepted, Answer, Event, Installation, Settings, TargetAddress, Types, parse_secret};
-use crate::runtime::Clock as _;
+use crate::runtime::{Clock as _, Level};
 use crate::testing::Fake;
 use crate::testing::object::{FakeObject, Seen, status};
 use crate::values::{AppId, Timestamp};
@@ -53,7 +53,7 @@ impl Site {
     }
 
     fn installation(&self) -> Installation<'_, FakeObject> {
-        Installation::new(&self.object, &self.settings, &self.app_id, 0)
+        Installation::new(&self.object, &self.settings, &self.app_id, 0, Level::Info)
     }
 
     fn now(&self) -> u64 {

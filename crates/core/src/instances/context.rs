@@ -4,7 +4,7 @@ use super::{Cache, InstanceError};
 use crate::crypto::{Crypto, Keys};
 use crate::delivery::{self, BackEnd, Objects};
 use crate::facts::SetupPolicy;
-use crate::runtime::{Clock, Entropy, Log, Trace, Turn};
+use crate::runtime::{Clock, Entropy, Level, Log, Trace, Turn};
 use crate::store::{KvNamespace, PendingRecheck, Store, TIMEOUT_MILLIS};
 use crate::values::{InstanceId, Timestamp};
 use crate::wix::{self, Fetch, Wix};
@@ -32,6 +32,8 @@ pub struct Settings {
     pub retention_seconds: Option<u64>,
     /// `CLOCK_OFFSET_SECONDS`
     pub clock_offset_seconds: i64,
+    /// `LOG_LEVEL`
+    pub log_level: Level,
 }
 
 /// One request, deferred task or recheck: its log line, and the recheck that it has stored.
@@ -51,7 +53,7 @@ impl Work {
     /// Begins another piece of work of the same request, with a log line of its own.
     #[must_use]
     pub fn sibling(&self, clock: &impl Clock, name: &'static str, id: &InstanceId) -> Self {
-        let trace = Trace::new(self.trace.request_id.clone(), name, clock.now_millis());
+        let trace = self.trace.sibling(name, clock.now_millis());
         trace.instance(id);
         Self::new(trace)
     }

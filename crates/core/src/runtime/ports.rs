@@ -23,11 +23,12 @@ pub trait Log {
     fn log(&self, level: Level, line: &str);
 }
 
-/// The level of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+/// The level of a log line, the least severe first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Normal operation.
+    #[default]
     Info,
     /// The client made an error.
     Warn,

@@ -15,6 +15,8 @@ pub struct Trace {
     pub route: &'static str,
     /// When the work began, in milliseconds of Unix time.
     pub started_millis: u64,
+    /// `LOG_LEVEL`: the least severe line that is written.
+    least: Level,
     notes: RefCell<Notes>,
 }
 
@@ -71,8 +73,14 @@ struct Line<'a> {
 impl Trace {
     /// Starts a trace.
     #[must_use]
-    pub fn new(request_id: RequestId, route: &'static str, started_millis: u64) -> Self {
-        Self { request_id, route, started_millis, notes: RefCell::default() }
+    pub fn new(request_id: RequestId, route: &'static str, started_millis: u64, least: Level) -> Self {
+        Self { request_id, route, started_millis, least, notes: RefCell::default() }
+    }
+
+    /// Starts a trace of other work for the same request.
+    #[must_use]
+    pub fn sibling(&self, route: &'static str, started_millis: u64) -> Self {
+        Self::new(self.request_id.clone(), route, started_millis, self.least)
     }
 
     /// Notes the instance.
@@ -120,7 +128,8 @@ impl Trace {
         }
     }
 
-    /// Writes the line: of a request with its method and status, or of work without a request.
+    /// Writes the line, unless it is less severe than `LOG_LEVEL`: of a request with its method and status, or of work
+    /// without a request.
     pub fn write<P: Clock + Log>(&self, platform: &P, request: Option<(&str, u16)>) {
         let level = match request {
             Some((_, 500..)) => Level::Error,
@@ -128,6 +137,9 @@ impl Trace {
             _ if self.has_error() => Level::Error,
             _ => Level::Info,
         };
+        if level < self.least {
+            return;
+        }
         let duration = platform.now_millis().saturating_sub(self.started_millis);
         platform.log(level, &self.line(level, request, duration));
     }

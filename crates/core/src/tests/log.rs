@@ -253,7 +253,7 @@ fn a_deferred_task_has_its_own_log_line() {
 
 #[test]
 fn a_log_line_has_the_final_error_first_and_then_the_others() {
-    let trace = Trace::new(RequestId::new([1; 16]), "/x", START * 1000);
+    let trace = Trace::new(RequestId::new([1; 16]), "/x", START * 1000, Level::Info);
     trace.secondary("first", Some("one".to_owned()));
     trace.secondary("second", None);
     trace.secondary("first", Some("one".to_owned()));
@@ -268,4 +268,39 @@ fn a_log_line_has_the_final_error_first_and_then_the_others() {
     let end = line(&trace);
     assert_eq!((&end["error"], end.get("cause")), (&"answered".into(), None));
     assert_eq!(end["further_errors"], serde_json::json!([{"error": "first", "cause": "one"}, {"error": "second"}]));
+}
+
+#[test]
+fn a_line_less_severe_than_log_level_is_not_written() {
+    for (value, levels) in [
+        ("", &[Level::Info, Level::Warn, Level::Error][..]),
+        ("info", &[Level::Info, Level::Warn, Level::Error]),
+        ("warn", &[Level::Warn, Level::Error]),
+        ("error", &[Level::Error]),
+    ] {
+        let world = World::with(&[("LOG_LEVEL", value), ("FINISH_CONFIGURATION", "on-install")]);
+        world.get("/healthz").send();
+        world.webhook(jws::installed(INSTANCE, START));
+        world.get("/nothing").send();
+        world.fake.kv().fail_where(|_, _| true);
+        world.get("/readyz").send();
+        world.cron();
+        let mut written: Vec<Level> = world.fake.log_lines().iter().map(|(level, _)| *level).collect();
+        written.sort_unstable();
+        written.dedup();
+        assert_eq!(written, levels, "{value}");
+    }
+}
+
+#[test]
+fn an_attempt_to_deliver_obeys_log_level() {
+    for (value, count) in [("info", 1), ("warn", 0)] {
+        let world = World::delivering_with(&[("LOG_LEVEL", value)]);
+        world.webhook(jws::installed(INSTANCE, START));
+        world.fake.deliver(INSTANCE);
+        let lines = world.fake.log_lines();
+        let attempts = lines.iter().filter(|(_, line)| line.contains(r#""route":"deliver""#));
+        // The webhook, and the change that it caused.
+        assert_eq!(attempts.count(), 2 * count, "{value}: {lines:?}");
+    }
 }

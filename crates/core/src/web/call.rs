@@ -16,6 +16,10 @@ pub struct Settings {
     pub share_url_id: Option<InstanceId>,
     /// `API_KEYS`
     pub api_keys: Vec<ApiKey>,
+    /// `APP_NAME`
+    pub app_name: Option<String>,
+    /// `SUPPORT_URL`
+    pub support_url: Option<String>,
 }
 
 /// See the module.
