@@ -3,6 +3,7 @@
 
 import { Command } from "commander";
 
+import { dev } from "./commands/dev.js";
 import { keygen } from "./commands/keygen.js";
 import { UserError } from "./error.js";
 import { version } from "./package.js";
@@ -12,7 +13,7 @@ const program = new Command("wix-edge")
   .version(version())
   .showHelpAfterError();
 
-for (const add of [keygen]) add(program);
+for (const add of [dev, keygen]) add(program);
 
 try {
   await program.parseAsync();

@@ -19,7 +19,7 @@ use crate::lane::{Lane, say};
 use crate::lock::Lock;
 use crate::tools::{self, Bindgen, WASM_TARGET};
 use crate::workspace::Workspace;
-use crate::{npm, process, wasm};
+use crate::{npm, process, wasm, wrangler_config};
 
 /// Set for wrangler by `cargo xtask dev`: the builds that wrangler starts are then of the profile `dev`.
 pub const DEV_VARIABLE: &str = "XTASK_DEV_BUILD";
@@ -94,6 +94,8 @@ pub fn assemble(workspace: &Workspace, profile: Profile) -> Result<()> {
     let named = folder.join("wix_edge.named.wasm");
     let key = key(workspace, &bindgen, &wasm, profile)?;
     let out = workspace.root.join("build");
+    fs::create_dir_all(&out)?;
+    wrangler_config::write(&workspace.root, &out)?;
     let stamp = out.join(".xtask");
     let is_whole = out.join("index.js").exists() && out.join("index_bg.wasm").exists() && named.exists();
     if is_whole && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == key) {
@@ -110,7 +112,6 @@ pub fn assemble(workspace: &Workspace, profile: Profile) -> Result<()> {
         Profile::Release => optimise(workspace, &staging.join("index_bg.wasm"), &named)?,
         Profile::Dev => fs::copy(staging.join("index_bg.wasm"), &named).map(|_| ())?,
     }
-    fs::create_dir_all(&out)?;
     bundle(workspace, &staging, &out.join("index.js"))?;
     let module = fs::read(&named)?;
     // Names are a seventh of the compressed size. The copy that has them is for profiles and for reading stacks.

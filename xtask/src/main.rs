@@ -21,11 +21,13 @@ mod openapi;
 mod process;
 mod programs;
 mod python;
+mod release;
 mod soak;
 mod test;
 mod tools;
 mod wasm;
 mod workspace;
+mod wrangler_config;
 
 use std::process::ExitCode;
 
@@ -70,6 +72,8 @@ enum Task {
     Openapi,
     /// Builds the npm packages clients/js and cli
     Client,
+    /// Builds the npm packages of a release, with the Worker and the simulator in them
+    Release(release::Options),
     /// Imports installations that existed before, from a file of NDJSON: `import FILE --url https://…`
     Import(import::Options),
     /// Generates a key and prints its configuration entry: `keygen api-key`, `keygen sealing-key` or `keygen events-secret`
@@ -100,6 +104,7 @@ fn run(task: Task) -> Result<()> {
         Task::Build(options) => build::run(&Workspace::find()?, &options),
         Task::Openapi => openapi::run(&Workspace::find()?),
         Task::Client => client::run(&Workspace::find()?),
+        Task::Release(options) => release::run(&Workspace::find()?, &options),
         Task::Import(options) => import::run(&Workspace::find()?, &options),
         Task::Keygen(options) => keygen::run(&options),
     }
