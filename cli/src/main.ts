@@ -4,6 +4,7 @@
 import { Command } from "commander";
 
 import { dev } from "./commands/dev.js";
+import { init } from "./commands/init.js";
 import { keygen } from "./commands/keygen.js";
 import { UserError } from "./error.js";
 import { version } from "./package.js";
@@ -13,7 +14,7 @@ const program = new Command("wix-edge")
   .version(version())
   .showHelpAfterError();
 
-for (const add of [dev, keygen]) add(program);
+for (const add of [dev, init, keygen]) add(program);
 
 try {
   await program.parseAsync();

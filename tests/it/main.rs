@@ -18,6 +18,7 @@ mod at_once;
 mod bi_events;
 mod browser;
 mod cli;
+mod cli_setup;
 mod client;
 mod connect;
 mod costs;

@@ -16,7 +16,7 @@ import { simulator } from "../dev/simulator.js";
 import { UserError } from "../error.js";
 import { Leash } from "../leash.js";
 import { packageFile } from "../package.js";
-import { wrangler } from "../wrangler.js";
+import { wranglerCommand } from "../wrangler.js";
 
 const WORKER_PORT = 8787;
 const SIMULATOR_PORT = 8790;
@@ -128,7 +128,7 @@ function writeConfig(folder: string, given: string | undefined): string {
 }
 
 function workerCommand(config: string, folder: string, settings: Settings): { command: string; args: string[] } {
-  return wrangler(
+  return wranglerCommand(
     ...["dev", "--config", config, "--port", String(settings.workerPort), "--inspector-port", "0"],
     ...["--show-interactive-dev-session=false", "--persist-to", join(folder, "store")],
     ...["--env-file", join(folder, "settings.env")],

@@ -1,0 +1,83 @@
+// A folder as a user has it after `npm install`: the package with the built Worker in node_modules, and an empty project.
+
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after } from "node:test";
+
+import { experimental_readRawConfig as readRawConfig } from "wrangler";
+
+/** The repository. */
+export const ROOT = resolve(import.meta.dirname, "../..");
+
+const folders = [];
+after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+/** A new folder, which is removed at the end. */
+export function newFolder() {
+  const folder = mkdtempSync(join(tmpdir(), "wix-edge-cli-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** A new project folder. */
+export function newProject() {
+  const folder = newFolder();
+  const modules = join(folder, "node_modules");
+  mkdirSync(modules);
+  for (const name of readdirSync(join(ROOT, "node_modules"))) {
+    if (!name.startsWith("wix-edge")) symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+  }
+  installPackage(join(modules, "wix-edge"));
+  return folder;
+}
+
+/** Copies what the package `wix-edge` has in it. */
+function installPackage(folder) {
+  mkdirSync(join(folder, "worker"), { recursive: true });
+  cpSync(join(ROOT, "cli/dist"), join(folder, "dist"), { recursive: true });
+  cpSync(join(ROOT, "cli/package.json"), join(folder, "package.json"));
+  cpSync(join(ROOT, "CHANGELOG.md"), join(folder, "CHANGELOG.md"));
+  for (const name of ["index.js", "index_bg.wasm"]) cpSync(join(ROOT, "build", name), join(folder, "worker", name));
+  writeFileSync(join(folder, "worker/wrangler.json"), workerConfig());
+}
+
+/** `wrangler.json` of the built Worker: `wrangler.toml` without the build. */
+function workerConfig() {
+  const built = join(ROOT, "build/wrangler.json");
+  if (existsSync(built)) return readFileSync(built, "utf8");
+  const { build, assets, ...config } = readRawConfig({ config: join(ROOT, "wrangler.toml") }).rawConfig;
+  return JSON.stringify({ ...config, main: "./index.js" });
+}
+
+/** Runs `wix-edge` in a project. */
+export function run(folder, words, { input = "", env = {} } = {}) {
+  const main = join(folder, "node_modules/wix-edge/dist/main.js");
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...words], {
+    cwd: folder,
+    input,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1", WRANGLER_SEND_METRICS: "false", ...env },
+  });
+  return { status, stdout, stderr, all: stdout + stderr };
+}
+
+/** Runs the real wrangler in a project. It needs no account for what the tests do. */
+export function wrangler(folder, words) {
+  const program = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
+  return spawnSync(process.execPath, [program, ...words], { cwd: folder, encoding: "utf8", env: wranglerEnv(folder) });
+}
+
+/** The environment in which wrangler neither asks nor reports anything. */
+export function wranglerEnv(folder) {
+  return {
+    ...process.env,
+    CI: "1",
+    NO_COLOR: "1",
+    WRANGLER_SEND_METRICS: "false",
+    WRANGLER_LOG_PATH: join(folder, "wrangler-logs"),
+    WRANGLER_REGISTRY_PATH: join(folder, "registry"),
+    CLOUDFLARE_CF_FETCH_ENABLED: "false",
+  };
+}

@@ -1,0 +1,8 @@
+//! The commands of the npm package `cli` that set a Worker up. The tests are in `cli/test`.
+
+use crate::cli::run;
+
+#[test]
+fn init_writes_a_project_and_the_template_of_the_deploy_button() {
+    run("init.test.mjs", &[]);
+}
