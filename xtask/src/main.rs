@@ -10,6 +10,7 @@ mod deliveries;
 mod deny;
 mod dev;
 mod fuzz;
+mod generated;
 mod histories;
 mod http;
 mod import;
@@ -17,7 +18,6 @@ mod keygen;
 mod lane;
 mod lock;
 mod npm;
-mod openapi;
 mod process;
 mod programs;
 mod python;
@@ -70,6 +70,8 @@ enum Task {
     Build(build::Options),
     /// Writes crates/core/openapi.json, after a change of the routes or their types
     Openapi,
+    /// Writes the tables of docs/configuration.md, after a change of the configuration values
+    Configuration,
     /// Builds the npm packages clients/js and cli
     Client,
     /// Builds the npm packages of a release, with the Worker and the simulator in them
@@ -102,7 +104,8 @@ fn run(task: Task) -> Result<()> {
         Task::Check => test::check(&Workspace::find()?),
         Task::Advisories => deny::advisories(&Workspace::find()?),
         Task::Build(options) => build::run(&Workspace::find()?, &options),
-        Task::Openapi => openapi::run(&Workspace::find()?),
+        Task::Openapi => generated::openapi(&Workspace::find()?),
+        Task::Configuration => generated::configuration(&Workspace::find()?),
         Task::Client => client::run(&Workspace::find()?),
         Task::Release(options) => release::run(&Workspace::find()?, &options),
         Task::Import(options) => import::run(&Workspace::find()?, &options),

@@ -2,6 +2,8 @@
 
 mod parse;
 mod reader;
+#[cfg(test)]
+mod reference;
 
 use self::parse::{
     HOUR, origin_of, parse_api_keys, parse_base, parse_hours, parse_list, parse_name, parse_origin, parse_recheck,
@@ -18,38 +20,7 @@ use crate::{instances, wix};
 
 /// Everything that the operator sets. Vars are in `wrangler.toml` under `[vars]`, secrets are set with
 /// `npx wrangler secret put NAME`.
-///
-/// | Name | Kind | Meaning |
-/// |---|---|---|
-/// | `INSTANCES` | KV namespace | instance and refresh-token records |
-/// | `WIX_APP_ID` | var | the app's id |
-/// | `WIX_PUBLIC_KEYS` | var | the app's public key(s), see [`PublicKey::parse_all`] |
-/// | `WIX_APP_SECRET` | secret | the app secret |
-/// | `WIX_APP_SECRET_PREVIOUS` | secret, optional | the previous app secret, during a rotation |
-/// | `SEALING_KEYS` | secret | comma list `id:base64(32 bytes)`; the first seals, all open |
-/// | `API_KEYS` | secret | comma list `name:sha256-hex-of-key[:scope+scope…]` |
-/// | `PUBLIC_URL` | var, optional | the origin that Wix and browsers see; default: that of the request |
-/// | `WIX_API_URL` | var, optional | default `https://www.wixapis.com` |
-/// | `WIX_SITE_URL` | var, optional | default `https://www.wix.com` |
-/// | `FINISH_CONFIGURATION` | var, optional | `on-request` (default), `on-install`, `never` |
-/// | `AFTER_INSTALL_URL` | var, optional | where the browser is redirected instead of Wix's close-window page |
-/// | `WIX_SHARE_URL_ID` | var, optional | the default `shareUrlId` of `/connect` |
-/// | `APP_NAME` | var, optional | the app's name, shown to site owners |
-/// | `SUPPORT_URL` | var, optional | an `https:` or `mailto:` address, shown to site owners |
-/// | `LOG_LEVEL` | var, optional | the least severe line that is written: `info` (default), `warn` or `error` |
-/// | `ENVIRONMENT` | var, optional | `production` (default) or `development` |
-/// | `CLOCK_OFFSET_SECONDS` | var, optional | development only: added to the clock |
-/// | `INSTALLATIONS` | Durable Object namespace, optional | stores and delivers events |
-/// | `EVENTS_URL` | var, optional | where events are delivered |
-/// | `EVENTS_TARGET` | service binding, optional | the same, another Worker |
-/// | `PLUGINS_URL` | var, optional | where service plugin calls are forwarded |
-/// | `PLUGINS_TARGET` | service binding, optional | the same, another Worker |
-/// | `EVENTS_SECRETS` | secret | comma list `whsec_…`; each signs. Required with a target |
-/// | `EVENTS_KEEP_HOURS` | var, optional | for how long delivery is attempted; default 72 |
-/// | `EVENTS_RETAIN_HOURS` | var, optional | for how long contents are kept after delivery; default 0 |
-/// | `EVENTS_TYPES` | var, optional | comma list of the types to deliver; default all |
-/// | `RECHECK_HOURS` | var, optional | how often an installation is compared with Wix; default 24, 0 never |
-/// | `RETENTION_DAYS` | var, optional | for how long the record of a removed installation is kept; default 365, 0 for good |
+/// `reference.rs` has a row for each.
 ///
 /// An empty value counts as missing.
 pub struct Config {
