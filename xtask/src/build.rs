@@ -19,7 +19,7 @@ use crate::lane::{Lane, say};
 use crate::lock::Lock;
 use crate::tools::{self, Bindgen, WASM_TARGET};
 use crate::workspace::Workspace;
-use crate::{npm, process, wasm, wrangler_config};
+use crate::{npm, problems, process, wasm, wrangler_config};
 
 /// Set for wrangler by `cargo xtask dev`: the builds that wrangler starts are then of the profile `dev`.
 pub const DEV_VARIABLE: &str = "XTASK_DEV_BUILD";
@@ -96,6 +96,7 @@ pub fn assemble(workspace: &Workspace, profile: Profile) -> Result<()> {
     let out = workspace.root.join("build");
     fs::create_dir_all(&out)?;
     wrangler_config::write(&workspace.root, &out)?;
+    problems::write(workspace, &out.join("assets"))?;
     let stamp = out.join(".xtask");
     let is_whole = out.join("index.js").exists() && out.join("index_bg.wasm").exists() && named.exists();
     if is_whole && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == key) {

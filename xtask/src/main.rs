@@ -18,6 +18,7 @@ mod keygen;
 mod lane;
 mod lock;
 mod npm;
+mod problems;
 mod process;
 mod programs;
 mod python;

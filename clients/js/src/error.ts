@@ -91,7 +91,9 @@ export async function problem(response: Response): Promise<Problem | undefined> 
   }
   const value: unknown = await response.json().catch(() => undefined);
   const details = value as Problem | undefined;
-  return typeof details?.type === "string" && details.type.startsWith("urn:wix-edge:problem:") ? details : undefined;
+  // A Worker of version 0.1.0 names its problems by URNs.
+  const isOurs = ["/problems#", "urn:wix-edge:problem:"].some((prefix) => details?.type === prefix + details?.code);
+  return isOurs ? details : undefined;
 }
 
 /** Whether an answer has the media type of the Worker's errors. */

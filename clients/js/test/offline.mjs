@@ -20,7 +20,7 @@ async function refusal(status, headers = {}, body = "") {
 }
 
 const PROBLEM = JSON.stringify({
-  type: "urn:wix-edge:problem:removed_instance",
+  type: "/problems#removed_instance",
   title: "The app was removed from this site",
   status: 410,
   detail: "No token.",

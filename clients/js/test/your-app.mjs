@@ -72,7 +72,7 @@ test("the example back end handles every failure in the document's table", async
     const answer = (status, body, headers) => response.writeHead(status, headers).end(JSON.stringify(body));
     if (request.url === "/v1/identity") return answer(200, { instance_id: unknown, user: "u" });
     const [status, code, headers] = failure;
-    const problem = { type: `urn:wix-edge:problem:${code}`, title: "No", status, detail: "No.", code, request_id: "r" };
+    const problem = { type: `/problems#${code}`, title: "No", status, detail: "No.", code, request_id: "r" };
     return answer(status, problem, { "content-type": "application/problem+json", ...headers });
   });
   await new Promise((resolve) => stub.listen(0, "127.0.0.1", resolve));

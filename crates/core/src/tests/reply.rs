@@ -120,7 +120,7 @@ fn an_api_error_is_a_problem_of_rfc_9457() {
         assert_eq!(response.status, status);
         assert_eq!(response.header("content-type"), "application/problem+json");
         let problem = response.json();
-        assert_eq!(problem["type"], format!("urn:wix-edge:problem:{code}"));
+        assert_eq!(problem["type"], format!("/problems#{code}"));
         assert_eq!(problem["code"], code);
         assert_eq!(problem["status"], status);
         assert_eq!(problem["request_id"], response.header("x-request-id"));

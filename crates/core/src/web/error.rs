@@ -361,3 +361,6 @@ impl<E: Into<InstanceError>> From<E> for Error {
         Self::Instance(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,7 +206,7 @@ impl<'a> PluginError<'a> {
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Problem<'a> {
-    /// `urn:wix-edge:problem:` and the code.
+    /// `/problems#` and the code: the section on the Worker's page of problems that describes it.
     #[serde(rename = "type")]
     kind: String,
     /// What happened, for people.
@@ -224,7 +224,8 @@ pub struct Problem<'a> {
 impl<'a> Problem<'a> {
     fn new(notice: &'a Notice, request_id: &'a RequestId) -> Self {
         Self {
-            kind: format!("urn:wix-edge:problem:{}", notice.code),
+            // Relative, so that it quotes nothing of the request and is one identifier for all deployments.
+            kind: format!("/problems#{}", notice.code),
             title: notice.title,
             status: notice.status.as_u16(),
             detail: &notice.detail,
