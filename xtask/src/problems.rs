@@ -14,8 +14,8 @@ const STYLE: &str = include_str!("problems.css");
 pub fn write(workspace: &Workspace, assets: &Path) -> Result<()> {
     let source = workspace.root.join("docs/problems.md");
     let markdown = fs::read_to_string(&source).with_context(|| format!("{} cannot be read", source.display()))?;
-    fs::create_dir_all(assets)?;
-    for (name, content) in [("problems.html", page(&markdown).as_str()), ("problems.css", STYLE)] {
+    fs::create_dir_all(assets.join("problems"))?;
+    for (name, content) in [("problems.html", page(&markdown).as_str()), ("problems/page.css", STYLE)] {
         let file = assets.join(name);
         if fs::read_to_string(&file).is_ok_and(|present| present == content) {
             continue;
@@ -48,7 +48,7 @@ fn page(markdown: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>Problems: wix-edge</title>\n\
-         <link rel=\"stylesheet\" href=\"/problems.css\">\n<main>\n{body}</main>\n</html>\n"
+         <link rel=\"stylesheet\" href=\"/problems/page.css\">\n<main>\n{body}</main>\n</html>\n"
     )
 }
 
