@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,6 +41,10 @@ pub struct Options {
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     build::build(workspace, Profile::Release)?;
     build::check_size(workspace)?;
+    // Without the outputs of sources that are gone.
+    for folder in ["cli/dist", "clients/js/dist"] {
+        fs::remove_dir_all(workspace.root.join(folder)).or_else(missing_is_fine)?;
+    }
     client::build(workspace)?;
     let simulators = match &options.simulators {
         Some(folder) => compiled(folder)?,
@@ -47,6 +52,21 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     };
     let out = options.out.clone().unwrap_or_else(|| workspace.target.join("packages"));
     pack(workspace, &out, &simulators)
+}
+
+/// The folder with the packages for the tests.
+pub fn for_tests(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("test-packages")
+}
+
+/// Packs for the tests, with the simulator that cargo compiled beside them: its optimisation would take minutes.
+pub fn pack_for_tests(workspace: &Workspace) -> Result<()> {
+    let simulator = workspace.target.join("debug/wix-sim");
+    pack(workspace, &for_tests(workspace), &BTreeMap::from([(this_platform()?, simulator)]))
+}
+
+fn missing_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// Compiles the simulator for this machine, small and without symbols.
@@ -59,7 +79,7 @@ fn compile_simulator(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// The name of this machine's platform, in npm's words.
-pub fn this_platform() -> Result<String> {
+fn this_platform() -> Result<String> {
     let os = match env::consts::OS {
         "macos" => "darwin",
         "windows" => "win32",
@@ -93,9 +113,7 @@ fn compiled(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
 /// Packs what is built: the Worker in `build/`, both packages of TypeScript, and these simulators, by platform.
 pub fn pack(workspace: &Workspace, out: &Path, simulators: &BTreeMap<String, PathBuf>) -> Result<()> {
     let staging = out.join("staging");
-    if out.exists() {
-        fs::remove_dir_all(out).with_context(|| format!("{} cannot be emptied", out.display()))?;
-    }
+    fs::remove_dir_all(out).or_else(missing_is_fine).with_context(|| format!("{} cannot be emptied", out.display()))?;
     let package = Package { workspace, staging: &staging, out };
     let version = version(workspace)?;
 
@@ -206,6 +224,10 @@ impl Package<'_> {
     /// Begins a package: manifest, readme and licences.
     fn stage(&self, name: &str, manifest: &Map<String, Value>, readme: &Path) -> Result<()> {
         let mut manifest = manifest.clone();
+        // npm adds a file LICENSE by itself, and no other name. Without a list it packs all files.
+        if let Some(files) = manifest.get_mut("files").and_then(Value::as_array_mut) {
+            files.push(json!("LICENSE-*"));
+        }
         // npm compares it with the repository that the provenance names.
         if let Ok(repository) = env::var("GITHUB_REPOSITORY") {
             let url = format!("git+https://github.com/{repository}.git");

@@ -18,7 +18,7 @@ use crate::programs::{self, Program};
 use crate::python::SCHEMATHESIS;
 use crate::tools::{self, Bindgen, WASM_TARGET};
 use crate::workspace::Workspace;
-use crate::{chrome, client, deny, npm, process, python};
+use crate::{chrome, client, deny, npm, process, python, release};
 
 /// The program of the integration tests.
 const IT: &str = "tests/it/main.rs";
@@ -81,9 +81,10 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         steps.join("wasm", wasm)?;
         steps.join("packages", packages)?;
         if wants(Part::It) {
-            steps.run("build/", || {
+            steps.run("build/, packages", || {
                 build::assemble(workspace, Profile::Release)?;
-                build::check_size(workspace)
+                build::check_size(workspace)?;
+                release::pack_for_tests(workspace)
             })?;
         }
 
@@ -180,12 +181,14 @@ fn doc_tests(workspace: &Workspace, options: &Options) -> Result<()> {
     process::run(cargo(workspace, &["test", "--workspace", "--doc", "--"]).args(&options.arguments))
 }
 
-/// They start wrangler and the simulator themselves, and find the browser in `CHROME`, schemathesis in `SCHEMATHESIS`.
+/// They start wrangler and the simulator themselves, and find the browser in `CHROME`, schemathesis in `SCHEMATHESIS`, the
+/// npm packages in `PACKAGES`.
 fn integration_tests(workspace: &Workspace, program: &Program, browser: &Path, options: &Options) -> Result<()> {
     let run = |arguments: &[&str]| {
         let mut tests = program.command();
         process::with_node(workspace, &mut tests)?;
         tests.env("CHROME", browser).env("SCHEMATHESIS", SCHEMATHESIS.path(workspace));
+        tests.env("PACKAGES", release::for_tests(workspace));
         tests.env("WRANGLER_SEND_METRICS", "false");
         process::run(tests.args(arguments))
     };

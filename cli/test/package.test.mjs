@@ -1,0 +1,159 @@
+// The packages of a release, installed in a clean folder by a user without Rust. PACKAGES names the folder with them, CHROME
+// the browser. The test needs npm's registry or cache.
+
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { accessSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { after, test } from "node:test";
+
+import { chromium } from "playwright-core";
+
+const { PACKAGES, CHROME } = process.env;
+// From the start of the command to the delivered event, in seconds.
+const LIMIT = 60;
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"];
+
+const folder = mkdtempSync(join(tmpdir(), "wix-edge-package-"));
+after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+
+// A PATH with these programs alone: neither cargo nor the npm packages of the repository.
+const bin = join(folder, "bin");
+mkdirSync(bin);
+for (const name of ["env", "node", "npm", "npx", "rm", "sh", "sleep"]) symlinkSync(found(name), join(bin, name));
+const temporary = join(folder, "tmp");
+mkdirSync(temporary);
+const env = { HOME: process.env.HOME, PATH: bin, TMPDIR: temporary, WRANGLER_SEND_METRICS: "false" };
+const app = join(folder, "app");
+mkdirSync(app);
+
+function found(name) {
+  for (const place of process.env.PATH.split(delimiter).filter((place) => !place.includes("node_modules"))) {
+    try {
+      accessSync(join(place, name));
+      return join(place, name);
+    } catch {
+      // It is in another one.
+    }
+  }
+  throw new Error(`${name} must be on PATH`);
+}
+
+function run(command, ...words) {
+  const start = performance.now();
+  const { status, stdout, stderr } = spawnSync(command, words, { cwd: app, env, encoding: "utf8" });
+  assert.equal(status, 0, `${command} ${words.join(" ")}\n${stdout}\n${stderr}`);
+  return { stdout, seconds: (performance.now() - start) / 1000 };
+}
+
+const tell = (step, seconds) => console.log(`${step}: ${seconds.toFixed(1)} s`);
+
+test("the packages install without cargo", { timeout: 300_000 }, () => {
+  assert.notEqual(spawnSync("cargo", ["--version"], { env }).error, undefined, "cargo must not be on PATH");
+  writeFileSync(join(app, "package.json"), '{"private":true}');
+  const archives = readdirSync(PACKAGES).filter((name) => name.endsWith(".tgz")).map((name) => join(PACKAGES, name));
+  assert.equal(archives.length, 3);
+  tell("npm install", run("npm", "install", "--prefer-offline", "--no-audit", "--no-fund", ...archives).seconds);
+});
+
+test("the checksums are those of the Worker's files", () => {
+  const worker = join(app, "node_modules/wix-edge/worker");
+  const { version, files } = JSON.parse(readFileSync(join(worker, "checksums.json")));
+  assert.ok(run("npx", "wix-edge", "--version").stdout.includes(version));
+  for (const name of ["index.js", "index_bg.wasm", "wrangler.json"]) {
+    const bytes = readFileSync(join(worker, name));
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    assert.deepEqual(files[name], { size: bytes.length, sha256 }, name);
+  }
+});
+
+test("the client can be imported", () => {
+  run("node", "--input-type=module", "-e", 'await import("wix-edge-client")');
+});
+
+test("the packaged Worker can be deployed", () => {
+  const dry = run("npx", "wrangler", "deploy", "--dry-run", "--config", "node_modules/wix-edge/worker/wrangler.json");
+  for (const binding of ["INSTALLATIONS", "INSTANCES", "RATE_LIMITER"]) assert.ok(dry.stdout.includes(`env.${binding}`), dry.stdout);
+  tell("wrangler deploy --dry-run", dry.seconds);
+});
+
+test("the demo runs within a minute, and nothing is left after Ctrl-C", { timeout: 180_000 }, async () => {
+  const start = performance.now();
+  const since = () => (performance.now() - start) / 1000;
+  // In a group of its own, so that Ctrl-C reaches npx and the command as in a terminal.
+  const dev = spawn("npx", ["wix-edge", "dev"], { cwd: app, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  try {
+    const { text, urls } = await welcome(dev);
+    tell("wix-edge dev, until it is ready", since());
+    const key = /Bearer ([\w-]+)'/.exec(text)[1];
+    const instance = await demo(urls.simulator);
+    tell("wix-edge dev, until an event is delivered", since());
+    assert.ok(since() < LIMIT, `the demo took ${since()} s`);
+    const list = await (await fetch(`${urls.worker}/v1/instances`, { headers: { authorization: `Bearer ${key}` } })).text();
+    assert.ok(list.includes(instance), list);
+
+    const ended = once(dev, "exit");
+    process.kill(-dev.pid, "SIGINT");
+    await ended;
+    for (const url of Object.values(urls)) assert.ok(await refuses(url), `${url} must be closed`);
+    assert.deepEqual(readdirSync(temporary).filter((name) => name.startsWith("wix-edge-dev")), []);
+  } finally {
+    if (dev.exitCode === null && dev.signalCode === null) process.kill(-dev.pid, "SIGKILL");
+  }
+});
+
+// The text with which the command says that both run, and the addresses in it.
+async function welcome(dev) {
+  let text = "";
+  dev.stderr.on("data", (data) => { text += data; });
+  for await (const line of createInterface({ input: dev.stdout })) {
+    text += `${line}\n`;
+    if (!line.includes("Ctrl-C stops everything")) continue;
+    dev.stdout.resume();
+    const [simulator, worker] = [...text.matchAll(/^ +(http:\/\/[\w.]+:\d+)$/gm)].map(([, url]) => url);
+    return { text, urls: { simulator, worker } };
+  }
+  throw new Error(`wix-edge dev ended: ${text}`);
+}
+
+// Installs the app and sends it an event, as a developer does who follows the text.
+async function demo(url) {
+  const browser = await chromium.launch({ executablePath: CHROME, args: FLAGS });
+  try {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(30_000);
+    await page.goto(url);
+    const opens = page.waitForEvent("popup");
+    await page.getByRole("button", { name: "Install app" }).click();
+    const popup = await opens;
+    const callback = popup.waitForRequest((request) => new URL(request.url()).pathname === "/redirect");
+    await popup.getByRole("button", { name: /agree/i }).click();
+    const instance = new URL((await callback).url()).searchParams.get("instanceId");
+    const rows = (table) => page.getByRole("region", { name: table }).getByRole("row").filter({ hasText: instance.slice(0, 8) });
+    await rows("Installs").filter({ hasText: "configured" }).waitFor();
+    await rows("Webhooks").filter({ hasText: /AppInstalled.*delivered \(attempt \d/ }).waitFor();
+    // The page replaces its tables every second, unless a list in them has the focus.
+    const list = rows("Installs").getByLabel("Event");
+    await list.focus();
+    await list.selectOption({ label: "order_approved" });
+    await list.locator("xpath=following-sibling::button").click();
+    await rows("Webhooks").filter({ hasText: /order_approved.*delivered \(attempt \d/ }).waitFor();
+    return instance;
+  } finally {
+    await browser.close();
+  }
+}
+
+function refuses(url) {
+  const { hostname, port } = new URL(url);
+  return new Promise((done) => {
+    const socket = createConnection({ host: hostname, port });
+    socket.on("error", () => done(true));
+    socket.on("connect", () => { socket.destroy(); done(false); });
+  });
+}
