@@ -6,6 +6,7 @@ import { Command } from "commander";
 import { dev } from "./commands/dev.js";
 import { init } from "./commands/init.js";
 import { keygen } from "./commands/keygen.js";
+import { setup } from "./commands/setup.js";
 import { UserError } from "./error.js";
 import { version } from "./package.js";
 
@@ -14,7 +15,7 @@ const program = new Command("wix-edge")
   .version(version())
   .showHelpAfterError();
 
-for (const add of [dev, init, keygen]) add(program);
+for (const add of [dev, init, keygen, setup]) add(program);
 
 try {
   await program.parseAsync();

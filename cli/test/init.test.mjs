@@ -16,9 +16,9 @@ const TEMPLATE = join(ROOT, "deploy");
 /** The code of the package, as it is installed in a project. */
 const importFrom = (folder, path) => import(pathToFileURL(join(folder, "node_modules/wix-edge/dist", path)));
 
-test("init writes a folder that wrangler deploys without an edit", () => {
+test("init writes a folder that wrangler deploys without an edit", async () => {
   const folder = newProject();
-  const { status, stdout, stderr } = run(folder, ["init", "my app"]);
+  const { status, stdout, stderr } = await run(folder, ["init", "my app"]);
   assert.equal(status, 0, stderr);
   assert.ok(stdout.includes("npx wix-edge setup"), stdout);
   const project = join(folder, "my app");
@@ -43,25 +43,25 @@ test("init writes a folder that wrangler deploys without an edit", () => {
   assert.equal(deployed.stderr.includes("WARNING"), false, deployed.stderr);
 });
 
-test("init writes nothing into a folder that has one of the files", () => {
+test("init writes nothing into a folder that has one of the files", async () => {
   const folder = newProject();
   writeFileSync(join(folder, "README.md"), "mine");
-  const { status, stderr } = run(folder, ["init"]);
+  const { status, stderr } = await run(folder, ["init"]);
   assert.equal(status, 1);
   assert.ok(stderr.includes("README.md already"), stderr);
   assert.equal(readFileSync(join(folder, "README.md"), "utf8"), "mine");
   assert.equal(existsSync(join(folder, "wrangler.jsonc")), false);
 });
 
-test("init refuses a name that Cloudflare does not take", () => {
-  const { status, stderr } = run(newProject(), ["init", "x", "--name", "My App"]);
+test("init refuses a name that Cloudflare does not take", async () => {
+  const { status, stderr } = await run(newProject(), ["init", "x", "--name", "My App"]);
   assert.equal(status, 1);
   assert.ok(stderr.includes("the Worker's name must be"), stderr);
 });
 
-test("the keys that setup makes never get into git", () => {
+test("the keys that setup makes never get into git", async () => {
   const folder = newProject();
-  run(folder, ["init", "p"]);
+  await run(folder, ["init", "p"]);
   const ignored = readFileSync(join(folder, "p/.gitignore"), "utf8").split("\n");
   for (const entry of ["wix-edge*.keys.json", ".dev.vars", "node_modules"]) assert.ok(ignored.includes(entry), entry);
 });
@@ -85,7 +85,7 @@ test("the template of the deploy button is made by the code of init", async () =
   assert.equal(files["wrangler.jsonc"], projectFiles("wix-edge")["wrangler.jsonc"]);
 });
 
-test("Cloudflare asks for each value that the Worker requires, and describes it", () => {
+test("Cloudflare asks for each value that the Worker requires, and describes it", async () => {
   const { cloudflare } = JSON.parse(readFileSync(join(TEMPLATE, "package.json"), "utf8"));
   const { vars } = parse(readFileSync(join(TEMPLATE, "wrangler.jsonc"), "utf8"));
   const secrets = readFileSync(join(TEMPLATE, ".dev.vars.example"), "utf8").match(/^\w+(?==)/gm);

@@ -1,6 +1,6 @@
 // A folder as a user has it after `npm install`: the package with the built Worker in node_modules, and an empty project.
 
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -52,15 +52,18 @@ function workerConfig() {
 }
 
 /** Runs `wix-edge` in a project. */
-export function run(folder, words, { input = "", env = {} } = {}) {
+export function run(folder, words, { input = "", env = {}, cwd = folder } = {}) {
   const main = join(folder, "node_modules/wix-edge/dist/main.js");
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...words], {
-    cwd: folder,
-    input,
-    encoding: "utf8",
+  const child = spawn(process.execPath, [main, ...words], {
+    cwd,
     env: { ...process.env, NO_COLOR: "1", WRANGLER_SEND_METRICS: "false", ...env },
   });
-  return { status, stdout, stderr, all: stdout + stderr };
+  child.stdin.end(input);
+  const output = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"]) child[name].on("data", (chunk) => (output[name] += chunk));
+  return new Promise((resolve) => {
+    child.on("close", (status) => resolve({ status, ...output, all: output.stdout + output.stderr }));
+  });
 }
 
 /** Runs the real wrangler in a project. It needs no account for what the tests do. */

@@ -11,7 +11,7 @@ pub fn run(file: &str, variables: &[(&str, &str)]) {
     let built = root.join("cli/dist/main.js");
     assert!(built.is_file(), "{} must exist; `cargo xtask test` builds it", built.display());
     let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=tap", "--test-force-exit", "--test-timeout=120000"])
+    node.args(["--test", "--test-reporter=tap", "--test-force-exit", "--test-timeout=300000"])
         .arg(root.join("cli/test").join(file))
         .current_dir(root)
         .env("PATH", path_with_node(root))

@@ -6,3 +6,8 @@ use crate::cli::run;
 fn init_writes_a_project_and_the_template_of_the_deploy_button() {
     run("init.test.mjs", &[]);
 }
+
+#[test]
+fn setup_deploys_and_continues_after_a_failure() {
+    run("setup.test.mjs", &[]);
+}

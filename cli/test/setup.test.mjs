@@ -1,0 +1,354 @@
+// `wix-edge setup`, with wrangler replaced by fake-wrangler.mjs and the deployed Worker by a server on this machine.
+
+import assert from "node:assert/strict";
+import { createHash, generateKeyPairSync } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+import { parse } from "jsonc-parser";
+
+import { appId, appSecret, eventsUrl, publicKeys } from "../dist/shapes.js";
+import { ROOT, newFolder, newProject, run } from "./project.mjs";
+
+const shapes = { appId, appSecret, eventsUrl, publicKeys };
+const installed = newProject();
+await run(installed, ["init", "--name", "app"]);
+
+const APP_ID = "0c52d1a4-2a7a-4d3c-9a51-7e1f0f1c9b10";
+const SECRET = "b3f1c9e2-the-app-secret-7d41";
+const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const PEM = publicKey.export({ type: "spki", format: "pem" });
+const DER = publicKey.export({ type: "spki", format: "der" }).toString("base64");
+
+/** Answers as a deployed Worker whose configuration is `worker`. */
+const worker = { ready: true, keys: () => [] };
+const server = createServer((request, response) => {
+  const answer = (status, body) => {
+    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  };
+  if (request.url === "/readyz") {
+    const problems = [{ name: "WIX_PUBLIC_KEYS", problem: "it is missing", fix: "Set it." }];
+    return worker.ready ? answer(200, { status: "ready", problems: [] }) : answer(503, { status: "not_ready", problems });
+  }
+  const hash = createHash("sha256").update((request.headers.authorization ?? "").replace("Bearer ", "")).digest("hex");
+  answer(worker.keys().some((entry) => entry.includes(hash)) ? 200 : 401, {});
+});
+await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+after(() => server.close());
+const URL = `http://127.0.0.1:${server.address().port}`;
+
+/** A project after `wix-edge init`, and an account at Cloudflare. */
+async function begin(account = {}) {
+  const folder = newFolder();
+  copyFileSync(join(installed, "wrangler.jsonc"), join(folder, "wrangler.jsonc"));
+  const fake = join(folder, "fake");
+  mkdirSync(fake);
+  const path = join(fake, "state.json");
+  const write = (state) => writeFileSync(path, JSON.stringify(state));
+  const state = () => JSON.parse(readFileSync(path, "utf8"));
+  write({ loggedIn: true, accounts: [{ id: "a1", name: "Mine" }], workers: {}, namespaces: [], url: URL, ...account });
+  writeFileSync(join(folder, "key.pem"), PEM);
+  writeFileSync(join(folder, "secret.txt"), SECRET);
+  worker.ready = true;
+  worker.keys = () => Object.values(state().workers).flatMap((secrets) => (secrets.API_KEYS ?? "").split(","));
+
+  const env = { WIX_EDGE_WRANGLER: join(ROOT, "cli/test/fake-wrangler.mjs"), FAKE_WRANGLER: fake };
+  return {
+    folder,
+    state,
+    change: (values) => write({ ...state(), ...values }),
+    file: (name) => readFileSync(join(folder, name), "utf8"),
+    config: () => parse(readFileSync(join(folder, "wrangler.jsonc"), "utf8")),
+    keys: (name = "wix-edge.keys.json") => JSON.parse(readFileSync(join(folder, name), "utf8")),
+    calls: () => {
+      const log = join(fake, "calls.jsonl");
+      return existsSync(log) ? readFileSync(log, "utf8").trim().split("\n").map((line) => JSON.parse(line)) : [];
+    },
+    setup: (words = VALUES, more = {}) => run(installed, ["setup", "--wait", "1", ...words], { ...more, cwd: folder, env: { ...env, ...more.env } }),
+  };
+}
+const VALUES = ["--app-id", APP_ID, "--public-key-file", "key.pem", "--secret-file", "secret.txt"];
+
+test("setup deploys the Worker with every secret as one version, and says what to enter at Wix", async () => {
+  const project = await begin();
+  const { status, stdout, all } = await project.setup();
+  assert.equal(status, 0, all);
+
+  const commands = project.calls().map(({ words }) => words.filter((word) => !word.startsWith("-")).slice(0, 3).join(" "));
+  assert.deepEqual(commands.slice(0, 5), ["whoami", "secret list json", "kv namespace list", "kv namespace create", "kv namespace list"]);
+  assert.match(commands[5], /^deploy/);
+  assert.equal(commands.length, 6);
+
+  const { secrets, mode, folderMode, file, configuration } = project.calls().at(-1);
+  assert.deepEqual(Object.keys(secrets).sort(), ["API_KEYS", "EVENTS_SECRETS", "SEALING_KEYS", "WIX_APP_SECRET"]);
+  assert.equal(secrets.WIX_APP_SECRET, SECRET);
+  assert.deepEqual([mode, folderMode], [0o600, 0o700]);
+  assert.equal(existsSync(file), false, "the file with the secrets is removed");
+
+  const { vars, kv_namespaces } = parse(configuration);
+  assert.equal(vars.WIX_APP_ID, APP_ID);
+  assert.equal(vars.WIX_PUBLIC_KEYS, DER);
+  assert.deepEqual(kv_namespaces, [{ binding: "INSTANCES", id: "id-of-app-instances" }]);
+  assert.ok(project.file("wrangler.jsonc").includes("// The built Worker of the installed package."), "comments stay");
+
+  const keys = project.keys();
+  for (const name of ["SEALING_KEYS", "API_KEYS", "EVENTS_SECRETS"]) assert.equal(keys[name], secrets[name], name);
+  for (const [client, scopes] of [["backend", "token+instances+events+proxy"], ["console", "admin+instances+events"]]) {
+    const hash = createHash("sha256").update(keys.api_keys[client]).digest("hex");
+    assert.ok(keys.API_KEYS.split(",").includes(`${client}:${hash}:${scopes}`), client);
+  }
+  assert.equal(statSync(join(project.folder, "wix-edge.keys.json")).mode & 0o777, 0o600);
+
+  for (const text of [`${URL}/webhook`, `${URL}/install`, `${URL}/redirect`, `${URL}/plugins`, "App Instance Installed, App Instance Removed", `https://dev.wix.com/apps/${APP_ID}/webhooks`]) {
+    assert.ok(stdout.includes(text), text);
+  }
+});
+
+test("no secret is in an argument, in the environment of wrangler, or in the output", async () => {
+  const project = await begin();
+  const outputs = [await project.setup(VALUES.slice(0, 4), { env: { WIX_APP_SECRET: SECRET } })];
+  project.change({ fail: "deploy", workers: {} });
+  outputs.push(await project.setup());
+  const { SEALING_KEYS, EVENTS_SECRETS, api_keys } = project.keys();
+  const secrets = [SECRET, SEALING_KEYS.split(":")[1], EVENTS_SECRETS, ...Object.values(api_keys)];
+  const words = project.calls().map(({ words, environment }) => JSON.stringify([words, environment])).join("\n");
+  for (const secret of secrets) {
+    assert.equal(words.includes(secret), false);
+    for (const { all } of outputs) assert.equal(all.includes(secret), false);
+  }
+  const temporary = readdirSync(tmpdir()).filter((name) => name.startsWith("wix-edge-") && !name.startsWith("wix-edge-cli-"));
+  const left = temporary.filter((name) => existsSync(join(tmpdir(), name, "secrets.json")));
+  assert.deepEqual(left, [], "no file with secrets is left, also after a failure");
+});
+
+test("a second run changes nothing and deploys nothing", async () => {
+  const project = await begin();
+  await project.setup();
+  const before = [project.file("wix-edge.keys.json"), project.file("wrangler.jsonc"), JSON.stringify(project.state())];
+  const count = project.calls().length;
+  const { status, all } = await project.setup(["--yes"]);
+  assert.equal(status, 0, all);
+  assert.ok(all.includes("nothing has changed"), all);
+  assert.deepEqual([project.file("wix-edge.keys.json"), project.file("wrangler.jsonc"), JSON.stringify(project.state())], before);
+  const commands = project.calls().slice(count).map(({ words }) => words[0]);
+  assert.deepEqual(commands, ["whoami", "secret"]);
+});
+
+for (const fail of ["whoami", "secret list", "kv namespace list", "kv namespace create", "deploy"]) {
+  test(`setup continues after a failure of \`wrangler ${fail}\``, async () => {
+    const project = await begin({ fail });
+    const first = await project.setup();
+    assert.equal(first.status, 1);
+    const made = existsSync(join(project.folder, "wix-edge.keys.json")) ? project.keys() : undefined;
+    project.change({ fail: "" });
+    const second = await project.setup();
+    assert.equal(second.status, 0, second.all);
+    const { secrets } = project.calls().at(-1);
+    assert.equal(Object.keys(secrets).length, 4);
+    assert.equal(project.state().namespaces.length, 1);
+    if (made) assert.equal(project.keys().SEALING_KEYS, made.SEALING_KEYS, "the key that was made first is used");
+  });
+}
+
+test("a deployment whose end was not seen is not repeated with other secrets", async () => {
+  const project = await begin({ failAfter: "deploy" });
+  assert.equal((await project.setup()).status, 1);
+  const { SEALING_KEYS } = project.keys();
+  project.change({ failAfter: "" });
+  const { status, all } = await project.setup();
+  assert.equal(status, 0, all);
+  assert.equal(project.calls().at(-1).secrets.SEALING_KEYS, undefined, "the Worker has the key");
+  assert.equal(project.state().workers[""].SEALING_KEYS, SEALING_KEYS);
+});
+
+test("setup says what is missing if the Worker does not become ready, and continues", async () => {
+  const project = await begin();
+  worker.ready = false;
+  const first = await project.setup();
+  assert.equal(first.status, 1);
+  assert.ok(first.stderr.includes("WIX_PUBLIC_KEYS: it is missing. Set it."), first.stderr);
+  worker.ready = true;
+  const second = await project.setup(["--yes"]);
+  assert.equal(second.status, 0, second.all);
+  assert.equal(project.calls().filter(({ words }) => words[0] === "deploy").length, 1);
+});
+
+test("a list that the Worker has and the key file has not is never replaced", async () => {
+  for (const name of ["SEALING_KEYS", "API_KEYS", "EVENTS_SECRETS"]) {
+    const project = await begin({ workers: { "": { [name]: "the old one" } } });
+    const { status, stderr } = await project.setup();
+    assert.equal(status, 1);
+    assert.ok(stderr.includes(`the Worker has ${name} already`), stderr);
+    assert.ok(stderr.includes("npx wrangler secret delete"), stderr);
+    assert.equal(existsSync(join(project.folder, "wix-edge.keys.json")), false);
+    assert.equal(project.calls().some(({ words }) => words[0] === "deploy"), false);
+    assert.equal(project.config().vars.WIX_APP_ID, "", "nothing is written");
+  }
+});
+
+test("lists in a key file that the user wrote are kept, and the others are made", async () => {
+  const project = await begin({ workers: { "": { SEALING_KEYS: "k1:old" } } });
+  writeFileSync(join(project.folder, "wix-edge.keys.json"), JSON.stringify({ SEALING_KEYS: "k1:old" }), { mode: 0o644 });
+  const { status, all } = await project.setup();
+  assert.equal(status, 0, all);
+  assert.equal(project.state().workers[""].SEALING_KEYS, "k1:old");
+  assert.equal(project.keys().SEALING_KEYS, "k1:old");
+  assert.equal(statSync(join(project.folder, "wix-edge.keys.json")).mode & 0o777, 0o600);
+});
+
+test("a damaged key file is refused and stays as it is", async () => {
+  for (const text of ["{", '{"API_KEYS":""}']) {
+    const project = await begin();
+    writeFileSync(join(project.folder, "wix-edge.keys.json"), text);
+    const { status, stderr } = await project.setup();
+    assert.equal(status, 1);
+    assert.ok(stderr.includes("Put your copy of the file back"), stderr);
+    assert.equal(project.file("wix-edge.keys.json"), text);
+  }
+});
+
+test("a new app secret replaces the old one, and nothing else", async () => {
+  const project = await begin();
+  await project.setup();
+  const before = project.state().workers[""];
+  await project.setup(["--secret-stdin", "--yes"], { input: ` ${SECRET}-new\n` });
+  assert.deepEqual(project.state().workers[""], { ...before, WIX_APP_SECRET: `${SECRET}-new` });
+});
+
+test("a Worker that exists keeps its namespace, also without an id in wrangler.jsonc", async () => {
+  const project = await begin({ workers: { "": { WIX_APP_SECRET: "x" } } });
+  assert.equal((await project.setup()).status, 0);
+  assert.deepEqual(project.config().kv_namespaces, [{ binding: "INSTANCES" }]);
+  assert.deepEqual(project.state().namespaces, []);
+});
+
+test("an environment has a namespace, objects, a counter, secrets and keys of its own", async () => {
+  const project = await begin();
+  await project.setup();
+  const { status, all } = await project.setup([...VALUES, "--env", "staging"]);
+  assert.equal(status, 0, all);
+  const { env, ratelimits, kv_namespaces, migrations } = project.config();
+  assert.deepEqual(env.staging.kv_namespaces, [{ binding: "INSTANCES", id: "id-of-app-staging-instances" }]);
+  assert.notDeepEqual(env.staging.kv_namespaces, kv_namespaces);
+  assert.deepEqual(env.staging.migrations, migrations);
+  assert.notEqual(env.staging.ratelimits[0].namespace_id, ratelimits[0].namespace_id);
+  const { workers } = project.state();
+  assert.notEqual(workers.staging.SEALING_KEYS, workers[""].SEALING_KEYS);
+  assert.equal(project.keys("wix-edge.staging.keys.json").SEALING_KEYS, workers.staging.SEALING_KEYS);
+  assert.ok(project.calls().at(-1).words.includes("--env=staging"));
+});
+
+test("--dry-run prints each step, asks nothing of Cloudflare, and changes nothing", async () => {
+  const project = await begin();
+  const before = [project.file("wrangler.jsonc"), readdirSync(project.folder).join()];
+  const { status, stdout, all } = await project.setup([...VALUES, "--dry-run"]);
+  assert.equal(status, 0, all);
+  for (const step of ["SEALING_KEYS, API_KEYS, EVENTS_SECRETS", "app-instances", "WIX_APP_ID, WIX_PUBLIC_KEYS", "--secrets-file", "/readyz", "/webhook"]) {
+    assert.ok(stdout.includes(step), step);
+  }
+  assert.deepEqual([project.file("wrangler.jsonc"), readdirSync(project.folder).join()], before);
+  assert.deepEqual(project.calls(), []);
+});
+
+test("with several accounts one must be chosen, and later deployments go there", async () => {
+  const project = await begin({ accounts: [{ id: "a1", name: "Mine" }, { id: "a2", name: "Firm" }] });
+  const first = await project.setup();
+  assert.equal(first.status, 1);
+  assert.ok(first.stderr.includes("a2  Firm"), first.stderr);
+  assert.equal((await project.setup([...VALUES, "--account", "a2"])).status, 0);
+  assert.equal(project.config().account_id, "a2");
+  assert.equal(project.calls().at(-1).environment.CLOUDFLARE_ACCOUNT_ID, "a2");
+});
+
+test("nobody logged in: setup says how to log in", async () => {
+  const project = await begin({ loggedIn: false });
+  const { status, stderr } = await project.setup();
+  assert.equal(status, 1);
+  assert.ok(stderr.includes("npx wrangler login"), stderr);
+});
+
+test("what is pasted with a value is removed", async () => {
+  const project = await begin();
+  writeFileSync(join(project.folder, "key.pem"), `\ufeff \n${PEM.replaceAll("\n", "\r\n")}\n\n`);
+  writeFileSync(join(project.folder, "secret.txt"), `\u200b ${SECRET}\r\n`);
+  const { status, all } = await project.setup(["--app-id", `\u2060 ${APP_ID.toUpperCase()} \n`, ...VALUES.slice(2)]);
+  assert.equal(status, 0, all);
+  assert.equal(project.config().vars.WIX_PUBLIC_KEYS, DER);
+  assert.equal(project.config().vars.WIX_APP_ID, APP_ID);
+  assert.equal(project.state().workers[""].WIX_APP_SECRET, SECRET);
+});
+
+test("a public key is taken in every form in which the Worker takes it", () => {
+  const oneLine = PEM.trim().replaceAll("\n", "\\n");
+  const forms = {
+    "PEM": PEM,
+    "one line": `"${oneLine}"`,
+    "one line, escaped twice": oneLine.replaceAll("\\n", "\\\\n"),
+    "base64 of PEM": Buffer.from(PEM).toString("base64"),
+    "base64 of the DER, broken into lines": DER.replace(/.{60}/g, "$&\n "),
+    "base64 in the URL alphabet without padding": DER.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, ""),
+  };
+  for (const [form, key] of Object.entries(forms)) assert.equal(shapes.publicKeys(key), DER, form);
+  assert.equal(shapes.publicKeys(`${PEM}${PEM}`), `${DER},${DER}`);
+  assert.equal(shapes.publicKeys(`${DER}, ${PEM}`), `${DER},${DER}`);
+});
+
+test("a value of the wrong form is refused, and the message says what it must be and does not show it", () => {
+  const other = (type, options) => generateKeyPairSync(type, options).publicKey.export({ type: "spki", format: "pem" });
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const wrong = [
+    ["publicKeys", other("ec", { namedCurve: "P-256" }), "must be an RSA key"],
+    ["publicKeys", other("rsa", { modulusLength: 1024 }), "2048 to 4096 bits"],
+    ["publicKeys", withExponentOne(), "odd exponent of at least 3"],
+    ["publicKeys", privateKey.export({ type: "pkcs8", format: "pem" }), "this is a private key"],
+    ["publicKeys", publicKey.export({ type: "pkcs1", format: "pem" }), "-----BEGIN PUBLIC KEY-----"],
+    ["publicKeys", "-----BEGIN PUB", "BEGIN line is cut off"],
+    ["publicKeys", PEM.slice(0, 200), "END line is missing"],
+    ["publicKeys", DER.slice(0, 200), "altered or cut off"],
+    ["publicKeys", "the key!", "PEM or base64"],
+    ["publicKeys", " , ", "must not be empty"],
+    ["appId", "my app", "must be a GUID"],
+    ["appId", APP_ID.slice(1), "must be a GUID"],
+    ["appId", "00000000-0000-0000-0000-000000000000", "must be a GUID"],
+    ["appSecret", "short", "at least 8 characters"],
+    ["appSecret", "two words here", "without spaces"],
+    ["appSecret", '"quoted-secret"', "quotes"],
+    ["eventsUrl", "http://app.example.com/e", "must be https"],
+    ["eventsUrl", "http://localhost.example.com/e", "must be https"],
+    ["eventsUrl", "the events", "must be a URL"],
+    ["eventsUrl", "https://u:p@app.example.com/", "user name"],
+  ];
+  for (const [shape, value, message] of wrong) {
+    assert.throws(() => shapes[shape](value), (error) => error.message.includes(message) && !error.message.includes(value), message);
+  }
+  assert.equal(shapes.eventsUrl("http://127.0.0.1:3000/e"), "http://127.0.0.1:3000/e");
+});
+
+/** An RSA key with which every message is its own signature: the exponent 65537 (03 01 00 01) made 1. */
+function withExponentOne() {
+  const hex = Buffer.from(DER, "base64").toString("hex");
+  assert.ok(hex.endsWith("0203010001"));
+  return Buffer.from(hex.replace(/0203010001$/, "0203000001"), "hex").toString("base64");
+}
+
+test("a wrong value stops setup before anything is called or written", async () => {
+  const project = await begin();
+  writeFileSync(join(project.folder, "wrong.pem"), DER.slice(0, 200));
+  const { status, stderr } = await project.setup(["--app-id", APP_ID, "--public-key-file", "wrong.pem"]);
+  assert.equal(status, 1);
+  assert.ok(stderr.includes("altered or cut off"), stderr);
+  assert.deepEqual(project.calls(), []);
+  assert.equal(project.config().vars.WIX_APP_ID, "");
+});
+
+test("a value that is missing is named with its option", async () => {
+  const project = await begin();
+  for (const [words, option] of [[[], "--app-id"], [VALUES.slice(0, 4), "--secret-file"]]) {
+    const { status, stderr } = await project.setup(words);
+    assert.equal(status, 1);
+    assert.ok(stderr.includes(option), stderr);
+  }
+});
