@@ -7,6 +7,7 @@ import { dev } from "./commands/dev.js";
 import { init } from "./commands/init.js";
 import { keygen } from "./commands/keygen.js";
 import { setup } from "./commands/setup.js";
+import { upgrade } from "./commands/upgrade.js";
 import { UserError } from "./error.js";
 import { version } from "./package.js";
 
@@ -15,7 +16,7 @@ const program = new Command("wix-edge")
   .version(version())
   .showHelpAfterError();
 
-for (const add of [dev, init, keygen, setup]) add(program);
+for (const add of [dev, init, keygen, setup, upgrade]) add(program);
 
 try {
   await program.parseAsync();

@@ -11,3 +11,8 @@ fn init_writes_a_project_and_the_template_of_the_deploy_button() {
 fn setup_deploys_and_continues_after_a_failure() {
     run("setup.test.mjs", &[]);
 }
+
+#[test]
+fn upgrade_adds_what_a_version_needs_and_refuses_what_loses_data() {
+    run("upgrade.test.mjs", &[]);
+}
