@@ -46,6 +46,9 @@ const PRESENT = {
     "WIX_SHARE_URL_ID",
     "RECHECK_HOURS",
     "RETENTION_DAYS",
+    "APP_NAME",
+    "SUPPORT_URL",
+    "LOG_LEVEL",
   ],
 };
 

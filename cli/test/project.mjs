@@ -1,12 +1,10 @@
 // A folder as a user has it after `npm install`: the package with the built Worker in node_modules, and an empty project.
 
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after } from "node:test";
-
-import { experimental_readRawConfig as readRawConfig } from "wrangler";
 
 /** The repository. */
 export const ROOT = resolve(import.meta.dirname, "../..");
@@ -39,16 +37,10 @@ function installPackage(folder) {
   cpSync(join(ROOT, "cli/dist"), join(folder, "dist"), { recursive: true });
   cpSync(join(ROOT, "cli/package.json"), join(folder, "package.json"));
   cpSync(join(ROOT, "CHANGELOG.md"), join(folder, "CHANGELOG.md"));
-  for (const name of ["index.js", "index_bg.wasm"]) cpSync(join(ROOT, "build", name), join(folder, "worker", name));
-  writeFileSync(join(folder, "worker/wrangler.json"), workerConfig());
-}
-
-/** `wrangler.json` of the built Worker: `wrangler.toml` without the build. */
-function workerConfig() {
-  const built = join(ROOT, "build/wrangler.json");
-  if (existsSync(built)) return readFileSync(built, "utf8");
-  const { build, assets, ...config } = readRawConfig({ config: join(ROOT, "wrangler.toml") }).rawConfig;
-  return JSON.stringify({ ...config, main: "./index.js" });
+  for (const name of ["index.js", "index_bg.wasm", "wrangler.json", "assets"]) {
+    const built = join(ROOT, "build", name);
+    if (existsSync(built)) cpSync(built, join(folder, "worker", name), { recursive: true });
+  }
 }
 
 /** Runs `wix-edge` in a project. */
