@@ -4,6 +4,7 @@
 import { Command } from "commander";
 
 import { dev } from "./commands/dev.js";
+import { doctor } from "./commands/doctor.js";
 import { init } from "./commands/init.js";
 import { keygen } from "./commands/keygen.js";
 import { setup } from "./commands/setup.js";
@@ -16,7 +17,7 @@ const program = new Command("wix-edge")
   .version(version())
   .showHelpAfterError();
 
-for (const add of [dev, init, keygen, setup, upgrade]) add(program);
+for (const add of [dev, init, setup, upgrade, doctor, keygen]) add(program);
 
 try {
   await program.parseAsync();

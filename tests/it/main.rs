@@ -23,6 +23,7 @@ mod client;
 mod connect;
 mod costs;
 mod deliveries;
+mod doctor;
 mod doubt;
 mod events;
 mod faults;
