@@ -44,7 +44,9 @@ pub use handoff::{hand_over, take_over};
 pub use identity::Identity;
 pub use identity::{of_signed_instance, of_token};
 pub use import::{IMPORTS_BY_OBJECTS, IMPORTS_BY_WORKER, ImportOutcome, LINE_LIMIT, Line, import};
-pub use objects::{HasWorker, ObjectPlatform, compare_due, import_object, list_object, redeliver_next};
+pub use objects::{
+    HasWorker, ObjectPlatform, compare_due, import_object, list_object, redeliver_next, report_statistics,
+};
 pub use plugin::forward_plugin_call;
 pub use reconcile::{Reconciled, reconcile};
 pub use reconciliation::{checked_at, compare_slice, reconciliation};

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::delivery::{AcceptError, CompareRequest, Installation, MessageError, ObjectPorts, ObjectReply, requests};
 use crate::instances::{
     self, Cache, Context, InstanceError, Line, ObjectPlatform, Work, compare_due, import_object, list_object,
-    redeliver_next,
+    redeliver_next, report_statistics,
 };
 use crate::runtime::{Clock, Entropy, Level, Log};
 use crate::store::Store;
@@ -88,7 +88,10 @@ pub async fn object_deliver<P: ObjectPlatform>(ports: &P, shared: &Shared) {
     let Ok(config) = &shared.config else { return };
     let object = installation(ports, config);
     match object.deliver().await {
-        Ok(true) => list_parked(ports, config, &object).await,
+        Ok(true) => {
+            list_parked(ports, config, &object).await;
+            count(ports, config, &object).await;
+        }
         // The object was erased, and stays empty.
         Ok(false) => {}
         Err(error) => log_failure(ports, "object deliver", None, &error.into()),
@@ -107,6 +110,8 @@ pub async fn object_alarm<P: ObjectPlatform>(ports: &P, shared: &Shared) {
         return;
     };
     let (object, store) = (installation(ports, config), store_of_object(ports, config));
+    // Before the object forgets events, or ends.
+    count(ports, config, &object).await;
     match end(&object, &store).await {
         Ok(true) => return,
         Ok(false) => {}
@@ -166,6 +171,13 @@ async fn list_parked<P: ObjectPlatform>(ports: &P, config: &Config, object: &Ins
         if let Err(error) = object.wake_within(OBJECT_RETRY).await {
             log_failure(ports, "object parked", None, &error.into());
         }
+    }
+}
+
+/// Lets the app's object count what has happened. After an error the alarm does it again.
+async fn count<P: ObjectPlatform>(ports: &P, config: &Config, object: &Installation<'_, P>) {
+    if let Err(error) = report_statistics(ports, object, &config.instances.wix.app_id).await {
+        log_failure(ports, "object count", None, &error);
     }
 }
 

@@ -27,5 +27,6 @@ mod redirect;
 mod reply;
 mod route;
 mod session;
+mod statistics;
 mod token;
 mod webhook;

@@ -20,10 +20,6 @@ pub enum Change {
 }
 
 impl Change {
-    /// All changes.
-    pub const ALL: [Self; 5] =
-        [Self::Installed, Self::Removed, Self::NeedsReconnect, Self::Reconnected, Self::PlanChanged];
-
     /// The type of the event.
     #[must_use]
     pub fn event_type(self) -> &'static str {

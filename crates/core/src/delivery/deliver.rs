@@ -180,6 +180,9 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let outcome = if is_delivered {
             let retain = self.settings.retain_millis;
             queue.deliver(event.sequence, &text, now, (retain > 0).then(|| now + retain))?;
+            if step.role == Role::Redelivered {
+                self.recount(event.sequence)?;
+            }
             "delivered"
         } else {
             self.fail(queue, bounds, step, answer, &text, now)?;

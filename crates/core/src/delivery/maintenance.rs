@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::about::About;
 use super::queue::{Queue, REMEMBERED};
+use super::statistics::Reporting;
 use super::{Installation, ObjectPorts};
 use crate::facts::{Name, latest};
 use crate::runtime::PlatformError;
@@ -32,6 +33,9 @@ pub struct Maintenance {
     /// When the object of a deleted installation ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ends_at: Option<Timestamp>,
+    /// What the app's object is told for the statistics.
+    #[serde(default, skip_serializing_if = "Reporting::is_empty")]
+    pub reporting: Reporting,
 }
 
 /// How a comparison ended.
@@ -63,7 +67,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let noted = about.maintenance()?;
         let ends_at = noted.as_ref().and_then(|noted| noted.ends_at);
         let ends_at = if ends_at.is_some() && queue.is_done()? { ends_at } else { None };
-        let at = [self.next_comparison(&name, noted.as_ref()), ends_at].into_iter().flatten().min();
+        let report = noted.as_ref().and_then(|noted| noted.reporting.next());
+        let at = [self.next_comparison(&name, noted.as_ref()), ends_at, report].into_iter().flatten().min();
         Ok(at.map(|at| at.0.saturating_mul(1000)))
     }
 

@@ -19,7 +19,8 @@ const PRUNED_AT_ONCE: u64 = 100;
 
 /// The states of an event.
 pub const PENDING: u64 = 0;
-const DELIVERED: u64 = 1;
+/// See [`PENDING`].
+pub const DELIVERED: u64 = 1;
 /// See [`PENDING`].
 pub const PARKED: u64 = 2;
 
@@ -48,7 +49,7 @@ pub struct Bounds {
     head: u64,
     next: u64,
     /// The latest sequence number.
-    last: u64,
+    pub(super) last: u64,
 }
 
 /// A row.

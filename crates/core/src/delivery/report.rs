@@ -64,15 +64,17 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let data = serde_json::to_string(&instance).map_err(|_| MessageError)?;
         let now = self.now();
         let mut events = Vec::new();
-        for change in changes.iter().filter(|change| self.settings.types.contains(change.event_type())) {
+        for change in changes.iter().filter(|change| self.settings.wants(change.event_type())) {
             let at = change.at(&instance, &joined).unwrap_or_else(|| self.time());
             let event = Event::own(change.event_type(), Some(&id), at, &data, &self.token()?);
             events.push(event.ok_or(MessageError)?);
         }
         if before.as_ref() != Some(&joined) || state != told {
+            let counted = self.report_of(&changes, &instance, &joined)?;
             let told = Told { facts: joined.clone(), state };
             self.ports.transaction(&mut || {
                 events.iter().try_for_each(|event| queue.add(event, now))?;
+                counted.iter().try_for_each(|report| Self::open_report(&about, report))?;
                 about.set_told(&told)
             })?;
         }

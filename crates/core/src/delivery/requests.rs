@@ -30,6 +30,8 @@ pub const CHECKED: &str = "/checked";
 pub const COUNT: &str = "/count";
 /// The figures of the reconciliation, from the app's object. No body.
 pub const FIGURES: &str = "/figures";
+/// The app's object counts what happened by day. Body: [`super::Unreported::to_message`].
+pub const COUNT_DAYS: &str = "/count-days";
 /// The statistics of the latest days, from the app's object. Body: [`super::DaysRequest`] as JSON.
 pub const DAYS: &str = "/days";
 /// How far the Cron Trigger has come, from the app's object. No body.
@@ -101,6 +103,10 @@ impl<P: ObjectPorts> Installation<'_, P> {
                 ObjectReply::new(200, "counted")
             }
             FIGURES => ObjectReply::new(200, to_json(&self.figures()?)),
+            COUNT_DAYS => {
+                self.count_days(body)?;
+                ObjectReply::new(200, "counted")
+            }
             DAYS => ObjectReply::new(200, to_json(&self.days(serde_json::from_str(body).map_err(|_| MessageError)?)?)),
             PASS => ObjectReply::new(200, self.pass()?),
             SET_PASS => {

@@ -1,6 +1,5 @@
 //! What the configuration says about delivery.
 
-use super::change::Change;
 use crate::values::{Fault, SigningSecret};
 
 /// How the operator binds the objects.
@@ -109,12 +108,6 @@ impl Settings {
     #[must_use]
     pub fn wants(&self, event_type: &str) -> bool {
         self.is_delivering() && self.types.contains(event_type)
-    }
-
-    /// Whether the app wants any of our own events.
-    #[must_use]
-    pub fn tells_changes(&self) -> bool {
-        Change::ALL.iter().any(|change| self.wants(change.event_type()))
     }
 
     /// What `/readyz` notes.

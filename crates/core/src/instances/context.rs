@@ -122,7 +122,7 @@ impl<'a, P: Ports> Context<'a, P> {
     #[must_use]
     pub fn store(&self) -> Store<'a, P> {
         let Settings { wix, keys, setup, events, .. } = self.settings;
-        let store = Store::new(self.platform, keys, &wix.app_id, *setup).reporting(events.tells_changes());
+        let store = Store::new(self.platform, keys, &wix.app_id, *setup).reporting(events.is_bound);
         store.noting(self.trace()).with_pending(&self.work.pending)
     }
 

@@ -11,7 +11,7 @@ use crate::delivery::{
 };
 use crate::facts::Fact;
 use crate::store::{KvNamespace, ParkedEvents, Store, StoreError};
-use crate::values::{InstanceId, Timestamp};
+use crate::values::{AppId, InstanceId, Timestamp};
 
 /// How many objects one invocation asks. The free plan allows 50 subrequests.
 const OBJECTS: u16 = 40;
@@ -76,10 +76,7 @@ pub async fn import_object<P: ObjectPlatform>(
     cx: &Context<'_, P::Worker>,
     line: &Line,
 ) -> ImportOutcome {
-    let adopt = async |id: &InstanceId, facts: &[Fact]| match message(cx, id, facts)? {
-        Some(message) => told(object.adopt(&message).await),
-        None => Ok(()),
-    };
+    let adopt = async |id: &InstanceId, facts: &[Fact]| told(object.adopt(&message(id, facts)?).await);
     let outcome = import_line(cx, line, adopt).await;
     // Without this comparison, the next one finds the same later.
     if outcome == ImportOutcome::Imported {
@@ -98,12 +95,7 @@ pub async fn compare_due<P: ObjectPlatform>(
     now: Timestamp,
 ) -> Result<(), InstanceError> {
     let report = |id: InstanceId, facts: Vec<Fact>| -> LocalBoxFuture<'_, _> {
-        Box::pin(async move {
-            match message(cx, &id, &facts)? {
-                Some(message) => told(object.report(&message).await),
-                None => Ok(()),
-            }
-        })
+        Box::pin(async move { told(object.report(&message(&id, &facts)?).await) })
     };
     let earlier = object.uncounted()?;
     let compared = match compare(cx, id, &report).await {
@@ -128,12 +120,28 @@ pub async fn compare_due<P: ObjectPlatform>(
     counted.map(|_| ()).map_err(Into::into)
 }
 
-/// The report of facts, if the app wants our own events.
-fn message<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, facts: &[Fact]) -> Result<Option<String>, InstanceError> {
-    if !cx.settings.events.tells_changes() {
-        return Ok(None);
-    }
-    Ok(Some(report::to_message(id, facts).ok_or(StoreError::NotJson)?))
+/// Lets the app's object count what has happened, if that is due.
+pub async fn report_statistics<P: ObjectPlatform>(
+    ports: &P,
+    object: &Installation<'_, P>,
+    app: &AppId,
+) -> Result<(), InstanceError> {
+    let Some(unreported) = object.take_unreported()? else { return Ok(()) };
+    let counted = match unreported.to_message() {
+        None => object.count_own(&unreported).map_err(InstanceError::from),
+        Some(body) => {
+            let deadline = ports.now_millis() + TIMEOUT;
+            let counted = command(ports, app.as_str(), requests::COUNT_DAYS, &body, deadline).await;
+            counted.map(|_| ()).map_err(InstanceError::from)
+        }
+    };
+    object.note_reported(&unreported, counted.is_ok()).await?;
+    counted
+}
+
+/// The report of facts.
+fn message(id: &InstanceId, facts: &[Fact]) -> Result<String, InstanceError> {
+    Ok(report::to_message(id, facts).ok_or(StoreError::NotJson)?)
 }
 
 fn told(result: Result<(), AcceptError>) -> Result<(), InstanceError> {

@@ -6,9 +6,10 @@ use crate::facts::Fact;
 use crate::store::{StoreError, TIMEOUT_MILLIS};
 use crate::values::InstanceId;
 
-/// Gives the object the facts, if the app wants our own events. After an error the recheck of the instance does it again.
+/// Gives the object the facts, if objects are bound: it also counts installs and removals. After an error the recheck of the
+/// instance does it again.
 pub async fn report_facts<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, facts: &[Fact]) -> Result<(), InstanceError> {
-    if !cx.settings.events.tells_changes() {
+    if !cx.settings.events.is_bound {
         return Ok(());
     }
     let message = report::to_message(id, facts).ok_or(StoreError::NotJson)?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::kv::Op;
-use crate::testing::world::{API_KEY, APP_ID, INSTANCE, TestRequest, TestResponse, World, sha256_hex};
+use crate::testing::world::{API_KEY, APP_ID, INSTANCE, TestRequest, TestResponse, VICTIM, World, sha256_hex};
 
 const SCOPES: [&str; 5] = ["token", "instances", "events", "proxy", "admin"];
 
@@ -212,6 +212,45 @@ fn a_list_can_be_filtered_by_status() {
     let page = list(&world, "?status=removed&limit=2");
     assert_eq!(ids(&page), Vec::<String>::new(), "no instance of this page has the status");
     assert!(page.json().get("next_cursor").is_some(), "an empty page can have a next cursor");
+}
+
+#[test]
+fn a_list_can_be_searched_by_the_beginning_of_the_id() {
+    let world = populated(25);
+    world.webhook(jws::installed(VICTIM, START));
+    world.fake.kv().take_counts();
+    for (search, wanted) in [
+        ("aaaaaaaa-bbbb-4ccc-8ddd-00000000000", (1..=9).collect::<Vec<_>>()),
+        ("AAAAAAAA-BBBB-4CCC-8DDD-00000000002", (20..=25).collect()),
+        (&id(7), vec![7]),
+        ("aaaaaaaa-bbbb-4ccc-8ddd-1", vec![]),
+        ("-", vec![]),
+    ] {
+        let page = list(&world, &format!("?search={search}"));
+        assert_eq!(ids(&page), wanted.into_iter().map(id).collect::<Vec<_>>(), "{search}");
+        assert_eq!(page.json().get("next_cursor"), None);
+        assert_eq!(world.fake.kv().take_counts(), [0, 0, 0, 1], "{search}");
+    }
+    assert_eq!(ids(&list(&world, "?search=b")), [VICTIM]);
+    assert_eq!(ids(&list(&world, "?search=&limit=1000")).len(), 26);
+    // With a status and page by page.
+    let first = list(&world, "?search=aaaaaaaa-bbbb-4ccc-8ddd-00000000001&status=removed&limit=5");
+    assert_eq!(ids(&first), [id(12)]);
+    let cursor = first.json()["next_cursor"].as_str().unwrap().to_owned();
+    let next =
+        list(&world, &format!("?search=aaaaaaaa-bbbb-4ccc-8ddd-00000000001&status=removed&limit=5&cursor={cursor}"));
+    assert_eq!(ids(&next), [id(15), id(18)]);
+    assert_eq!(next.json().get("next_cursor"), None);
+}
+
+#[test]
+fn an_invalid_search_is_a_400() {
+    let world = populated(1);
+    for search in ["g", "*", "%20", "aaaa%20", "a:", "a%2F", "%00", "%C3%A4", "a&search=a", "a".repeat(37).as_str()] {
+        let response = list(&world, &format!("?search={search}"));
+        assert_eq!(response.problem(), (400, "bad_request".to_owned()), "{search}");
+    }
+    assert_eq!(list(&world, &format!("?search={}", "a".repeat(36))).status, 200);
 }
 
 #[test]

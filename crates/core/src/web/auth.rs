@@ -13,12 +13,11 @@ const OF_SESSION: [Scope; 3] = [Scope::Instances, Scope::Events, Scope::Admin];
 /// Admits a request that has the scope by its API key, or by a session if it has no `Authorization` header. Names the
 /// client in the log line.
 pub fn authorize<P: Platform>(call: &Call<'_, P>, scope: Scope) -> Result<(), Error> {
-    let is_allowed = match call.header("authorization") {
-        Some(header) => key_of(call, &header)?.allows(scope),
-        None => {
-            key_of_session(call)?;
-            OF_SESSION.contains(&scope)
-        }
+    let is_allowed = if let Some(header) = call.header("authorization") {
+        key_of(call, &header)?.allows(scope)
+    } else {
+        key_of_session(call)?;
+        OF_SESSION.contains(&scope)
     };
     if is_allowed { Ok(()) } else { Err(Error::Forbidden(scope)) }
 }

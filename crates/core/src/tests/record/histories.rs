@@ -119,7 +119,7 @@ fn answer(chance: &Chance) -> Kind {
 /// One writer: it repeats each delivery, as Wix does, until it is stored.
 async fn write(fake: &Fake, config: &Config, chance: &Chance, deliveries: &[Fact]) {
     let settings = &config.instances;
-    let reports = settings.events.tells_changes();
+    let reports = settings.events.is_bound;
     let store = || Store::new(fake, &settings.keys, &settings.wix.app_id, settings.setup).reporting(reports);
     for fact in deliveries {
         fake.sleep(Duration::from_millis(chance.pick(&[0, 0, 7, 400, 1_000, 5_000, 30_000, 61_000, 90_000]))).await;
