@@ -23,6 +23,7 @@ pub use error::StoreError;
 pub use exchange::Exchange;
 pub use facts::{BETWEEN_WRITES, Recorded};
 pub use kv::{Store, Stored, TIMEOUT_MILLIS};
+pub use list::ListRequest;
 pub use parked::ParkedEvents;
 pub use port::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use recheck::{Attempts, Due, PendingRecheck, RECHECK_AFTER, Recheck};

@@ -2,28 +2,77 @@
 
 use futures::future::try_join_all;
 
-use super::{KvNamespace, KvPage, Store, StoreError, keys};
+use super::{KvKey, KvNamespace, KvPage, Store, StoreError, keys};
 use crate::crypto::Crypto;
-use crate::facts::Instance;
+use crate::facts::{Instance, Status};
 use crate::runtime::{Clock, Entropy};
 use crate::values::InstanceId;
 
 /// How many rows of a page are read because their metadata cannot be parsed. An invocation may use 1,000 operations.
 const ROWS_READ: usize = 100;
+/// How many keys KV lists in one operation.
+const KEYS: u16 = 1000;
+/// How many operations one page of instances with a status may cost.
+const LISTINGS: usize = 10;
+/// How a cursor begins that continues within a page of KV: the last id, a colon and KV's cursor of that page follow.
+const WITHIN: &str = "after:";
+
+/// Which instances are listed.
+pub struct ListRequest<'a> {
+    /// How their ids begin.
+    pub search: &'a str,
+    /// Their status.
+    pub status: Option<Status>,
+    /// Where the page begins.
+    pub cursor: Option<&'a str>,
+    /// How many the page may have.
+    pub limit: u16,
+}
+
+/// A page of instances, and the cursor of the next one.
+type Page = (Vec<Instance>, Option<String>);
 
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
-    /// One page of instances, from the rows' metadata. A row whose metadata cannot be parsed is read; if it cannot be read
-    /// either, it is left out.
+    /// One page of instances.
     ///
-    /// `search` is how the ids begin.
-    pub async fn list(
-        &self,
-        search: &str,
-        cursor: Option<&str>,
-        limit: u16,
-    ) -> Result<(Vec<Instance>, Option<String>), StoreError> {
+    /// A status may be rare, and KV cannot filter: several listings are searched for it, so that few pages are empty.
+    pub async fn list(&self, request: ListRequest<'_>) -> Result<Page, StoreError> {
+        let ListRequest { search, status, cursor, limit } = request;
         let prefix = [keys::ROWS, search].concat();
-        let KvPage { keys: listed, cursor } = self.within(self.platform.kv_list(&prefix, cursor, limit)).await?;
+        let Some(status) = status else {
+            let KvPage { keys, cursor } = self.within(self.platform.kv_list(&prefix, cursor, limit)).await?;
+            return Ok((self.instances(&keys).await?, cursor));
+        };
+        let limit = usize::from(limit);
+        let (mut after, mut cursor) = match cursor.and_then(within) {
+            Some((id, cursor)) => (Some(id), cursor),
+            None => (None, cursor.map(str::to_owned)),
+        };
+        let mut found = Vec::new();
+        for _ in 0..LISTINGS {
+            let KvPage { keys: mut listed, cursor: next } =
+                self.within(self.platform.kv_list(&prefix, cursor.as_deref(), KEYS)).await?;
+            let after = after.take().map(|id| keys::row(&id));
+            listed.retain(|key| after.as_ref().is_none_or(|after| key.name > *after) && may_have(key, status));
+            let matching = self.instances(&listed).await?.into_iter().filter(|instance| instance.status == status);
+            found.extend(matching);
+            if found.len() > limit {
+                found.truncate(limit);
+                let last = found.last().map(|instance| instance.instance_id.as_str()).unwrap_or_default();
+                let cursor = format!("{WITHIN}{last}:{}", cursor.unwrap_or_default());
+                return Ok((found, Some(cursor)));
+            }
+            cursor = next;
+            if cursor.is_none() || found.len() == limit {
+                break;
+            }
+        }
+        Ok((found, cursor))
+    }
+
+    /// The instances of listed rows, from their metadata. A row whose metadata cannot be parsed is read; if it cannot be read
+    /// either, it is left out.
+    async fn instances(&self, listed: &[KvKey]) -> Result<Vec<Instance>, StoreError> {
         let mut rows: Vec<Option<Instance>> =
             listed.iter().map(|key| Some(parse_metadata(key.metadata.as_deref()?)?.listed())).collect();
         let unread = listed.iter().zip(&mut rows).filter(|(_, row)| row.is_none()).take(ROWS_READ);
@@ -39,8 +88,20 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         if rows.iter().any(Option::is_none) {
             self.note_unreadable();
         }
-        Ok((rows.into_iter().flatten().collect(), cursor))
+        Ok(rows.into_iter().flatten().collect())
     }
+}
+
+/// Reads a cursor that continues within a page of KV.
+fn within(cursor: &str) -> Option<(InstanceId, Option<String>)> {
+    let (id, cursor) = cursor.strip_prefix(WITHIN)?.split_once(':')?;
+    Some((InstanceId::parse(id).ok()?, (!cursor.is_empty()).then(|| cursor.to_owned())))
+}
+
+/// Whether a row may have the status. Most rows that have another one are not parsed.
+fn may_have(key: &KvKey, status: Status) -> bool {
+    let Ok(name) = serde_json::to_string(&status) else { return true };
+    key.metadata.as_ref().is_none_or(|metadata| metadata.contains(&name))
 }
 
 fn parse_metadata(text: &str) -> Option<Instance> {

@@ -210,8 +210,59 @@ fn a_list_can_be_filtered_by_status() {
     assert_eq!(ids(&list(&world, "?status=installed")), [1, 2, 4, 5, 7].map(id));
     assert_eq!(ids(&list(&world, "?status=needs_reconnect")), Vec::<String>::new());
     let page = list(&world, "?status=removed&limit=2");
-    assert_eq!(ids(&page), Vec::<String>::new(), "no instance of this page has the status");
-    assert!(page.json().get("next_cursor").is_some(), "an empty page can have a next cursor");
+    assert_eq!((ids(&page), page.json().get("next_cursor")), (vec![id(3), id(6)], None));
+}
+
+/// The pages of a listing with a filter, and how many listings of KV each costs.
+fn filtered(world: &World, query: &str) -> Vec<(Vec<String>, usize)> {
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        world.fake.kv().take_counts();
+        let page = list(world, &format!("?{query}{cursor}"));
+        let [reads, writes, deletes, listings] = world.fake.kv().take_counts();
+        assert_eq!([reads, writes, deletes], [0; 3]);
+        pages.push((ids(&page), listings));
+        let Some(next) = page.json()["next_cursor"].as_str().map(str::to_owned) else { return pages };
+        cursor = format!("&cursor={}", next.replace(':', "%3A"));
+        assert!(pages.len() <= 100, "the list must end");
+    }
+}
+
+#[test]
+fn a_rare_status_is_found_without_empty_pages() {
+    let world = World::new();
+    // Of 10,000 installations, those that a hundred divides were removed.
+    world.webhook(jws::installed(&id(1), START - 100));
+    world.webhook(jws::installed(&id(2), START - 100));
+    world.webhook(jws::removed(&id(2), START - 50));
+    let row = |number| world.fake.kv().entries()[&format!("v1:instance:{}", id(number))].clone();
+    let (installed, removed) = (row(1), row(2));
+    for number in 1..=10_000 {
+        let (like, entry) = if number % 100 == 0 { (2, &removed) } else { (1, &installed) };
+        let own = |text: &str| text.replace(&id(like), &id(number));
+        let metadata = entry.metadata.as_deref().map(own);
+        let key = format!("v1:instance:{}", id(number));
+        world.fake.kv().insert_directly(&key, &own(&entry.value), metadata.as_deref());
+    }
+    let all: Vec<String> = (1..=100).map(|number| id(number * 100)).collect();
+    assert_eq!(filtered(&world, "status=removed"), [(all.clone(), 10)]);
+    assert_eq!(filtered(&world, "status=needs_reconnect"), [(vec![], 10)]);
+    let fifth = filtered(&world, "status=removed&search=aaaaaaaa-bbbb-4ccc-8ddd-000000005");
+    assert_eq!(fifth, [(all[49..59].to_vec(), 1)]);
+    for limit in [3, 10, 11, 99, 100, 101, 1000] {
+        let pages = filtered(&world, &format!("status=removed&limit={limit}"));
+        assert!(pages.iter().all(|(page, _)| page.len() <= limit));
+        assert_eq!(pages.iter().flat_map(|(page, _)| page.clone()).collect::<Vec<_>>(), all, "limit {limit}");
+        assert!(pages.iter().all(|(page, _)| !page.is_empty()), "limit {limit}: {pages:?}");
+        let listings: usize = pages.iter().map(|(_, listings)| listings).sum();
+        assert!(listings <= pages.len() + 10, "limit {limit}: {listings} listings for {} pages", pages.len());
+    }
+    // Most installations have the usual status: a page costs one listing.
+    let page = list(&world, "?status=installed&limit=5");
+    assert_eq!(ids(&page), [1, 2, 3, 4, 5].map(id));
+    let next = page.json()["next_cursor"].as_str().unwrap().to_owned();
+    let page = list(&world, &format!("?status=installed&limit=5&cursor={next}"));
+    assert_eq!(ids(&page), [6, 7, 8, 9, 10].map(id));
 }
 
 #[test]
@@ -234,12 +285,12 @@ fn a_list_can_be_searched_by_the_beginning_of_the_id() {
     assert_eq!(ids(&list(&world, "?search=b")), [VICTIM]);
     assert_eq!(ids(&list(&world, "?search=&limit=1000")).len(), 26);
     // With a status and page by page.
-    let first = list(&world, "?search=aaaaaaaa-bbbb-4ccc-8ddd-00000000001&status=removed&limit=5");
-    assert_eq!(ids(&first), [id(12)]);
+    let query = "?search=aaaaaaaa-bbbb-4ccc-8ddd-00000000001&status=removed&limit=2";
+    let first = list(&world, query);
+    assert_eq!(ids(&first), [12, 15].map(id));
     let cursor = first.json()["next_cursor"].as_str().unwrap().to_owned();
-    let next =
-        list(&world, &format!("?search=aaaaaaaa-bbbb-4ccc-8ddd-00000000001&status=removed&limit=5&cursor={cursor}"));
-    assert_eq!(ids(&next), [id(15), id(18)]);
+    let next = list(&world, &format!("{query}&cursor={cursor}"));
+    assert_eq!(ids(&next), [id(18)]);
     assert_eq!(next.json().get("next_cursor"), None);
 }
 

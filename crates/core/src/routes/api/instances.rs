@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::facts::{Instance, Status};
 use crate::instances::{self, InstanceError, checked_at};
+use crate::store::ListRequest;
 use crate::web::{Call, Error, Outcome, Platform, Reply, Request};
 
 /// The cursor is malformed.
@@ -18,8 +19,8 @@ pub const PAGE_DEFAULT: u16 = 100;
 /// The longest beginning of an instance id, in characters.
 pub const SEARCH_LIMIT: usize = 36;
 
-/// A page of installations. With a filter by status, a page may hold fewer instances than its limit, or none, without being
-/// the last.
+/// A page of installations. With a filter by status, up to 10,000 installations are searched for a page: it may hold fewer
+/// instances than its limit, or none, without being the last.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "InstancePage"))]
 pub struct InstancePage {
@@ -69,8 +70,8 @@ pub async fn list<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
             })?),
         };
     let search = search_of(request)?;
-    let (mut instances, next_cursor) = call.cx.store().list(&search, cursor.as_deref(), limit).await?;
-    instances.retain(|instance| status.is_none_or(|status| instance.status == status));
+    let request = ListRequest { search: &search, status, cursor: cursor.as_deref(), limit };
+    let (instances, next_cursor) = call.cx.store().list(request).await?;
     Ok(Reply::json(StatusCode::OK, &InstancePage { instances, next_cursor }).into())
 }
 

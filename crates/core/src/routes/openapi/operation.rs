@@ -349,7 +349,8 @@ fn wix_path_parameter() -> Value {
 }
 
 fn list_parameters(schemas: &mut Schemas) -> Vec<Value> {
-    let status = "Returns only the installations with this status.";
+    let status = "Returns only the installations with this status. Up to 10,000 are searched for a page, which may hold none \
+                  and not be the last.";
     let search = "How the instance ids begin, in upper or lower case.";
     let beginning = json!({ "type": "string", "pattern": format!("^[0-9A-Fa-f-]{{0,{SEARCH_LIMIT}}}$") });
     let mut parameters =
