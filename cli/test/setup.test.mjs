@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
@@ -45,7 +44,9 @@ async function begin(account = {}) {
   const folder = newFolder();
   copyFileSync(join(installed, "wrangler.jsonc"), join(folder, "wrangler.jsonc"));
   const fake = join(folder, "fake");
+  const temporary = join(folder, "tmp");
   mkdirSync(fake);
+  mkdirSync(temporary);
   const path = join(fake, "state.json");
   const write = (state) => writeFileSync(path, JSON.stringify(state));
   const state = () => JSON.parse(readFileSync(path, "utf8"));
@@ -55,9 +56,10 @@ async function begin(account = {}) {
   worker.ready = true;
   worker.keys = () => Object.values(state().workers).flatMap((secrets) => (secrets.API_KEYS ?? "").split(","));
 
-  const env = { WIX_EDGE_WRANGLER: join(ROOT, "cli/test/fake-wrangler.mjs"), FAKE_WRANGLER: fake };
+  const env = { WIX_EDGE_WRANGLER: join(ROOT, "cli/test/fake-wrangler.mjs"), FAKE_WRANGLER: fake, TMPDIR: temporary };
   return {
     folder,
+    temporary,
     state,
     change: (values) => write({ ...state(), ...values }),
     file: (name) => readFileSync(join(folder, name), "utf8"),
@@ -119,9 +121,7 @@ test("no secret is in an argument, in the environment of wrangler, or in the out
     assert.equal(words.includes(secret), false);
     for (const { all } of outputs) assert.equal(all.includes(secret), false);
   }
-  const temporary = readdirSync(tmpdir()).filter((name) => name.startsWith("wix-edge-") && !name.startsWith("wix-edge-cli-"));
-  const left = temporary.filter((name) => existsSync(join(tmpdir(), name, "secrets.json")));
-  assert.deepEqual(left, [], "no file with secrets is left, also after a failure");
+  assert.deepEqual(readdirSync(project.temporary), [], "no file with secrets is left, also after a failure");
 });
 
 test("a second run changes nothing and deploys nothing", async () => {
