@@ -19,7 +19,7 @@ use crate::lane::{Lane, say};
 use crate::lock::Lock;
 use crate::tools::{self, Bindgen, WASM_TARGET};
 use crate::workspace::Workspace;
-use crate::{npm, problems, process, wasm, wrangler_config};
+use crate::{assets, npm, problems, process, wasm, wrangler_config};
 
 /// Set for wrangler by `cargo xtask dev`: the builds that wrangler starts are then of the profile `dev`.
 pub const DEV_VARIABLE: &str = "XTASK_DEV_BUILD";
@@ -95,6 +95,7 @@ pub fn assemble(workspace: &Workspace, profile: Profile) -> Result<()> {
     let key = key(workspace, &bindgen, &wasm, profile)?;
     let out = workspace.root.join("build");
     fs::create_dir_all(&out)?;
+    assets::copy(&workspace.root.join("console"), &out.join(wrangler_config::ASSETS))?;
     wrangler_config::write(&workspace.root, &out)?;
     problems::write(workspace, &out.join("assets"))?;
     let stamp = out.join(".xtask");

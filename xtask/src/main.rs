@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the command line")]
 
+mod assets;
 mod bench;
 mod build;
 mod chrome;

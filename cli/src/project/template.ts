@@ -11,6 +11,7 @@ const COMMENTS: Record<string, string> = {
   workers_dev:
     "With a custom domain (\"routes\" with \"custom_domain\": true), set PUBLIC_URL to it, and this to false, so that the Worker has one address.",
   preview_urls: "With preview URLs, an old version with revoked keys would stay reachable.",
+  assets: "The operator's console at /console, and the page of problems. All other paths go to the Worker at once.",
   kv_namespaces: "The installations and their sealed refresh tokens. `wix-edge setup`, or the first deployment, creates the namespace.",
   durable_objects: "One object for each installation: it stores the events for your back end and delivers them.",
   migrations: "Never remove or reorder entries: Cloudflare cannot go back behind one.",

@@ -178,9 +178,16 @@ pub fn build_folder(root: &Path) -> PathBuf {
 /// Copies the built Worker, so that a build during the tests does not change it.
 fn copy_build(root: &Path, folder: &Path) {
     let build = build_folder(root);
-    for name in ["index.js", "index_bg.wasm"] {
-        if let Err(error) = fs::copy(build.join(name), folder.join(name)) {
-            panic!("{}: {error}. `cargo xtask test` builds the Worker first", build.join(name).display());
+    let copied = ["index.js", "index_bg.wasm"].map(|name| (build.join(name), folder.join(name)));
+    let assets = ["assets", "assets/console", "assets/problems"].into_iter().flat_map(|below| {
+        fs::create_dir_all(folder.join(below)).expect("a writable directory");
+        let names = fs::read_dir(root.join("build").join(below)).into_iter().flatten();
+        let paths = names.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file());
+        paths.map(move |path| (path.clone(), folder.join(below).join(path.file_name().expect("a name"))))
+    });
+    for (from, to) in copied.into_iter().chain(assets) {
+        if let Err(error) = fs::copy(&from, to) {
+            panic!("{}: {error}. `cargo xtask test` builds the Worker first", from.display());
         }
     }
 }
@@ -197,6 +204,7 @@ fn config_for(root: &Path, values: &Values) -> Value {
         fields.remove("ratelimits");
     }
     fields.insert("main".to_owned(), json!("index.js"));
+    fields["assets"]["directory"] = json!("assets");
     if values.no_store {
         fields.remove("kv_namespaces");
     }
