@@ -24,9 +24,9 @@ static STAGE: LazyLock<Stage> = LazyLock::new(|| {
 });
 
 /// Runs the tests one after the other: browsers need much memory, and some tests change Wix's behaviour.
-struct Turn(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
+pub struct Turn(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
 
-fn turn() -> Turn {
+pub fn turn() -> Turn {
     static TURN: Mutex<()> = Mutex::new(());
     Turn(TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -38,7 +38,7 @@ fn play(turn: &Turn, scenario: &str, app_url: Option<&str>) -> Value {
 }
 
 /// Runs a program with the browser, and returns the JSON that it prints.
-fn run(_: &Turn, program: &[&str], addresses: &[(&str, &str)]) -> Value {
+pub fn run(_: &Turn, program: &[&str], addresses: &[(&str, &str)]) -> Value {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let chrome = std::env::var_os("CHROME").map(PathBuf::from).filter(|path| path.is_file());
     let Some(chrome) = chrome else {

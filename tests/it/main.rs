@@ -21,6 +21,7 @@ mod cli;
 mod cli_setup;
 mod client;
 mod connect;
+mod console;
 mod costs;
 mod deliveries;
 mod doctor;
