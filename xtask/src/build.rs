@@ -95,9 +95,10 @@ pub fn assemble(workspace: &Workspace, profile: Profile) -> Result<()> {
     let key = key(workspace, &bindgen, &wasm, profile)?;
     let out = workspace.root.join("build");
     fs::create_dir_all(&out)?;
-    assets::copy(&workspace.root.join("console"), &out.join(wrangler_config::ASSETS))?;
+    let assets = out.join(wrangler_config::ASSETS);
+    assets::copy(&workspace.root.join("console"), &assets)?;
+    problems::write(workspace, &assets)?;
     wrangler_config::write(&workspace.root, &out)?;
-    problems::write(workspace, &out.join("assets"))?;
     let stamp = out.join(".xtask");
     let is_whole = out.join("index.js").exists() && out.join("index_bg.wasm").exists() && named.exists();
     if is_whole && fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == key) {
