@@ -17,6 +17,8 @@ mod http;
 mod import;
 mod keygen;
 mod lane;
+#[cfg(test)]
+mod links;
 mod lock;
 mod npm;
 mod problems;

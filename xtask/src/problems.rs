@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use pulldown_cmark::{CowStr, Event, Parser, Tag, TagEnd, html};
+use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 
 use crate::workspace::Workspace;
 
@@ -25,9 +25,20 @@ pub fn write(workspace: &Workspace, assets: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The page. Each heading has the anchor that it has on a page of the repository.
+/// The page.
 fn page(markdown: &str) -> String {
-    let mut events: Vec<Event> = Parser::new(markdown).collect();
+    let mut body = String::new();
+    html::push_html(&mut body, with_anchors(markdown).into_iter());
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>Problems: wix-edge</title>\n\
+         <link rel=\"stylesheet\" href=\"/problems/page.css\">\n<main>\n{body}</main>\n</html>\n"
+    )
+}
+
+/// The document, in which each heading has the anchor that it has on a page of the repository.
+pub fn with_anchors(markdown: &str) -> Vec<Event<'_>> {
+    let mut events: Vec<Event> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
     let mut heading = None;
     let mut anchors = Vec::new();
     for (index, event) in events.iter().enumerate() {
@@ -43,13 +54,7 @@ fn page(markdown: &str) -> String {
             *id = Some(CowStr::from(anchor(&title)));
         }
     }
-    let mut body = String::new();
-    html::push_html(&mut body, events.into_iter());
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>Problems: wix-edge</title>\n\
-         <link rel=\"stylesheet\" href=\"/problems/page.css\">\n<main>\n{body}</main>\n</html>\n"
-    )
+    events
 }
 
 /// Lowercase, with hyphens for blanks, without punctuation.

@@ -11,6 +11,7 @@ import "./express.mjs";
 import "./offline.mjs";
 import "./plugins.mjs";
 import "./saas.mjs";
+import "./migrate.mjs";
 import "./your-app.mjs";
 import { called, counting, installed, key, unknown, url, wix } from "./stand.mjs";
 

@@ -1,4 +1,4 @@
-//! The numbers of KV operations, which the cost table of the README has: reads, writes, deletions, listings.
+//! The numbers of KV operations, which the table of docs/costs.md has: reads, writes, deletions, listings.
 
 use serde_json::json;
 
