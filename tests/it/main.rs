@@ -42,6 +42,7 @@ mod object_cost;
 mod open_redirect;
 mod openapi;
 mod plugins;
+mod problems;
 mod proxy;
 mod proxy_stream;
 mod reconciliation;

@@ -1,18 +1,24 @@
-//! The static assets of the Worker: a copy of `console/` in `build/assets/`.
+//! The static assets of the Worker, in `build/assets/`: a copy of `console/`, and generated files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// Makes `target` equal to `source`. A file that is equal already is not touched, since wrangler watches `target`.
-pub fn copy(source: &Path, target: &Path) -> Result<()> {
-    let files = files(source)?;
-    for file in &files {
-        let (from, to) = (source.join(file), target.join(file));
+/// Makes `target` equal to `source` with the generated files. A file that is equal already is not touched, since wrangler
+/// watches `target`.
+pub fn write(source: &Path, generated: &[(&str, String)], target: &Path) -> Result<()> {
+    let mut contents = BTreeMap::new();
+    for file in files(source)? {
+        let from = source.join(&file);
         let content = fs::read(&from).with_context(|| format!("{} cannot be read", from.display()))?;
-        if fs::read(&to).is_ok_and(|present| present == content) {
+        contents.insert(file, content);
+    }
+    contents.extend(generated.iter().map(|(name, text)| (PathBuf::from(name), text.clone().into_bytes())));
+    for (file, content) in &contents {
+        let to = target.join(file);
+        if fs::read(&to).is_ok_and(|present| present == *content) {
             continue;
         }
         if let Some(folder) = to.parent() {
@@ -20,10 +26,8 @@ pub fn copy(source: &Path, target: &Path) -> Result<()> {
         }
         fs::write(&to, content).with_context(|| format!("{} cannot be written", to.display()))?;
     }
-    if target.is_dir() {
-        for file in self::files(target)?.difference(&files) {
-            fs::remove_file(target.join(file))?;
-        }
+    for file in files(target)?.into_iter().filter(|file| !contents.contains_key(file)) {
+        fs::remove_file(target.join(file))?;
     }
     Ok(())
 }
@@ -49,7 +53,7 @@ fn files(folder: &Path) -> Result<BTreeSet<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::copy;
+    use super::write;
     use std::fs;
     use tempfile::TempDir;
 
@@ -60,14 +64,16 @@ mod tests {
         fs::create_dir_all(source.join("below")).expect("a folder");
         fs::write(source.join("page.html"), "1").expect("a file");
         fs::write(source.join("below/app.js"), "2").expect("a file");
-        copy(&source, &target).expect("copied");
+        let generated = [("below/page.html", "made".to_owned())];
+        write(&source, &generated, &target).expect("copied");
+        assert_eq!(fs::read_to_string(target.join("below/page.html")).expect("there"), "made");
         assert_eq!(fs::read_to_string(target.join("below/app.js")).expect("there"), "2");
 
         let modified = |name: &str| fs::metadata(target.join(name)).and_then(|data| data.modified()).expect("a time");
         let before = modified("page.html");
         fs::write(source.join("below/app.js"), "3").expect("a file");
         fs::write(target.join("old.js"), "left over").expect("a file");
-        copy(&source, &target).expect("copied");
+        write(&source, &generated, &target).expect("copied");
         assert_eq!(fs::read_to_string(target.join("below/app.js")).expect("there"), "3");
         assert!(!target.join("old.js").exists());
         assert_eq!(modified("page.html"), before);
@@ -76,6 +82,6 @@ mod tests {
     #[test]
     fn a_missing_source_is_an_error() {
         let folder = TempDir::new().expect("a folder");
-        copy(&folder.path().join("none"), folder.path()).expect_err("there is none");
+        write(&folder.path().join("none"), &[], folder.path()).expect_err("there is none");
     }
 }

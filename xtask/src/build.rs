@@ -95,9 +95,8 @@ pub fn assemble(workspace: &Workspace, profile: Profile) -> Result<()> {
     let key = key(workspace, &bindgen, &wasm, profile)?;
     let out = workspace.root.join("build");
     fs::create_dir_all(&out)?;
-    let assets = out.join(wrangler_config::ASSETS);
-    assets::copy(&workspace.root.join("console"), &assets)?;
-    problems::write(workspace, &assets)?;
+    let generated = problems::assets(workspace)?;
+    assets::write(&workspace.root.join("console"), &generated, &out.join(wrangler_config::ASSETS))?;
     wrangler_config::write(&workspace.root, &out)?;
     let stamp = out.join(".xtask");
     let is_whole = out.join("index.js").exists() && out.join("index_bg.wasm").exists() && named.exists();

@@ -1,7 +1,6 @@
 //! The Worker's page of problems, `/problems`: docs/problems.md as HTML. The `type` of each error names a section of it.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
@@ -10,19 +9,11 @@ use crate::workspace::Workspace;
 
 const STYLE: &str = include_str!("problems.css");
 
-/// Writes the page and its style among the static assets. Touches no file that is up to date.
-pub fn write(workspace: &Workspace, assets: &Path) -> Result<()> {
+/// The files of the page, below the static assets.
+pub fn assets(workspace: &Workspace) -> Result<[(&'static str, String); 2]> {
     let source = workspace.root.join("docs/problems.md");
     let markdown = fs::read_to_string(&source).with_context(|| format!("{} cannot be read", source.display()))?;
-    fs::create_dir_all(assets.join("problems"))?;
-    for (name, content) in [("problems.html", page(&markdown).as_str()), ("problems/page.css", STYLE)] {
-        let file = assets.join(name);
-        if fs::read_to_string(&file).is_ok_and(|present| present == content) {
-            continue;
-        }
-        fs::write(&file, content).with_context(|| format!("{} cannot be written", file.display()))?;
-    }
-    Ok(())
+    Ok([("problems.html", page(&markdown)), ("problems/page.css", STYLE.to_owned())])
 }
 
 /// The page.
