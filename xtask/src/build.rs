@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use sha2::{Digest as _, Sha256};
 
-use crate::keygen::hex;
+use crate::hex::hex;
 use crate::lane::{Lane, say};
 use crate::lock::Lock;
 use crate::tools::{self, Bindgen, WASM_TARGET};

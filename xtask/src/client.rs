@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{npm, process};
+use crate::{cli, npm, process};
 
 /// Installs the npm packages and builds both.
 pub fn run(workspace: &Workspace) -> Result<()> {
@@ -19,12 +19,11 @@ pub fn build(workspace: &Workspace) -> Result<()> {
         ("clients/js", "openapi-typescript", &["../../crates/core/openapi.json", "--output", "src/openapi.ts"][..]),
         ("clients/js", "tsc", &[]),
         ("clients/js", "tsc", &["--project", "test"]),
-        ("cli", "tsc", &[]),
     ] {
         let mut command = Command::new(workspace.npm_bin(program));
         command.args(arguments).current_dir(workspace.root.join(folder));
         process::with_node(workspace, &mut command)?;
         process::run(&mut command)?;
     }
-    Ok(())
+    cli::build(workspace)
 }

@@ -1,6 +1,6 @@
 //! A lock between processes that work in one folder.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -22,18 +22,6 @@ impl Lock {
             file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
         }
         Ok(Self { _file: file })
-    }
-
-    /// Returns nothing if another process holds the lock.
-    pub fn try_take(path: &Path) -> Result<Option<Self>> {
-        let file = open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("{} cannot be locked", path.display()))
-            }
-        }
     }
 }
 

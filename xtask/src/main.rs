@@ -6,14 +6,15 @@ mod assets;
 mod bench;
 mod build;
 mod chrome;
+mod cli;
 mod client;
 mod deliveries;
 mod deny;
 mod dev;
 mod fuzz;
 mod generated;
+mod hex;
 mod histories;
-mod http;
 mod import;
 mod keygen;
 mod lane;
@@ -113,27 +114,18 @@ fn run(task: Task) -> Result<()> {
         Task::Client => client::run(&Workspace::find()?),
         Task::Release(options) => release::run(&Workspace::find()?, &options),
         Task::Import(options) => import::run(&Workspace::find()?, &options),
-        Task::Keygen(options) => keygen::run(&options),
+        Task::Keygen(options) => keygen::run(&Workspace::find()?, &options),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::CommandFactory as _;
 
     use super::Cli;
 
     #[test]
     fn the_command_line_is_valid() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn keygen_generates_one_kind_and_without_one_lists_the_kinds() {
-        let help = Cli::try_parse_from(["cargo xtask", "keygen"]).expect_err("no kind").to_string();
-        assert!(help.contains("api-key") && help.contains("sealing-key"), "{help}");
-        Cli::try_parse_from(["cargo xtask", "keygen", "api-key", "--name", "shop", "--scopes", "token"]).expect("one");
-        Cli::try_parse_from(["cargo xtask", "keygen", "sealing-key"]).expect("the other");
-        Cli::try_parse_from(["cargo xtask", "keygen", "--name", "shop"]).expect_err("of which kind?");
     }
 }

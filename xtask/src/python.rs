@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
-use crate::keygen::hex;
+use crate::hex::hex;
 use crate::lane::say;
 use crate::lock::Lock;
 use crate::process;

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::build::{self, Profile};
-use crate::keygen::hex;
+use crate::hex::hex;
 use crate::lane::say;
 use crate::workspace::Workspace;
 use crate::{client, process};

@@ -36,11 +36,6 @@ impl Workspace {
         self.root.join("target/tools")
     }
 
-    /// The files of a running `cargo xtask dev`.
-    pub fn dev(&self) -> PathBuf {
-        self.root.join("target/dev")
-    }
-
     /// A program that npm installed.
     pub fn npm_bin(&self, name: &str) -> PathBuf {
         self.root.join("node_modules/.bin").join(name)
