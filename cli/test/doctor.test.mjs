@@ -7,6 +7,9 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 
+import { bindings } from "../dist/doctor/bindings.js";
+import { vars } from "../dist/doctor/keys.js";
+import { readLocal } from "../dist/doctor/local.js";
 import { version } from "../dist/package.js";
 import { bed, examined, sound } from "./doctor/bed.mjs";
 import { front } from "./doctor/front.mjs";
@@ -74,7 +77,7 @@ describe("misconfigurations with the simulator", () => {
   test("a round trip with the simulator", async () => {
     const urls = { app_url: `${bed.workers.good}/install`, redirect_urls: [`${bed.workers.good}/redirect`], webhook_url: `${bed.workers.good}/webhook` };
     await fetch(`${bed.wix}/_sim/app`, { method: "PATCH", body: JSON.stringify(urls) });
-    const { findings, fine } = await examined(bed.workers.good, { simulator: bed.wix });
+    const { findings, fine } = await examined(bed.workers.good, { simulator: bed.wix, key: bed.key });
     assert.deepEqual(findings, []);
     assert.ok(fine.includes("the back end gets the event of a webhook"), fine.join("\n"));
   });
@@ -83,7 +86,7 @@ describe("misconfigurations with the simulator", () => {
 /** Runs the command. Its words must not have a key. */
 function doctor(words, variables = {}) {
   return new Promise((resolve) => {
-    const env = { ...process.env, NODE_TEST_CONTEXT: undefined, ...variables };
+    const env = { ...process.env, NODE_TEST_CONTEXT: undefined, WIX_EDGE_URL: undefined, WIX_API_URL: undefined, ...variables };
     const child = spawn("node", ["cli/dist/main.js", "doctor", ...words], { env });
     let [stdout, stderr] = ["", ""];
     child.stdout.on("data", (data) => (stdout += data));
@@ -92,24 +95,27 @@ function doctor(words, variables = {}) {
   });
 }
 
+/** What the command finds behind a proxy with a certificate, in a process of its own that may trust it. */
+async function secured(days, trusts, host = "localhost") {
+  const made = certificate(days);
+  const { port } = await front(bed.workers.good, { tls: { key: readFileSync(made.keyPath), cert: readFileSync(made.path) } });
+  const words = [`https://${host}:${port}`, "--json", "--folder", "cli/test/doctor"];
+  const { stdout } = await doctor(words, trusts ? { NODE_EXTRA_CA_CERTS: made.path } : {});
+  // The proxy connects to the Worker by plain http, so that the Worker sees another address.
+  return { ...JSON.parse(stdout), also: ["flow.host"] };
+}
+
+const certificates = [
+  { name: "the certificate is self-signed", ids: ["reach.certificate"], run: () => secured(30, false) },
+  { name: "the certificate is another host's", ids: ["reach.certificate"], run: () => secured(30, true, "127.0.0.1") },
+  { name: "the certificate expires soon", ids: ["reach.certificate-expires"], run: () => secured(3, true) },
+];
+
 describe("the certificate", () => {
-  const tls = ({ keyPath, path }) => ({ key: readFileSync(keyPath), cert: readFileSync(path) });
-  const run = async (days, trusts, host = "localhost") => {
-    const made = certificate(days);
-    const { port } = await front(bed.workers.good, { tls: tls(made) });
-    const { stdout } = await doctor([`https://${host}:${port}`, "--json", "--folder", "cli/test/doctor"], trusts ? { NODE_EXTRA_CA_CERTS: made.path } : {});
-    const report = JSON.parse(stdout);
-    return { ...report, also: ["flow.host"] };
-  };
   const skip = certificate(1) === undefined && "openssl is not installed";
-  const cases = [
-    { name: "the certificate is self-signed", ids: ["reach.certificate"], run: () => run(30, false) },
-    { name: "the certificate is another host's", ids: ["reach.certificate"], run: () => run(30, true, "127.0.0.1") },
-    { name: "the certificate expires soon", ids: ["reach.certificate-expires"], run: () => run(3, true) },
-  ];
-  for (const one of cases) test(one.name, { skip }, () => check(one));
+  for (const one of certificates) test(one.name, { skip }, () => check(one));
   test("a certificate for 30 days is in order", { skip }, async () => {
-    const { findings, fine } = await run(30, true);
+    const { findings, fine } = await secured(30, true);
     assert.ok(!findings.some(({ id }) => id.startsWith("reach.")), JSON.stringify(findings));
     assert.ok(fine.some((what) => /^the certificate is valid for (29|30) more days$/.test(what)), fine.join("\n"));
   });
@@ -137,7 +143,7 @@ describe("the command", () => {
     const { stdout } = await doctor([plain, ...quiet]);
     const lines = stdout.split("\n").filter((line) => /^(fault|warning|note) {2}/.test(line));
     assert.match(lines[0], /^warning {2}INSTALLATIONS: no Durable Object namespace is bound: .*\. Add \[\[durable_objects.* \[note\.INSTALLATIONS\]$/);
-    assert.match(stdout, /^0 faults, 1 warning, 1 note$/m);
+    assert.match(stdout, /^0 faults, 1 warning, 2 notes$/m);
     assert.ok(!stdout.includes("\u001b"), stdout);
   });
 
@@ -176,6 +182,11 @@ describe("the command", () => {
   });
 });
 
+test("the repository's own configuration lacks values only", () => {
+  const local = readLocal(".");
+  assert.deepEqual([...bindings(local), ...vars(local, false)].filter(({ id }) => id !== undefined && id !== "vars.form"), []);
+});
+
 test("every finding of the sources is in the table", () => {
   const folder = "cli/src/doctor";
   const sources = readdirSync(folder).map((file) => readFileSync(join(folder, file), "utf8")).join("\n");
@@ -193,7 +204,8 @@ test("the table has no finding that no case provokes", { skip: UPDATES }, () => 
 
 after(() => {
   const path = "docs/doctor.md";
-  const all = UPDATES ? [...rows.values()].flat() : table;
+  const order = [...offline, ...online, ...certificates, ...development].map(({ name }) => name);
+  const all = UPDATES ? order.flatMap((name) => rows.get(name) ?? []) : table;
   const current = readFileSync(path, "utf8");
   const wanted = document(current, all);
   if (UPDATES) {

@@ -4,13 +4,14 @@ import { join } from "node:path";
 
 import type { Command } from "commander";
 
-import { PATIENCE, isLoopback } from "../doctor/deployment.js";
+import { PATIENCE } from "../doctor/deployment.js";
 import { examine } from "../doctor/examine.js";
 import type { Finding } from "../doctor/finding.js";
-import { KEY_FILE, addressOf, readKeyFile, readLocal, type KeyFile, type Local } from "../doctor/local.js";
+import { addressOf, keyFileName, readKeyFile, readLocal, type KeyFile, type Local } from "../doctor/local.js";
 import { text } from "../doctor/text.js";
 import { UserError } from "../error.js";
 import { version } from "../package.js";
+import { isLoopback } from "../shapes.js";
 
 interface Options {
   json?: true;
@@ -27,13 +28,13 @@ export function doctor(program: Command): void {
   program
     .command("doctor")
     .description("Find out what is wrong with a deployment.")
-    .argument("[url]", "the Worker's address; without it, PUBLIC_URL or the custom domain in the folder's wrangler configuration")
+    .argument("[url]", "the Worker's address (default: WIX_EDGE_URL, or the one that the files of the folder have)")
     .option("--json", "print the report as JSON")
     .option("--strict", "let warnings fail too")
-    .option("--key-file <file>", `the file with the keys that \`wix-edge setup\` wrote (default: ${KEY_FILE} in the folder)`)
+    .option("--key-file <file>", `the file with the keys that \`wix-edge setup\` wrote (default: ${keyFileName()} in the folder)`)
     .option("--env <name>", "the wrangler environment of the deployment")
     .option("--folder <folder>", "the folder with the wrangler configuration", ".")
-    .option("--sim <url>", "the simulator of Wix that the Worker uses in development (default: WIX_API_URL of the configuration, if on loopback)")
+    .option("--sim <url>", "the simulator of Wix that the Worker uses in development (default: WIX_API_URL, if on loopback)")
     .option("--no-test-event", "send no test event to the back end")
     .addHelpText("after", HELP)
     .action(async (url: string | undefined, options: Options) => {
@@ -48,21 +49,22 @@ export function doctor(program: Command): void {
 }
 
 const HELP = `
-An API key in the variable WIX_EDGE_KEY, with the scopes token, instances and events, allows further checks. There is no
-option for it, since every user of a computer can read the arguments of its programs.
+An API key in the variable WIX_EDGE_KEY, with the scopes token, instances and events, allows further checks; without it,
+doctor uses the key of the back end in the file with the keys. There is no option for it, since every user of a computer
+can read the arguments of its programs.
 
 Exit status: 0 no fault, 1 a fault (with --strict also a warning), 2 the address cannot be reached.`;
 
 async function run(argument: string | undefined, options: Options): Promise<number> {
   const { local, keyFile, unreadable } = files(options);
-  const url = addressFrom(argument, local);
-  const isTest = isLoopback(new URL(url).hostname);
-  const simulator = options.sim ?? (isTest ? local?.vars["WIX_API_URL"] : undefined);
+  const url = addressFrom(argument ?? process.env["WIX_EDGE_URL"] ?? keyFile?.values["url"] ?? (local && addressOf(local)));
+  const isTest = isLoopback(new URL(url));
+  const simulator = options.sim ?? (isTest ? process.env["WIX_API_URL"] || local?.vars["WIX_API_URL"] : undefined);
   const deployment = {
     url,
     key: keyFrom(keyFile),
     local,
-    simulator: simulator && isLoopback(new URL(simulator).hostname) ? new URL(simulator).origin : undefined,
+    simulator: simulator && isLoopback(new URL(simulator)) ? new URL(simulator).origin : undefined,
     sendsTestEvent: options.testEvent,
     version: version(),
     patience: PATIENCE,
@@ -80,7 +82,7 @@ async function run(argument: string | undefined, options: Options): Promise<numb
 /** The files of the folder, and the findings of those that cannot be read. */
 function files({ folder, env, keyFile }: Options): { local: Local | undefined; keyFile: KeyFile | undefined; unreadable: Finding[] } {
   const local = readLocal(folder, env);
-  const path = keyFile ?? join(folder, env === undefined ? KEY_FILE : KEY_FILE.replace(".", `-${env}.`));
+  const path = keyFile ?? join(folder, keyFileName(env));
   const keys = readKeyFile(path);
   if (keyFile !== undefined && keys === undefined) throw new UserError(`${path} does not exist`);
   const unreadable = [local, keys].filter((one): one is Finding => one !== undefined && "id" in one);
@@ -91,8 +93,7 @@ function files({ folder, env, keyFile }: Options): { local: Local | undefined; k
   };
 }
 
-function addressFrom(argument: string | undefined, local: Local | undefined): string {
-  const address = argument ?? (local && addressOf(local));
+function addressFrom(address: string | undefined): string {
   if (address === undefined) {
     throw new UserError("give the Worker's address: `npx wix-edge doctor https://wix-edge.<account>.workers.dev`");
   }
@@ -105,7 +106,7 @@ function addressFrom(argument: string | undefined, local: Local | undefined): st
 
 /** The API key: from the environment, or else from the file with the keys. */
 function keyFrom(keyFile: KeyFile | undefined): string | undefined {
-  const key = process.env["WIX_EDGE_KEY"]?.trim() || keyFile?.values["WIX_EDGE_KEY"];
+  const key = process.env["WIX_EDGE_KEY"]?.trim() || keyFile?.values["backend"];
   if (!key) return undefined;
   if (!/^[\x21-\x7e]+$/.test(key)) throw new UserError("WIX_EDGE_KEY must be printable ASCII without blanks");
   return key;

@@ -1,6 +1,7 @@
 // Three clocks: this computer's, the one that dates the response, and the Worker's own.
 
-import { isLoopback, type Deployment } from "./deployment.js";
+import { isLoopback } from "../shapes.js";
+import type { Deployment } from "./deployment.js";
 import type { Result } from "./finding.js";
 import { fault, fine, warning } from "./finding.js";
 import type { Answer } from "./request.js";
@@ -13,7 +14,7 @@ export function clock({ url, now }: Deployment, health: Answer, issuedAt: number
   const here = Math.round(now() / 1000);
   const date = Date.parse(health.headers.get("date") ?? "") / 1000;
   // A Worker on this computer has its clock.
-  const undated = isLoopback(new URL(url).hostname) ? here : issuedAt;
+  const undated = isLoopback(new URL(url)) ? here : issuedAt;
   const dated = Number.isNaN(date) ? undated : date;
   const own = issuedAt ?? dated;
   if (dated === undefined || own === undefined) return [];

@@ -25,11 +25,6 @@ export interface Deployment {
 /** The Worker's calls to Wix take at most 15 s, and so may the app's back end. */
 export const PATIENCE = 20_000;
 
-/** Whether a host is this computer. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host.endsWith(".localhost") || /^127\.\d+\.\d+\.\d+$/.test(host) || host === "[::1]";
-}
-
 /** A count with its noun. */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;

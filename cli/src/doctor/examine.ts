@@ -1,16 +1,17 @@
 // All checks, in order. Later checks need what earlier ones have found.
 
+import { isLoopback } from "../shapes.js";
 import { clock } from "./clock.js";
 import { bindings } from "./bindings.js";
 import { console } from "./console.js";
-import { isLoopback, type Deployment } from "./deployment.js";
+import type { Deployment } from "./deployment.js";
 import { parked, testEvent } from "./delivery.js";
 import type { Finding, Result } from "./finding.js";
-import { fault, fine, isFinding } from "./finding.js";
+import { fault, isFinding, note } from "./finding.js";
 import { flows } from "./flow.js";
 import { headers } from "./headers.js";
 import { readiness, version } from "./health.js";
-import { installations, reconciliation, token } from "./keyed.js";
+import { installations, reconciliation, statistics, token } from "./keyed.js";
 import { keys, vars } from "./keys.js";
 import type { KeyFile } from "./local.js";
 import { api, webhook } from "./outside.js";
@@ -32,7 +33,7 @@ export interface Report {
 export async function examine(deployment: Deployment, files: { keyFile?: KeyFile | undefined; unreadable: Finding[] }): Promise<Report> {
   const { url, local, key } = deployment;
   const results: Result[] = [...files.unreadable];
-  if (local !== undefined) results.push(...bindings(local), ...vars(local, isLoopback(new URL(url).hostname)));
+  if (local !== undefined) results.push(...bindings(local), ...vars(local, isLoopback(new URL(url))));
   if (files.keyFile !== undefined) results.push(...keys(files.keyFile, key));
   let isUnreachable = false;
   try {
@@ -70,14 +71,16 @@ async function online(deployment: Deployment, results: Result[]): Promise<boolea
 
 async function keyed(deployment: Deployment, results: Result[], appId: string | undefined): Promise<void> {
   if (deployment.key === undefined) {
-    results.push(fine("without WIX_EDGE_KEY no token, event or list of installations was checked"));
+    const what = "no API key was given, so tokens, events and the list of installations were not checked";
+    const fix = "Put a key with the scopes token, instances and events into the variable WIX_EDGE_KEY.";
+    results.push(note("key.none", deployment.url, what, fix));
     return;
   }
   const { results: listed, installed } = await installations(deployment);
   results.push(...listed);
   if (listed.some((result) => isFinding(result) && result.id.startsWith("key."))) return;
-  results.push(...(await token(deployment, installed)));
-  results.push(...(await reconciliation(deployment, installed)));
+  if (!listed.some(isFinding)) results.push(...(await token(deployment, installed)));
+  results.push(...(await reconciliation(deployment, installed)), ...(await statistics(deployment)));
   results.push(...(await parked(deployment)));
   if (deployment.sendsTestEvent && appId !== undefined) results.push(...(await testEvent(deployment, appId)));
 }

@@ -2,8 +2,8 @@
 
 import { createHash } from "node:crypto";
 
+import { isLoopback } from "../shapes.js";
 import type { Deployment } from "./deployment.js";
-import { isLoopback } from "./deployment.js";
 import type { Result } from "./finding.js";
 import { fault, fine, note, warning } from "./finding.js";
 import type { Answer } from "./request.js";
@@ -79,7 +79,7 @@ async function begin(url: string, path: string, page: string, name: string): Pro
     return note("flow.limited", where, what, "Wait a minute, and run doctor again.");
   }
   const { who, fix } = stranger(answer, url);
-  return fault("flow.foreign", where, `the answer is ${who}, and not a redirect to Wix`, fix);
+  return fault("flow.foreign", where, `it is answered by ${who}, and must be answered by a redirect to Wix`, fix);
 }
 
 function read(state: string): State | undefined {
@@ -94,8 +94,8 @@ function addresses(url: string, flows: Flow[]): string {
 
 /** The host of Wix's page. */
 function pageOf(url: string, flows: Flow[]): Result[] {
-  const isTest = isLoopback(new URL(url).hostname);
-  const wrong = flows.filter(({ page }) => page.origin !== WIX && !(isTest && isLoopback(page.hostname)));
+  const isTest = isLoopback(new URL(url));
+  const wrong = flows.filter(({ page }) => page.origin !== WIX && !(isTest && isLoopback(page)));
   const origin = wrong[0]?.page.origin;
   if (origin === undefined) return [];
   const fix = "Remove WIX_SITE_URL from the vars and deploy; it is for tests.";

@@ -44,7 +44,7 @@ export async function readiness({ url }: Deployment): Promise<{ results: Result[
   const where = `${url}/readyz`;
   if (typeof status !== "string" || !Array.isArray(problems)) {
     const { who, fix } = stranger(answer, url);
-    return { results: [fault("ready.unreadable", where, `the answer is ${who}`, fix)], isReady: false };
+    return { results: [fault("ready.unreadable", where, `it is answered by ${who}`, fix)], isReady: false };
   }
   const faults = problems.map((problem) => entry(problem, (name) => [fault, `ready.${name}`]));
   const others = list(notes).map((one) => entry(one, (name) => [MEANT.includes(name) ? note : warning, `note.${name}`]));

@@ -21,17 +21,17 @@ export function ask({ url, key }: Deployment, path: string, method = "GET", body
 /** The finding of an error that any route may answer. */
 export function refusal({ url }: Deployment, path: string, answer: Answer): Finding {
   const where = `${url}${path}`;
-  const detail = text(json(answer)["detail"]) ?? "";
+  const detail = (text(json(answer)["detail"]) ?? "").replace(/\.$/, "");
   switch (errorCode(answer)) {
     case "unauthorized":
       return fault("key.unknown", where, "the Worker does not know this API key", "Add its entry to API_KEYS (`npx wix-edge keygen api-key` explains how), or let no proxy remove the header Authorization.");
     case "forbidden":
-      return warning("key.scope", where, `the API key may not do this: ${detail}`, "Use a key with the scopes token, instances and events, or add the scope to its entry in API_KEYS.");
+      return warning("key.scope", where, `the API key lacks a scope: ${detail}`, "Use a key with the scopes token, instances and events, or add the scope to its entry in API_KEYS.");
     case "store_failed":
       return fault("store.failed", where, "KV or an object fails or is slow", "Wait a moment, and check whether Cloudflare reports an incident. Nothing is lost: Wix sends its webhooks again.");
     case undefined: {
       const { who, fix } = stranger(answer, url);
-      return fault("key.blocked", where, `the answer to a call with a key is ${who}`, fix);
+      return fault("key.blocked", where, `a call with a key is answered by ${who}`, fix);
     }
     default: {
       const fix = `Look up the code in docs/operating.md, and the request ${String(json(answer)["request_id"])} in the Worker's log.`;
@@ -93,9 +93,21 @@ export async function token(deployment: Deployment, installed: Installation[]): 
     }
   }
   if (refused === undefined) return [];
-  const what = `Wix refuses tokens for ${counted(Math.min(installed.length, TRIED), "installation")} of ${counted(Math.min(installed.length, TRIED), "tried one")}`;
+  const what = `Wix refuses tokens for every installation that was tried (${Math.min(installed.length, TRIED)})`;
   const fix = "If it is every site, compare WIX_APP_ID with the Wix app dashboard and see whether the app is closed there; otherwise the owner installs the app again.";
   return [warning("token.refused", refused, what, fix)];
+}
+
+/** What the Worker counted in the last 30 days. */
+export async function statistics(deployment: Deployment): Promise<Result[]> {
+  const path = "/v1/statistics";
+  const answer = await ask(deployment, path);
+  // The objects are not bound, which `/readyz` says, or the Worker is older than this route.
+  if (errorCode(answer) === "not_configured" || errorCode(answer) === "not_found") return [];
+  if (answer.status !== 200) return [refusal(deployment, path, answer)];
+  const days = list(json(answer)["days"]).map(object);
+  const sum = (name: string) => days.reduce((total, day) => total + (number(day[name]) ?? 0), 0);
+  return [fine(`in 30 days: ${["installs", "removals", "delivered", "parked"].map((name) => `${sum(name)} ${name}`).join(", ")}`)];
 }
 
 /** Whether the Cron Trigger and the objects compare the installations with Wix. */

@@ -3,11 +3,12 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 
+import { appId, publicKeys } from "../shapes.js";
 import type { Result } from "./finding.js";
 import { fault, fine, warning } from "./finding.js";
 import { object } from "./json.js";
 import type { KeyFile, Local } from "./local.js";
-import { apiKeys, appId, entries, eventsSecrets, fingerprint, isPlaceholder, origin, publicKeys, sealingKeys, type Problem } from "./values.js";
+import { apiKeys, entries, eventsSecrets, fingerprint, isPlaceholder, origin, problemOf, sealingKeys, type Problem } from "./values.js";
 
 const SECRETS = ["WIX_APP_SECRET", "WIX_APP_SECRET_PREVIOUS", "SEALING_KEYS", "API_KEYS", "EVENTS_SECRETS"];
 const FOR_TESTS = ["WIX_API_URL", "WIX_SITE_URL", "CLOCK_OFFSET_SECONDS"];
@@ -32,18 +33,18 @@ export function vars({ file, config, vars }: Local, isTest: boolean): Result[] {
     results.push(fault("vars.environment", where("ENVIRONMENT"), "a public Worker must not run as development", 'Set it to "production", and deploy.'));
   }
   const known = new Set(results.flatMap((result) => ("where" in result ? [result.where] : [])));
-  const { problem, fingerprints } = publicKeys(vars["WIX_PUBLIC_KEYS"] ?? "");
   const checked: [string, Problem][] = [
-    ["WIX_APP_ID", appId(vars["WIX_APP_ID"] ?? "")],
-    ["WIX_PUBLIC_KEYS", problem],
+    ["WIX_APP_ID", problemOf(() => appId(vars["WIX_APP_ID"] ?? ""))],
+    ["WIX_PUBLIC_KEYS", problemOf(() => publicKeys(vars["WIX_PUBLIC_KEYS"] ?? ""))],
     ["PUBLIC_URL", vars["PUBLIC_URL"] ? origin(vars["PUBLIC_URL"]) : undefined],
   ];
   for (const [name, problem] of checked) {
     if (problem === undefined || known.has(where(name))) continue;
-    results.push(fault("vars.form", where(name), `the value is missing or malformed: ${problem}`, FIX[name] ?? ""));
+    results.push(fault("vars.form", where(name), problem, FIX[name] ?? ""));
   }
-  const shown = fingerprints.map((one) => `${one} (first digits of its SHA-256)`).join(", ");
-  return results.length > 0 ? results : [fine(`${file}: the vars have the right form; WIX_PUBLIC_KEYS is ${shown}`)];
+  if (results.length > 0) return results;
+  const prints = publicKeys(vars["WIX_PUBLIC_KEYS"] ?? "").split(",").map((key) => fingerprint(Buffer.from(key, "base64")));
+  return [fine(`${file}: the vars have the right form (SHA-256 of WIX_PUBLIC_KEYS: ${prints.join(", ")})`)];
 }
 
 const FIX: Record<string, string> = {
@@ -59,11 +60,15 @@ const FORMS: [string, (value: string) => Problem, string][] = [
 ];
 
 /** Checks the file with the keys, and the API key against it. */
-export function keys({ path, values, isShared }: KeyFile, key: string | undefined): Result[] {
+export function keys({ path, values, isShared, isInGit }: KeyFile, key: string | undefined): Result[] {
   const results: Result[] = [];
   const file = basename(path);
   if (isShared) {
     results.push(fault("keys.mode", file, "other users of this computer can read the keys", `Run \`chmod 600 ${file}\`.`));
+  }
+  if (isInGit) {
+    const fix = `Add ${file} to .gitignore. If it was committed, replace every key in it.`;
+    results.push(fault("keys.not-ignored", file, "git does not ignore the file, so the keys can come into the repository", fix));
   }
   for (const [name, form, fix] of FORMS) {
     const value = values[name];

@@ -1,7 +1,8 @@
 // The files of a deployment's folder: wrangler's configuration and the file with the keys.
 
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import { parse as parseJsonc, printParseErrorCode, type ParseError } from "jsonc-parser";
 import { parse as parseToml } from "smol-toml";
@@ -29,10 +30,14 @@ export interface KeyFile {
   values: Record<string, string>;
   /** Whether other users of this computer can read it. */
   isShared: boolean;
+  /** Whether git would add it to the repository. */
+  isInGit: boolean;
 }
 
-/** The name of the file with the keys. */
-export const KEY_FILE = "wix-edge.keys.json";
+/** The name of the file with the keys of an environment. */
+export function keyFileName(environment?: string): string {
+  return environment === undefined ? "wix-edge.keys.json" : `wix-edge.${environment}.keys.json`;
+}
 
 const FILES = ["wrangler.jsonc", "wrangler.json", "wrangler.toml"];
 /** A wrangler environment does not inherit these. */
@@ -85,7 +90,14 @@ export function readKeyFile(path: string): KeyFile | Finding | undefined {
   }
   const values: Record<string, string> = {};
   collect(value, values);
-  return { path, values, isShared: (statSync(path).mode & 0o077) !== 0 };
+  return { path, values, isShared: (statSync(path).mode & 0o077) !== 0, isInGit: isInGit(path) };
+}
+
+function isInGit(path: string): boolean {
+  const options = { cwd: dirname(path), stdio: "ignore" } as const;
+  const { status } = spawnSync("git", ["check-ignore", "--quiet", basename(path)], options);
+  // 0: ignored; 128: no repository.
+  return status === 1;
 }
 
 /** All texts of an object and of the objects in it, by name. A list of texts is joined by commas. */

@@ -2,8 +2,8 @@
 
 import { connect } from "node:tls";
 
+import { isLoopback } from "../shapes.js";
 import type { Deployment } from "./deployment.js";
-import { isLoopback } from "./deployment.js";
 import type { Finding, Result } from "./finding.js";
 import { fault, fine, warning } from "./finding.js";
 import type { Answer } from "./request.js";
@@ -25,7 +25,7 @@ export interface Reached {
 export async function reach(deployment: Deployment): Promise<Reached> {
   const { url, patience } = deployment;
   const { protocol, hostname } = new URL(url);
-  if (protocol === "http:" && !isLoopback(hostname)) {
+  if (protocol === "http:" && !isLoopback(new URL(url))) {
     const what = "the address is plain http, so keys and codes could be read on the network";
     const results = [fault("reach.http", url, what, "Use https here, in PUBLIC_URL and in Wix's dashboard.")];
     return { results, isUnreachable: false };
@@ -76,7 +76,7 @@ const CERTIFICATE: [string[], string][] = [
 
 function foreign(url: string, answer: Answer): Finding {
   const { who, fix } = stranger(answer, url);
-  return fault("reach.not-wix-edge", `${url}/healthz`, `the answer is ${who}`, fix);
+  return fault("reach.not-wix-edge", `${url}/healthz`, `it is answered by ${who}`, fix);
 }
 
 /** How long the certificate is still valid. */

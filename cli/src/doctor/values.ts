@@ -1,7 +1,8 @@
 // The form of single values, as the Worker reads them (docs/configuration.md). No value is ever shown.
 
-import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import { createHash } from "node:crypto";
 
+import { UserError } from "../error.js";
 import { SCOPES } from "../keys.js";
 
 /** Why a value is refused; `undefined` if it is in order. */
@@ -27,16 +28,22 @@ export function isPlaceholder(value: string): boolean {
   );
 }
 
-/** An app id. */
-export function appId(value: string): Problem {
-  return /^[\da-f]{8}-([\da-f]{4}-){3}[\da-f]{12}$/i.test(value.trim()) ? undefined : "it must be a GUID of 36 characters";
+/** The message of a parser that refuses a value. */
+export function problemOf(parse: () => unknown): Problem {
+  try {
+    parse();
+    return undefined;
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
+  }
 }
 
 /** An origin, https or on loopback. */
 export function origin(value: string): Problem {
-  if (!URL.canParse(value.trim())) return "it must be a URL";
+  if (!URL.canParse(value.trim())) return "the value must be a URL";
   const { pathname, search, hash } = new URL(value.trim());
-  return pathname === "/" && search === "" && hash === "" ? undefined : "it must be scheme, host and port only";
+  return pathname === "/" && search === "" && hash === "" ? undefined : "the value must be scheme, host and port only";
 }
 
 /** `SEALING_KEYS`. */
@@ -49,7 +56,7 @@ export function sealingKeys(value: string): Problem {
     if (bytes?.length !== 32) return "each key must be the base64 of 32 bytes";
     if (bytes.every((byte) => byte === bytes[0])) return "a key must be random: all bytes of one are equal";
   }
-  if (all.length === 0) return "it must not be empty";
+  if (all.length === 0) return "the value must not be empty";
   if (new Set(all.map(([id]) => id)).size < all.length) return "two keys have the same id";
   return new Set(all.map(([, key]) => key)).size < all.length ? "two ids have the same key" : undefined;
 }
@@ -66,7 +73,7 @@ export function apiKeys(value: string): Problem {
       return `a scope must be one of ${SCOPES.join(", ")}`;
     }
   }
-  if (all.length === 0) return "it must not be empty";
+  if (all.length === 0) return "the value must not be empty";
   return new Set(all.map(([, hash]) => hash)).size < all.length ? "two entries have the same hash" : undefined;
 }
 
@@ -80,41 +87,7 @@ export function eventsSecrets(value: string): Problem {
     if (bytes === undefined || bytes.length < 24 || bytes.length > 64) return "each secret must be whsec_ and the base64 of 24 to 64 bytes";
     if (bytes.every((byte) => byte === bytes[0])) return "a secret must be random: all bytes of one are equal";
   }
-  return entries(value).length === 0 ? "it must not be empty" : undefined;
-}
-
-/** `WIX_PUBLIC_KEYS`, and the fingerprints of the keys in it. */
-export function publicKeys(value: string): { problem: Problem; fingerprints: string[] } {
-  const fingerprints: string[] = [];
-  for (const pem of pems(value)) {
-    const problem = /PRIVATE KEY/.test(pem) ? "it must be the public key: this is a private one" : publicKey(pem, fingerprints);
-    if (problem !== undefined) return { problem, fingerprints };
-  }
-  return { problem: fingerprints.length === 0 ? "it must not be empty" : undefined, fingerprints };
-}
-
-function pems(value: string): string[] {
-  const plain = value.replaceAll("\\n", "\n").replaceAll("\\r", "");
-  return entries(plain).flatMap((entry) => {
-    const text = entry.includes("-----BEGIN") ? entry : (base64(entry)?.toString("latin1") ?? "");
-    if (text.includes("-----BEGIN")) return text.split(/(?=-----BEGIN)/).filter((part) => part.includes("-----BEGIN"));
-    return [`-----BEGIN PUBLIC KEY-----\n${entry}\n-----END PUBLIC KEY-----`];
-  });
-}
-
-function publicKey(pem: string, fingerprints: string[]): Problem {
-  let key: KeyObject;
-  try {
-    key = createPublicKey(pem);
-  } catch {
-    return "it must be a public key as PEM or base64, and whole";
-  }
-  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
-  if (key.asymmetricKeyType !== "rsa") return "it must be an RSA key";
-  if (modulusLength < 2048 || modulusLength > 4096) return `its RSA key must have 2048 to 4096 bits, and has ${modulusLength}`;
-  if (publicExponent < 3n) return "its RSA key must have an exponent of at least 3";
-  fingerprints.push(fingerprint(key.export({ type: "spki", format: "der" })));
-  return undefined;
+  return entries(value).length === 0 ? "the value must not be empty" : undefined;
 }
 
 /** The bytes of a base64 text of either alphabet, with or without padding. */

@@ -8,21 +8,22 @@ import { join } from "node:path";
 
 import { bindings } from "../../dist/doctor/bindings.js";
 import { keys, vars } from "../../dist/doctor/keys.js";
-import { KEY_FILE, readKeyFile, readLocal } from "../../dist/doctor/local.js";
+import { keyFileName, readKeyFile, readLocal } from "../../dist/doctor/local.js";
 import { bed, sound } from "./bed.mjs";
 
 /** What doctor finds in a folder with these files, for a public deployment. */
-export function inFolder({ config, keyFile, key, environment, mode = 0o600, isTest = false }) {
+export function inFolder({ config, keyFile, key, environment, mode = 0o600, isTest = false, isRepository = false }) {
   const folder = mkdtempSync(join(tmpdir(), "doctor-"));
+  if (isRepository) execFileSync("git", ["init", "--quiet", folder]);
   const text = typeof config === "object" ? `// A comment.\n${JSON.stringify(config, null, 2)}` : config;
   if (text !== undefined) writeFileSync(join(folder, "wrangler.jsonc"), text);
   if (keyFile !== undefined) {
     const content = typeof keyFile === "string" ? keyFile : JSON.stringify(keyFile);
-    writeFileSync(join(folder, KEY_FILE), content);
-    chmodSync(join(folder, KEY_FILE), mode);
+    writeFileSync(join(folder, keyFileName()), content);
+    chmodSync(join(folder, keyFileName()), mode);
   }
   const local = readLocal(folder, environment);
-  const file = readKeyFile(join(folder, KEY_FILE));
+  const file = readKeyFile(join(folder, keyFileName()));
   const results = [
     ...(local === undefined ? [] : "id" in local ? [local] : [...bindings(local), ...vars(local, isTest)]),
     ...(file === undefined ? [] : "id" in file ? [file] : keys(file, key)),
@@ -99,6 +100,7 @@ const values = [
 const fileOfKeys = [
   { name: "the file with the keys is no JSON", ids: ["keys.unreadable"], run: async () => inFolder({ keyFile: "SEALING_KEYS=…" }) },
   keyCase("others can read the file with the keys", "keys.mode", {}, { mode: 0o644 }),
+  keyCase("git does not ignore the file with the keys", "keys.not-ignored", {}, { isRepository: true }),
   keyCase("a sealing key is an example", "keys.form", { SEALING_KEYS: "paste the entry of: npx wix-edge keygen sealing-key" }),
   keyCase("a sealing key is too short", "keys.form", { SEALING_KEYS: "k1:c2hvcnQ=" }),
   keyCase("a sealing key of zeros", "keys.form", { SEALING_KEYS: `k1:${Buffer.alloc(32).toString("base64")}` }),

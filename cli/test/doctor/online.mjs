@@ -132,13 +132,14 @@ const programs = [
 ];
 
 const keyed = [
+  worker("no API key is given", ["key.none"], "good"),
   worker("the API key is not in API_KEYS", ["key.unknown"], "good", { key: "it-key-that-nobody-knows-0123456789" }),
   worker("the API key lacks a scope", ["key.scope"], "good", { key: tokenKey }),
   proxied("a firewall blocks calls with a key", ["key.blocked"], { answer: ({ headers }) => (headers.authorization ? html(403, "Sorry, you have been blocked") : undefined) }, { key }),
   proxied("a route of the app API fails", ["api.failed"], {
     answer: ({ path }) => (path === "/v1/reconciliation" ? { status: 500, headers: {}, body: '{"code":"internal","request_id":"abc"}' } : undefined),
   }, { key }),
-  worker("listing KV fails", ["store.failed"], "kv-list-down", { key, also: ["note.INSTALLATIONS", "token.no-installation"] }),
+  worker("listing KV fails", ["store.failed"], "kv-list-down", { key, also: ["note.INSTALLATIONS"] }),
   worker("there is no installation", ["token.no-installation"], "other-site", { key, also: ["note.INSTALLATIONS", "flow.site"] }),
   // Wix refuses the credentials here too, which this isolate notes at /readyz.
   worker("WIX_APP_SECRET is another app's", ["token.credentials"], "other-secret", { key, also: ["note.INSTALLATIONS"] }),
