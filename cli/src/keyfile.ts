@@ -28,6 +28,11 @@ export interface Keys {
   deployed?: string;
 }
 
+/** The name of the file of an environment. */
+export function keyFileName(environment?: string): string {
+  return environment === undefined ? "wix-edge.keys.json" : `wix-edge.${environment}.keys.json`;
+}
+
 /** The file of an environment. */
 export class KeyFile {
   readonly name: string;
@@ -36,7 +41,7 @@ export class KeyFile {
 
   /** Reads the file, if it exists. */
   constructor(folder: string, environment?: string) {
-    this.name = environment === undefined ? "wix-edge.keys.json" : `wix-edge.${environment}.keys.json`;
+    this.name = keyFileName(environment);
     this.path = join(folder, this.name);
     if (!existsSync(this.path)) return;
     this.keys = parsed(readFileSync(this.path, "utf8"), this.path);

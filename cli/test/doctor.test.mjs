@@ -68,7 +68,7 @@ describe("misconfigurations of the folder", () => {
   for (const one of offline) test(one.name, () => check(one));
 });
 
-describe("misconfigurations of the deployment", { concurrency: 6 }, () => {
+describe("misconfigurations of the deployment", { concurrency: 6, timeout: 300_000 }, () => {
   for (const one of online) test(one.name, () => check(one));
 });
 

@@ -7,9 +7,10 @@ import type { Command } from "commander";
 import { PATIENCE } from "../doctor/deployment.js";
 import { examine } from "../doctor/examine.js";
 import type { Finding } from "../doctor/finding.js";
-import { addressOf, keyFileName, readKeyFile, readLocal, type KeyFile, type Local } from "../doctor/local.js";
+import { addressOf, readKeyFile, readLocal, type KeyFile, type Local } from "../doctor/local.js";
 import { text } from "../doctor/text.js";
 import { UserError } from "../error.js";
+import { keyFileName } from "../keyfile.js";
 import { version } from "../package.js";
 import { isLoopback } from "../shapes.js";
 

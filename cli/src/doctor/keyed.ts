@@ -34,7 +34,7 @@ export function refusal({ url }: Deployment, path: string, answer: Answer): Find
       return fault("key.blocked", where, `a call with a key is answered by ${who}`, fix);
     }
     default: {
-      const fix = `Look up the code in docs/operating.md, and the request ${String(json(answer)["request_id"])} in the Worker's log.`;
+      const fix = `Read ${url}/problems#${String(errorCode(answer))}, and look up the request ${String(json(answer)["request_id"])} in the Worker's log.`;
       return fault("api.failed", where, `the answer is ${answer.status} ${String(errorCode(answer))}`, fix);
     }
   }

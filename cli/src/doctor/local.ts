@@ -34,11 +34,6 @@ export interface KeyFile {
   isInGit: boolean;
 }
 
-/** The name of the file with the keys of an environment. */
-export function keyFileName(environment?: string): string {
-  return environment === undefined ? "wix-edge.keys.json" : `wix-edge.${environment}.keys.json`;
-}
-
 const FILES = ["wrangler.jsonc", "wrangler.json", "wrangler.toml"];
 /** A wrangler environment does not inherit these. */
 const OWN = ["vars", "kv_namespaces", "durable_objects", "services", "ratelimits", "analytics_engine_datasets"];

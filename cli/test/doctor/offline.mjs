@@ -8,7 +8,8 @@ import { join } from "node:path";
 
 import { bindings } from "../../dist/doctor/bindings.js";
 import { keys, vars } from "../../dist/doctor/keys.js";
-import { keyFileName, readKeyFile, readLocal } from "../../dist/doctor/local.js";
+import { readKeyFile, readLocal } from "../../dist/doctor/local.js";
+import { keyFileName } from "../../dist/keyfile.js";
 import { bed, sound } from "./bed.mjs";
 
 /** What doctor finds in a folder with these files, for a public deployment. */
