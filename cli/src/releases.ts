@@ -27,7 +27,23 @@ const EARLIER: Release[] = [
     kv: { writes: "v1", reads: ["v1"] },
     migrations: [],
     stores: { kv: ["INSTANCES"], objects: [] },
-    settings: [],
+    settings: [
+      "WIX_APP_ID",
+      "WIX_APP_SECRET",
+      "WIX_APP_SECRET_PREVIOUS",
+      "WIX_PUBLIC_KEYS",
+      "SEALING_KEYS",
+      "API_KEYS",
+      "INSTANCES",
+      "PUBLIC_URL",
+      "AFTER_INSTALL_URL",
+      "FINISH_CONFIGURATION",
+      "RATE_LIMITER",
+      "ENVIRONMENT",
+      "WIX_API_URL",
+      "WIX_SITE_URL",
+      "CLOCK_OFFSET_SECONDS",
+    ],
   },
 ];
 
@@ -35,6 +51,7 @@ const EARLIER: Release[] = [
 const PRESENT = {
   kv: { writes: "v1", reads: ["v1"] },
   settings: [
+    "INSTALLATIONS",
     "EVENTS_URL",
     "EVENTS_TARGET",
     "EVENTS_SECRETS",
@@ -68,6 +85,17 @@ function present(): string {
 /** The release of a version. `undefined` if the version is not known here: it is newer than this package. */
 export function releaseOf(wanted: string, known: Release[]): Release | undefined {
   return known.find((release) => release.version === wanted);
+}
+
+/** Whether a version is later than another one, by its three numbers. */
+export function isLater(one: string, other: string): boolean {
+  const [a, b] = [numbers(one), numbers(other)];
+  const at = a.findIndex((number, index) => number !== b[index]);
+  return at >= 0 && (a[at] ?? 0) > (b[at] ?? 0);
+}
+
+function numbers(text: string): number[] {
+  return text.split(/[.+-]/, 3).map(Number);
 }
 
 /** The sections of the changelog behind one version, up to another one, newest first. */

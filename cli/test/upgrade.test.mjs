@@ -109,6 +109,17 @@ test("a version that this package does not know is left to its own package", asy
   assert.ok(stderr.includes("npx wix-edge@9.9.9 upgrade"), stderr);
 });
 
+test("a package that is older than the deployed version does not replace it", async () => {
+  const project = begin(PRESENT);
+  for (const later of ["0.1.1", "0.10.0", "1.0.0"]) {
+    deployed.version = later;
+    const { status, stderr } = await project.upgrade("--yes");
+    assert.equal(status, 1);
+    assert.ok(stderr.includes(`npx wix-edge@${later} upgrade --to 0.1.0`), stderr);
+  }
+  assert.equal(project.manifest().dependencies["wix-edge"], "^0.0.9");
+});
+
 test("staging is upgraded first, with a namespace and migrations of its own", async () => {
   const { vars, kv_namespaces, ratelimits } = parse(WITHOUT_OBJECTS);
   const staging = { vars, kv_namespaces: [{ binding: "INSTANCES", id: "of-staging" }], migrations: [] };
@@ -181,8 +192,12 @@ test("a migration or a binding that takes the objects away is refused", () => {
   assert.match(planned(release("1.0.0"), release("1.1.0"), { project: other }).refusals.join(), /instead of Installation/);
 });
 
-test("each setting that a release added is described", async () => {
+test("each setting is listed with the release that added it", async () => {
   const { releases } = await import(join(installed, "node_modules/wix-edge/dist/releases.js"));
-  const text = readFileSync(join(ROOT, "docs/configuration.md"), "utf8");
-  for (const name of releases().flatMap(({ settings }) => settings)) assert.ok(text.includes(`\`${name}\``), name);
+  const listed = releases().flatMap(({ settings }) => settings);
+  const documented = readFileSync(join(ROOT, "docs/configuration.md"), "utf8").match(/^\| `[A-Z_]+`/gm).map((row) => row.slice(3, -1));
+  assert.deepEqual(documented.filter((name) => !listed.includes(name)), [], "add it to PRESENT in cli/src/releases.ts");
+  const known = [...documented, ...readFileSync(join(ROOT, "wrangler.toml"), "utf8").match(/^[A-Z_]+(?= =)/gm)];
+  assert.deepEqual(listed.filter((name) => !known.includes(name)), []);
+  assert.equal(new Set(listed).size, listed.length);
 });

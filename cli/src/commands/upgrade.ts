@@ -12,7 +12,7 @@ import { UserError } from "../error.js";
 import { KeyFile } from "../keyfile.js";
 import { version } from "../package.js";
 import { environmentConfig, workerConfig } from "../project/worker.js";
-import { changes as changelogOf, releaseOf, releases, type Release } from "../releases.js";
+import { changes as changelogOf, isLater, releaseOf, releases, type Release } from "../releases.js";
 import { plan, topChanges, type Change, type Plan } from "../upgrade/plan.js";
 
 interface Options {
@@ -50,6 +50,10 @@ async function run(folder: string, options: Options): Promise<void> {
   const known = releases(worker);
 
   const deployed = options.from ?? (await deployedVersion(folder, options.url ?? (project.vars?.PUBLIC_URL || keyFile.keys.url)));
+  if (deployed !== undefined && isLater(deployed, version())) {
+    const back = `npx wix-edge@${deployed} upgrade --to ${options.to ?? version()}`;
+    throw new UserError(`version ${deployed} is deployed, which is later than this package, ${version()}. It knows whether there is a way back: \`${back}\``);
+  }
   const wanted = options.to ?? version();
   const to = options.to === undefined ? known.at(-1) : releaseOf(wanted, known);
   if (!to) throw new UserError(`this package, ${version()}, does not know version ${wanted}. Run \`npx wix-edge@${wanted} upgrade\`.`);
@@ -177,7 +181,7 @@ Next:
 
   npm install
   npx wrangler deploy${environment}
-  npx wix-edge doctor
+  npx wix-edge doctor${name === undefined ? "" : ` --env ${name}`}
 ${rollback}
 docs/upgrading.md of wix-edge explains staging, going back, and the copy of the keys.`;
 }

@@ -131,7 +131,9 @@ function addBindings(project: Environment, worker: Config, { changes, refusals }
 
 /** The settings at the top of `wrangler.jsonc` that differ from the Worker's. Environments inherit them. */
 export function topChanges(project: Config, worker: Config): Change[] {
+  const flags = [...new Set([...(project.compatibility_flags ?? []), ...(worker.compatibility_flags ?? [])])];
+  const wanted: Config = worker.compatibility_flags ? { ...worker, compatibility_flags: flags } : worker;
   const names = ["main", "compatibility_date", "compatibility_flags", "assets", "triggers"] as const;
-  const differs = names.filter((name) => worker[name] !== undefined && JSON.stringify(worker[name]) !== JSON.stringify(project[name]));
-  return differs.map((name) => ({ what: `${name} (at the top, for all environments)`, path: [name], value: worker[name] }));
+  const differs = names.filter((name) => wanted[name] !== undefined && JSON.stringify(wanted[name]) !== JSON.stringify(project[name]));
+  return differs.map((name) => ({ what: `${name} (at the top, for all environments)`, path: [name], value: wanted[name] }));
 }
