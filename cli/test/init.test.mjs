@@ -103,10 +103,11 @@ test("the Worker refuses the example secrets of the template, and names them", {
   cpSync(TEMPLATE, folder, { recursive: true });
   cpSync(join(folder, ".dev.vars.example"), join(folder, ".dev.vars"));
   symlinkSync(join(installed, "node_modules"), join(folder, "node_modules"));
-  const { status, body } = await withDev(folder, async (url) => {
+  const { status, body, console } = await withDev(folder, async (url) => {
     const response = await fetch(`${url}/readyz`);
-    return { status: response.status, body: await response.json() };
+    return { status: response.status, body: await response.json(), console: (await fetch(`${url}/console`)).status };
   });
+  assert.equal(console, 200, "the assets of the package are served");
   assert.equal(status, 503);
   const problems = Object.fromEntries(body.problems.map(({ name, problem }) => [name, problem]));
   for (const name of ["WIX_APP_ID", "WIX_PUBLIC_KEYS"]) assert.equal(problems[name], "it is missing", name);

@@ -1,5 +1,7 @@
 // What an upgrade, or a step back, changes in a project, and what speaks against it. This decides; it does nothing.
 
+import { isDeepStrictEqual } from "node:util";
+
 import type { Config, Environment } from "../config.js";
 import type { Release } from "../releases.js";
 
@@ -134,6 +136,6 @@ export function topChanges(project: Config, worker: Config): Change[] {
   const flags = [...new Set([...(project.compatibility_flags ?? []), ...(worker.compatibility_flags ?? [])])];
   const wanted: Config = worker.compatibility_flags ? { ...worker, compatibility_flags: flags } : worker;
   const names = ["main", "compatibility_date", "compatibility_flags", "assets", "triggers"] as const;
-  const differs = names.filter((name) => wanted[name] !== undefined && JSON.stringify(wanted[name]) !== JSON.stringify(project[name]));
+  const differs = names.filter((name) => wanted[name] !== undefined && !isDeepStrictEqual(wanted[name], project[name]));
   return differs.map((name) => ({ what: `${name} (at the top, for all environments)`, path: [name], value: wanted[name] }));
 }
