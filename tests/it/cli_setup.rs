@@ -16,3 +16,8 @@ fn setup_deploys_and_continues_after_a_failure() {
 fn upgrade_adds_what_a_version_needs_and_refuses_what_loses_data() {
     run("upgrade.test.mjs", &[]);
 }
+
+#[test]
+fn setup_takes_values_in_the_forms_that_the_worker_takes() {
+    run("shapes.test.mjs", &[]);
+}

@@ -52,7 +52,10 @@ async function run(folder: string, options: Options): Promise<void> {
   const deployed = options.from ?? (await deployedVersion(folder, options.url ?? (project.vars?.PUBLIC_URL || keyFile.keys.url)));
   if (deployed !== undefined && isLater(deployed, version())) {
     const back = `npx wix-edge@${deployed} upgrade --to ${options.to ?? version()}`;
-    throw new UserError(`version ${deployed} is deployed, which is later than this package, ${version()}. It knows whether there is a way back: \`${back}\``);
+    throw new UserError(
+      `version ${deployed} is deployed, which is later than this package, ${version()}. Only its own package knows whether\n` +
+        `there is a way back: \`${back}\``,
+    );
   }
   const wanted = options.to ?? version();
   const to = options.to === undefined ? known.at(-1) : releaseOf(wanted, known);

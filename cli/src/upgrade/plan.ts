@@ -50,11 +50,13 @@ export function plan(facts: Facts): Plan {
   const added = to.migrations.filter((tag) => !tagsOf(facts.project).includes(tag));
   if (added.length > 0 && !facts.isBack) {
     result.final.push(
-      `The migration ${added.join(", ")} cannot be undone: after it, neither \`wrangler rollback\` nor \`wix-edge upgrade --to\` goes back to a version before it. It cannot be deployed gradually either (\`wrangler versions deploy\`): it takes effect everywhere at once, with \`wrangler deploy\`.`,
+      `The migration ${added.join(", ")} cannot be undone: after it, neither \`wrangler rollback\` nor \`wix-edge upgrade\n` +
+        "  --to` goes back to a version before it. It cannot be deployed gradually either (`wrangler versions deploy`): it\n" +
+        "  takes effect everywhere at once, with `wrangler deploy`.",
     );
   }
   if (facts.from && facts.from.kv.writes !== to.kv.writes && !facts.isBack) {
-    result.final.push(`The new version writes KV in the form ${to.kv.writes}, which versions that cannot read it must not follow.`);
+    result.final.push(`The new version writes KV in the form ${to.kv.writes}. No version that cannot read it can follow.`);
   }
   return result;
 }
@@ -62,13 +64,15 @@ export function plan(facts: Facts): Plan {
 function checkKeys({ hasSealingKeys, keyFile }: Facts, { refusals }: Plan): void {
   if (hasSealingKeys) return;
   refusals.push(
-    `${keyFile} has no SEALING_KEYS: there is no copy of the keys that seal the refresh tokens. Copy the file from where \`wix-edge setup\` ran. If you keep the list elsewhere, say so with --keys-elsewhere.`,
+    `${keyFile} has no SEALING_KEYS: there is no copy of the keys that seal the refresh tokens. Copy the file from\n` +
+      "  where `wix-edge setup` ran. If you keep the list elsewhere, say so with --keys-elsewhere.",
   );
 }
 
 function checkSchema({ from, to }: Facts, { refusals }: Plan): void {
   if (!from || to.kv.reads.includes(from.kv.writes)) return;
-  refusals.push(`KV has data in the form ${from.kv.writes}, and ${to.version} reads ${to.kv.reads.join(", ")} only: installations would be lost.`);
+  const reads = to.kv.reads.join(", ");
+  refusals.push(`KV has data in the form ${from.kv.writes}, and ${to.version} reads ${reads} only: installations would be lost.`);
 }
 
 function checkMigrations({ from, to, project }: Facts, { refusals }: Plan): void {
@@ -76,7 +80,8 @@ function checkMigrations({ from, to, project }: Facts, { refusals }: Plan): void
   const unknown = [...done].filter((tag) => !to.migrations.includes(tag));
   if (unknown.length > 0) {
     refusals.push(
-      `the migration ${unknown.join(", ")} is deployed, and ${to.version} has not got it. Cloudflare goes back behind no migration, and the objects hold events that are not delivered yet.`,
+      `the migration ${unknown.join(", ")} is deployed, and ${to.version} has not got it. Cloudflare goes back behind no\n` +
+        "  migration, and the objects hold events that are not delivered yet.",
     );
   }
   const classes = (project.migrations ?? []).flatMap((migration) => [
@@ -85,7 +90,9 @@ function checkMigrations({ from, to, project }: Facts, { refusals }: Plan): void
   ]);
   const ours = new Set((project.durable_objects?.bindings ?? []).map(({ class_name }) => class_name));
   const lost = classes.filter((name) => ours.has(name));
-  if (lost.length > 0) refusals.push(`a migration in wrangler.jsonc deletes or renames ${lost.join(", ")}: its objects and their events would be lost.`);
+  if (lost.length === 0) return;
+  const names = lost.join(", ");
+  refusals.push(`a migration in wrangler.jsonc deletes or renames ${names}: its objects and their events would be lost.`);
 }
 
 /** A binding with data that the deployed version has, and the project or the new version has not. */
@@ -94,11 +101,13 @@ function checkStores({ from, to, project }: Facts, { refusals }: Plan): void {
   const objects = (project.durable_objects?.bindings ?? []).map(({ name }) => name);
   for (const name of (from ?? to).stores.kv.filter((binding) => !kv.includes(binding))) {
     refusals.push(
-      `wrangler.jsonc does not bind the KV namespace ${name} any more: a deployment would begin with an empty one. Put it back under "kv_namespaces", with the id that Cloudflare's dashboard shows.`,
+      `wrangler.jsonc does not bind the KV namespace ${name} any more: a deployment would begin with an empty one.\n` +
+        '  Put it back under "kv_namespaces", with the id that Cloudflare\'s dashboard shows.',
     );
   }
-  const removed = [...kv.filter((name) => from?.stores.kv.includes(name)), ...objects.filter((name) => from?.stores.objects.includes(name))];
-  const unused = removed.filter((name) => !to.stores.kv.includes(name) && !to.stores.objects.includes(name));
+  const stores = (release: Release | undefined): string[] => [...(release?.stores.kv ?? []), ...(release?.stores.objects ?? [])];
+  const present = [...kv, ...objects].filter((name) => stores(from).includes(name));
+  const unused = present.filter((name) => !stores(to).includes(name));
   if (unused.length > 0) refusals.push(`${to.version} does not use ${unused.join(", ")} any more: what is stored there would be lost.`);
 }
 
@@ -116,7 +125,8 @@ function addBindings(project: Environment, worker: Config, { changes, refusals }
     const present = objects.find(({ name }) => name === binding.name);
     if (!present) add(`Durable Objects ${binding.name} (class ${binding.class_name})`, ["durable_objects", "bindings"], binding);
     else if (present.class_name !== binding.class_name) {
-      refusals.push(`wrangler.jsonc binds ${binding.name} to the class ${present.class_name} instead of ${binding.class_name}: the objects of the right class would be out of reach.`);
+      const instead = `${present.class_name} instead of ${binding.class_name}`;
+      refusals.push(`wrangler.jsonc binds ${binding.name} to the class ${instead}: the objects would be out of reach.`);
     }
   }
   for (const migration of (worker.migrations ?? []).filter(({ tag }) => !tagsOf(project).includes(tag))) {
