@@ -97,7 +97,7 @@ fn a_redirect_after_a_cancelled_consent_shows_an_error_page() {
     STAGE.wix.switch(&json!({ "cancel_answer": "redirect_error" }));
     let seen = play(&turn, "cancel-with-redirect", None);
     STAGE.wix.switch(&json!({ "cancel_answer": "stay" }));
-    assert!(seen["text"].as_str().is_some_and(|text| text.contains("start the installation again")), "{seen}");
+    assert!(seen["text"].as_str().is_some_and(|text| text.contains("Please start again")), "{seen}");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn reloading_the_redirect_shows_the_same_page() {
 fn a_browser_that_did_not_start_the_flow_sees_an_error_page() {
     let seen = play(&turn(), "other-browser", None);
     let text = seen["text"].as_str().expect("a string");
-    assert!(text.contains("another browser") && text.contains("start the installation again from Wix"), "{seen}");
+    assert!(text.contains("another browser") && text.contains("then start again"), "{seen}");
     assert!(text.contains("Request id:"), "{seen}");
 }
 

@@ -28,7 +28,7 @@ fn an_external_install_stores_the_instance() {
     let done = jar.get(&back).expect(302);
     assert_browser_headers(&done);
     let page = jar.get(done.location()).expect(200);
-    assert!(page.text().contains("The app is installed"), "{page:?}");
+    assert!(page.text().contains("The app is now on your site"), "{page:?}");
     assert_browser_headers(&page);
     let id = parameter(&back, "instanceId");
     stage.wix.wait_for_deliveries(&id);

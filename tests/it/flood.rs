@@ -73,6 +73,6 @@ fn the_rate_limiter_limits_the_flows_of_an_address() {
     assert!((30..=60).contains(&begun), "{begun} of 70");
     let refused = responses.iter().find(|response| response.status != 302).expect("a refused request");
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("60")), "{refused:?}");
-    assert!(refused.text().contains("start the installation again"), "{refused:?}");
+    assert!(refused.text().contains("Please wait a moment"), "{refused:?}");
     worker.request("GET", "/connect").send().expect(429);
 }

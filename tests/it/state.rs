@@ -42,7 +42,7 @@ impl Ready {
     }
 }
 
-const NOT_HERE: &str = "not started here";
+const NOT_HERE: &str = "state_invalid";
 const OTHER_BROWSER: &str = "another browser";
 
 #[test]
@@ -174,7 +174,7 @@ fn a_state_expires_after_ten_minutes_and_a_future_state_is_refused() {
     let url = at(&later, &old.state);
     let response = jar.get(&url);
     assert_refused(&response, 403, &url);
-    assert!(response.text().contains("within 10 minutes"), "{response:?}");
+    assert!(response.text().contains("has expired"), "{response:?}");
     // A Worker whose clock has not advanced accepts the same state.
     jar.get(at(&stage.worker, &old.state)).expect(302);
 

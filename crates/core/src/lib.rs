@@ -65,7 +65,7 @@ pub use object::{object_alarm, object_deliver, object_fetch};
 use routes::{Found, answer_lines};
 use runtime::Trace;
 use values::RequestId;
-use web::{Audience, Call, Error, Outcome};
+use web::{Audience, Call, Error, Outcome, View, preferred};
 
 /// What the requests of one isolate share.
 pub struct Shared {
@@ -125,25 +125,27 @@ enum Deferred<P: Platform> {
 /// Answers a request, and writes its log line.
 pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<P::Inbound>) -> Answered<P> {
     let found = Found::<P>::of(&request.segments());
-    let end = End { audience: found.audience(&platform, &request), method: request.method.clone() };
+    let audience = found.audience(&platform, &request);
+    let languages = (audience == Audience::Browser).then(|| platform.header(&request.inbound, "accept-language"));
+    let end = End { audience, method: request.method.clone(), languages: languages.flatten(), start: found.start() };
     let (trace, random) = new_trace(&platform, found.name(), shared.log_level());
     if let Err(error) = random
         && !found.is_liveness()
     {
-        let (reply, _) = end.conclude(&platform, &trace, Err(error.into()));
+        let (reply, _) = end.conclude(&platform, &trace, None, Err(error.into()));
         return Answered { reply, follow_up: None };
     }
     let config = match &shared.config {
         Ok(config) => Rc::clone(config),
         Err(faults) => {
             let result = found.misconfigured(&request.method, faults).map(Outcome::from);
-            let (reply, _) = end.conclude(&platform, &trace, result);
+            let (reply, _) = end.conclude(&platform, &trace, None, result);
             return Answered { reply, follow_up: None };
         }
     };
     let app = App { platform, config, cache: Rc::clone(&shared.cache), work: Work::new(trace) };
     let result = found.handle(Call { cx: app.context(), settings: &app.config.web, request }).await;
-    let (reply, deferred) = end.conclude(&app.platform, &app.work.trace, result);
+    let (reply, deferred) = end.conclude(&app.platform, &app.work.trace, Some(&app.config.web), result);
     Answered { reply, follow_up: deferred.map(|deferred| FollowUp { app, deferred }) }
 }
 
@@ -151,6 +153,10 @@ pub async fn handle<P: Platform>(platform: P, shared: &Shared, request: Request<
 struct End {
     audience: Audience,
     method: Method,
+    /// `Accept-Language` of a browser.
+    languages: Option<String>,
+    /// See [`Found::start`].
+    start: Option<&'static str>,
 }
 
 impl End {
@@ -159,11 +165,14 @@ impl End {
         self,
         platform: &P,
         trace: &Trace,
+        settings: Option<&web::Settings>,
         result: Result<Outcome<P>, Error>,
     ) -> (Reply<P::Stream>, Option<Deferred<P>>) {
         let Outcome { mut reply, task, lines } = result.unwrap_or_else(|error| {
             trace.error(error.notice().code, error.cause());
-            Reply::error(&error, self.audience, &trace.request_id).into()
+            let texts = preferred(self.languages.as_deref());
+            let view = View { texts, settings, start: self.start, request_id: &trace.request_id };
+            Reply::error(&error, self.audience, &view).into()
         });
         if self.method == Method::HEAD {
             reply.body = ReplyBody::Empty;

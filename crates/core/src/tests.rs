@@ -19,6 +19,7 @@ mod install;
 mod kv_cost;
 mod log;
 mod own_events;
+mod owner_pages;
 mod plugins;
 mod proxy;
 mod reconciliation;

@@ -16,10 +16,8 @@ use super::{SealingKey, cookies_named};
 use crate::runtime::{Entropy, PlatformError};
 use crate::values::{CLOCK_SKEW, Ref, Timestamp};
 
-/// How long a flow may take, in minutes.
-pub const LIFE_MINUTES: u64 = 10;
-/// The same in seconds.
-pub const LIFE: u64 = LIFE_MINUTES * 60;
+/// How long a flow may take, in seconds.
+pub const LIFE: u64 = 600;
 /// The longest state that is parsed, in characters: base64url of the longest `ref` and what is around it. Without a `ref`
 /// a state has 78 characters.
 pub const LIMIT: usize = ((PAYLOAD + Ref::BYTES + MAC) * 4).div_ceil(3);

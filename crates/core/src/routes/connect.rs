@@ -10,7 +10,7 @@ use crate::background::Task;
 use crate::crypto::state::{Purpose, Returned};
 use crate::instances::{InstanceError, finish_external, prove_external};
 use crate::values::{AppId, Timestamp};
-use crate::web::{Call, Error, Outcome, Platform, Reply, begin, failed, installed, next_page, origin, returned};
+use crate::web::{Call, Error, Outcome, Platform, Reply, View, begin, failed, next_page, origin, preferred, returned};
 use crate::wix::{SignedInstance, links};
 
 /// The path of [`done`].
@@ -47,7 +47,8 @@ async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<O
     cx.trace().instance(&id);
 
     let is_news = finish_external(&cx, &returned, signed).await?;
-    let own_page = || format!("{}{DONE}", origin(call.settings, &call.request));
+    let again = if is_news { "" } else { "?again" };
+    let own_page = || format!("{}{DONE}{again}", origin(call.settings, &call.request));
     let reply = next_page(call, Purpose::Connect, &returned, (&id, site), own_page).await?;
     if !is_news {
         cx.trace().outcome("known");
@@ -56,9 +57,16 @@ async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<O
     Ok(Outcome { task: Some(Task::after_install(cx.settings.setup, id)), ..reply.into() })
 }
 
-/// `GET /connected/done`: the page at the end of the flow.
-pub fn done<S>() -> Reply<S> {
-    Reply::page(StatusCode::OK, installed())
+/// `GET /connected/done`: the page at the end of the flow, with `?again` if it was opened again.
+pub fn done<P: Platform>(call: &Call<'_, P>) -> Reply<P::Stream> {
+    let view = View {
+        texts: preferred(call.header("accept-language").as_deref()),
+        settings: Some(call.settings),
+        start: None,
+        request_id: &call.cx.trace().request_id,
+    };
+    let page = view.finished(call.request.url.query() == Some("again"));
+    Reply::for_owner(StatusCode::OK, &view, page)
 }
 
 fn prove<P: Platform>(call: &Call<'_, P>, began_at: Timestamp) -> Result<SignedInstance, Error> {

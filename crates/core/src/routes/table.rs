@@ -69,7 +69,7 @@ impl<P: Platform> Route<P> {
         Self::browser("/redirect", |call| Box::pin(redirect::redirect(call))),
         Self::browser("/connect", |call| Box::pin(connect::connect(call))),
         Self::browser("/connected", |call| Box::pin(connect::connected(call))),
-        Self::browser("/connected/done", |_| now::<P>(connect::done())),
+        Self::browser("/connected/done", |call| now::<P>(connect::done(&call))),
         Self::machine("/healthz", READ, |_| now::<P>(health::healthz())).or_misconfigured(|_| health::healthz()),
         Self::machine("/readyz", READ, |call| Box::pin(health::readyz(call))).or_misconfigured(health::not_ready),
         Self::browser("/", |_| now::<P>(health::home_page(&[]))).or_misconfigured(health::home_page),
@@ -181,6 +181,16 @@ impl<P: Platform> Found<P> {
             Self::Unknown if request.segments().first() == Some(&"plugins") => Audience::Plugin,
             Self::Unknown if is_program() => Audience::Api,
             Self::Unknown => Audience::Browser,
+        }
+    }
+
+    /// The path that begins the install flow to which the route belongs.
+    #[must_use]
+    pub fn start(&self) -> Option<&'static str> {
+        match self.name() {
+            "/install" | "/redirect" => Some("/install"),
+            "/connect" | "/connected" => Some("/connect"),
+            _ => None,
         }
     }
 

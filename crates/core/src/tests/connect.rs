@@ -70,7 +70,7 @@ fn an_external_install_is_stored_and_ends_at_the_done_page() {
     let response = call_back(&world, &callback, &cookie, &json!({}));
     assert_eq!((response.status, response.header("location")), (302, "https://app.example/connected/done"));
     let done = world.get("/connected/done").send();
-    assert_eq!((done.status, done.body.contains("The app is installed")), (200, true));
+    assert_eq!((done.status, done.body.contains("The app is now on your site")), (200, true));
     let instance = world.instance(INSTANCE);
     assert_eq!((&instance["status"], &instance["auth"]), (&json!("installed"), &json!("oauth")));
     assert_eq!(instance["site_id"], SITE);
@@ -218,6 +218,7 @@ fn a_callback_opened_again_writes_nothing() {
         for _ in 0..20 {
             let again = call_back(&world, &callback, &cookie, &json!({}));
             assert_eq!((again.status, again.has_deferred_task), (302, false));
+            assert_eq!(again.header("location"), "https://app.example/connected/done?again");
         }
         assert_eq!(
             world.fake.kv().take_counts(),

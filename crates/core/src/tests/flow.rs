@@ -30,7 +30,7 @@ fn flows_are_limited_by_client_address() {
         }
         let refused = begin("2001:db8::ffff");
         assert_eq!((refused.status, refused.header("retry-after")), (429, "60"));
-        assert!(refused.body.contains("start the installation again"), "{}", refused.body);
+        assert!(refused.body.contains("Please wait a moment"), "{}", refused.body);
         assert_eq!(begin("2001:db9::1").status, 302, "another network has its own limit");
         assert_eq!(world.get(path).send().status, 302, "a request without an address is not limited");
         // If the limiter fails, the flow goes on, and the log has the error.

@@ -5,7 +5,7 @@
 use http::{Method, StatusCode};
 
 use super::{BodyError, Scope};
-use crate::crypto::state::{LIFE_MINUTES, StateError};
+use crate::crypto::state::StateError;
 use crate::instances::{COOL_DOWN, InstanceError};
 use crate::store::StoreError;
 use crate::values::Fault;
@@ -62,7 +62,6 @@ pub struct Notice {
 impl Error {
     /// What the caller is told.
     #[must_use]
-    #[expect(clippy::too_many_lines, reason = "a table: one row for each error")]
     pub fn notice(&self) -> Notice {
         let notice = |status, code, title, detail: &str| Notice { status, code, title, detail: detail.to_owned() };
         match self {
@@ -93,34 +92,21 @@ impl Error {
                 "This server is not set up yet",
                 "Its operator finds at /readyz what is missing.",
             ),
-            Self::State(StateError::Expired) => notice(
-                StatusCode::FORBIDDEN,
-                "state_expired",
-                "The installation took too long",
-                &format!(
-                    "It must be finished within {LIFE_MINUTES} minutes. Close this window and start the installation \
-                     again from Wix."
-                ),
-            ),
+            // Only site owners meet these: a page tells them what to do (`owner.rs`).
+            Self::State(StateError::Expired) => {
+                notice(StatusCode::FORBIDDEN, "state_expired", "The installation took too long", "")
+            }
             // A flow from another origin begins again there, so that its browser gets no error.
-            Self::State(StateError::OtherBrowser | StateError::OtherOrigin) => notice(
-                StatusCode::FORBIDDEN,
-                "state_other_browser",
-                "The installation was started in another browser, or this one accepts no cookies",
-                "Allow cookies for this site, close this window and start the installation again from Wix.",
-            ),
-            Self::State(StateError::Invalid) => notice(
-                StatusCode::FORBIDDEN,
-                "state_invalid",
-                "This installation was not started here",
-                "Close this window and start the installation again from Wix.",
-            ),
-            Self::Prefetch => notice(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "prefetch",
-                "This link cannot be prefetched",
-                "Open it in a browser tab.",
-            ),
+            Self::State(StateError::OtherBrowser | StateError::OtherOrigin) => {
+                notice(StatusCode::FORBIDDEN, "state_other_browser", "The installation began in another browser", "")
+            }
+            Self::State(StateError::Invalid) => {
+                notice(StatusCode::FORBIDDEN, "state_invalid", "This installation was not started here", "")
+            }
+            Self::Prefetch => notice(StatusCode::SERVICE_UNAVAILABLE, "prefetch", "This link cannot be prefetched", ""),
+            Self::TooManyFlows => {
+                notice(StatusCode::TOO_MANY_REQUESTS, "too_many_flows", "Too many installations were started", "")
+            }
             Self::Jws(JwsError::BadSignature(problem)) => notice(
                 StatusCode::UNAUTHORIZED,
                 "bad_signature",
@@ -159,12 +145,6 @@ impl Error {
                 "https_required",
                 "API keys are accepted over https only",
                 "Use https. Replace a key that was sent over http: it may have been read on the way.",
-            ),
-            Self::TooManyFlows => notice(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_flows",
-                "Too many installations were started from your network",
-                "Wait a minute, then start the installation again.",
             ),
             Self::Busy => notice(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -207,7 +187,6 @@ impl Error {
 }
 
 /// What the caller is told about a failed use case.
-#[expect(clippy::too_many_lines, reason = "a table: one row for each error")]
 fn instance(error: &InstanceError) -> Notice {
     let notice = |status, title, detail: &str| Notice { status, code: error.code(), title, detail: detail.to_owned() };
     match error {
@@ -229,19 +208,16 @@ fn instance(error: &InstanceError) -> Notice {
                  asked at most once in {COOL_DOWN} seconds."
             ),
         ),
-        InstanceError::CodeRefused(_) => notice(
-            StatusCode::BAD_REQUEST,
-            "Wix did not accept this installation's code",
-            &format!(
-                "A code works once, within {LIFE_MINUTES} minutes. If Wix shows the app as installed, nothing is wrong. \
-                 Otherwise start the installation again."
-            ),
-        ),
-        InstanceError::NotProven(_) => notice(
-            StatusCode::FORBIDDEN,
-            "Wix's answer does not belong to this installation",
-            "Nothing was stored. Close this window and start the installation again from Wix.",
-        ),
+        // Only site owners meet these: a page tells them what to do (`owner.rs`).
+        InstanceError::CodeRefused(_) => {
+            notice(StatusCode::BAD_REQUEST, "Wix did not accept this installation's code", "")
+        }
+        InstanceError::NotProven(_) => {
+            notice(StatusCode::FORBIDDEN, "Wix's answer does not belong to this installation", "")
+        }
+        InstanceError::NotStored(_) => {
+            notice(StatusCode::SERVICE_UNAVAILABLE, "Wix has installed the app, but this server could not save it", "")
+        }
         InstanceError::NotGenuine(problem) => notice(
             StatusCode::UNPROCESSABLE_ENTITY,
             "The value does not prove an identity",
@@ -287,11 +263,6 @@ fn instance(error: &InstanceError) -> Notice {
             StatusCode::GATEWAY_TIMEOUT,
             "The app did not answer the call in time",
             "It must answer within 10 seconds.",
-        ),
-        InstanceError::NotStored(_) => notice(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Wix has installed the app, but this server could not save it",
-            &format!("Reload this page in a moment. That works for {LIFE_MINUTES} minutes and installs nothing twice."),
         ),
         InstanceError::Wix(WixError::CredentialsRefused(_)) => notice(
             StatusCode::SERVICE_UNAVAILABLE,

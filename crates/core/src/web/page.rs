@@ -5,8 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
-use super::Notice;
-use crate::values::{Fault, RequestId};
+use crate::values::Fault;
 
 /// A page and its Content-Security-Policy.
 pub struct Page {
@@ -21,10 +20,11 @@ pub const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'non
 
 const STYLE: &str = include_str!("page.css");
 
-fn page(title: &str, content: &Markup) -> Page {
+/// A page in a language, with a direction of writing.
+pub(super) fn page([lang, dir]: [&str; 2], title: &str, content: &Markup) -> Page {
     let html = html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(lang) dir=(dir) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -37,33 +37,6 @@ fn page(title: &str, content: &Markup) -> Page {
     };
     let policy = format!("{NOTHING}; style-src 'sha256-{}'", STANDARD.encode(Sha256::digest(STYLE)));
     Page { html: html.into_string(), policy }
-}
-
-/// An error: what happened, what to do next, and the request id for the operator.
-#[must_use]
-pub fn error(notice: &Notice, request_id: &RequestId) -> Page {
-    page(
-        notice.title,
-        &html! {
-            p.mark.bad aria-hidden="true" { "!" }
-            h1 { (notice.title) }
-            p { (notice.detail) }
-            p.small { "Request id: " code { (request_id.as_str()) } }
-        },
-    )
-}
-
-/// The end of the external install flow.
-#[must_use]
-pub fn installed() -> Page {
-    page(
-        "The app is installed",
-        &html! {
-            p.mark.good aria-hidden="true" { "✓" }
-            h1 { "The app is installed" }
-            p { "You can close this window." }
-        },
-    )
 }
 
 /// Formats the parts of a text between backticks as code.
@@ -79,6 +52,7 @@ fn prose(text: &str) -> Markup {
 #[must_use]
 pub fn home(faults: &[Fault]) -> Page {
     page(
+        ["en", "ltr"],
         "wix-edge",
         &html! {
             @if faults.is_empty() {

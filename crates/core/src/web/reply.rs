@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::error::list;
-use super::{Error, Notice, Platform, page};
+use super::{Error, Notice, Platform, View, owner, page};
 use crate::background::Task;
 use crate::instances::{COOL_DOWN, InstanceError};
 use crate::values::RequestId;
@@ -104,6 +104,12 @@ impl<S> Reply<S> {
         reply
     }
 
+    /// A page for site owners, in the language of the view.
+    #[must_use]
+    pub fn for_owner(status: StatusCode, view: &View<'_>, page: page::Page) -> Self {
+        Self::page(status, page).with_header("content-language", view.texts.lang())
+    }
+
     /// A redirect of the browser.
     #[must_use]
     pub fn redirect(location: String) -> Self {
@@ -132,10 +138,10 @@ impl<S> Reply<S> {
 
     /// An error, in the form for its reader.
     #[must_use]
-    pub fn error(error: &Error, audience: Audience, request_id: &RequestId) -> Self {
-        let notice = error.notice();
+    pub fn error(error: &Error, audience: Audience, view: &View<'_>) -> Self {
+        let (notice, request_id) = (error.notice(), view.request_id);
         let mut reply = match audience {
-            Audience::Browser => Self::page(notice.status, page::error(&notice, request_id)),
+            Audience::Browser => Self::for_owner(notice.status, view, view.error(error)),
             Audience::Machine => Self::json(notice.status, &Problem::new(&notice, request_id)),
             Audience::Plugin => Self::json(notice.status, &PluginError::new(&notice, request_id)),
             Audience::Api => Self {
@@ -151,6 +157,9 @@ impl<S> Reply<S> {
             }
             Error::TooManyFlows => reply.headers.push(("retry-after", "60".into())),
             Error::Busy => reply.headers.push(("retry-after", "2".into())),
+            _ if audience == Audience::Browser => {
+                reply.headers.extend(owner::retry_after(error).map(|seconds| ("retry-after", seconds.into())));
+            }
             _ => {}
         }
         reply

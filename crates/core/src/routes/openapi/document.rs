@@ -11,7 +11,7 @@ use super::schema::Schemas;
 use crate::crypto::session::COOKIE;
 use crate::runtime::PlatformError;
 use crate::values::RequestId;
-use crate::web::{Audience, Error, Problem, Reply, Scope};
+use crate::web::{Audience, Error, Problem, Reply, Scope, View, preferred};
 
 /// The parts that operations share.
 #[derive(Default)]
@@ -199,7 +199,9 @@ fn problem(errors: &[Error]) -> Value {
     let mut headers = Map::from_iter([("x-request-id".to_owned(), header("x-request-id"))]);
     let mut content = Map::new();
     for error in errors {
-        let reply = Reply::<()>::error(error, Audience::Api, &RequestId::new([0; 16]));
+        let request_id = RequestId::new([0; 16]);
+        let view = View { texts: preferred(None), settings: None, start: None, request_id: &request_id };
+        let reply = Reply::<()>::error(error, Audience::Api, &view);
         for (name, value) in reply.headers {
             if name == "content-type" {
                 content.insert(

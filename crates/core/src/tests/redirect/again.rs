@@ -73,7 +73,7 @@ fn a_reload_stores_a_failed_installation_without_another_exchange() {
     world.fake.kv().fail_where(|op, _| op == Op::Put);
     let failed = world.callback(&state, &cookie, INSTANCE).send();
     assert_eq!(page_status(&failed), 503);
-    assert!(failed.body.contains("Reload this page"), "{}", failed.body);
+    assert!(failed.body.contains("Nothing is lost"), "{}", failed.body);
     assert!(world.fake.kv().entries().is_empty());
     world.fake.kv().clear_faults();
     assert_eq!(world.callback(&state, &cookie, INSTANCE).send().status, 302);
@@ -211,7 +211,7 @@ fn refused_app_credentials_are_the_operators_error() {
     world.fake.wix().always(EXCHANGE, Canned::text(401, r#"{"error":"invalid_client"}"#));
     let response = world.connect();
     assert_eq!(page_status(&response), 503);
-    assert!(response.body.contains("No site is at fault"), "{}", response.body);
+    assert!(response.body.contains("is not available right now"), "{}", response.body);
     assert_eq!(world.fake.last_log()["error"], "app_credentials_refused");
 }
 

@@ -14,7 +14,7 @@ fn a_callback_with_another_instance_id_writes_nothing() {
     let (state, cookie) = world.begin_install();
     let response = world.callback(&state, &cookie, VICTIM).send();
     assert_eq!(page_status(&response), 403);
-    assert!(response.body.contains("does not belong to this installation"));
+    assert!(response.body.contains("instance_not_proven"));
     assert_eq!(world.fake.kv().take_changes(), []);
     assert!(world.fake.kv().entries().is_empty());
     // The token is not cached for either instance.
@@ -73,7 +73,7 @@ fn a_refused_code_is_explained_on_the_page() {
         world.fake.wix().always(EXCHANGE, Canned::status(status));
         let response = world.connect();
         assert_eq!(page_status(&response), 400, "{status}");
-        assert!(response.body.contains("did not accept this installation"), "{}", response.body);
+        assert!(response.body.contains("has expired"), "{}", response.body);
         assert!(world.fake.kv().entries().is_empty());
         assert_eq!(world.fake.wix().take_paths(), [EXCHANGE], "a code is exchanged once");
     }
