@@ -16,7 +16,6 @@ const COMMENTS: Record<string, string> = {
   durable_objects: "One object for each installation: it stores the events for your back end and delivers them.",
   migrations: "Never remove or reorder entries: Cloudflare cannot go back behind one.",
   ratelimits: "How many install flows one client address may begin a minute. Two Workers with one namespace_id share a counter.",
-  assets: "The operator's console.",
   triggers: "Rechecks installations, and finishes work that failed.",
   vars: "Settings that are not secret; \"\" means: not set. `wix-edge setup` fills in the first two. docs/configuration.md of wix-edge has all.",
   observability: "Cloudflare does not store the record of each invocation: it has the URL in it, and Wix puts codes into URLs.",
