@@ -4,9 +4,6 @@ import { call, query } from "./api.js";
 import { ago, badge, count, h, table } from "./dom.js";
 
 const PAGE = 100;
-/** With a filter a page of the API may be short, so further ones are asked for, each larger, but not without end. */
-const CALLS = 12;
-const LARGEST = 1000;
 const STATUSES = ["installed", "pending", "needs_reconnect", "removed"];
 
 /** The cursors that led to each page, for "Previous". */
@@ -16,7 +13,8 @@ const address = (parameters) => `#/installations${query(parameters)}`;
 
 export async function installations({ parameters, signal }) {
   const { search = "", status = "", cursor = "" } = Object.fromEntries(parameters);
-  const { found, next } = await load({ search, status, cursor }, signal);
+  const page = await call(`/v1/instances${query({ search, status, cursor, limit: PAGE })}`, { signal });
+  const { instances: found, next_cursor: next } = page;
   const here = address({ search, status, cursor });
   const following = next && address({ search, status, cursor: next });
   if (following) before.set(following, here);
@@ -35,20 +33,6 @@ export async function installations({ parameters, signal }) {
       next && h("a", { href: following }, "Next page")),
   ];
   return { title: "Installations", parts: parts.filter(Boolean) };
-}
-
-async function load({ search, status, cursor }, signal) {
-  const found = [];
-  let next = cursor;
-  let limit = PAGE;
-  for (let calls = 0; calls < CALLS; calls += 1) {
-    const page = await call(`/v1/instances${query({ search, status, cursor: next, limit })}`, { signal });
-    found.push(...page.instances);
-    next = page.next_cursor;
-    if (!next || found.length >= PAGE) break;
-    limit = Math.min(2 * limit, LARGEST);
-  }
-  return { found, next };
 }
 
 function row(instance) {

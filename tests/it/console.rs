@@ -74,21 +74,6 @@ fn the_page_has_its_own_headers() {
     assert_eq!(slash.header("location"), Some("/console"), "{slash:?}");
 }
 
-/// The `type` of each error of the app API leads to it.
-#[test]
-fn the_page_of_problems_is_served_with_its_own_headers() {
-    for path in ["/problems", "/problems/page.css"] {
-        let response = shared().worker.request("GET", path).send().expect(200);
-        let policy = response.header("content-security-policy").unwrap_or_default();
-        assert!(policy.starts_with("default-src 'none'; style-src 'self'; base-uri 'none'"), "{response:?}");
-        assert_eq!(response.header("x-frame-options"), Some("DENY"), "{response:?}");
-    }
-    let page = shared().worker.request("GET", "/problems").send().expect(200).text();
-    let problem = shared().worker.request("GET", "/v1/instances").send().expect(401).json();
-    let section = problem["type"].as_str().and_then(|kind| kind.strip_prefix("/problems#")).expect("a section");
-    assert!(page.contains(&format!("id=\"{section}\"")), "{section}");
-}
-
 #[test]
 fn every_other_path_reaches_the_worker() {
     let requests = [

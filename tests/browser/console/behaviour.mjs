@@ -48,9 +48,9 @@ export async function large(browser) {
   await page.getByRole("button", { name: "Search" }).click();
   await page.getByText("on this page for this search").waitFor();
   const removed = await page.locator("tbody tr").count();
-  const statuses = new Set(await page.locator("tbody .badge:first-child").allTextContents());
-  assert.ok(removed >= 100 && removed < 1100, `${removed} rows`);
-  assert.ok(statuses.has("removed") && !statuses.has("installed"), [...statuses].join());
+  const statuses = new Set(await page.locator("tbody td:nth-child(2)").allTextContents());
+  assert.equal(removed, 100);
+  assert.deepEqual([...statuses], ["removed"]);
   await page.getByLabel("Status").selectOption("");
   await page.getByLabel("Instance id begins with").fill(sorted[4711].slice(0, 8).toUpperCase());
   await page.getByRole("button", { name: "Search" }).click();
@@ -58,7 +58,7 @@ export async function large(browser) {
   assert.deepEqual(await ids(), [sorted[4711]]);
   assert.deepEqual(seen, []);
   await context.close();
-  return { milliseconds: times.map(Math.round), removed };
+  return { milliseconds: times.map(Math.round) };
 }
 
 /** The numbers of the chart, its table, and the tiles are those of the API. */

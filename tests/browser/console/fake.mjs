@@ -137,10 +137,10 @@ export class FakeApi {
   #page(parameters) {
     const [search, status, cursor] = ["search", "status", "cursor"].map((name) => parameters.get(name) ?? "");
     const limit = Number(parameters.get("limit") ?? 100);
-    const left = this.instances.filter(({ instance_id: id }) => id.startsWith(search) && id > cursor);
+    const left = this.instances.filter((instance) =>
+      instance.instance_id.startsWith(search) && instance.instance_id > cursor && (!status || instance.status === status));
     const page = left.slice(0, limit);
-    const listed = page.filter((instance) => !status || instance.status === status);
-    const slim = listed.map(({ ref, site, billing, ...rest }) => rest);
+    const slim = page.map(({ ref, site, billing, ...rest }) => rest);
     return { status: 200, body: { instances: slim, ...(left.length > page.length && { next_cursor: page.at(-1).instance_id }) } };
   }
 
