@@ -36,7 +36,6 @@ pub use port::{Alarm, Answer, BackEnd, Lease, ObjectError, ObjectPorts, Objects,
 pub use requests::{CompareRequest, ObjectReply};
 pub use settings::{FIX_INSTALLATIONS, Settings, TargetAddress, Types};
 pub use signature::{headers as signed_headers, parse_secret};
-pub use statistics::{Day, DaysRequest};
 pub use submit::{ObjectCallError, ask, command, submit};
 
 #[cfg(test)]

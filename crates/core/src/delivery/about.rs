@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::maintenance::Maintenance;
-use super::{Day, Sql, SqlValue};
+use super::{Sql, SqlValue};
 use crate::facts::{Fact, State};
 use crate::runtime::PlatformError;
 use crate::store::Reconciliation;
@@ -26,11 +26,6 @@ const MAINTENANCE: &str = "maintenance";
 const FIGURES: &str = "reconciliation";
 /// How far the Cron Trigger has come in the list of installations, in the app's object.
 const PASS: &str = "pass";
-
-/// The name of a day in the app's object, before the date.
-const DAY: &str = "day:";
-/// The name of a report that the app's object has counted, before the id.
-const COUNTED: &str = "counted:";
 
 /// The name of a claim to the hand-over of a flow, before the flow.
 const CLAIM: &str = "claim:";
@@ -175,38 +170,16 @@ impl<'a, P: Sql> About<'a, P> {
         self.write(FIGURES, figures)
     }
 
-    /// What happened on a day.
-    pub fn day(&self, date: &str) -> Result<Option<Day>, PlatformError> {
-        self.read(&format!("{DAY}{date}"))
+    /// Notes a report. Whether it is new.
+    pub fn count_once(&self, report: &str) -> Result<bool, PlatformError> {
+        let statement = "INSERT OR IGNORE INTO about VALUES ('counted:' || ?, '') RETURNING 1";
+        Ok(!self.sql.sql(statement, &[SqlValue::Text(report)])?.is_empty())
     }
 
-    /// Stores what happened on a day.
-    pub fn set_day(&self, day: &Day) -> Result<(), PlatformError> {
-        self.write(&format!("{DAY}{}", day.date), day)
-    }
-
-    /// Notes the id of a report. Whether it is new.
-    pub fn count_once(&self, id: &str) -> Result<bool, PlatformError> {
-        let name = format!("{COUNTED}{id}");
-        let is_new = self.get(&name)?.is_none();
-        if is_new {
-            self.set(&name, "")?;
-        }
-        Ok(is_new)
-    }
-
-    /// Deletes days up to a date, and the ids of reports before a time.
-    pub fn forget_days(&self, date: &str, reported: Timestamp) -> Result<(), PlatformError> {
-        let statement = "DELETE FROM about WHERE (name >= 'day:' AND name <= ?) OR (name >= 'counted:' AND name < ?)";
-        let (day, counted) = (format!("{DAY}{date}"), format!("{COUNTED}{:012}", reported.0));
-        self.sql.sql(statement, &[SqlValue::Text(&day), SqlValue::Text(&counted)]).map(|_| ())
-    }
-
-    /// The days that the app's object has counted.
-    pub fn days(&self) -> Result<Vec<Day>, PlatformError> {
-        let rows = self.sql.sql("SELECT value FROM about WHERE name GLOB 'day:*'", &[])?;
-        let texts = rows.into_iter().flatten().filter_map(SqlValue::into_text);
-        Ok(texts.filter_map(|text| serde_json::from_str(&text).ok()).collect())
+    /// Deletes the reports before a time, which nobody repeats.
+    pub fn forget_reports(&self, before: Timestamp) -> Result<(), PlatformError> {
+        let statement = "DELETE FROM about WHERE name GLOB 'counted:*' AND name < printf('counted:%012d', ?)";
+        self.sql.sql(statement, &[SqlValue::Number(before.0)]).map(|_| ())
     }
 
     /// How far the Cron Trigger has come, as JSON.

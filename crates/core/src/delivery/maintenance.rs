@@ -6,7 +6,6 @@ use sha2::{Digest as _, Sha256};
 
 use super::about::About;
 use super::queue::{Queue, REMEMBERED};
-use super::statistics::Reporting;
 use super::{Installation, ObjectPorts};
 use crate::facts::{Name, latest};
 use crate::runtime::PlatformError;
@@ -33,9 +32,18 @@ pub struct Maintenance {
     /// When the object of a deleted installation ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ends_at: Option<Timestamp>,
-    /// What the app's object is told for the statistics.
-    #[serde(default, skip_serializing_if = "Reporting::is_empty")]
-    pub reporting: Reporting,
+    /// The reports for the statistics that the app's object has not confirmed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reports: String,
+    /// When they are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_at: Option<Timestamp>,
+    /// What was delivered or parked before this time is reported, in Unix milliseconds.
+    #[serde(default)]
+    pub reported_until: u64,
+    /// Events before this sequence number are reported.
+    #[serde(default)]
+    pub reported_from: u64,
 }
 
 /// How a comparison ended.
@@ -67,7 +75,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let noted = about.maintenance()?;
         let ends_at = noted.as_ref().and_then(|noted| noted.ends_at);
         let ends_at = if ends_at.is_some() && queue.is_done()? { ends_at } else { None };
-        let report = noted.as_ref().and_then(|noted| noted.reporting.next());
+        let report = noted.as_ref().and_then(|noted| noted.report_at);
         let at = [self.next_comparison(&name, noted.as_ref()), ends_at, report].into_iter().flatten().min();
         Ok(at.map(|at| at.0.saturating_mul(1000)))
     }

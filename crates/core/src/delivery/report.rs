@@ -74,7 +74,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
             let told = Told { facts: joined.clone(), state };
             self.ports.transaction(&mut || {
                 events.iter().try_for_each(|event| queue.add(event, now))?;
-                counted.iter().try_for_each(|report| Self::open_report(&about, report))?;
+                counted.iter().try_for_each(|report| self.add_report(&about, report))?;
                 about.set_told(&told)
             })?;
         }

@@ -30,9 +30,9 @@ pub const CHECKED: &str = "/checked";
 pub const COUNT: &str = "/count";
 /// The figures of the reconciliation, from the app's object. No body.
 pub const FIGURES: &str = "/figures";
-/// The app's object counts what happened by day. Body: [`super::Unreported::to_message`].
+/// The app's object counts what happened by day. Body: see [`super::statistics`].
 pub const COUNT_DAYS: &str = "/count-days";
-/// The statistics of the latest days, from the app's object. Body: [`super::DaysRequest`] as JSON.
+/// The statistics of the latest days, from the app's object. Body: their number, a space, and the time.
 pub const DAYS: &str = "/days";
 /// How far the Cron Trigger has come, from the app's object. No body.
 pub const PASS: &str = "/pass";
@@ -104,10 +104,10 @@ impl<P: ObjectPorts> Installation<'_, P> {
             }
             FIGURES => ObjectReply::new(200, to_json(&self.figures()?)),
             COUNT_DAYS => {
-                self.count_days(body)?;
+                self.count_reports(body)?;
                 ObjectReply::new(200, "counted")
             }
-            DAYS => ObjectReply::new(200, to_json(&self.days(serde_json::from_str(body).map_err(|_| MessageError)?)?)),
+            DAYS => ObjectReply::new(200, self.days(body)?),
             PASS => ObjectReply::new(200, self.pass()?),
             SET_PASS => {
                 self.set_pass(body)?;

@@ -126,17 +126,13 @@ pub async fn report_statistics<P: ObjectPlatform>(
     object: &Installation<'_, P>,
     app: &AppId,
 ) -> Result<(), InstanceError> {
-    let Some(unreported) = object.take_unreported()? else { return Ok(()) };
-    let counted = match unreported.to_message() {
-        None => object.count_own(&unreported).map_err(InstanceError::from),
-        Some(body) => {
-            let deadline = ports.now_millis() + TIMEOUT;
-            let counted = command(ports, app.as_str(), requests::COUNT_DAYS, &body, deadline).await;
-            counted.map(|_| ()).map_err(InstanceError::from)
-        }
-    };
-    object.note_reported(&unreported, counted.is_ok()).await?;
-    counted
+    let Some(reports) = object.take_reports()? else { return Ok(()) };
+    if object.is_app()? {
+        return told(object.count_reports(&reports));
+    }
+    let counted = command(ports, app.as_str(), requests::COUNT_DAYS, &reports, ports.now_millis() + TIMEOUT).await;
+    object.note_reported(&reports, counted.is_ok()).await?;
+    counted.map(|_| ()).map_err(Into::into)
 }
 
 /// The report of facts.

@@ -2,7 +2,7 @@
 
 use futures::future::try_join_all;
 
-use super::{KvKey, KvNamespace, KvPage, Store, StoreError, keys};
+use super::{KvKey, KvNamespace, Store, StoreError, keys};
 use crate::crypto::Crypto;
 use crate::facts::{Instance, Status};
 use crate::runtime::{Clock, Entropy};
@@ -39,30 +39,27 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     pub async fn list(&self, request: ListRequest<'_>) -> Result<Page, StoreError> {
         let ListRequest { search, status, cursor, limit } = request;
         let prefix = [keys::ROWS, search].concat();
-        let Some(status) = status else {
-            let KvPage { keys, cursor } = self.within(self.platform.kv_list(&prefix, cursor, limit)).await?;
-            return Ok((self.instances(&keys).await?, cursor));
-        };
+        let (keys_listed, listings) = if status.is_some() { (KEYS, LISTINGS) } else { (limit, 1) };
         let limit = usize::from(limit);
         let (mut after, mut cursor) = match cursor.and_then(within) {
-            Some((id, cursor)) => (Some(id), cursor),
+            Some((after, cursor)) => (Some(after), cursor),
             None => (None, cursor.map(str::to_owned)),
         };
         let mut found = Vec::new();
-        for _ in 0..LISTINGS {
-            let KvPage { keys: mut listed, cursor: next } =
-                self.within(self.platform.kv_list(&prefix, cursor.as_deref(), KEYS)).await?;
-            let after = after.take().map(|id| keys::row(&id));
+        for _ in 0..listings {
+            let page = self.within(self.platform.kv_list(&prefix, cursor.as_deref(), keys_listed)).await?;
+            let (mut listed, after) = (page.keys, after.take());
             listed.retain(|key| after.as_ref().is_none_or(|after| key.name > *after) && may_have(key, status));
-            let matching = self.instances(&listed).await?.into_iter().filter(|instance| instance.status == status);
-            found.extend(matching);
+            let mut instances = self.instances(&listed).await?;
+            instances.retain(|instance| status.is_none_or(|status| instance.status == status));
+            found.append(&mut instances);
             if found.len() > limit {
                 found.truncate(limit);
-                let last = found.last().map(|instance| instance.instance_id.as_str()).unwrap_or_default();
-                let cursor = format!("{WITHIN}{last}:{}", cursor.unwrap_or_default());
+                let last = found.last().map_or("", |instance| instance.instance_id.as_str());
+                let cursor = [WITHIN, last, ":", &cursor.unwrap_or_default()].concat();
                 return Ok((found, Some(cursor)));
             }
-            cursor = next;
+            cursor = page.cursor;
             if cursor.is_none() || found.len() == limit {
                 break;
             }
@@ -92,15 +89,15 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     }
 }
 
-/// Reads a cursor that continues within a page of KV.
-fn within(cursor: &str) -> Option<(InstanceId, Option<String>)> {
+/// Reads a cursor that continues within a page of KV: the key after which, and the cursor of that page.
+fn within(cursor: &str) -> Option<(String, Option<String>)> {
     let (id, cursor) = cursor.strip_prefix(WITHIN)?.split_once(':')?;
-    Some((InstanceId::parse(id).ok()?, (!cursor.is_empty()).then(|| cursor.to_owned())))
+    Some(([keys::ROWS, id].concat(), Some(cursor.to_owned()).filter(|cursor| !cursor.is_empty())))
 }
 
 /// Whether a row may have the status. Most rows that have another one are not parsed.
-fn may_have(key: &KvKey, status: Status) -> bool {
-    let Ok(name) = serde_json::to_string(&status) else { return true };
+fn may_have(key: &KvKey, status: Option<Status>) -> bool {
+    let Some(Ok(name)) = status.map(|status| serde_json::to_string(&status)) else { return true };
     key.metadata.as_ref().is_none_or(|metadata| metadata.contains(&name))
 }
 
