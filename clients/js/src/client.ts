@@ -14,6 +14,7 @@ import type {
   InstancePage,
   ParkedPage,
   Reconciliation,
+  Statistics,
   Status,
   TestEventSent,
   Token,
@@ -34,6 +35,8 @@ export interface Options {
 
 /** Filter and page size of a listing. */
 export interface ListOptions {
+  /** How the instance ids begin. */
+  search?: string;
   status?: Status;
   /** 1 to 1000; the default is 100. */
   limit?: number;
@@ -115,7 +118,7 @@ export class WixEdge {
     } while (page.next_cursor !== undefined);
   }
 
-  /** Returns one page. With a status, a page may be empty and not be the last: check `next_cursor`. */
+  /** Returns one page. With a status, a page may be empty and not be the last: check `next_cursor`. A cursor belongs to its search and status. */
   listPage(options: PageOptions = {}): Promise<InstancePage> {
     return this.#call("GET", `/v1/instances${query(options)}`);
   }
@@ -167,6 +170,11 @@ export class WixEdge {
   /** Returns what the comparison of all installations with Wix has found. */
   reconciliation(): Promise<Reconciliation> {
     return this.#call("GET", "/v1/reconciliation");
+  }
+
+  /** Returns installs, removals and deliveries of the latest days, by UTC: 1 to 90, by default 30. */
+  statistics(options: { days?: number } = {}): Promise<Statistics> {
+    return this.#call("GET", `/v1/statistics${query(options)}`);
   }
 
   /** Identifies the sender of a signed instance or an access token. */

@@ -27,6 +27,7 @@ export type {
   ListedEvent,
   ParkedPage,
   Reconciliation,
+  Statistics,
   Problem,
   Status,
   TestEventSent,

@@ -38,5 +38,7 @@ export type EventPage = Schemas["EventPage"];
 export type ParkedPage = Schemas["ParkedPage"];
 /** What the comparison of all installations with Wix has found, in the present round and the one before it. */
 export type Reconciliation = Schemas["Reconciliation"];
+/** Installs, removals and deliveries by day, by UTC, the oldest first. */
+export type Statistics = Schemas["Statistics"];
 /** The answer after a test event was stored. */
 export type TestEventSent = Schemas["TestEvent"];
