@@ -9,6 +9,7 @@ mod misconfigured;
 mod own;
 mod parked;
 mod receive;
+mod statistics;
 
 use std::time::{Duration, Instant};
 

@@ -52,6 +52,7 @@ mod replay;
 mod restart;
 mod rotation;
 mod secrets;
+mod session;
 mod service_binding;
 mod soak;
 mod state;
