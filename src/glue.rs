@@ -23,6 +23,9 @@ extern "C" {
     /// Resolves to lines: the cursor, then a name and its metadata for each key.
     pub fn list(kv: &Kv, prefix: &str, cursor: Option<&str>, limit: u16) -> Promise<JsString>;
 
+    /// Lines of texts, and lines of numbers.
+    pub fn measure(dataset: &JsValue, blobs: &str, doubles: &str);
+
     /// An object of the class `Installation` in `entry.js`.
     pub type Object;
     #[wasm_bindgen(method, getter)]

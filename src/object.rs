@@ -6,7 +6,7 @@ use js_sys::Array;
 use wasm_bindgen::{JsCast as _, JsValue};
 use wix_edge_core::{
     Alarm, Answer, Clock, Entropy, HasWorker, KvNamespace, KvOptions, KvPage, Lease, Level, Log, ObjectError, Objects,
-    PlatformError, Post, Sql, SqlValue, Target,
+    PlatformError, Point, Post, Sql, SqlValue, Target,
 };
 use worker::Env;
 
@@ -50,6 +50,10 @@ impl Entropy for Cell {
 impl Log for Cell {
     fn log(&self, level: Level, line: &str) {
         self.edge.log(level, line);
+    }
+
+    fn measure(&self, point: &Point<'_>) {
+        self.edge.measure(point);
     }
 }
 

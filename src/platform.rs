@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::ReadableStream;
 use wix_edge_core::{
     BackEnd, Body, BodyError, Clock, Crypto, Entropy, Fetch, Forward, Forwarded, HeldJws, JwsLimits, KvKey,
-    KvNamespace, KvOptions, KvPage, Level, Log, ObjectError, Objects, Outbound, PlatformError, Post, PublicKey,
+    KvNamespace, KvOptions, KvPage, Level, Log, ObjectError, Objects, Outbound, PlatformError, Point, Post, PublicKey,
     Requests, Response, SealingKey, SendError,
 };
 use worker::{Delay, Env, console_error, console_log, console_warn};
@@ -64,6 +64,14 @@ impl Log for Edge {
             Level::Info => console_log!("{line}"),
             Level::Warn => console_warn!("{line}"),
             Level::Error => console_error!("{line}"),
+        }
+    }
+
+    fn measure(&self, point: &Point<'_>) {
+        let dataset = Reflect::get(&self.env, &"METRICS".into()).unwrap_or(JsValue::UNDEFINED);
+        if dataset.is_object() {
+            let numbers = point.doubles().map(|number| number.to_string());
+            glue::measure(&dataset, &point.blobs().join("\n"), &numbers.join("\n"));
         }
     }
 }

@@ -48,7 +48,7 @@ pub use crypto::{Crypto, PublicKey, SealingKey};
 pub use delivery::{
     Alarm, Answer, BackEnd, Lease, ObjectError, ObjectPorts, ObjectReply, Objects, Post, Sql, SqlValue, Target,
 };
-pub use runtime::{Clock, Entropy, Level, Log, PlatformError};
+pub use runtime::{Clock, Entropy, Level, Log, PlatformError, Point};
 pub use store::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use values::Fault;
 pub use web::{Body as ReplyBody, BodyError, InFlight, Platform, Reply, Request, Requests};
@@ -201,6 +201,10 @@ pub async fn scheduled<P: Platform>(platform: P, shared: &Shared) {
     let app = App { platform, config: Rc::clone(config), cache: Rc::clone(&shared.cache), work: Work::new(trace) };
     run_rechecks(&app.context()).await;
     reconcile_slice(&app.context()).await;
+    // A run has no line of its own unless it failed, but a data point.
+    if !app.work.trace.is_notable() {
+        app.work.trace.measure(&app.platform, None);
+    }
 }
 
 /// Writes the log line of work that could not begin.

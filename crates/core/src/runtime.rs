@@ -3,12 +3,14 @@
 
 mod backoff;
 mod bounded;
+mod point;
 mod ports;
 mod single_flight;
 mod trace;
 
 pub use backoff::{Backoff, retry};
 pub use bounded::{BoundedMap, Until};
+pub use point::Point;
 pub use ports::{Clock, Entropy, Level, Log, PlatformError};
 pub use single_flight::{SingleFlight, TimedOut, Turn};
 pub use trace::Trace;

@@ -14,4 +14,4 @@ mod platform;
 pub mod wix;
 pub mod world;
 
-pub use platform::{Fake, Inbound};
+pub use platform::{DataPoint, Fake, Inbound};

@@ -18,6 +18,7 @@ mod import;
 mod install;
 mod kv_cost;
 mod log;
+mod metrics;
 mod own_events;
 mod owner_pages;
 mod plugins;

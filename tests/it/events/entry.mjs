@@ -26,6 +26,8 @@ const state = {
   failure: { kind: "" },
   /** How often the failure has happened. */
   failed: 0,
+  /** The data points of the metrics. */
+  points: [],
 };
 
 /** The length of each list: a test that sends more needs none of them. */
@@ -81,7 +83,7 @@ function measuredStorage(storage) {
 
 export class Installation extends Built {
   constructor(given, env) {
-    super({ storage: measuredStorage(given.storage), waitUntil: (promise) => given.waitUntil(promise) }, env);
+    super({ storage: measuredStorage(given.storage), waitUntil: (promise) => given.waitUntil(promise) }, { ...env, METRICS });
     state.measured.objects += 1;
   }
 
@@ -139,9 +141,17 @@ function failing(objects) {
   };
 }
 
+/** An Analytics Engine dataset. workerd has none. */
+const METRICS = {
+  writeDataPoint(point) {
+    if (fails("metrics")) throw new Error("scripted: no metrics");
+    if (state.points.length < MOST) state.points.push(point);
+  },
+};
+
 /** The bindings, with objects whose calls can fail. */
 function changed(env) {
-  return env.INSTALLATIONS ? { ...env, INSTALLATIONS: failing(env.INSTALLATIONS) } : env;
+  return env.INSTALLATIONS ? { ...env, METRICS, INSTALLATIONS: failing(env.INSTALLATIONS) } : env;
 }
 
 export default {
@@ -149,13 +159,14 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname !== "/objects") return worker.fetch(request, changed(env), context);
     if (searchParams.has("reset")) {
-      Object.assign(state, { measured: zero(), calls: [], statements: [], invocations: [] });
+      Object.assign(state, { measured: zero(), calls: [], statements: [], invocations: [], points: [] });
     }
     if (searchParams.has("fail")) {
       const times = Number(searchParams.get("times") ?? Infinity);
       state.failure = { kind: searchParams.get("fail"), on: searchParams.get("on"), times };
       state.failed = 0;
     }
+    if (searchParams.has("points")) return Response.json(state.points);
     trap.next = searchParams.get("trap") ?? trap.next;
     const { measured, failed, calls, statements, invocations } = state;
     return Response.json({ ...measured, failed, calls, statements, invocations, instances: trap.instances, trap: trap.next ?? null });

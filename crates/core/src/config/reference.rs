@@ -236,6 +236,13 @@ const OPERATION: &[Value] = &[
         "`info`, `warn` or `error`",
         "The least severe line that the Worker writes into the log.",
     ),
+    binding(
+        "Analytics Engine dataset",
+        "METRICS",
+        Without("no data points"),
+        "`[[analytics_engine_datasets]]`",
+        "Gets a data point for each request, delivery and run of the Cron Trigger ([metrics](metrics.md)).",
+    ),
     var(
         "RECHECK_HOURS",
         Default("24"),

@@ -8,7 +8,7 @@ use super::about::About;
 use super::queue::{Bounds, Queue};
 use super::schedule::{LONGEST_PAUSE, Pending, Role, Step, next_step, pause_after, retry_at, with_jitter};
 use super::{Answer, Installation, ObjectPorts, Post, TargetAddress, signature};
-use crate::runtime::{Level, PlatformError};
+use crate::runtime::{Level, PlatformError, Point};
 use crate::values::{Timestamp, retry_after};
 
 /// How long the target may take to answer, in milliseconds.
@@ -21,6 +21,9 @@ const ATTEMPTS: u32 = 40;
 const AFTER_ERROR: u64 = 60_000;
 /// How long the content of a parked event is kept, in milliseconds.
 const PARKED_FOR: u64 = 30 * 86_400_000;
+
+/// The name of an attempt in the log and in the metrics.
+const ROUTE: &str = "deliver";
 
 /// The line that each attempt writes into the log.
 #[derive(Serialize)]
@@ -246,6 +249,20 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     fn log(&self, event: &Pending, outcome: &'static str, duration_ms: u64, answer: Option<&str>) {
         let level = if outcome == "delivered" { Level::Info } else { Level::Warn };
+        let attempt = event.attempts + 1;
+        // Wix's types are short. One line of the platform's is one value.
+        let is_type = |text: &&str| text.len() <= 128 && !text.contains(char::is_control);
+        let event_type = Some(event.event_type.as_str()).filter(is_type).unwrap_or_default();
+        self.ports.measure(&Point {
+            route: ROUTE,
+            outcome,
+            level,
+            event_type,
+            answer: answer.unwrap_or_default(),
+            duration_ms,
+            attempt,
+            ..Point::default()
+        });
         if level < self.log_level {
             return;
         }
@@ -253,14 +270,14 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let name = About::open(self.ports).and_then(|about| about.name()).unwrap_or_default();
         let line = Line {
             level,
-            route: "deliver",
+            route: ROUTE,
             outcome,
             duration_ms,
             instance_id: name.as_deref().filter(|name| *name != self.app_id.as_str()),
             event_id: &event.id,
             sequence: event.sequence,
             event_type: &event.event_type,
-            attempt: event.attempts + 1,
+            attempt,
             answer,
         };
         if let Ok(line) = serde_json::to_string(&line) {

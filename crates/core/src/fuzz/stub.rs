@@ -8,7 +8,7 @@ use crate::crypto::{Crypto, PublicKey, SealingKey};
 use futures::future::try_join_all;
 
 use crate::delivery::{BackEnd, Event, ObjectError, Objects, Post, requests};
-use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
+use crate::runtime::{Clock, Entropy, Level, Log, PlatformError, Point};
 use crate::store::{KvKey, KvNamespace, KvOptions, KvPage};
 use crate::values::Timestamp;
 use crate::web::{BodyError, Requests};
@@ -125,6 +125,10 @@ impl Entropy for Stub {
 }
 
 impl Log for Stub {
+    fn measure(&self, point: &Point<'_>) {
+        assert!(point.blobs().iter().all(|blob| blob.len() <= 512), "a blob is too long");
+    }
+
     fn log(&self, _level: Level, line: &str) {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "a log line must be JSON");
         self.0.log.borrow_mut().push_str(line);

@@ -70,7 +70,10 @@ async fn exchange_once<P: Ports>(
     let (at, grant) = match cx.cache.unproven.remove(flow) {
         Some(unproven) => unproven,
         None => match wix.authorization_code(code).await {
-            Ok(grant) => (cx.now(), grant),
+            Ok(grant) => {
+                cx.trace().token_source("code");
+                (cx.now(), grant)
+            }
             Err(WixError::Refused(status)) => {
                 // Another isolate may have exchanged the code a moment ago.
                 let exchange = cx.store().exchange(flow, id).await?;

@@ -98,6 +98,7 @@ async fn send<P: Ports>(
         body: &call.body,
         wanted: call.wanted,
     };
+    cx.trace().wix_call();
     let response = cx.platform.forward(request, Duration::from_millis(left.saturating_add(upload))).await;
     let response = response.map_err(|error| match error {
         SendError::Timeout => WixError::Deadline,

@@ -52,7 +52,9 @@ pub async fn request_token<P: Ports>(
             None => Refresh::Revoked,
         },
     };
-    Ok(Granted { grant: by_client_credentials(wix, id).await?, refresh })
+    let grant = by_client_credentials(wix, id).await?;
+    cx.trace().token_source("client_credentials");
+    Ok(Granted { grant, refresh })
 }
 
 /// The last resort: no other grant is left, so that a refusal is confirmed.
@@ -85,6 +87,7 @@ async fn by_refresh_token<P: Ports>(
                 cx.note(cx.store().put_refresh_token(id, new).await);
             }
             grant.refresh_token = Some(new.unwrap_or(stored));
+            cx.trace().token_source("refresh_token");
             Ok(Some(grant))
         }
         Err(WixError::Refused(_)) => Ok(None),

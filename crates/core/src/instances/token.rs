@@ -13,9 +13,13 @@ use crate::wix::Token;
 /// A token with more life than its margin. With `force`, Wix issues a new one.
 pub async fn fresh_token<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> Result<Token, InstanceError> {
     if !force && let Some(token) = from_memory(cx, id).await? {
+        cx.trace().token_source("memory");
         return Ok(token);
     }
-    cx.cache.tokens.share(cx.platform, id, cx.turn(force), fetch(cx, id, force)).await
+    let token = cx.cache.tokens.share(cx.platform, id, cx.turn(force), fetch(cx, id, force)).await?;
+    // Only the leader of the single flight has noted it.
+    cx.trace().token_source_or("shared");
+    Ok(token)
 }
 
 async fn from_memory<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Token>, InstanceError> {
@@ -65,6 +69,7 @@ async fn fetch<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> R
         && token.is_fresh(cx.now())
         && is_newer(&token, &instance)
     {
+        cx.trace().token_source("kv");
         return Ok(token);
     }
     from_wix(cx, &instance).await

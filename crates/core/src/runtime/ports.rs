@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Point;
+
 /// The clock and its timer.
 #[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
 pub trait Clock {
@@ -17,10 +19,12 @@ pub trait Entropy {
     fn random(&self, bytes: &mut [u8]) -> Result<(), PlatformError>;
 }
 
-/// The log.
+/// The log and the metrics.
 pub trait Log {
     /// Writes one line of JSON.
     fn log(&self, level: Level, line: &str);
+    /// Writes a data point, if the platform has a dataset. It neither waits nor fails.
+    fn measure(&self, point: &Point<'_>);
 }
 
 /// The level of a log line, the least severe first.
@@ -34,6 +38,18 @@ pub enum Level {
     Warn,
     /// The operator may have to act.
     Error,
+}
+
+impl Level {
+    /// As in the log line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// The platform failed. The text is for the log and contains no argument of the failed call.

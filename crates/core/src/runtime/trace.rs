@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde::Serialize;
 
-use super::{Clock, Level, Log};
+use super::{Clock, Level, Log, Point};
 use crate::values::{InstanceId, RequestId};
 
 /// Collects the fields of a log line, which is written once, at the end of the work.
@@ -32,6 +32,12 @@ pub struct Notes {
     /// `x-wix-request-id` of Wix's latest response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wix_request_id: Option<String>,
+    /// How many calls Wix got.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wix_calls: u64,
+    /// Where the access token came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_source: Option<&'static str>,
     /// What was done, where the status does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
@@ -70,6 +76,11 @@ struct Line<'a> {
     notes: Notes,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Trace {
     /// Starts a trace.
     #[must_use]
@@ -100,6 +111,21 @@ impl Trace {
         }
     }
 
+    /// Counts a call to Wix.
+    pub fn wix_call(&self) {
+        self.notes.borrow_mut().wix_calls += 1;
+    }
+
+    /// Notes where the access token came from.
+    pub fn token_source(&self, source: &'static str) {
+        self.notes.borrow_mut().token_source = Some(source);
+    }
+
+    /// Notes where the access token came from, unless that is known.
+    pub fn token_source_or(&self, source: &'static str) {
+        self.notes.borrow_mut().token_source.get_or_insert(source);
+    }
+
     /// Notes what was done.
     pub fn outcome(&self, outcome: &'static str) {
         self.notes.borrow_mut().outcome = Some(outcome);
@@ -128,20 +154,41 @@ impl Trace {
         }
     }
 
-    /// Writes the line, unless it is less severe than `LOG_LEVEL`: of a request with its method and status, or of work
-    /// without a request.
+    /// Writes the data point, and the line unless it is less severe than `LOG_LEVEL`: of a request with its method and
+    /// status, or of work without a request.
     pub fn write<P: Clock + Log>(&self, platform: &P, request: Option<(&str, u16)>) {
+        let (level, duration) = self.measure(platform, request);
+        if level >= self.least {
+            platform.log(level, &self.line(level, request, duration));
+        }
+    }
+
+    /// Writes the data point, whatever `LOG_LEVEL` is. Returns the level and the duration.
+    pub fn measure<P: Clock + Log>(&self, platform: &P, request: Option<(&str, u16)>) -> (Level, u64) {
         let level = match request {
             Some((_, 500..)) => Level::Error,
             Some((_, 400..)) => Level::Warn,
             _ if self.has_error() => Level::Error,
             _ => Level::Info,
         };
-        if level < self.least {
-            return;
-        }
-        let duration = platform.now_millis().saturating_sub(self.started_millis);
-        platform.log(level, &self.line(level, request, duration));
+        let duration_ms = platform.now_millis().saturating_sub(self.started_millis);
+        let (method, status) = request.unwrap_or_default();
+        let notes = self.notes.borrow();
+        platform.measure(&Point {
+            route: self.route,
+            method,
+            outcome: notes.outcome.unwrap_or_default(),
+            error: notes.error.as_ref().map_or("", |noted| noted.error),
+            level,
+            token_source: notes.token_source.unwrap_or_default(),
+            delivery: notes.delivery.unwrap_or_default(),
+            client: notes.client.as_deref().unwrap_or_default(),
+            status,
+            duration_ms,
+            wix_calls: notes.wix_calls,
+            ..Point::default()
+        });
+        (level, duration_ms)
     }
 
     /// Whether something was done or failed: other work that is done often has no line.

@@ -12,7 +12,7 @@ use super::Fake;
 use crate::Shared;
 use crate::delivery::{Alarm, Answer, Lease, ObjectError, Objects, Post, Sql, SqlValue, Target};
 use crate::instances::HasWorker;
-use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
+use crate::runtime::{Clock, Entropy, Level, Log, PlatformError, Point};
 use crate::store::{KvNamespace, KvOptions, KvPage};
 
 /// One attempt, as the target saw it.
@@ -308,6 +308,10 @@ impl Entropy for FakeObject {
 }
 
 impl Log for FakeObject {
+    fn measure(&self, point: &Point<'_>) {
+        self.0.platform.measure(point);
+    }
+
     fn log(&self, level: Level, line: &str) {
         self.0.platform.log(level, line);
     }

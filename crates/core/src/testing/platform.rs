@@ -22,7 +22,7 @@ use super::wix::{CannedResponse, Sent, WixScript};
 use crate::crypto::{Crypto, PublicKey, SealingKey};
 use crate::delivery::{BackEnd, ObjectError, Objects, Post};
 use crate::fuzz::stub;
-use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
+use crate::runtime::{Clock, Entropy, Level, Log, PlatformError, Point};
 use crate::store::{KvNamespace, KvOptions, KvPage};
 use crate::web::{BodyError, Requests};
 use crate::wix::{Body, Fetch, Forward, Forwarded, HeldJws, JwsLimits, Outbound, Response, SendError};
@@ -40,6 +40,7 @@ struct Inner {
     kv: FakeKv,
     wix: WixScript,
     log: RefCell<Vec<(Level, String)>>,
+    points: RefCell<Vec<DataPoint>>,
     random: Cell<u64>,
     random_fails: Cell<bool>,
     is_body_memory_full: Cell<bool>,
@@ -48,6 +49,9 @@ struct Inner {
     objects: ObjectScript,
     back_end: FakeBackEnd,
 }
+
+/// The texts and numbers of a data point.
+pub type DataPoint = ([String; 11], [u64; 4]);
 
 /// The response of an object, and the milliseconds that it takes.
 type ObjectAnswer = (u64, Result<(u16, String), ObjectError>);
@@ -96,6 +100,11 @@ impl Fake {
     /// The lines of the log.
     pub fn log_lines(&self) -> Vec<(Level, String)> {
         self.0.log.borrow().clone()
+    }
+
+    /// The data points.
+    pub fn points(&self) -> Vec<DataPoint> {
+        self.0.points.borrow().clone()
     }
 
     /// The last line of the log.
@@ -238,6 +247,11 @@ impl Entropy for Fake {
 }
 
 impl Log for Fake {
+    fn measure(&self, point: &Point<'_>) {
+        let blobs = point.blobs().map(str::to_owned);
+        self.0.points.borrow_mut().push((blobs, point.doubles()));
+    }
+
     fn log(&self, level: Level, line: &str) {
         self.0.log.borrow_mut().push((level, line.to_owned()));
     }

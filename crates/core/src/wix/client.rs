@@ -270,6 +270,7 @@ impl<'a, P: Fetch + Clock + Entropy> Wix<'a, P> {
             }
             let authorization = call.token.map(AccessToken::expose);
             let request = Outbound { method: call.method.clone(), url: &url, authorization, json: call.json };
+            self.trace.wix_call();
             let sent = self.platform.send(request, Duration::from_millis(left.min(ATTEMPT_MILLIS))).await;
             let (cause, wait) = match sent {
                 Ok(response) => match self.read(&call, &response, read) {
