@@ -66,6 +66,7 @@ const PRESENT = {
     "APP_NAME",
     "SUPPORT_URL",
     "LOG_LEVEL",
+    "METRICS",
   ],
 };
 
