@@ -5,6 +5,7 @@ import { Command } from "commander";
 
 import { dev } from "./commands/dev.js";
 import { doctor } from "./commands/doctor.js";
+import { importInstallations } from "./commands/import.js";
 import { init } from "./commands/init.js";
 import { keygen } from "./commands/keygen.js";
 import { setup } from "./commands/setup.js";
@@ -17,7 +18,7 @@ const program = new Command("wix-edge")
   .version(version())
   .showHelpAfterError();
 
-for (const add of [dev, init, setup, upgrade, doctor, keygen]) add(program);
+for (const add of [dev, init, setup, upgrade, doctor, importInstallations, keygen]) add(program);
 
 try {
   await program.parseAsync();

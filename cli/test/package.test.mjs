@@ -96,6 +96,8 @@ test("the demo runs within a minute, and nothing is left after Ctrl-C", { timeou
     assert.ok(since() < LIMIT, `the demo took ${since()} s`);
     const list = await (await fetch(`${urls.worker}/v1/instances`, { headers: { authorization: `Bearer ${key}` } })).text();
     assert.ok(list.includes(instance), list);
+    // A static asset of the Worker.
+    assert.equal((await fetch(`${urls.worker}/console`)).status, 200);
 
     const ended = once(dev, "exit");
     process.kill(-dev.pid, "SIGINT");

@@ -34,6 +34,11 @@ fn the_settings_of_dev_are_private_and_its_refusals_say_what_to_do() {
 }
 
 #[test]
+fn an_import_continues_after_an_interruption() {
+    run("import.test.mjs", &[]);
+}
+
+#[test]
 fn child_processes_end_with_the_command() {
     run("leash.test.mjs", &[]);
 }

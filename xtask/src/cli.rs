@@ -4,21 +4,38 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use anyhow::{Result, anyhow};
+use clap::Args;
 
-use crate::process;
 use crate::workspace::Workspace;
+use crate::{npm, process};
 
-/// Compiles it.
+/// The arguments of a task that is a command of the package.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct Arguments {
+    /// The arguments of the command of that name; --help lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Runs the command of this name.
+pub fn run(workspace: &Workspace, name: &str, arguments: &Arguments) -> Result<()> {
+    npm::ensure(workspace)?;
+    build(workspace)?;
+    become_it(command(workspace, name)?.args(&arguments.arguments))
+}
+
+/// Compiles the package.
 pub fn build(workspace: &Workspace) -> Result<()> {
     let mut tsc = Command::new(workspace.npm_bin("tsc"));
     process::with_node(workspace, tsc.current_dir(workspace.root.join("cli")))?;
     process::run(&mut tsc)
 }
 
-/// One of its commands, to be run in the root of the repository.
+/// One of its commands.
 pub fn command(workspace: &Workspace, name: &str) -> Result<Command> {
     let mut node = process::for_this_machine(workspace.npm_bin("node"));
-    node.args(["cli/dist/main.js", name]).current_dir(&workspace.root);
+    node.arg(workspace.root.join("cli/dist/main.js")).arg(name);
     process::with_node(workspace, &mut node)?;
     Ok(node)
 }

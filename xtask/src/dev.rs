@@ -32,6 +32,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
     let mut dev = cli::command(workspace, "dev")?;
     // With this configuration wrangler builds the Worker again after a change.
+    dev.current_dir(&workspace.root);
     dev.args(["--config", "wrangler.toml", "--simulator"]).arg(workspace.target.join("debug/wix-sim"));
     for (flag, port) in [("--port", options.port), ("--sim-port", options.sim_port)] {
         if let Some(port) = port {

@@ -15,8 +15,6 @@ mod fuzz;
 mod generated;
 mod hex;
 mod histories;
-mod import;
-mod keygen;
 mod lane;
 #[cfg(test)]
 mod links;
@@ -82,9 +80,9 @@ enum Task {
     /// Builds the npm packages of a release, with the Worker and the simulator in them
     Release(release::Options),
     /// Imports installations that existed before, from a file of NDJSON: `import FILE --url https://…`
-    Import(import::Options),
+    Import(cli::Arguments),
     /// Generates a key and prints its configuration entry: `keygen api-key`, `keygen sealing-key` or `keygen events-secret`
-    Keygen(keygen::Options),
+    Keygen(cli::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -113,8 +111,8 @@ fn run(task: Task) -> Result<()> {
         Task::Configuration => generated::configuration(&Workspace::find()?),
         Task::Client => client::run(&Workspace::find()?),
         Task::Release(options) => release::run(&Workspace::find()?, &options),
-        Task::Import(options) => import::run(&Workspace::find()?, &options),
-        Task::Keygen(options) => keygen::run(&Workspace::find()?, &options),
+        Task::Import(options) => cli::run(&Workspace::find()?, "import", &options),
+        Task::Keygen(options) => cli::run(&Workspace::find()?, "keygen", &options),
     }
 }
 
