@@ -24,7 +24,7 @@ fn documents(folder: &Path, found: &mut BTreeMap<PathBuf, Document>) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && !name.starts_with('.') && !SKIPPED.contains(&name.as_str()) {
             documents(&path, found);
-        } else if name.ends_with(".md") {
+        } else if path.extension().is_some_and(|end| end == "md") {
             let text = fs::read_to_string(&path).expect("a text");
             found.insert(path, read(&text));
         }
