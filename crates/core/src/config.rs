@@ -62,17 +62,17 @@ const FIX_APP_SECRET: &str =
     secret!("Run", "WIX_APP_SECRET", " and paste the App Secret Key: Wix app dashboard, Develop, OAuth.");
 const FIX_SECRET_PREVIOUS: &str = "Run `npx wrangler secret delete WIX_APP_SECRET_PREVIOUS` (with `--env NAME` where you deploy with it), or put the former secret.";
 const FIX_SEALING_KEYS: &str = secret!(
-    "Run `cargo xtask keygen sealing-key` for an entry and put it with",
+    "Run `npx wix-edge keygen sealing-key` for an entry and put it with",
     "SEALING_KEYS",
     ". Keep a copy: without it nobody can open the refresh tokens that it seals."
 );
 const FIX_SEALING_KEYS_DAMAGED: &str = secret!(
     "Put your copy of the list back with",
     "SEALING_KEYS",
-    ". Only where there is no copy, make a new entry with `cargo xtask keygen sealing-key`: it cannot open what is sealed already."
+    ". Only where there is no copy, make a new entry with `npx wix-edge keygen sealing-key`: it cannot open what is sealed already."
 );
 const FIX_API_KEYS: &str =
-    secret!("Run `cargo xtask keygen api-key` for an entry and put the whole list with", "API_KEYS", ".");
+    secret!("Run `npx wix-edge keygen api-key` for an entry and put the whole list with", "API_KEYS", ".");
 const FIX_INSTANCES: &str = "Run `npx wrangler kv namespace create INSTANCES` and bind it as INSTANCES under [[kv_namespaces]] in wrangler.toml, or under [[env.NAME.kv_namespaces]] where you deploy with --env NAME.";
 const FIX_EVENTS_URL: &str = var!(
     "Set EVENTS_URL to the https URL of your back end that receives events (http only on localhost), or leave it empty."
@@ -83,7 +83,7 @@ const FIX_PLUGINS_URL: &str = var!(
 );
 const FIX_PLUGINS_TARGET: &str = "Bind one Worker as PLUGINS_TARGET under [[services]] in wrangler.toml (under [[env.NAME.services]] where you deploy with --env NAME), or set PLUGINS_URL and remove that binding.";
 const FIX_EVENTS_SECRETS: &str = secret!(
-    "Run `cargo xtask keygen events-secret` for a secret, give it to your back end, and put the whole list with",
+    "Run `npx wix-edge keygen events-secret` for a secret, give it to your back end, and put the whole list with",
     "EVENTS_SECRETS",
     "."
 );
