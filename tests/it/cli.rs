@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::harness::path_with_node;
 
-/// Runs a test file with Node, with more variables in its environment. Its output is shown with `--nocapture`.
+/// Runs a test file with Node, with more variables in its environment.
 pub fn run(file: &str, variables: &[(&str, &str)]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built = root.join("cli/dist/main.js");
@@ -20,7 +20,6 @@ pub fn run(file: &str, variables: &[(&str, &str)]) {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(!text.contains("# pass 0\n"), "{file} must run a test\n{text}");
-    println!("{text}");
 }
 
 #[test]

@@ -40,8 +40,8 @@ fn a_page_of_the_same_origin_has_a_session_and_no_other_request_has() {
     for site in ["cross-site", "same-site", "none", "same-origin, same-origin"] {
         list().header("cookie", &cookie).header("sec-fetch-site", site).send().expect(401);
     }
-    let last = cookie.chars().last().expect("a character");
-    let forged = format!("{}{}", &cookie[..cookie.len() - 1], if last == 'A' { 'E' } else { 'A' });
+    let end = cookie.chars().last().expect("a character");
+    let forged = format!("{}{}", &cookie[..cookie.len() - 1], if end == 'A' { 'E' } else { 'A' });
     for request in [
         list().header("cookie", &cookie),
         of_page(list(), &forged),

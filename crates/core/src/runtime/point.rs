@@ -41,7 +41,7 @@ impl<'a> Point<'a> {
     pub fn blobs(&self) -> [&'a str; 11] {
         let class = match self.status {
             0 => "",
-            ..300 => "2xx",
+            1..300 => "2xx",
             300..400 => "3xx",
             400..500 => "4xx",
             500.. => "5xx",
