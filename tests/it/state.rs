@@ -54,7 +54,7 @@ fn a_missing_state_is_refused() {
 
 #[test]
 fn an_empty_malformed_or_overlong_state_is_refused() {
-    for state in [String::new(), "state".to_owned(), encode([1_u8; 58]), "A".repeat(100_000 / 16)] {
+    for state in [String::new(), "no-state".to_owned(), encode([1_u8; 58]), "A".repeat(100_000 / 16)] {
         let ready = ready();
         let (jar, url) = (ready.jar.clone(), with_state(&ready.callback, Some(&state)));
         ready.assert_refusal(NOT_HERE, jar, &url);

@@ -67,7 +67,7 @@ fn requests_and_deliveries_write_data_points_even_if_no_line_is_logged() {
     };
     assert_eq!(
         (&sent["blobs"][3], &sent["blobs"][10], &sent["doubles"][3]),
-        (&json!("delivered"), &json!("200"), &json!(1))
+        (&json!("delivered"), &json!("204"), &json!(1))
     );
 
     let lines = bed.log.entries();
