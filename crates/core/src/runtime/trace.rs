@@ -34,7 +34,7 @@ pub struct Notes {
     pub wix_request_id: Option<String>,
     /// How many calls Wix got.
     #[serde(skip_serializing_if = "is_zero")]
-    pub wix_calls: u64,
+    pub wix_calls: u32,
     /// Where the access token came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_source: Option<&'static str>,
@@ -77,7 +77,7 @@ struct Line<'a> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
-fn is_zero(count: &u64) -> bool {
+fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
@@ -185,7 +185,7 @@ impl Trace {
             client: notes.client.as_deref().unwrap_or_default(),
             status,
             duration_ms,
-            wix_calls: notes.wix_calls,
+            wix_calls: notes.wix_calls.into(),
             ..Point::default()
         });
         (level, duration_ms)
