@@ -235,13 +235,15 @@ fn without_a_target_or_objects_events_are_answered_as_before_and_readyz_says_so(
     let ready = bed.ready();
     assert_eq!((&ready["status"], &ready["notes"][0]["name"]), (&json!("ready"), &json!("EVENTS_URL")), "{ready}");
     assert_eq!(ready["notes"].as_array().map(Vec::len), Some(1), "{ready}");
-    assert_eq!(bed.measured("")["requests"], 0);
+    // The object is given the facts of a new installation, which it counts.
+    bed.log.wait_for("the report", |line| line["route"] == "task settle");
+    assert_eq!(bed.measured("")["calls"], json!(["/report"]));
 }
 
 /// A trap ends the wasm instance, with the memory of every object in it.
 #[test]
 fn a_trap_in_an_object_loses_no_event() {
-    // Without the app's interest in our own events, the object is called for these events alone.
+    // The app wants none of our own events.
     let bed = Bed::with(|values| values.with("EVENTS_TYPES", "com.wix.*"));
     let instance = guid();
     // The Worker's half of a request may be in the same wasm instance, and then ends with it: Wix resends.
@@ -258,6 +260,8 @@ fn a_trap_in_an_object_loses_no_event() {
     trap_in("object_fetch", &flat(&instance, 1));
     assert_eq!(bed.outcome(&flat(&instance, 1)), "stored");
     bed.receiver.wait_for(1);
+    // The facts of the new installation are reported after its first event.
+    bed.log.wait_for("the report", |line| line["route"] == "task settle");
     // Before the first attempt: the event is stored, and the next one, or the alarm, delivers both.
     trap_in("object_deliver", &flat(&instance, 2));
     assert_eq!(bed.receiver.deliveries().len(), 1);

@@ -90,6 +90,7 @@ fn the_alarm_of_a_delivered_event_only_sets_the_next_one() {
     let bed = start();
     bed.outcome(&flat(&guid(), 1));
     wait_for_lines(&bed, 1);
+    bed.log.wait_for("the report", |line| line["route"] == "task settle");
     println!("the first event, which creates the tables: {}", bed.measured(""));
     bed.measured("reset");
     let until = Instant::now() + Duration::from_secs(50);

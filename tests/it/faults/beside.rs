@@ -49,7 +49,7 @@ fn an_unstored_exchange_shows_an_error_page_and_client_credentials_work_later() 
     bed.kv.add_fault(Fault::new(Kind::Status(500)).on(Op::Write));
     bed.kv.clear_operations();
     let page = case.request.send().expect(503);
-    assert!(page.text().contains("could not save") && page.text().contains(page.request_id()), "{page:?}");
+    assert!(page.text().contains("install_not_stored") && page.text().contains(page.request_id()), "{page:?}");
     let rounds = bed.kv.operations().iter().filter(|operation| operation.key.starts_with("v1:todo:")).count();
     assert_eq!(rounds, 3, "each of the three attempts must store the recheck first");
 
