@@ -9,7 +9,7 @@ use crate::events::{Bed, flat};
 use crate::harness::{Delivery, Reaction, guid};
 
 /// How many rows may be read for an event of an installation without other pending events.
-const ROWS_READ: u64 = 26;
+const ROWS_READ: u64 = 28;
 /// How many attempts one invocation makes.
 const ATTEMPTS: u64 = 40;
 

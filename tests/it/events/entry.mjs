@@ -26,6 +26,8 @@ const state = {
   failure: { kind: "" },
   /** How often the failure has happened. */
   failed: 0,
+  /** How many deliveries go on after a response. */
+  running: 0,
   /** The data points of the metrics. */
   points: [],
 };
@@ -83,7 +85,11 @@ function measuredStorage(storage) {
 
 export class Installation extends Built {
   constructor(given, env) {
-    super({ storage: measuredStorage(given.storage), waitUntil: (promise) => given.waitUntil(promise) }, { ...env, METRICS });
+    const waitUntil = (promise) => {
+      state.running += 1;
+      given.waitUntil(Promise.resolve(promise).finally(() => (state.running -= 1)));
+    };
+    super({ storage: measuredStorage(given.storage), waitUntil }, { ...env, METRICS });
     state.measured.objects += 1;
   }
 
@@ -168,8 +174,8 @@ export default {
     }
     if (searchParams.has("points")) return Response.json(state.points);
     trap.next = searchParams.get("trap") ?? trap.next;
-    const { measured, failed, calls, statements, invocations } = state;
-    return Response.json({ ...measured, failed, calls, statements, invocations, instances: trap.instances, trap: trap.next ?? null });
+    const { measured, failed, running, calls, statements, invocations } = state;
+    return Response.json({ ...measured, failed, running, calls, statements, invocations, instances: trap.instances, trap: trap.next ?? null });
   },
 
   scheduled(event, env, context) {

@@ -149,19 +149,33 @@ pub fn told(bed: &Testbed, id: &str) -> String {
     format!("; {}", names.join(", "))
 }
 
+/// Waits until no delivery goes on after its response, and returns what the objects did: they are counted after the last event.
+fn at_rest(bed: &Testbed) -> Value {
+    let until = Instant::now() + TIMEOUT;
+    loop {
+        let measured = bed.objects("");
+        if measured["running"] == 0 {
+            return measured;
+        }
+        assert!(Instant::now() < until, "a delivery still runs: {measured}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// The requests to objects and their statements that write, found by a run without failures.
 fn steps(bed: &Testbed, route: &Route) -> Vec<Step> {
     bed.kv.delete_where(|_| true);
     route::begin(bed);
     let case = (route.prepare)(bed);
     told(bed, &case.id);
+    at_rest(bed);
     bed.objects("reset");
     let response = case.request.send().expect(route.good);
     if response.header("x-request-id").is_some() {
         bed.wait_for_tasks(&response);
     }
     told(bed, &case.id);
-    let mut measured = bed.objects("");
+    let mut measured = at_rest(bed);
     if route.name == REDELIVER {
         // The event is not pending, so that nothing else waits for its attempt.
         let until = Instant::now() + TIMEOUT;
