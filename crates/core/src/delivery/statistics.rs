@@ -94,7 +94,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         Ok(format!("{:012}{}", self.time().0, hex(&self.token()?)))
     }
 
-    /// Notes a report that is to be sent at once.
+    /// Stores a report that the object sends at once.
     pub(super) fn add_report(&self, about: &About<'_, P>, report: &str) -> Result<(), PlatformError> {
         let mut noted = about.maintenance()?.unwrap_or_default();
         noted.reports.push_str(report);
