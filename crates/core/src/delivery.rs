@@ -17,6 +17,7 @@ mod event;
 mod inspect;
 mod installation;
 mod maintenance;
+mod own;
 mod port;
 mod queue;
 pub mod report;

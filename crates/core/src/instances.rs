@@ -16,6 +16,7 @@ mod handoff;
 mod identity;
 mod import;
 mod objects;
+mod own_token;
 mod plugin;
 mod reconcile;
 mod reconciliation;
@@ -28,7 +29,7 @@ mod token;
 
 pub use ask::ask_if_in_question;
 pub use cache::Cache;
-pub use context::{Context, Ports, Settings, Work};
+pub use context::{Context, OwnObject, Ports, Settings, Work};
 pub use erase::erase;
 pub use error::InstanceError;
 pub use event::{FollowUp, accept_event};
@@ -47,6 +48,7 @@ pub use import::{IMPORTS_BY_OBJECTS, IMPORTS_BY_WORKER, ImportOutcome, LINE_LIMI
 pub use objects::{
     HasWorker, ObjectPlatform, compare_due, import_object, list_object, redeliver_next, report_statistics,
 };
+pub use own_token::{TokenRequest, answer_issued, answer_token};
 pub use plugin::forward_plugin_call;
 pub use reconcile::{Reconciled, reconcile};
 pub use reconciliation::{checked_at, compare_slice, reconciliation};

@@ -97,7 +97,7 @@ struct App<P> {
 impl<P: Platform> App<P> {
     fn context(&self) -> Context<'_, P> {
         let Self { platform, config, cache, work } = self;
-        Context { platform, settings: &config.instances, cache, work }
+        Context { platform, settings: &config.instances, cache, work, own: None }
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::delivery::{AcceptError, CompareRequest, Installation, MessageError, ObjectPorts, ObjectReply, requests};
 use crate::instances::{
-    self, Cache, Context, InstanceError, Line, ObjectPlatform, Work, compare_due, import_object, list_object,
-    redeliver_next, report_statistics,
+    self, Cache, Context, InstanceError, Line, ObjectPlatform, OwnObject, TokenRequest, Work, answer_issued,
+    answer_token, compare_due, import_object, list_object, redeliver_next, report_statistics,
 };
-use crate::runtime::{Clock, Entropy, Level, Log};
+use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::Store;
 use crate::values::{InstanceId, Timestamp};
 use crate::{Shared, new_trace};
@@ -20,6 +20,8 @@ pub async fn object_fetch<P: ObjectPlatform>(ports: &P, shared: &Shared, path: &
     let answered = match path {
         requests::IMPORT => import(ports, config, &shared.cache, body).await,
         requests::COMPARE => compare(ports, config, &shared.cache, body).await,
+        requests::ISSUED => issued(ports, config, &shared.cache, body).await,
+        requests::TOKEN => token(ports, config, &shared.cache, body).await,
         _ => installation(ports, config).answer(path, body).await,
     };
     match answered {
@@ -39,9 +41,54 @@ async fn import<P: ObjectPlatform>(
     body: &str,
 ) -> Result<ObjectReply, AcceptError> {
     let work = Work::new(new_trace(ports, "object import", config.instances.log_level).0);
-    let cx = Context { platform: ports.worker(), settings: &config.instances, cache, work: &work };
+    let object = installation(ports, config);
+    let cx = context(ports, config, cache, &work, &object);
     let line = Line::parse(body, cx.now()).map_err(|_| MessageError)?;
-    Ok(ObjectReply::new(200, import_object(&installation(ports, config), &cx, &line).await.as_str()))
+    Ok(ObjectReply::new(200, import_object(&object, &cx, &line).await.as_str()))
+}
+
+/// A fresh access token, with a log line if Wix was asked.
+async fn token<P: ObjectPlatform>(
+    ports: &P,
+    config: &Config,
+    cache: &Cache,
+    body: &str,
+) -> Result<ObjectReply, AcceptError> {
+    let request: TokenRequest = serde_json::from_str(body).map_err(|_| MessageError)?;
+    let (trace, _) = new_trace(ports, "object token", config.instances.log_level);
+    trace.instance(&request.instance_id);
+    let (work, object) = (Work::new(trace), installation(ports, config));
+    let cx = context(ports, config, cache, &work, &object);
+    let reply = answer_token(&object, &cx, &request).await;
+    if cx.trace().is_notable() {
+        cx.trace().write(ports, None);
+    }
+    reply
+}
+
+/// When the access token was issued that the object keeps.
+async fn issued<P: ObjectPlatform>(
+    ports: &P,
+    config: &Config,
+    cache: &Cache,
+    body: &str,
+) -> Result<ObjectReply, AcceptError> {
+    let id = InstanceId::parse(body).map_err(|_| MessageError)?;
+    let (work, object) =
+        (Work::new(new_trace(ports, "object token", config.instances.log_level).0), installation(ports, config));
+    let answer = answer_issued(&context(ports, config, cache, &work, &object), &id).await;
+    answer.map_err(|error| PlatformError(error.to_string()).into())
+}
+
+/// What a use case may use in an object.
+fn context<'a, P: ObjectPlatform>(
+    ports: &'a P,
+    config: &'a Config,
+    cache: &'a Cache,
+    work: &'a Work,
+    object: &'a dyn OwnObject,
+) -> Context<'a, P::Worker> {
+    Context { platform: ports.worker(), settings: &config.instances, cache, work, own: Some(object) }
 }
 
 /// Compares the installation with Wix if that is due at the Worker's time, which may be ahead of the object's alarm.
@@ -73,8 +120,9 @@ async fn compare_now<P: ObjectPlatform>(
     let (trace, _) = new_trace(ports, "object compare", config.instances.log_level);
     trace.instance(id);
     let work = Work::new(trace);
-    let cx = Context { platform: ports.worker(), settings: &config.instances, cache, work: &work };
-    let result = compare_due(ports, &installation(ports, config), &cx, id, now).await;
+    let object = installation(ports, config);
+    let cx = context(ports, config, cache, &work, &object);
+    let result = compare_due(ports, &object, &cx, id, now).await;
     let is_done = result.is_ok();
     cx.note(result);
     if cx.trace().is_notable() {

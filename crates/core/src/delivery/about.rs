@@ -7,7 +7,7 @@ use super::maintenance::Maintenance;
 use super::{Sql, SqlValue};
 use crate::facts::{Fact, State};
 use crate::runtime::PlatformError;
-use crate::store::Reconciliation;
+use crate::store::{Reconciliation, SealedToken};
 use crate::values::Timestamp;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
@@ -113,6 +113,21 @@ impl<'a, P: Sql> About<'a, P> {
         self.write(TOLD, &Storing { facts: &told.facts, state: &told.state })
     }
 
+    /// A sealed token.
+    pub fn token(&self, token: SealedToken) -> Result<Option<String>, PlatformError> {
+        self.get(token_name(token))
+    }
+
+    /// Stores a sealed token, or erases it.
+    pub fn set_token(&self, token: SealedToken, envelope: Option<&str>) -> Result<(), PlatformError> {
+        envelope.map_or_else(|| self.remove(token_name(token)), |envelope| self.set(token_name(token), envelope))
+    }
+
+    /// Erases both tokens.
+    pub fn erase_tokens(&self) -> Result<(), PlatformError> {
+        [SealedToken::Access, SealedToken::Refresh].into_iter().try_for_each(|token| self.set_token(token, None))
+    }
+
     /// What the list of parked events in KV shows of this object, as JSON.
     pub fn listed_parked(&self) -> Result<Option<String>, PlatformError> {
         self.get(PARKED)
@@ -190,5 +205,12 @@ impl<'a, P: Sql> About<'a, P> {
     /// Stores how far it has come.
     pub fn set_pass(&self, pass: &str) -> Result<(), PlatformError> {
         self.set(PASS, pass)
+    }
+}
+
+fn token_name(token: SealedToken) -> &'static str {
+    match token {
+        SealedToken::Access => "access_token",
+        SealedToken::Refresh => "refresh_token",
     }
 }

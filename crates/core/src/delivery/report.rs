@@ -69,6 +69,12 @@ impl<P: ObjectPorts> Installation<'_, P> {
             let event = Event::own(change.event_type(), Some(&id), at, &data, &self.token()?);
             events.push(event.ok_or(MessageError)?);
         }
+        // What the tokens were issued for has ended. The next one copies what KV has by then.
+        let is_gone = instance.status == Status::Removed && is_decided;
+        let connected = |facts: &[Fact]| latest(facts, Name::Connected).map(|fact| fact.at);
+        if is_gone || before.as_deref().is_some_and(|before| connected(before) != connected(&joined)) {
+            about.erase_tokens()?;
+        }
         if before.as_ref() != Some(&joined) || state != told {
             let counted = self.report_of(&changes, &instance, &joined)?;
             let told = Told { facts: joined.clone(), state };
@@ -79,8 +85,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
             })?;
         }
         let deleted = latest(&joined, Name::Deleted).map(|fact| fact.at);
-        let is_gone = instance.status == Status::Removed && deleted.is_some();
-        self.note_end(&about, deleted.filter(|_| is_gone))?;
+        let is_removed = instance.status == Status::Removed;
+        self.note_end(&about, deleted.filter(|_| is_removed))?;
         if !changes.is_empty() || is_first {
             self.guard(&queue, alarm, now)?;
         }

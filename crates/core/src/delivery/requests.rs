@@ -40,6 +40,10 @@ pub const PASS: &str = "/pass";
 pub const SET_PASS: &str = "/set-pass";
 /// The hand-over of a flow is used: answered 200 to the first claimant, else 409. Body: [`super::Claim::to_message`].
 pub const CLAIM: &str = "/claim";
+/// A fresh access token. Body: [`crate::instances::TokenRequest`] as JSON.
+pub const TOKEN: &str = "/token";
+/// When the access token was issued that the object keeps, or nothing. Body: the installation.
+pub const ISSUED: &str = "/issued";
 /// The object erases its storage. No body.
 pub const ERASE: &str = "/erase";
 

@@ -16,6 +16,8 @@ use crate::wix::{Grant, Token};
 pub struct Cache {
     /// Access tokens, and the requests for them.
     pub tokens: SingleFlight<InstanceId, Token, InstanceError>,
+    /// The requests for access tokens of the objects in this isolate.
+    pub object_tokens: SingleFlight<InstanceId, Token, InstanceError>,
     /// When `APP_FINISHED_CONFIGURATION` was sent, and the sending of it.
     pub setup_events: SingleFlight<InstanceId, Timestamp, InstanceError>,
     /// The results of code exchanges by flow, and the exchanges.

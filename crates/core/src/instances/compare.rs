@@ -4,11 +4,10 @@
 //! Wix issues a token for the installation and describes it: then it is installed, and Wix says what the site has. Wix refuses a
 //! token with 404 each of three times: then the app was removed. Anything else proves nothing.
 
-use futures::future::LocalBoxFuture;
-
 use super::ask::news_of;
 use super::grant::request_token;
 use super::reconcile::settled;
+use super::report::report_facts;
 use super::{Context, InstanceError, Ports};
 use crate::facts::{Auth, Fact, Instance, Kind, State, Status};
 use crate::store::Repaired;
@@ -26,10 +25,6 @@ pub struct Compared {
     pub is_checked: bool,
 }
 
-/// The callback that reports the facts of an installation to its object. Dynamic dispatch avoids a second copy of this module
-/// in the wasm.
-pub type Report<'a> = dyn Fn(InstanceId, Vec<Fact>) -> LocalBoxFuture<'a, Result<(), InstanceError>> + 'a;
-
 /// What Wix says.
 enum Found {
     Present(Box<AppInstance>),
@@ -37,13 +32,9 @@ enum Found {
     Unclear,
 }
 
-/// Compares an installation with Wix, and records what differs. `None` if there is no record of it. `report` is given all
-/// facts.
-pub async fn compare<P: Ports>(
-    cx: &Context<'_, P>,
-    id: &InstanceId,
-    report: &Report<'_>,
-) -> Result<Option<Compared>, InstanceError> {
+/// Compares an installation with Wix, and records what differs. `None` if there is no record of it. Its object
+/// is given all facts.
+pub async fn compare<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Compared>, InstanceError> {
     // A listing of the facts costs ten times as much as the row, which has them all unless it is stale.
     let recorded = match cx.store().recorded(id).await? {
         Some(recorded) if !recorded.contested => recorded,
@@ -77,7 +68,7 @@ pub async fn compare<P: Ports>(
         Found::Gone | Found::Unclear => Vec::new(),
     };
     if news.is_empty() {
-        report(id.clone(), recorded.facts).await?;
+        report_facts(cx, id, &recorded.facts).await?;
         return Ok(Some(Compared { repaired: Repaired::default(), is_checked }));
     }
     let store = cx.store();
@@ -87,7 +78,7 @@ pub async fn compare<P: Ports>(
     if after.instance.status == Status::Removed {
         cx.cache.forget(id);
     }
-    report(id.clone(), after.facts).await?;
+    report_facts(cx, id, &after.facts).await?;
     Ok(Some(Compared { repaired: repaired(&before.valid_at(cx.now()), &after.instance), is_checked }))
 }
 

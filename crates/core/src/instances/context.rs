@@ -1,11 +1,13 @@
 //! What a use case may use.
 
+use futures::future::LocalBoxFuture;
+
 use super::{Cache, InstanceError};
 use crate::crypto::{Crypto, Keys};
-use crate::delivery::{self, BackEnd, Objects};
+use crate::delivery::{self, AcceptError, BackEnd, Objects};
 use crate::facts::SetupPolicy;
 use crate::runtime::{Clock, Entropy, Level, Log, Trace, Turn};
-use crate::store::{KvNamespace, PendingRecheck, Store, TIMEOUT_MILLIS};
+use crate::store::{KvNamespace, OwnRecord, PendingRecheck, Store, TIMEOUT_MILLIS};
 use crate::values::{InstanceId, Timestamp};
 use crate::wix::{self, Fetch, Wix};
 
@@ -65,6 +67,12 @@ impl Work {
     }
 }
 
+/// The object of the installation, for code that runs in it.
+pub trait OwnObject: OwnRecord {
+    /// Gives the object facts. Dynamic dispatch avoids a second copy of the use cases in the wasm.
+    fn report<'a>(&'a self, message: &'a str) -> LocalBoxFuture<'a, Result<(), AcceptError>>;
+}
+
 /// What a use case may use. It borrows from the isolate and from the present piece of work.
 pub struct Context<'a, P> {
     /// The platform.
@@ -75,6 +83,8 @@ pub struct Context<'a, P> {
     pub cache: &'a Cache,
     /// The present piece of work.
     pub work: &'a Work,
+    /// The object in which the use case runs.
+    pub own: Option<&'a dyn OwnObject>,
 }
 
 impl<P> Clone for Context<'_, P> {
@@ -123,7 +133,8 @@ impl<'a, P: Ports> Context<'a, P> {
     pub fn store(&self) -> Store<'a, P> {
         let Settings { wix, keys, setup, events, .. } = self.settings;
         let store = Store::new(self.platform, keys, &wix.app_id, *setup).reporting(events.is_bound);
-        store.noting(self.trace()).with_pending(&self.work.pending)
+        let own = self.own.map(|object| -> &dyn OwnRecord { object });
+        store.noting(self.trace()).with_pending(&self.work.pending).of_object(own)
     }
 
     /// The records, with a common deadline of all operations that counts from the start of the request.

@@ -2,6 +2,7 @@
 
 use futures::future::join;
 
+use super::own_token::issued_by_object;
 use super::registry::CHECK_INTERVAL;
 use super::{Context, InstanceError, Ports};
 use crate::delivery;
@@ -136,7 +137,7 @@ pub(super) async fn record<P: Ports>(
     let site = site.filter(|_| !deleted).map(|site| Kind::Site { site });
     let facts = kinds.into_iter().chain(site).map(|kind| Fact::new(at, kind)).collect();
     let recorded = if removed && !deleted {
-        store.record_removal(id, at, facts, cx.cache.tokens.value(id), cx.now()).await?
+        store.record_removal(id, at, facts, token_issued_at(cx, id).await?, cx.now()).await?
     } else {
         store.record_facts(id, facts, cx.now()).await?
     };
@@ -159,6 +160,17 @@ pub(super) async fn record<P: Ports>(
     };
     let name = if recorded.changed { "stored" } else { "known" };
     Ok(EventOutcome { name, follow_up, is_removed: recorded.instance.status == Status::Removed })
+}
+
+/// When the access token was issued that is known here, or else in the record.
+async fn token_issued_at<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Timestamp>, InstanceError> {
+    if let Some(token) = cx.cache.tokens.value(id) {
+        return Ok(Some(token.issued_at()));
+    }
+    if cx.settings.events.is_bound {
+        return issued_by_object(cx, id).await;
+    }
+    Ok(cx.store_in_time().access_token(id, cx.now()).await?.map(|token| token.issued_at()))
 }
 
 /// What the record says of an instance that a signed message of an unhandled type names.

@@ -5,7 +5,7 @@ use futures::future::LocalBoxFuture;
 
 use super::compare::compare;
 use super::import::import_line;
-use super::{Context, ImportOutcome, InstanceError, Line, Ports};
+use super::{Context, ImportOutcome, InstanceError, Line, OwnObject, Ports};
 use crate::delivery::{
     AcceptError, Comparison, Installation, ObjectCallError, ObjectPorts, Objects, Parked, command, report, requests,
 };
@@ -94,11 +94,8 @@ pub async fn compare_due<P: ObjectPlatform>(
     id: &InstanceId,
     now: Timestamp,
 ) -> Result<(), InstanceError> {
-    let report = |id: InstanceId, facts: Vec<Fact>| -> LocalBoxFuture<'_, _> {
-        Box::pin(async move { told(object.report(&message(&id, &facts)?).await) })
-    };
     let earlier = object.uncounted()?;
-    let compared = match compare(cx, id, &report).await {
+    let compared = match compare(cx, id).await {
         Ok(compared) => compared,
         Err(error) => {
             object.note_comparison(&Comparison::Failed, earlier, now).await?;
@@ -142,4 +139,10 @@ fn message(id: &InstanceId, facts: &[Fact]) -> Result<String, InstanceError> {
 
 fn told(result: Result<(), AcceptError>) -> Result<(), InstanceError> {
     result.map_err(|error| ObjectCallError::Failed(error.to_string()).into())
+}
+
+impl<P: ObjectPorts> OwnObject for Installation<'_, P> {
+    fn report<'a>(&'a self, message: &'a str) -> LocalBoxFuture<'a, Result<(), AcceptError>> {
+        Box::pin(Self::report(self, message))
+    }
 }

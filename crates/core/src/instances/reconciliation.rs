@@ -4,8 +4,6 @@
 //! Trigger only asks the objects one after the other whether they are overdue, which also creates those that are missing.
 //! Without objects the Cron Trigger compares.
 
-use std::future::ready;
-
 use futures::{StreamExt as _, stream};
 
 use super::compare::compare;
@@ -119,8 +117,7 @@ async fn ask_object<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<()
 async fn compare_here<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Repaired>, InstanceError> {
     let work = cx.work.sibling(cx.platform, "cron compare", id);
     let cx = cx.of(&work);
-    // Without objects nothing is told to the app.
-    let compared = compare(&cx, id, &|_, _| Box::pin(ready(Ok(())))).await?;
+    let compared = compare(&cx, id).await?;
     let repaired = compared.map(|compared| compared.repaired);
     if repaired.is_some_and(Repaired::any) {
         cx.trace().outcome("repaired");

@@ -1,7 +1,7 @@
 //! Reports: the object of an installation is given its facts, and tells the app each change once.
 
 use super::{Context, InstanceError, Ports};
-use crate::delivery::{command, report, requests};
+use crate::delivery::{ObjectCallError, command, report, requests};
 use crate::facts::Fact;
 use crate::store::{StoreError, TIMEOUT_MILLIS};
 use crate::values::InstanceId;
@@ -13,6 +13,10 @@ pub async fn report_facts<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, facts:
         return Ok(());
     }
     let message = report::to_message(id, facts).ok_or(StoreError::NotJson)?;
+    if let Some(object) = cx.own {
+        let told = object.report(&message).await;
+        return told.map_err(|error| ObjectCallError::Failed(error.to_string()).into());
+    }
     let deadline = cx.platform.now_millis() + TIMEOUT_MILLIS;
     command(cx.platform, id.as_str(), requests::REPORT, &message, deadline).await?;
     Ok(())

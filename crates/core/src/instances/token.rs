@@ -1,8 +1,10 @@
-//! A fresh access token of an instance: from the isolate's memory, from KV, or from Wix, in one flight per isolate.
+//! A fresh access token of an instance: from the isolate's memory, then from the object of the installation, which has one
+//! flight worldwide. Without objects: from KV, or from Wix, in one flight per isolate. The same code runs in both.
 //!
 //! A refresh token that is missing or revoked is replaced by client credentials with the instance id.
 
 use super::grant::{COOL_DOWN, Granted, Refresh, request_token};
+use super::own_token::from_object;
 use super::registry::{CHECK_INTERVAL, record};
 use super::{Context, InstanceError, Ports, installed, reconcile};
 use crate::facts::{Auth, Fact, Instance, Kind, Status};
@@ -22,32 +24,59 @@ pub async fn fresh_token<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: 
     Ok(token)
 }
 
+/// The same in the object of the installation, which does not share the memory of an isolate that may run in the same process.
+pub async fn object_token<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> Result<Token, InstanceError> {
+    cx.cache.object_tokens.share(cx.platform, id, cx.turn(force), issue(cx, id, force)).await
+}
+
+async fn fetch<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> Result<Token, InstanceError> {
+    if cx.settings.events.is_bound { from_object(cx, id, force).await } else { issue(cx, id, force).await }
+}
+
 async fn from_memory<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Token>, InstanceError> {
     let tokens = &cx.cache.tokens;
     let Some(mut token) = tokens.value(id).filter(|token| token.is_fresh(cx.now())) else { return Ok(None) };
-    if cx.now().since(token.checked_at) >= CHECK_INTERVAL {
-        match installed(cx, id).await {
-            // Another isolate saw a refusal: an older token is revoked, and a newer one shows that the refusal has ended.
-            Ok(instance) if instance.status == Status::NeedsReconnect => {
-                if !is_newer(&token, &instance) {
-                    cx.cache.forget(id);
-                    return Ok(None);
-                }
-                cx.note(record(cx, id, Fact::new(token.issued_at(), Kind::Accepted)).await);
-                token.checked_at = cx.now();
-                tokens.keep(id, token.clone());
+    if cx.now().since(token.checked_at) < CHECK_INTERVAL {
+        return Ok(Some(token));
+    }
+    if cx.settings.events.is_bound {
+        return match from_object(cx, id, false).await {
+            Ok(fresh) => {
+                tokens.keep(id, fresh.clone());
+                Ok(Some(fresh))
             }
-            Ok(_) => {
-                token.checked_at = cx.now();
-                tokens.keep(id, token.clone());
-            }
-            Err(error @ (InstanceError::Removed | InstanceError::Unknown)) => {
+            Err(error @ (InstanceError::Removed | InstanceError::Unknown | InstanceError::NeedsReconnect)) => {
                 cx.cache.forget(id);
-                return Err(error);
+                Err(error)
             }
-            // A failure of KV does not invalidate the token.
-            Err(error) => cx.note::<()>(Err(error)),
+            // A failure of the object does not invalidate the token.
+            Err(error) => {
+                cx.note::<()>(Err(error));
+                Ok(Some(token))
+            }
+        };
+    }
+    match installed(cx, id).await {
+        // Another isolate saw a refusal: an older token is revoked, and a newer one shows that the refusal has ended.
+        Ok(instance) if instance.status == Status::NeedsReconnect => {
+            if !is_newer(&token, &instance) {
+                cx.cache.forget(id);
+                return Ok(None);
+            }
+            cx.note(record(cx, id, Fact::new(token.issued_at(), Kind::Accepted)).await);
+            token.checked_at = cx.now();
+            tokens.keep(id, token.clone());
         }
+        Ok(_) => {
+            token.checked_at = cx.now();
+            tokens.keep(id, token.clone());
+        }
+        Err(error @ (InstanceError::Removed | InstanceError::Unknown)) => {
+            cx.cache.forget(id);
+            return Err(error);
+        }
+        // A failure of KV does not invalidate the token.
+        Err(error) => cx.note::<()>(Err(error)),
     }
     Ok(Some(token))
 }
@@ -57,13 +86,14 @@ fn is_newer(token: &Token, instance: &Instance) -> bool {
     instance.last_token.is_none_or(|last| token.issued_at() >= last.at)
 }
 
-async fn fetch<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> Result<Token, InstanceError> {
+/// A token of the record, or a new one of Wix's.
+async fn issue<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> Result<Token, InstanceError> {
     let instance = installed(cx, id).await?;
     if cx.cache.cool_downs.contains(id, cx.now()) || is_cooling_down(&instance, cx.now()) {
         return Err(InstanceError::NeedsReconnect);
     }
     if !force
-        && instance.auth != Auth::Custom
+        && (cx.own.is_some() || instance.auth != Auth::Custom)
         && instance.status != Status::NeedsReconnect
         && let Some(token) = cx.store().access_token(id, cx.now()).await?
         && token.is_fresh(cx.now())
@@ -108,9 +138,9 @@ async fn from_wix<P: Ports>(cx: &Context<'_, P>, instance: &Instance) -> Result<
         Some(kind) => record(cx, id, Fact::new(cx.now(), kind)).await,
         None => Ok(()),
     };
-    // Nothing reads a cached access token of an instance that has a refresh token.
-    let is_read = refresh != Refresh::Unreadable;
-    if recorded.is_ok() && token.is_long_lived() && is_read {
+    // KV has no access token of an instance that has a refresh token.
+    let is_kept = refresh != Refresh::Unreadable && (cx.own.is_some() || token.is_long_lived());
+    if recorded.is_ok() && is_kept {
         cx.note(cx.store().put_access_token(id, &token, cx.now()).await);
     }
     cx.note(recorded);

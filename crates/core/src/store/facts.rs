@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::{try_join, try_join_all};
 
-use super::kv::{Write, to_json};
+use super::kv::{self, Write, to_json};
 use super::recheck::recheck_write;
 use super::{Attempts, KvNamespace, RECHECK_AFTER, Store, StoreError, keys};
 use crate::crypto::Crypto;
@@ -13,7 +13,6 @@ use crate::facts::{
 };
 use crate::runtime::{Clock, Entropy};
 use crate::values::{CLOCK_SKEW, InstanceId, Timestamp};
-use crate::wix::Token;
 
 /// The pause before a second write to the same key. KV allows one write per second and key.
 pub const BETWEEN_WRITES: Duration = Duration::from_millis(1_100);
@@ -73,6 +72,9 @@ type Listed = Vec<(String, Fact)>;
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     /// The instance, from its row. A row that cannot be read is folded again from the facts.
     pub async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
+        if let Some(own) = self.own {
+            return kv::own(own.instance());
+        }
         let Some(text) = self.get(&keys::row(id)).await? else { return Ok(None) };
         match Row::read(id, &text) {
             Some(row) => Ok(Some(row.instance)),
@@ -98,6 +100,9 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
 
     /// The instance, folded from its facts. It costs a listing, so that only rows that may be stale are read this way.
     pub async fn folded(&self, id: &InstanceId) -> Result<Option<Instance>, StoreError> {
+        if let Some(own) = self.own {
+            return kv::own(own.instance());
+        }
         let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
         let facts = joined(row.as_ref(), &listed);
         Ok(next_row(id, row, facts).map(|row| row.instance))
@@ -260,14 +265,10 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         id: &InstanceId,
         at: Timestamp,
         mut facts: Vec<Fact>,
-        token: Option<Token>,
+        issued: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        let token = match token {
-            Some(token) => Some(token),
-            None => self.access_token(id, now).await?,
-        };
-        let issued = token.map(|token| Fact::new(token.issued_at(), Kind::Accepted));
+        let issued = issued.map(|issued| Fact::new(issued, Kind::Accepted));
         let contradiction = issued.filter(|fact| fact.at.since(at) > CLOCK_SKEW);
         facts.extend(contradiction);
         self.record_all(News::new(id, facts, now)).await

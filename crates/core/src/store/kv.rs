@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::{Either, join_all, select};
 use serde::{Deserialize, Serialize};
 
-use super::{KvNamespace, KvOptions, PendingRecheck, StoreError, keys};
+use super::{KvNamespace, KvOptions, OwnRecord, PendingRecheck, StoreError, keys};
 use crate::crypto::{self, Crypto, Keys, OpenError, Place};
 use crate::facts::SetupPolicy;
 use crate::runtime::{Clock, Entropy, PlatformError, Trace};
@@ -25,6 +25,8 @@ pub struct Store<'a, P> {
     pub(super) reports: bool,
     pub(super) trace: Option<&'a Trace>,
     pub(super) pending: Option<&'a PendingRecheck>,
+    /// What the object keeps in which this code runs.
+    pub(super) own: Option<&'a dyn OwnRecord>,
     /// When all operations must have ended, in milliseconds of Unix time.
     pub(super) deadline: u64,
 }
@@ -56,7 +58,7 @@ impl Write {
 impl<'a, P> Store<'a, P> {
     /// Creates a store whose operations have no common deadline.
     pub fn new(platform: &'a P, keys: &'a Keys, app: &'a AppId, setup: SetupPolicy) -> Self {
-        Self { platform, keys, app, setup, reports: false, trace: None, pending: None, deadline: u64::MAX }
+        Self { platform, keys, app, setup, reports: false, trace: None, pending: None, own: None, deadline: u64::MAX }
     }
 
     /// Notes secondary errors in a log line.
@@ -69,6 +71,12 @@ impl<'a, P> Store<'a, P> {
     #[must_use]
     pub fn with_pending(self, pending: &'a PendingRecheck) -> Self {
         Self { pending: Some(pending), ..self }
+    }
+
+    /// Reads the instance and its tokens where the object keeps them.
+    #[must_use]
+    pub fn of_object(self, own: Option<&'a dyn OwnRecord>) -> Self {
+        Self { own, ..self }
     }
 
     /// Notes in each fact the state before it, so that changes can be told to the app.
@@ -137,13 +145,29 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         field: &'static str,
         key: &str,
     ) -> Result<Stored<String>, StoreError> {
-        let Some(envelope) = self.get(key).await? else { return Ok(Stored::Absent) };
-        match crypto::open(self.platform, self.keys.sealing(), self.place(id, field), &envelope).await {
+        match self.get(key).await? {
+            Some(envelope) => self.opened(id, field, &envelope).await,
+            None => Ok(Stored::Absent),
+        }
+    }
+
+    pub(super) async fn opened(
+        &self,
+        id: &InstanceId,
+        field: &'static str,
+        envelope: &str,
+    ) -> Result<Stored<String>, StoreError> {
+        match crypto::open(self.platform, self.keys.sealing(), self.place(id, field), envelope).await {
             Ok(plain) => Ok(Stored::Value(plain)),
             Err(OpenError::Platform(error)) => Err(error.into()),
             Err(OpenError::UnknownKey | OpenError::NotSealed | OpenError::Refused) => Ok(Stored::Unreadable),
         }
     }
+}
+
+/// A failure of the object's storage is one of the store.
+pub(super) fn own<T>(result: Result<T, PlatformError>) -> Result<T, StoreError> {
+    result.map_err(|error| StoreError::Failed(error.0))
 }
 
 pub(super) fn to_json(value: &impl Serialize) -> Result<String, StoreError> {

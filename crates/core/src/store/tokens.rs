@@ -6,8 +6,8 @@ use futures::future::join;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::kv::{Write, parse, to_json};
-use super::{KvNamespace, Recorded, Store, StoreError, Stored, keys};
+use super::kv::{Write, own, parse, to_json};
+use super::{KvNamespace, Recorded, SealedToken, Store, StoreError, Stored, keys};
 use crate::crypto::Crypto;
 use crate::facts::Fact;
 use crate::runtime::{Clock, Entropy, retry};
@@ -48,7 +48,24 @@ impl StoredToken {
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     /// The refresh token.
     pub async fn refresh_token(&self, id: &InstanceId) -> Result<Stored<RefreshToken>, StoreError> {
-        Ok(match self.open(id, REFRESH, &keys::refresh_token(id)).await? {
+        let copy = match self.own {
+            Some(object) => own(object.token(SealedToken::Refresh))?,
+            None => None,
+        };
+        let envelope = match copy {
+            Some(envelope) => Some(envelope),
+            None => {
+                let envelope = self.get(&keys::refresh_token(id)).await?;
+                if let (Some(object), Some(envelope)) = (self.own, &envelope)
+                    && own(object.is_settled())?
+                {
+                    own(object.set_token(SealedToken::Refresh, Some(envelope)))?;
+                }
+                envelope
+            }
+        };
+        let Some(envelope) = envelope else { return Ok(Stored::Absent) };
+        Ok(match self.opened(id, REFRESH, &envelope).await? {
             Stored::Absent => Stored::Absent,
             Stored::Unreadable => Stored::Unreadable,
             Stored::Value(text) => Stored::Value(RefreshToken::new(text)),
@@ -58,6 +75,9 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     /// Stores a refresh token that Wix replaced. It retries, since the previous token no longer works.
     pub async fn put_refresh_token(&self, id: &InstanceId, token: &RefreshToken) -> Result<(), StoreError> {
         let sealed = self.seal(id, REFRESH, token.expose()).await?;
+        if let Some(object) = self.own {
+            own(object.set_token(SealedToken::Refresh, Some(&sealed)))?;
+        }
         let write = [Write::new(keys::refresh_token(id), sealed)];
         retry(self.platform, &RETRY_PAUSES, async || self.write(&write).await).await
     }
@@ -80,7 +100,14 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
 
     /// The cached access token, if there is a readable one.
     pub async fn access_token(&self, id: &InstanceId, now: Timestamp) -> Result<Option<Token>, StoreError> {
-        let Stored::Value(text) = self.open(id, ACCESS, &keys::access_token(id)).await? else { return Ok(None) };
+        let stored = match self.own {
+            None => self.open(id, ACCESS, &keys::access_token(id)).await?,
+            Some(object) => match own(object.token(SealedToken::Access))? {
+                Some(envelope) => self.opened(id, ACCESS, &envelope).await?,
+                None => Stored::Absent,
+            },
+        };
+        let Stored::Value(text) = stored else { return Ok(None) };
         Ok(parse::<StoredToken>(&text).map(|stored| stored.checked_at(now)))
     }
 
@@ -88,12 +115,19 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     pub async fn put_access_token(&self, id: &InstanceId, token: &Token, now: Timestamp) -> Result<(), StoreError> {
         let plain = Zeroizing::new(to_json(&StoredToken::from(token))?);
         let sealed = self.seal(id, ACCESS, &plain).await?;
+        if let Some(object) = self.own {
+            return own(object.set_token(SealedToken::Access, Some(&sealed)));
+        }
         let ttl = token.expires_at.since(now).max(SHORTEST_TTL);
         self.write(&[Write { ttl: Some(ttl), ..Write::new(keys::access_token(id), sealed) }]).await
     }
 
     /// Erases the refresh token and the cached access token.
     pub async fn erase_tokens(&self, id: &InstanceId) -> Result<(), StoreError> {
+        if let Some(object) = self.own {
+            own(object.set_token(SealedToken::Refresh, None))?;
+            own(object.set_token(SealedToken::Access, None))?;
+        }
         let (refresh, access) = (keys::refresh_token(id), keys::access_token(id));
         self.within(async {
             let (refresh, access) = join(self.platform.kv_delete(&refresh), self.platform.kv_delete(&access)).await;
@@ -104,6 +138,9 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
 
     /// Erases the cached access token.
     pub async fn erase_access_token(&self, id: &InstanceId) -> Result<(), StoreError> {
+        if let Some(object) = self.own {
+            return own(object.set_token(SealedToken::Access, None));
+        }
         self.delete(&keys::access_token(id)).await
     }
 }

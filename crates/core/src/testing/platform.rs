@@ -329,7 +329,7 @@ impl Objects for Fake {
         let (delay, answer) = match (scripted, real) {
             (Some(scripted), _) => scripted,
             (None, Some(objects)) => {
-                let reply = object_fetch(&objects.get(self, name), &objects.shared, path, body).await;
+                let reply = Box::pin(object_fetch(&objects.get(self, name), &objects.shared, path, body)).await;
                 (0, Ok((reply.status, reply.text.into_owned())))
             }
             (None, None) => (0, Ok((200, stub::object_answer(path).to_owned()))),
