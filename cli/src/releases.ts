@@ -63,6 +63,7 @@ const PRESENT = {
     "WIX_SHARE_URL_ID",
     "RECHECK_HOURS",
     "RETENTION_DAYS",
+    "WIX_RATE_LIMIT",
     "APP_NAME",
     "SUPPORT_URL",
     "LOG_LEVEL",

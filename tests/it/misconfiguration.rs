@@ -75,7 +75,7 @@ fn each_missing_value_is_named_with_its_remedy() {
 }
 
 /// Three malformed values for each name. Each round uses one for every name, so that one Worker must report all names.
-const BAD: [(&str, [&str; 3]); 24] = [
+const BAD: [(&str, [&str; 3]); 25] = [
     ("WIX_APP_ID", ["not-a-guid", "11111111-2222-4333-8444-55555555555", "11111111222243338444555555555555x"]),
     ("WIX_PUBLIC_KEYS", ["no*base64", "bm8ga2V5IGF0IGFsbA==", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"]),
     ("WIX_APP_SECRET", ["shorty7", "two words 0123", "tab\there-0123"]),
@@ -99,6 +99,7 @@ const BAD: [(&str, [&str; 3]); 24] = [
     ("EVENTS_RETAIN_HOURS", ["169", "-1", "2.5"]),
     ("RECHECK_HOURS", ["-1", "1.5", "8761"]),
     ("RETENTION_DAYS", ["-1", "1.5", "36501"]),
+    ("WIX_RATE_LIMIT", ["-1", "1.5", "100001"]),
     ("APP_NAME", ["two\tcolumns", "a\u{7f}b", "a\u{1f}b"]),
     ("SUPPORT_URL", ["http://app.example/help", "help@app.example", "javascript:alert(1)"]),
     ("LOG_LEVEL", ["debug", "Warn", "0"]),

@@ -11,7 +11,7 @@ import { packageFile } from "../package.js";
 const INSTALLED = "./node_modules/wix-edge/worker";
 
 /** Settings that only tests of the Worker, or few projects, change. They have defaults. */
-const LEFT_OUT = ["WIX_API_URL", "WIX_SITE_URL", "ENVIRONMENT", "RECHECK_HOURS", "RETENTION_DAYS", "LOG_LEVEL"];
+const LEFT_OUT = ["WIX_API_URL", "WIX_SITE_URL", "ENVIRONMENT", "RECHECK_HOURS", "RETENTION_DAYS", "WIX_RATE_LIMIT", "LOG_LEVEL"];
 
 /** `wrangler.json` of the built Worker, with the paths that a project needs. */
 export function workerConfig(): Config {

@@ -6,8 +6,8 @@ mod reader;
 mod reference;
 
 use self::parse::{
-    HOUR, origin_of, parse_api_keys, parse_base, parse_hours, parse_list, parse_name, parse_origin, parse_recheck,
-    parse_retention, parse_sealing_keys, parse_secret, parse_support, parse_url, text_of,
+    HOUR, origin_of, parse_api_keys, parse_base, parse_hours, parse_list, parse_name, parse_origin, parse_rate,
+    parse_recheck, parse_retention, parse_sealing_keys, parse_secret, parse_support, parse_url, text_of,
 };
 use self::reader::Reader;
 use crate::crypto::{Keys, PublicKey};
@@ -97,6 +97,8 @@ const FIX_RECHECK: &str = var!(
 );
 const FIX_RETENTION: &str =
     var!("Set RETENTION_DAYS to a whole number of days, to 0 to keep records for good, or leave it empty for 365.");
+const FIX_RATE: &str =
+    var!("Set WIX_RATE_LIMIT to a whole number of calls a minute, to 0 for no limit, or leave it empty for 200.");
 const FIX_URL: &str = var!("Set it to an https URL (http only on localhost), or leave it empty for the default.");
 const FIX_SHARE: &str = var!("Set WIX_SHARE_URL_ID to the GUID at the end of the app's share link, or leave it empty.");
 const FIX_FINISH: &str = var!("Set FINISH_CONFIGURATION to on-request, on-install or never.");
@@ -154,6 +156,7 @@ impl Config {
         });
         let events = parse_events(&mut read);
         let retention = read.with_default("RETENTION_DAYS", "365", FIX_RETENTION, parse_retention);
+        let rate = read.with_default("WIX_RATE_LIMIT", "200", FIX_RATE, parse_rate);
         if !read.is_bound("INSTANCES") {
             read.fault("INSTANCES", "no KV namespace is bound".to_owned(), FIX_INSTANCES);
         }
@@ -176,6 +179,7 @@ impl Config {
                 setup: setup.unwrap_or(SetupPolicy::OnRequest),
                 events,
                 retention_seconds: retention.flatten(),
+                calls_a_minute: rate.flatten(),
                 clock_offset_seconds: clock_offset_seconds.unwrap_or(0),
                 log_level: log_level.unwrap_or_default(),
             },

@@ -18,6 +18,7 @@ mod import;
 mod objects;
 mod own_token;
 mod plugin;
+mod rate;
 mod reconcile;
 mod reconciliation;
 mod registry;
@@ -50,6 +51,7 @@ pub use objects::{
 };
 pub use own_token::{TokenRequest, answer_issued, answer_token};
 pub use plugin::forward_plugin_call;
+pub use rate::answer_permits;
 pub use reconcile::{Reconciled, reconcile};
 pub use reconciliation::{checked_at, compare_slice, reconciliation};
 pub use registry::installed;

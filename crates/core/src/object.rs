@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::delivery::{AcceptError, CompareRequest, Installation, MessageError, ObjectPorts, ObjectReply, requests};
 use crate::instances::{
     self, Cache, Context, InstanceError, Line, ObjectPlatform, OwnObject, TokenRequest, Work, answer_issued,
-    answer_token, compare_due, import_object, list_object, redeliver_next, report_statistics,
+    answer_permits, answer_token, compare_due, import_object, list_object, redeliver_next, report_statistics,
 };
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::Store;
@@ -20,6 +20,7 @@ pub async fn object_fetch<P: ObjectPlatform>(ports: &P, shared: &Shared, path: &
     let answered = match path {
         requests::IMPORT => import(ports, config, &shared.cache, body).await,
         requests::COMPARE => compare(ports, config, &shared.cache, body).await,
+        requests::PERMITS => permits(ports, config, &shared.cache, body),
         requests::ISSUED => issued(ports, config, &shared.cache, body).await,
         requests::TOKEN => token(ports, config, &shared.cache, body).await,
         _ => installation(ports, config).answer(path, body).await,
@@ -40,7 +41,7 @@ async fn import<P: ObjectPlatform>(
     cache: &Cache,
     body: &str,
 ) -> Result<ObjectReply, AcceptError> {
-    let work = Work::new(new_trace(ports, "object import", config.instances.log_level).0);
+    let work = work(ports, config, "object import");
     let object = installation(ports, config);
     let cx = context(ports, config, cache, &work, &object);
     let line = Line::parse(body, cx.now()).map_err(|_| MessageError)?;
@@ -55,15 +56,26 @@ async fn token<P: ObjectPlatform>(
     body: &str,
 ) -> Result<ObjectReply, AcceptError> {
     let request: TokenRequest = serde_json::from_str(body).map_err(|_| MessageError)?;
-    let (trace, _) = new_trace(ports, "object token", config.instances.log_level);
-    trace.instance(&request.instance_id);
-    let (work, object) = (Work::new(trace), installation(ports, config));
+    let work = work(ports, config, "object token");
+    work.trace.instance(&request.instance_id);
+    let object = installation(ports, config);
     let cx = context(ports, config, cache, &work, &object);
     let reply = answer_token(&object, &cx, &request).await;
     if cx.trace().is_notable() {
         cx.trace().write(ports, None);
     }
     reply
+}
+
+/// Permits for calls to Wix.
+fn permits<P: ObjectPlatform>(
+    ports: &P,
+    config: &Config,
+    cache: &Cache,
+    body: &str,
+) -> Result<ObjectReply, AcceptError> {
+    let (work, object) = (work(ports, config, "object permits"), installation(ports, config));
+    Ok(answer_permits(&context(ports, config, cache, &work, &object), body)?)
 }
 
 /// When the access token was issued that the object keeps.
@@ -74,10 +86,14 @@ async fn issued<P: ObjectPlatform>(
     body: &str,
 ) -> Result<ObjectReply, AcceptError> {
     let id = InstanceId::parse(body).map_err(|_| MessageError)?;
-    let (work, object) =
-        (Work::new(new_trace(ports, "object token", config.instances.log_level).0), installation(ports, config));
+    let (work, object) = (work(ports, config, "object token"), installation(ports, config));
     let answer = answer_issued(&context(ports, config, cache, &work, &object), &id).await;
     answer.map_err(|error| PlatformError(error.to_string()).into())
+}
+
+/// The log line of a request to the object.
+fn work<P: Clock + Entropy>(ports: &P, config: &Config, name: &'static str) -> Work {
+    Work::new(new_trace(ports, name, config.instances.log_level).0)
 }
 
 /// What a use case may use in an object.
@@ -117,9 +133,8 @@ async fn compare_now<P: ObjectPlatform>(
     id: &InstanceId,
     now: Timestamp,
 ) -> bool {
-    let (trace, _) = new_trace(ports, "object compare", config.instances.log_level);
-    trace.instance(id);
-    let work = Work::new(trace);
+    let work = work(ports, config, "object compare");
+    work.trace.instance(id);
     let object = installation(ports, config);
     let cx = context(ports, config, cache, &work, &object);
     let result = compare_due(ports, &object, &cx, id, now).await;

@@ -1,5 +1,5 @@
-//! Clock, randomness and log as ports, and the mechanisms that need nothing else: trace, single flight, bounded maps and
-//! backoff.
+//! Clock, randomness and log as ports, and the mechanisms that need nothing else: trace, single flight, bounded maps, a
+//! rate limit and backoff.
 
 mod backoff;
 mod bounded;
@@ -7,6 +7,7 @@ mod point;
 mod ports;
 mod single_flight;
 mod trace;
+mod window;
 
 pub use backoff::{Backoff, retry};
 pub use bounded::{BoundedMap, Until};
@@ -14,3 +15,4 @@ pub use point::Point;
 pub use ports::{Clock, Entropy, Level, Log, PlatformError};
 pub use single_flight::{SingleFlight, TimedOut, Turn};
 pub use trace::Trace;
+pub use window::Window;

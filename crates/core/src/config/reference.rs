@@ -256,6 +256,12 @@ const OPERATION: &[Value] = &[
         "a whole number; 0 keeps it for good",
         "For how many days the Worker keeps the record of an installation after its removal, before it erases it.",
     ),
+    var(
+        "WIX_RATE_LIMIT",
+        Default("200"),
+        "0 to 100,000; 0 no limit",
+        "How many calls a minute the Worker makes to Wix for one installation, for tokens and by the proxy. It answers further ones with 429 `wix_rate_limit`.",
+    ),
 ];
 
 const DEVELOPMENT: &[Value] = &[

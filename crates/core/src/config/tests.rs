@@ -56,6 +56,7 @@ fn an_empty_value_is_a_missing_one() {
         "EVENTS_TYPES",
         "RECHECK_HOURS",
         "RETENTION_DAYS",
+        "WIX_RATE_LIMIT",
         "APP_NAME",
         "SUPPORT_URL",
         "LOG_LEVEL",
@@ -109,6 +110,7 @@ fn all_malformed_values_are_named_at_once() {
         "EVENTS_TYPES",
         "RECHECK_HOURS",
         "RETENTION_DAYS",
+        "WIX_RATE_LIMIT",
     ];
     // The tab makes it a bad name of the app too.
     assert_eq!(names(&faults(&all.map(|name| (name, "a bad\tvalue")))), all);

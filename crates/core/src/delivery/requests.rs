@@ -42,6 +42,9 @@ pub const SET_PASS: &str = "/set-pass";
 pub const CLAIM: &str = "/claim";
 /// A fresh access token. Body: [`crate::instances::TokenRequest`] as JSON.
 pub const TOKEN: &str = "/token";
+/// Permits for calls to Wix, by `WIX_RATE_LIMIT`. Body: the installation and how many are wanted, with a space between. 429 has
+/// the seconds until there are some.
+pub const PERMITS: &str = "/permits";
 /// When the access token was issued that the object keeps, or nothing. Body: the installation.
 pub const ISSUED: &str = "/issued";
 /// The object erases its storage. No body.

@@ -6,8 +6,9 @@ use std::cell::Cell;
 use super::InstanceError;
 use super::exchange::Exchanged;
 use super::identity::Introspected;
+use super::rate::Permits;
 use crate::crypto::state::Flow;
-use crate::runtime::{BoundedMap, SingleFlight, Until};
+use crate::runtime::{BoundedMap, SingleFlight, Until, Window};
 use crate::values::{InstanceId, Timestamp};
 use crate::wix::{Grant, Token};
 
@@ -18,6 +19,10 @@ pub struct Cache {
     pub tokens: SingleFlight<InstanceId, Token, InstanceError>,
     /// The requests for access tokens of the objects in this isolate.
     pub object_tokens: SingleFlight<InstanceId, Token, InstanceError>,
+    /// The permits for calls to Wix that this isolate took from the objects.
+    pub(super) permits: BoundedMap<InstanceId, Permits>,
+    /// The calls to Wix that the objects in this isolate count, or this isolate where there are none.
+    pub(super) calls: BoundedMap<InstanceId, Window>,
     /// When `APP_FINISHED_CONFIGURATION` was sent, and the sending of it.
     pub setup_events: SingleFlight<InstanceId, Timestamp, InstanceError>,
     /// The results of code exchanges by flow, and the exchanges.

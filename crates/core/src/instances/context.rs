@@ -32,6 +32,8 @@ pub struct Settings {
     pub events: delivery::Settings,
     /// `RETENTION_DAYS`, in seconds; `None` keeps the record of a removed installation for good.
     pub retention_seconds: Option<u64>,
+    /// `WIX_RATE_LIMIT`; `None` for no limit.
+    pub calls_a_minute: Option<u32>,
     /// `CLOCK_OFFSET_SECONDS`
     pub clock_offset_seconds: i64,
     /// `LOG_LEVEL`

@@ -32,6 +32,12 @@ pub enum InstanceError {
     /// The setup event was sent, and the fact of it is not stored.
     #[error("that the event was sent is not noted")]
     SetupNotRecorded,
+    /// The installation has used up its calls to Wix (`WIX_RATE_LIMIT`).
+    #[error("the installation has used up its calls to Wix")]
+    RateLimited {
+        /// For how many seconds there is none.
+        wait_seconds: u64,
+    },
     /// Wix refused the BI event.
     #[error("Wix refused the event")]
     EventRefused,
@@ -82,6 +88,7 @@ impl InstanceError {
             Self::NotProven(_) => "instance_not_proven",
             Self::NotGenuine(_) => "not_genuine",
             Self::SetupDisabled => "finish_configuration_disabled",
+            Self::RateLimited { .. } => "wix_rate_limit",
             Self::EventRefused => "event_refused",
             Self::EventNotPermitted => "event_not_permitted",
             Self::UnknownEvent => "unknown_event",
@@ -117,6 +124,7 @@ impl InstanceError {
             | Self::Removed
             | Self::NeedsReconnect
             | Self::SetupDisabled
+            | Self::RateLimited { .. }
             | Self::EventRefused
             | Self::EventNotPermitted
             | Self::UnknownEvent

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::rate::permit;
 use super::{Context, InstanceError, Ports, fresh_token};
 use crate::values::InstanceId;
 use crate::wix::{Body, DEADLINE_MILLIS, Forward, Forwarded, SendError, Token, WixError};
@@ -53,6 +54,7 @@ pub async fn forward<P: Ports>(
     call: &Call<'_, P::Inbound>,
 ) -> Result<(Forwarded<P::Stream>, ForwardOutcome), InstanceError> {
     let token = fresh_token(cx, id, false).await?;
+    permit(cx, id).await?;
     let response = send(cx, call, &token).await?;
     if response.status != 401 || cx.cache.useless_refreshes.contains(id, cx.now()) {
         cx.trace().outcome("passed_on");
@@ -67,6 +69,7 @@ pub async fn forward<P: Ports>(
         return Ok((response, ForwardOutcome::NotReplayed { is_refreshed }));
     }
     let token = fresh_token(cx, id, true).await?;
+    permit(cx, id).await?;
     let response = send(cx, call, &token).await?;
     if response.status == 401 {
         cx.cache.useless_refreshes.set(id.clone(), cx.now().plus(USELESS_REFRESH));

@@ -37,6 +37,7 @@ enum Refusal {
     Unknown,
     Removed,
     NeedsReconnect,
+    RateLimited(u64),
     Wix(WixError),
     Failed(String),
 }
@@ -65,6 +66,7 @@ pub(super) async fn from_object<P: Ports>(
         Refusal::Unknown => InstanceError::Unknown,
         Refusal::Removed => InstanceError::Removed,
         Refusal::NeedsReconnect => InstanceError::NeedsReconnect,
+        Refusal::RateLimited(wait_seconds) => InstanceError::RateLimited { wait_seconds },
         Refusal::Wix(error) => {
             if matches!(error, WixError::CredentialsRefused(_)) {
                 cx.cache.credentials_refused.set(Some(cx.now()));
@@ -121,6 +123,7 @@ pub async fn answer_token<O: ObjectPorts, P: Ports>(
                 InstanceError::Unknown => Refusal::Unknown,
                 InstanceError::Removed => Refusal::Removed,
                 InstanceError::NeedsReconnect => Refusal::NeedsReconnect,
+                InstanceError::RateLimited { wait_seconds } => Refusal::RateLimited(wait_seconds),
                 InstanceError::Wix(error) => Refusal::Wix(error),
                 error => Refusal::Failed(error.to_string()),
             };

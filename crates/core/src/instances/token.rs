@@ -5,6 +5,7 @@
 
 use super::grant::{COOL_DOWN, Granted, Refresh, request_token};
 use super::own_token::from_object;
+use super::rate::permit;
 use super::registry::{CHECK_INTERVAL, record};
 use super::{Context, InstanceError, Ports, installed, reconcile};
 use crate::facts::{Auth, Fact, Instance, Kind, Status};
@@ -113,6 +114,7 @@ fn is_cooling_down(instance: &Instance, now: Timestamp) -> bool {
 
 async fn from_wix<P: Ports>(cx: &Context<'_, P>, instance: &Instance) -> Result<Token, InstanceError> {
     let id = &instance.instance_id;
+    permit(cx, id).await?;
     let Granted { grant, refresh } = match request_token(cx, &cx.wix(), id, instance.auth == Auth::Custom).await {
         Ok(granted) => granted,
         Err(InstanceError::NeedsReconnect) => {

@@ -2,6 +2,8 @@
 
 mod failure;
 mod healing;
+mod object;
+mod rate;
 mod single_flight;
 
 use serde_json::json;

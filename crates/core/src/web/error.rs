@@ -270,6 +270,11 @@ fn instance(error: &InstanceError) -> Notice {
             "No site is at fault. The operator of this server must compare WIX_APP_ID and WIX_APP_SECRET with the Wix \
              app dashboard (Develop, OAuth).",
         ),
+        InstanceError::RateLimited { .. } => notice(
+            StatusCode::TOO_MANY_REQUESTS,
+            "The installation has used up its calls to Wix for this minute",
+            "Call again after the time in `Retry-After`. `WIX_RATE_LIMIT` sets the limit.",
+        ),
         InstanceError::Wix(WixError::Deadline) => {
             notice(StatusCode::GATEWAY_TIMEOUT, "Wix did not answer in time", "Try again in a moment.")
         }

@@ -155,6 +155,9 @@ impl<S> Reply<S> {
             Error::Instance(InstanceError::NeedsReconnect) => {
                 reply.headers.push(("retry-after", COOL_DOWN.to_string().into()));
             }
+            Error::Instance(InstanceError::RateLimited { wait_seconds }) => {
+                reply.headers.push(("retry-after", wait_seconds.to_string().into()));
+            }
             Error::TooManyFlows => reply.headers.push(("retry-after", "60".into())),
             Error::Busy => reply.headers.push(("retry-after", "2".into())),
             _ if audience == Audience::Browser => {
