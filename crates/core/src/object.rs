@@ -61,7 +61,7 @@ async fn token<P: ObjectPlatform>(
     let object = installation(ports, config);
     let cx = context(ports, config, cache, &work, &object);
     let reply = answer_token(&object, &cx, &request).await;
-    if cx.trace().is_notable() {
+    if cx.trace().has_wix_calls() {
         cx.trace().write(ports, None);
     }
     reply

@@ -1,5 +1,7 @@
 //! A token from the object of the installation: the request to it, and how the object answers.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -15,6 +17,9 @@ use crate::wix::{DEADLINE_MILLIS, Token, WixError};
 /// How much longer than Wix's deadline the object may take, in milliseconds.
 const MARGIN_MILLIS: u64 = 1_000;
 
+/// The sources of a token that Wix issued for this request.
+const FROM_WIX: [&str; 2] = ["refresh_token", "client_credentials"];
+
 /// See [`requests::TOKEN`].
 #[derive(Serialize, Deserialize)]
 pub struct TokenRequest {
@@ -29,6 +34,8 @@ struct Sent {
     access_token: Zeroizing<String>,
     expires_at: Timestamp,
     life: u64,
+    /// Where the object has it from.
+    source: Cow<'static, str>,
 }
 
 /// Why there is no token.
@@ -55,8 +62,13 @@ pub(super) async fn from_object<P: Ports>(
     let text = Zeroizing::new(text);
     let malformed = |_| ObjectCallError::Failed("its answer has another form".to_owned());
     if status == 200 {
-        let Sent { access_token, expires_at, life } = serde_json::from_str(&text).map_err(malformed)?;
+        let Sent { access_token, expires_at, life, source } = serde_json::from_str(&text).map_err(malformed)?;
         let access_token = AccessToken::new(access_token.as_str());
+        let source = FROM_WIX.into_iter().find(|known| *known == source);
+        if source.is_some() {
+            cx.cache.credentials_refused.set(None);
+        }
+        cx.trace().token_source(source.unwrap_or("object"));
         return Ok(Token { access_token, expires_at, life, checked_at: cx.now() });
     }
     if status != 409 {
@@ -114,7 +126,8 @@ pub async fn answer_token<O: ObjectPorts, P: Ports>(
     let (status, text) = match issued.await {
         Ok(token) => {
             let access_token = Zeroizing::new(token.access_token.expose().to_owned());
-            let sent = Sent { access_token, expires_at: token.expires_at, life: token.life };
+            let source = cx.trace().token_source_or("object").into();
+            let sent = Sent { access_token, expires_at: token.expires_at, life: token.life, source };
             (200, serde_json::to_string(&sent))
         }
         Err(error) => {

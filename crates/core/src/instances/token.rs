@@ -100,7 +100,7 @@ async fn issue<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> R
         && token.is_fresh(cx.now())
         && is_newer(&token, &instance)
     {
-        cx.trace().token_source("kv");
+        cx.trace().token_source(if cx.own.is_some() { "object" } else { "kv" });
         return Ok(token);
     }
     from_wix(cx, &instance).await

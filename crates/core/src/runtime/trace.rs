@@ -121,9 +121,9 @@ impl Trace {
         self.notes.borrow_mut().token_source = Some(source);
     }
 
-    /// Notes where the access token came from, unless that is known.
-    pub fn token_source_or(&self, source: &'static str) {
-        self.notes.borrow_mut().token_source.get_or_insert(source);
+    /// Notes where the access token came from, unless that is known. Returns what is known.
+    pub fn token_source_or(&self, source: &'static str) -> &'static str {
+        self.notes.borrow_mut().token_source.get_or_insert(source)
     }
 
     /// Notes what was done.
@@ -195,6 +195,12 @@ impl Trace {
     #[must_use]
     pub fn is_notable(&self) -> bool {
         self.has_error() || self.notes.borrow().outcome.is_some()
+    }
+
+    /// Whether Wix was asked.
+    #[must_use]
+    pub fn has_wix_calls(&self) -> bool {
+        self.notes.borrow().wix_calls > 0
     }
 
     fn has_error(&self) -> bool {

@@ -82,7 +82,9 @@ pub fn operation(route: &Row, method: &str, schemas: &mut Schemas) -> Option<Ope
     let wix_fails = || vec![failed(WixError::Failed(String::new())), failed(WixError::Deadline)];
     let no_token = || {
         let gone = vec![unknown(), failed(InstanceError::Removed), failed(InstanceError::NeedsReconnect), store()];
-        [gone, vec![failed(WixError::CredentialsRefused(401))], wix_fails()].concat()
+        let refused =
+            vec![failed(InstanceError::RateLimited { wait_seconds: 0 }), failed(WixError::CredentialsRefused(401))];
+        [gone, refused, wix_fails()].concat()
     };
     Some(match route.pattern {
         "/v1/instances" => Operation {

@@ -44,6 +44,7 @@ fn every_error() -> Vec<Error> {
         InstanceError::NotProven(""),
         InstanceError::NotGenuine(""),
         InstanceError::SetupDisabled,
+        InstanceError::RateLimited { wait_seconds: 0 },
         InstanceError::EventRefused,
         InstanceError::EventNotPermitted,
         InstanceError::UnknownEvent,
