@@ -55,7 +55,7 @@ async fn token<P: ObjectPlatform>(
     cache: &Cache,
     body: &str,
 ) -> Result<ObjectReply, AcceptError> {
-    let request: TokenRequest = serde_json::from_str(body).map_err(|_| MessageError)?;
+    let request = TokenRequest::parse(body)?;
     let work = work(ports, config, "object token");
     work.trace.instance(&request.instance_id);
     let object = installation(ports, config);

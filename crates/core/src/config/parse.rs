@@ -33,11 +33,7 @@ pub(super) fn parse_retention(text: &str) -> Result<Option<u64>, String> {
 
 /// Parses `WIX_RATE_LIMIT`; `None` for 0.
 pub(super) fn parse_rate(text: &str) -> Result<Option<u32>, String> {
-    match text.parse() {
-        Ok(0) => Ok(None),
-        Ok(count) if count <= 100_000 => Ok(Some(count)),
-        _ => Err("it must be a whole number of calls from 0 to 100000".to_owned()),
-    }
+    Ok(parse_period(text, "calls", 1, 100_000)?.and_then(|count| u32::try_from(count).ok()))
 }
 
 fn parse_period(text: &str, unit: &str, seconds: u64, longest: u64) -> Result<Option<u64>, String> {

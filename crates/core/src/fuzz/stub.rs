@@ -214,7 +214,7 @@ pub fn object_answer(path: &str) -> &'static str {
     match path {
         requests::ACCEPT => "stored",
         requests::EVENTS => r#"{"events":[]}"#,
-        requests::TOKEN => r#"{"access_token":"a","expires_at":99999999999,"life":14400,"source":"object"}"#,
+        requests::TOKEN => "object 99999999999 14400 a",
         requests::PERMITS => "1",
         _ => "done",
     }

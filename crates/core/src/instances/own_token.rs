@@ -1,8 +1,5 @@
 //! A token from the object of the installation: the request to it, and how the object answers.
 
-use std::borrow::Cow;
-
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::token::object_token;
@@ -10,7 +7,7 @@ use super::{Context, InstanceError, Ports};
 use crate::delivery::{
     AcceptError, Installation, MessageError, ObjectCallError, ObjectPorts, ObjectReply, ask, command, requests,
 };
-use crate::store::{StoreError, TIMEOUT_MILLIS};
+use crate::store::TIMEOUT_MILLIS;
 use crate::values::{AccessToken, InstanceId, Timestamp};
 use crate::wix::{DEADLINE_MILLIS, Token, WixError};
 
@@ -21,7 +18,6 @@ const MARGIN_MILLIS: u64 = 1_000;
 const FROM_WIX: [&str; 2] = ["refresh_token", "client_credentials"];
 
 /// See [`requests::TOKEN`].
-#[derive(Serialize, Deserialize)]
 pub struct TokenRequest {
     /// The installation.
     pub instance_id: InstanceId,
@@ -29,24 +25,16 @@ pub struct TokenRequest {
     pub force: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Sent {
-    access_token: Zeroizing<String>,
-    expires_at: Timestamp,
-    life: u64,
-    /// Where the object has it from.
-    source: Cow<'static, str>,
-}
+impl TokenRequest {
+    fn to_message(&self) -> String {
+        format!("{} {}", self.instance_id, if self.force { "force" } else { "fresh" })
+    }
 
-/// Why there is no token.
-#[derive(Serialize, Deserialize)]
-enum Refusal {
-    Unknown,
-    Removed,
-    NeedsReconnect,
-    RateLimited(u64),
-    Wix(WixError),
-    Failed(String),
+    /// Parses the body of the request.
+    pub fn parse(message: &str) -> Result<Self, MessageError> {
+        let (id, wanted) = message.split_once(' ').ok_or(MessageError)?;
+        Ok(Self { instance_id: InstanceId::parse(id).map_err(|_| MessageError)?, force: wanted == "force" })
+    }
 }
 
 /// Asks the object of the installation.
@@ -55,38 +43,59 @@ pub(super) async fn from_object<P: Ports>(
     id: &InstanceId,
     force: bool,
 ) -> Result<Token, InstanceError> {
-    let request = TokenRequest { instance_id: id.clone(), force };
-    let message = serde_json::to_string(&request).map_err(|_| StoreError::NotJson)?;
+    let message = TokenRequest { instance_id: id.clone(), force }.to_message();
     let deadline = cx.trace().started_millis + DEADLINE_MILLIS + MARGIN_MILLIS;
     let (status, text) = ask(cx.platform, id.as_str(), requests::TOKEN, &message, deadline).await?;
     let text = Zeroizing::new(text);
-    let malformed = |_| ObjectCallError::Failed("its answer has another form".to_owned());
-    if status == 200 {
-        let Sent { access_token, expires_at, life, source } = serde_json::from_str(&text).map_err(malformed)?;
-        let access_token = AccessToken::new(access_token.as_str());
-        let source = FROM_WIX.into_iter().find(|known| *known == source);
-        if source.is_some() {
-            cx.cache.credentials_refused.set(None);
+    match status {
+        200 => {
+            token_of(cx, &text).ok_or_else(|| ObjectCallError::Failed("its answer has another form".to_owned()).into())
         }
-        cx.trace().token_source(source.unwrap_or("object"));
-        return Ok(Token { access_token, expires_at, life, checked_at: cx.now() });
+        409 => Err(error_of(cx, &text)),
+        _ => Err(ObjectCallError::Failed(format!("it answered {status}")).into()),
     }
-    if status != 409 {
-        return Err(ObjectCallError::Failed(format!("it answered {status}")).into());
+}
+
+/// The token of an answer `source expires_at life token`.
+fn token_of<P: Ports>(cx: &Context<'_, P>, text: &str) -> Option<Token> {
+    let mut parts = text.splitn(4, ' ');
+    let source = parts.next()?;
+    let expires_at = Timestamp(parts.next()?.parse().ok()?);
+    let life = parts.next()?.parse().ok()?;
+    let access_token = AccessToken::new(parts.next()?);
+    let from_wix = FROM_WIX.into_iter().find(|known| *known == source);
+    if from_wix.is_some() {
+        cx.cache.credentials_refused.set(None);
     }
-    Err(match serde_json::from_str(&text).map_err(malformed)? {
-        Refusal::Unknown => InstanceError::Unknown,
-        Refusal::Removed => InstanceError::Removed,
-        Refusal::NeedsReconnect => InstanceError::NeedsReconnect,
-        Refusal::RateLimited(wait_seconds) => InstanceError::RateLimited { wait_seconds },
-        Refusal::Wix(error) => {
-            if matches!(error, WixError::CredentialsRefused(_)) {
-                cx.cache.credentials_refused.set(Some(cx.now()));
-            }
-            error.into()
+    cx.trace().token_source(from_wix.unwrap_or("object"));
+    Some(Token { access_token, expires_at, life, checked_at: cx.now() })
+}
+
+/// The error of an answer `code detail`.
+fn error_of<P: Ports>(cx: &Context<'_, P>, text: &str) -> InstanceError {
+    let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
+    match code {
+        "unknown_instance" => InstanceError::Unknown,
+        "removed_instance" => InstanceError::Removed,
+        "needs_reconnect" => InstanceError::NeedsReconnect,
+        "wix_rate_limit" => InstanceError::RateLimited { wait_seconds: detail.parse().unwrap_or(60) },
+        "app_credentials_refused" => {
+            cx.cache.credentials_refused.set(Some(cx.now()));
+            WixError::CredentialsRefused(detail.parse().unwrap_or(401)).into()
         }
-        Refusal::Failed(cause) => ObjectCallError::Failed(cause).into(),
-    })
+        "wix_timeout" => WixError::Deadline.into(),
+        "wix_failed" => WixError::Failed(detail.to_owned()).into(),
+        _ => ObjectCallError::Failed(detail.to_owned()).into(),
+    }
+}
+
+/// What follows the code in the answer.
+fn detail(error: &InstanceError) -> String {
+    match error {
+        InstanceError::RateLimited { wait_seconds } => wait_seconds.to_string(),
+        InstanceError::Wix(WixError::CredentialsRefused(status)) => status.to_string(),
+        error => error.to_string(),
+    }
 }
 
 /// Asks the object when its access token was issued, while Wix waits.
@@ -124,25 +133,15 @@ pub async fn answer_token<O: ObjectPorts, P: Ports>(
         object_token(cx, &request.instance_id, request.force).await
     };
     let (status, text) = match issued.await {
-        Ok(token) => {
-            let access_token = Zeroizing::new(token.access_token.expose().to_owned());
-            let source = cx.trace().token_source_or("object").into();
-            let sent = Sent { access_token, expires_at: token.expires_at, life: token.life, source };
-            (200, serde_json::to_string(&sent))
+        Ok(Token { access_token, expires_at, life, .. }) => {
+            let source = cx.trace().token_source_or("object");
+            (200, format!("{source} {} {life} {}", expires_at.0, access_token.expose()))
         }
         Err(error) => {
             cx.trace().error(error.code(), error.cause());
-            let refusal = match error {
-                InstanceError::Unknown => Refusal::Unknown,
-                InstanceError::Removed => Refusal::Removed,
-                InstanceError::NeedsReconnect => Refusal::NeedsReconnect,
-                InstanceError::RateLimited { wait_seconds } => Refusal::RateLimited(wait_seconds),
-                InstanceError::Wix(error) => Refusal::Wix(error),
-                error => Refusal::Failed(error.to_string()),
-            };
-            (409, serde_json::to_string(&refusal))
+            (409, format!("{} {}", error.code(), detail(&error)))
         }
     };
     // The facts of the row may be events.
-    Ok(ObjectReply { delivers: !is_told, ..ObjectReply::new(status, text.map_err(|_| MessageError)?) })
+    Ok(ObjectReply { delivers: !is_told, ..ObjectReply::new(status, text) })
 }

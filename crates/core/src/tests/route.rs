@@ -157,7 +157,7 @@ fn the_api_refuses_plain_http_at_a_public_host() {
 #[test]
 fn readyz_notes_refused_app_credentials_until_wix_accepts_them() {
     const TOKEN: &str = "/oauth2/token";
-    let world = World::with(&DELIVERING);
+    let world = World::delivering();
     world.fake.wix().always(TOKEN, Canned::text(401, r#"{"error":"invalid_client"}"#));
     world.webhook(jws::installed(INSTANCE, START));
     assert_eq!(world.token(INSTANCE).problem(), (503, "app_credentials_refused".to_owned()));

@@ -30,7 +30,7 @@ const CUSTOM_LIFE: u64 = 300;
 const LONGEST_LIFE: u64 = 86_400;
 
 /// Why a call to Wix failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WixError {
     /// Wix refused permanently, with its JSON error (400, 401, 403 or 404).
     #[error("Wix answered {0}")]
