@@ -145,3 +145,20 @@ fn parked_events_cost_a_write_when_their_number_changes() {
     assert_eq!(listed(), ["Write", "Remove"], "one delivery empties the list");
     assert!(bed.events(&id).iter().all(|event: &Value| event["state"] == "delivered"));
 }
+
+/// Of ten tokens that isolates request in a day, Wix issues three.
+#[test]
+fn a_token_costs_no_operation_of_kv_and_a_row_only_if_wix_issues_it() {
+    let bed = Bed::start();
+    bed.wix.register(bed.url());
+    let id = bed.wix.new_instance();
+    let path = format!("/v1/instances/{id}/token");
+    let token = || drop(bed.api("POST", &path).send().expect(200));
+    let requests = |path: &str| vec![path.to_owned()];
+    assert_eq!(cost(&bed, token), ([0; 4], requests("/token"), 1, 0), "Wix issues it");
+    assert_eq!(cost(&bed, token), ([0; 4], vec![], 0, 0), "the isolate remembers it");
+    let other = || drop(bed.api_later("POST", &path).send().expect(200));
+    assert_eq!(cost(&bed, other), ([0; 4], requests("/token"), 0, 0), "the object keeps it for all isolates");
+    let proxied = || drop(bed.api("GET", &format!("/v1/instances/{id}/wix/stores/v1/products")).send());
+    assert_eq!(cost(&bed, proxied), ([0; 4], requests("/permits"), 0, 0), "the object counts calls in its memory");
+}

@@ -24,7 +24,7 @@ const NOTE: &str = "delivery: update events";
 /// The final state of an installation that was installed by webhook, and nothing else.
 const INSTALLED: &str = "installed oauth, client_credentials; AppInstalled, installed";
 
-static ROUTES: [Route; 17] = [
+static ROUTES: [Route; 20] = [
     route(
         "webhook (event)",
         event,
@@ -49,6 +49,9 @@ static ROUTES: [Route; 17] = [
     route("connected", route::connected, 302, "installed oauth, client_credentials; installed"),
     route("connected with a ref", route::connected_with_ref, 302, "installed oauth ref, client_credentials; installed"),
     route("handoff", route::handoff, 200, "installed oauth ref, client_credentials; installed"),
+    route("token by client credentials", token, 200, "installed oauth, kept; AppInstalled, installed"),
+    route("token by refresh token", token_custom, 200, "installed custom, kept; AppInstalled, installed"),
+    route("proxy", proxied, 200, "installed oauth, kept; AppInstalled, installed"),
     route(
         "token that Wix refuses",
         route::token_refused,
@@ -93,6 +96,22 @@ fn cron(bed: &Testbed) -> Case {
     let id = known(bed);
     bed.fail_objects("fail=");
     route::case(id, bed.cron(IN_10_MINUTES))
+}
+
+fn token(bed: &Testbed) -> Case {
+    route::call(bed, known(bed), "POST", "/token", None)
+}
+
+fn token_custom(bed: &Testbed) -> Case {
+    let id = route::custom(bed);
+    told(bed, &id);
+    route::call(bed, id, "POST", "/token", None)
+}
+
+fn proxied(bed: &Testbed) -> Case {
+    let id = known(bed);
+    bed.token(NOW, &id).expect(200);
+    route::call(bed, id, "GET", "/wix/echo/v1/this", None)
 }
 
 fn list(bed: &Testbed) -> Case {

@@ -97,7 +97,7 @@ pub fn known(bed: &Testbed) -> String {
 }
 
 /// An instance with a refresh token.
-fn custom(bed: &Testbed) -> String {
+pub fn custom(bed: &Testbed) -> String {
     let id = known(bed);
     bed.wait_for_tasks(&callback(bed, &id).request.send().expect(302));
     id
