@@ -24,7 +24,7 @@ const NOTE: &str = "delivery: update events";
 /// The final state of an installation that was installed by webhook, and nothing else.
 const INSTALLED: &str = "installed oauth, client_credentials; AppInstalled, installed";
 
-static ROUTES: [Route; 20] = [
+static ROUTES: [Route; 19] = [
     route(
         "webhook (event)",
         event,
@@ -57,12 +57,6 @@ static ROUTES: [Route; 20] = [
         route::token_refused,
         409,
         "needs_reconnect oauth, 409; AppInstalled, installed, needs_reconnect",
-    ),
-    route(
-        "token that Wix refused before",
-        route::token_accepted,
-        200,
-        "installed oauth, kept; AppInstalled, installed, needs_reconnect, reconnected",
     ),
     route("cron, a change to be told", cron, 200, INSTALLED),
     route("events", list, 200, INSTALLED),

@@ -263,7 +263,7 @@ pub fn token_refused(bed: &Testbed) -> Case {
     call(bed, id, "POST", "/token", None)
 }
 
-pub fn token_accepted(bed: &Testbed) -> Case {
+fn token_accepted(bed: &Testbed) -> Case {
     let id = known(bed);
     bed.wix.refuse_with(&id, "oauth2_token", 2, 400);
     bed.token(NOW, &id).expect(409);
