@@ -7,6 +7,19 @@ import { UserError } from "./error.js";
 /** The scopes of the Worker's `API_KEYS`. */
 export const SCOPES = ["token", "instances", "events", "proxy", "admin"];
 
+/** The variable with the API key. There is no option for it: every user of a computer can read the arguments of its programs. */
+export const API_KEY = "WIX_EDGE_API_KEY";
+
+/** The API key in the environment, or else another one that is known. */
+export function givenApiKey(other?: string): string | undefined {
+  const key = process.env[API_KEY]?.trim() || other;
+  if (!key) return undefined;
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    throw new UserError(`the API key (${API_KEY}, or the one in the key file) must be printable ASCII without blanks`);
+  }
+  return key;
+}
+
 /** A key for the app API. */
 export interface ApiKey {
   /** The key, which the client sends. */

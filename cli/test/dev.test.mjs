@@ -67,7 +67,7 @@ test("the first command is complete and the other explains its placeholder", () 
 });
 
 test("a program's settings are in the form of the shell", () => {
-  const values = { WIX_EDGE_URL: "http://localhost:1", WIX_EDGE_KEY: settings.apiKey.secret, WIX_API_URL: "http://127.0.0.1:2" };
+  const values = { WIX_EDGE_URL: "http://localhost:1", WIX_EDGE_API_KEY: settings.apiKey.secret, WIX_API_URL: "http://127.0.0.1:2" };
   for (const [name, value] of Object.entries(values)) assert.ok(text.includes(`export ${name}=${value}\n`), name);
   assert.ok(text.includes("echo_other_paths"), text);
 });

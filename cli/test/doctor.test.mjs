@@ -160,7 +160,7 @@ describe("the command", () => {
     const { url } = await front(good, {
       change: (response, { path }) => path.endsWith("/token") && secrets.push(JSON.parse(response.body).access_token),
     });
-    const keyed = await doctor([url, ...quiet], { WIX_EDGE_KEY: bed.key });
+    const keyed = await doctor([url, ...quiet], { WIX_EDGE_API_KEY: bed.key });
     assert.equal(keyed.status, 0, keyed.stdout + keyed.stderr);
     assert.match(keyed.stdout, /Wix issues a token for an installation/);
     assert.match(keyed.stdout, /the back end accepts a test event/);
@@ -169,7 +169,7 @@ describe("the command", () => {
 
     let authorized = 0;
     const other = await front(good, { answer: ({ headers }) => (headers.authorization && authorized++, { status: 200, headers: {}, body: "{}" }) });
-    assert.equal((await doctor([other.url, ...quiet], { WIX_EDGE_KEY: bed.key })).status, 1);
+    assert.equal((await doctor([other.url, ...quiet], { WIX_EDGE_API_KEY: bed.key })).status, 1);
     assert.equal(authorized, 0);
     assert.match((await doctor(["--key", bed.key, ...quiet])).stderr, /unknown option/);
   });
@@ -177,7 +177,7 @@ describe("the command", () => {
   test("--no-test-event sends none", async () => {
     const paths = [];
     const { url } = await front(good, { change: (_, { path }) => paths.push(path) });
-    assert.equal((await doctor([url, ...quiet, "--no-test-event"], { WIX_EDGE_KEY: bed.key })).status, 0);
+    assert.equal((await doctor([url, ...quiet, "--no-test-event"], { WIX_EDGE_API_KEY: bed.key })).status, 0);
     assert.ok(paths.includes("/v1/parked-events?limit=1000") && !paths.includes("/v1/events/test"), paths.join(" "));
   });
 });

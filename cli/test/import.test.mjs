@@ -90,7 +90,7 @@ test("another file does not continue an import, and a status that will not chang
   writeFileSync(`${file}.progress`, "{");
   await assert.rejects(run(file, "http://127.0.0.1:1"), { message: /must be written by this command/ });
   await assert.rejects(run(file, "http://example.com"), { message: /must begin with https/ });
-  await assert.rejects(run(file, "http://127.0.0.1:1", " "), { message: /^WIX_EDGE_API_KEY must be/ });
+  await assert.rejects(run(file, "http://127.0.0.1:1", ""), { message: /^WIX_EDGE_API_KEY must be/ });
   await assert.rejects(run(join(folder, "none"), "http://127.0.0.1:1"), { message: /none could not be read: ENOENT/ });
 });
 

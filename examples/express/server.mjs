@@ -4,9 +4,9 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import express from "express";
 import { verifyEvent, WixEdge, WixEdgeError } from "wix-edge-client";
 
-const { WIX_EDGE_URL, WIX_EDGE_KEY, ADMIN_TOKEN, EVENTS_SECRETS, PORT = "3000" } = process.env;
+const { WIX_EDGE_URL, WIX_EDGE_API_KEY, ADMIN_TOKEN, EVENTS_SECRETS, PORT = "3000" } = process.env;
 if (!ADMIN_TOKEN) throw new Error("ADMIN_TOKEN must be set");
-const edge = new WixEdge({ url: WIX_EDGE_URL, key: WIX_EDGE_KEY });
+const edge = new WixEdge({ url: WIX_EDGE_URL, key: WIX_EDGE_API_KEY });
 
 const NOT_INSTALLED = "The app is not installed on this site.";
 const ANSWERS = {

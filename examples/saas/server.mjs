@@ -4,8 +4,8 @@ import { randomUUID } from "node:crypto";
 import express from "express";
 import { WixEdge, WixEdgeError } from "wix-edge-client";
 
-const { WIX_EDGE_URL, WIX_EDGE_KEY, CUSTOMERS = "", PORT = "3000" } = process.env;
-const edge = new WixEdge({ url: WIX_EDGE_URL, key: WIX_EDGE_KEY });
+const { WIX_EDGE_URL, WIX_EDGE_API_KEY, CUSTOMERS = "", PORT = "3000" } = process.env;
+const edge = new WixEdge({ url: WIX_EDGE_URL, key: WIX_EDGE_API_KEY });
 // A real service has databases. Customers log in with `name:password` here, and have the ids of their shops.
 const customers = new Map(CUSTOMERS.split(",").map((entry) => [entry, { name: entry.split(":")[0], shops: new Set() }]));
 const sessions = new Map();

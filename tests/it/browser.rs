@@ -61,7 +61,7 @@ fn saas(port: u16, worker: &str) -> Leash {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut node = Command::new("node");
     node.arg("examples/saas/server.mjs").current_dir(root).env("PATH", path_with_node(root));
-    node.env("PORT", port.to_string()).env("WIX_EDGE_URL", worker).env("WIX_EDGE_KEY", API_KEY);
+    node.env("PORT", port.to_string()).env("WIX_EDGE_URL", worker).env("WIX_EDGE_API_KEY", API_KEY);
     node.env("CUSTOMERS", "ann:pw-a,bob:pw-b");
     let mut node = Leash::spawn("the SaaS", &node, |_| {}).unwrap_or_else(|error| panic!("{error}"));
     let started = node.wait_for_line(TIMEOUT, |line| line.starts_with("listening on"));

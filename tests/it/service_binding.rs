@@ -20,14 +20,14 @@ static BED: LazyLock<Testbed> = LazyLock::new(|| {
 /// A Worker that makes one call of the package for each path.
 fn with_caller(setup: Setup) -> Setup {
     let caller = Worker::script("2026-10-20", &bundled("clients/js/test/caller.mjs"));
-    setup.worker("caller", caller.service("WIX_EDGE", NOW.0).text("WIX_EDGE_KEY", API_KEY))
+    setup.worker("caller", caller.service("WIX_EDGE", NOW.0).text("WIX_EDGE_API_KEY", API_KEY))
 }
 
 /// `examples/worker-binding`; and again with a key that is not in `API_KEYS`.
 fn with_example(setup: Setup) -> Setup {
     let worker = example_worker(NOW.0);
-    let with_wrong_key = worker.clone().text("WIX_EDGE_KEY", "wrong");
-    setup.worker("example", worker.text("WIX_EDGE_KEY", API_KEY)).worker("example with a wrong key", with_wrong_key)
+    let with_wrong_key = worker.clone().text("WIX_EDGE_API_KEY", "wrong");
+    setup.worker("example", worker.text("WIX_EDGE_API_KEY", API_KEY)).worker("example with a wrong key", with_wrong_key)
 }
 
 fn request(bed: &Testbed, path: &str) -> Response {

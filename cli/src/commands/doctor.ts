@@ -11,6 +11,7 @@ import { addressOf, readKeyFile, readLocal, type KeyFile, type Local } from "../
 import { text } from "../doctor/text.js";
 import { UserError } from "../error.js";
 import { keyFileName } from "../keyfile.js";
+import { API_KEY, givenApiKey } from "../keys.js";
 import { version } from "../package.js";
 import { isLoopback } from "../shapes.js";
 
@@ -50,7 +51,7 @@ export function doctor(program: Command): void {
 }
 
 const HELP = `
-An API key in the variable WIX_EDGE_KEY, with the scopes token, instances and events, allows further checks; without it,
+An API key in the variable ${API_KEY}, with the scopes token, instances and events, allows further checks; without it,
 doctor uses the key of the back end in the file with the keys. There is no option for it, since every user of a computer
 can read the arguments of its programs.
 
@@ -63,7 +64,7 @@ async function run(argument: string | undefined, options: Options): Promise<numb
   const simulator = options.sim ?? (isTest ? process.env["WIX_API_URL"] || local?.vars["WIX_API_URL"] : undefined);
   const deployment = {
     url,
-    key: keyFrom(keyFile),
+    key: givenApiKey(keyFile?.values["backend"]),
     local,
     simulator: simulator && isLoopback(new URL(simulator)) ? new URL(simulator).origin : undefined,
     sendsTestEvent: options.testEvent,
@@ -103,12 +104,4 @@ function addressFrom(address: string | undefined): string {
     throw new UserError("the address must be an http or https URL without a user name");
   }
   return url.origin;
-}
-
-/** The API key: from the environment, or else from the file with the keys. */
-function keyFrom(keyFile: KeyFile | undefined): string | undefined {
-  const key = process.env["WIX_EDGE_KEY"]?.trim() || keyFile?.values["backend"];
-  if (!key) return undefined;
-  if (!/^[\x21-\x7e]+$/.test(key)) throw new UserError("WIX_EDGE_KEY must be printable ASCII without blanks");
-  return key;
 }

@@ -7,9 +7,8 @@ import { type Command, InvalidArgumentError } from "commander";
 import { UserError } from "../error.js";
 import { batches, examine, Progress } from "../import/file.js";
 import { importUrl, send } from "../import/send.js";
+import { API_KEY, givenApiKey } from "../keys.js";
 
-/** The variable with the API key. It is not an argument, which other users of the machine can see. */
-const KEY = "WIX_EDGE_API_KEY";
 /** The width of the bar. */
 const WIDTH = 30;
 
@@ -17,12 +16,12 @@ const WIDTH = 30;
 export function importInstallations(program: Command): void {
   program
     .command("import")
-    .description(`Import installations that existed before, from a file of NDJSON. ${KEY} must be an API key with the scope admin.`)
+    .description(`Import installations that existed before, from a file of NDJSON. ${API_KEY} must be an API key with the scope admin.`)
     .argument("<file>", "one line for each installation (docs/api.md)")
     .requiredOption("--url <url>", "the address of the Worker")
     .option("--batch <lines>", "how many lines a request has", parseBatch, 40)
     .action((file: string, { url, batch }: { url: string; batch: number }) =>
-      importFile({ file, url, batch, key: process.env[KEY] ?? "", pause: 1000 }),
+      importFile({ file, url, batch, key: givenApiKey() ?? "", pause: 1000 }),
     );
 }
 
@@ -37,8 +36,8 @@ export interface Import {
 
 /** Imports a file. Throws at its end if lines were rejected. */
 export async function importFile({ file, url, batch: most, key, pause }: Import): Promise<void> {
-  if (key.trim() === "") throw new UserError(`${KEY} must be an API key with the scope admin`);
-  const target = { url: importUrl(url), key: key.trim(), pause };
+  if (key === "") throw new UserError(`${API_KEY} must be an API key with the scope admin`);
+  const target = { url: importUrl(url), key, pause };
   const { hash, lines } = await examine(file);
   const progress = new Progress(file, hash);
   const { noted } = progress;

@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 
-import { type ApiKey, apiKey, eventsSecret, SCOPES, sealingKey } from "../keys.js";
+import { API_KEY, type ApiKey, apiKey, eventsSecret, SCOPES, sealingKey } from "../keys.js";
 
 /** Ports, origins, and secrets made for this run. */
 export interface Settings {
@@ -122,7 +122,7 @@ export function welcome({ workerUrl, simulatorUrl, eventsUrl, apiKey: { secret }
      reads it from the environment:
 
        export WIX_EDGE_URL=${workerUrl}
-       export WIX_EDGE_KEY=${secret}
+       export ${API_KEY}=${secret}
        export WIX_API_URL=${simulatorUrl}
 
   5. Beside the installation, choose an event and press "Send". The Worker

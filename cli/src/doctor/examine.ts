@@ -1,5 +1,6 @@
 // All checks, in order. Later checks need what earlier ones have found.
 
+import { API_KEY } from "../keys.js";
 import { isLoopback } from "../shapes.js";
 import { clock } from "./clock.js";
 import { bindings } from "./bindings.js";
@@ -72,7 +73,7 @@ async function online(deployment: Deployment, results: Result[]): Promise<boolea
 async function keyed(deployment: Deployment, results: Result[], appId: string | undefined): Promise<void> {
   if (deployment.key === undefined) {
     const what = "no API key was given, so tokens, events and the list of installations were not checked";
-    const fix = "Put a key with the scopes token, instances and events into the variable WIX_EDGE_KEY.";
+    const fix = `Put a key with the scopes token, instances and events into the variable ${API_KEY}.`;
     results.push(note("key.none", deployment.url, what, fix));
     return;
   }

@@ -6,7 +6,7 @@ import { outcomes } from "./events.cases.mjs";
 
 export default {
   async fetch(request, env) {
-    const edge = new WixEdge({ key: env.WIX_EDGE_KEY, fetch: env.WIX_EDGE });
+    const edge = new WixEdge({ key: env.WIX_EDGE_API_KEY, fetch: env.WIX_EDGE });
     const [, call, id] = new URL(request.url).pathname.split("/");
     try {
       switch (call) {

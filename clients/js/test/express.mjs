@@ -11,7 +11,7 @@ import { installed, key, removed, signed, url, wix } from "./stand.mjs";
 
 const folder = fileURLToPath(new URL("../../../examples/express/", import.meta.url));
 const ADMIN_TOKEN = "an-admin-token";
-const settings = { WIX_EDGE_URL: url, WIX_EDGE_KEY: key, ADMIN_TOKEN, NODE_ENV: "production" };
+const settings = { WIX_EDGE_URL: url, WIX_EDGE_API_KEY: key, ADMIN_TOKEN, NODE_ENV: "production" };
 
 async function ask(base, path, headers = {}) {
   const response = await fetch(base + path, { headers });
@@ -99,7 +99,7 @@ test("the Express example answers each failure, and logs no secret", async () =>
   await removed(id);
   assert.equal((await site(base, id)).status, 410);
 
-  const misconfigured = await serve(folder, { ...settings, WIX_EDGE_KEY: "wrong-key" });
+  const misconfigured = await serve(folder, { ...settings, WIX_EDGE_API_KEY: "wrong-key" });
   const answer = await site(misconfigured.base, id);
   assert.deepEqual([answer.status, answer.body.error], [500, "The service is misconfigured."]);
 
@@ -111,7 +111,7 @@ test("the Express example answers each failure, and logs no secret", async () =>
 });
 
 test("the Express example does not start without its settings", async () => {
-  for (const name of ["WIX_EDGE_URL", "WIX_EDGE_KEY", "ADMIN_TOKEN"]) {
+  for (const name of ["WIX_EDGE_URL", "WIX_EDGE_API_KEY", "ADMIN_TOKEN"]) {
     const output = run(folder, "server.mjs", { ...settings, [name]: "" });
     await until("the end of the program", () => output.code);
     assert.equal(output.code, 1, output.text);

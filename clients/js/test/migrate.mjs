@@ -36,7 +36,7 @@ test("the server before the change verifies webhooks", async () => {
 });
 
 test("the server after the change answers the owner and takes events", async () => {
-  const values = { WIX_EDGE_URL: url, WIX_EDGE_KEY: key, WIX_API_URL: wix, EVENTS_SECRETS: NEW };
+  const values = { WIX_EDGE_URL: url, WIX_EDGE_API_KEY: key, WIX_API_URL: wix, EVENTS_SECRETS: NEW };
   const { base, output } = await serve(folder, values, "after.mjs");
   const instance = await signed(await installed());
   const site = (value) => fetch(`${base}/api/site`, { headers: { "x-wix-instance": value } });

@@ -9,7 +9,7 @@ import { serve } from "./program.mjs";
 import { key, url } from "./stand.mjs";
 
 const folder = fileURLToPath(new URL("../../../examples/saas/", import.meta.url));
-const settings = { WIX_EDGE_URL: url, WIX_EDGE_KEY: key, CUSTOMERS: "ann:pw-a,bob:pw-b", NODE_ENV: "production" };
+const settings = { WIX_EDGE_URL: url, WIX_EDGE_API_KEY: key, CUSTOMERS: "ann:pw-a,bob:pw-b", NODE_ENV: "production" };
 
 /** A browser: it stores cookies by origin, and follows no redirect. */
 class Browser {
@@ -107,7 +107,7 @@ test("the SaaS does not start without its settings, and logs nobody in by guessi
   for (const login of ["", "ann", "ann:pw-b", "constructor"]) {
     assert.equal((await new Browser().open(`${base}/login`, { login })).status, 401, login);
   }
-  const misconfigured = await serve(folder, { ...settings, WIX_EDGE_KEY: "wrong" });
+  const misconfigured = await serve(folder, { ...settings, WIX_EDGE_API_KEY: "wrong" });
   const ann = await new Browser().logIn(misconfigured.base, "ann:pw-a");
   assert.equal((await ann.open(`${misconfigured.base}/connected?handoff=x`)).status, 503);
 });

@@ -22,7 +22,7 @@ for (const [name, content] of files) {
 
 /** Starts server.mjs with the Worker at `edge`. */
 function server(edge = url) {
-  return serve(folder, { WIX_EDGE_URL: edge, WIX_EDGE_KEY: key, WIX_API_URL: process.env.WIX_URL });
+  return serve(folder, { WIX_EDGE_URL: edge, WIX_EDGE_API_KEY: key, WIX_API_URL: process.env.WIX_URL });
 }
 
 async function site(base, headers) {
@@ -120,7 +120,7 @@ test("the example back end stores each event once, and ignores an older status",
 
 test("the example job lists the installations of this week", async () => {
   const id = await installed();
-  const output = run(folder, "job.mjs", { WIX_EDGE_URL: url, WIX_EDGE_KEY: key });
+  const output = run(folder, "job.mjs", { WIX_EDGE_URL: url, WIX_EDGE_API_KEY: key });
   await until("the end of the job", () => output.code);
   assert.equal(output.code, 0, output.text);
   assert.match(output.text, new RegExp(`^${id} installed 20..-..-..T.*, token until \\d+$`, "m"));

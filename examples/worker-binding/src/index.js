@@ -11,7 +11,7 @@ export default {
     const instance = request.headers.get("x-wix-instance");
     if (!instance) return failure(401, "Open this page from Wix's dashboard.");
     // One for each request: in Workers, a request cannot wait for another request's work.
-    const edge = new WixEdge({ key: env.WIX_EDGE_KEY, fetch: env.WIX_EDGE });
+    const edge = new WixEdge({ key: env.WIX_EDGE_API_KEY, fetch: env.WIX_EDGE });
     try {
       const { instance_id, permissions } = await edge.identity({ instance });
       if (permissions !== "OWNER") return failure(403, "This page is for the site's owner.");

@@ -134,7 +134,7 @@ fn the_back_end_of_the_readme_receives_an_order() -> io::Result<()> {
 fn the_example_worker_is_the_target_and_stores_an_order() {
     let orders = Kv::start().expect("a KV");
     let example = |secrets: &str| {
-        let example = example_worker(APP).text("WIX_EDGE_KEY", API_KEY).kv("ORDERS", &orders);
+        let example = example_worker(APP).text("WIX_EDGE_API_KEY", API_KEY).kv("ORDERS", &orders);
         example.text("EVENTS_SECRETS", secrets)
     };
     let mut bed = Bed::with(|values| values.with("EVENTS_URL", ""));
