@@ -3,9 +3,10 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { applyEdits, modify, parse, printParseErrorCode, type JSONPath, type ParseError } from "jsonc-parser";
+import { applyEdits, modify, type JSONPath } from "jsonc-parser";
 
 import { UserError } from "./error.js";
+import { parseObject } from "./jsonc.js";
 
 /** The bindings of a Worker and its settings, as far as the commands read them. */
 export interface Environment {
@@ -66,15 +67,11 @@ export class ConfigFile {
 
   /** The values. */
   get config(): Config {
-    const errors: ParseError[] = [];
-    const value = parse(this.content, errors, { allowTrailingComma: true }) as unknown;
-    const [error] = errors;
-    if (error || typeof value !== "object" || value === null) {
-      const line = this.content.slice(0, error?.offset ?? 0).split("\n").length;
-      const problem = error ? printParseErrorCode(error.error) : "it is no object";
-      throw new UserError(`${this.path} must be JSON with comments. Line ${line}: ${problem}`);
+    try {
+      return parseObject(this.content);
+    } catch (error) {
+      throw new UserError(`${this.path} must be JSON with comments, and is not: ${error instanceof Error ? error.message : String(error)}`);
     }
-    return value;
   }
 
   /** The settings of an environment; without a name, those at the top. */

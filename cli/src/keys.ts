@@ -31,11 +31,10 @@ export interface ApiKey {
 /** Makes an API key of 256 bits. */
 export function apiKey(name: string, scopes: string): ApiKey {
   if (!/^[\w.-]{1,64}$/.test(name)) {
-    throw new UserError(`a key's name must be 1 to 64 letters, digits, "-", "_" or "."; "${name}" is not`);
+    throw new UserError('a key\'s name must be 1 to 64 letters, digits, "-", "_" or "."');
   }
-  const unknown = scopes.split("+").find((scope) => !SCOPES.includes(scope));
-  if (unknown !== undefined) {
-    throw new UserError(`scopes must be some of ${SCOPES.join(", ")}, joined by "+"; "${unknown}" is not one of them`);
+  if (!scopes.split("+").every((scope) => SCOPES.includes(scope))) {
+    throw new UserError(`the scopes must be some of ${SCOPES.join(", ")}, joined by "+"`);
   }
   const secret = randomBytes(32).toString("base64url");
   return { secret, entry: `${name}:${createHash("sha256").update(secret).digest("hex")}:${scopes}` };

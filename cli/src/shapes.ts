@@ -34,7 +34,7 @@ export function eventsUrl(text: string): string {
   const entered = visible(text);
   if (entered === "") return "";
   const url = URL.canParse(entered) ? new URL(entered) : undefined;
-  if (!url) throw new UserError("the URL for events must be a URL");
+  if (!url) throw new UserError("the URL for events must be a whole URL, such as https://app.example/events");
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url))) {
     throw new UserError("the URL for events must be https (http is accepted on loopback only)");
   }
@@ -72,13 +72,13 @@ function keysOfPem(text: string): string[] {
   const [, ...blocks] = text.split(BEGIN);
   return blocks.map((block) => {
     const [, label, rest] = /^([^-]*)-----(.*)$/s.exec(block) ?? [];
-    if (label === undefined || rest === undefined) throw new UserError("the public key's BEGIN line is cut off");
+    if (label === undefined || rest === undefined) throw new UserError("the public key must begin with the whole BEGIN line: paste all of it");
     if (label.includes("PRIVATE")) throw new UserError("the public key must be the public one: this is a private key");
     if (label.trim() !== "PUBLIC KEY") {
       throw new UserError("the public key's first line must be -----BEGIN PUBLIC KEY-----");
     }
     const end = rest.indexOf("-----END");
-    if (end < 0) throw new UserError("the public key's END line is missing: paste all of it");
+    if (end < 0) throw new UserError("the public key must end with the line -----END PUBLIC KEY-----: paste all of it");
     return keyOf(base64(rest.slice(0, end)));
   });
 }
@@ -106,6 +106,6 @@ function read(der: Buffer): ReturnType<typeof createPublicKey> {
   try {
     return createPublicKey({ key: der, format: "der", type: "spki" });
   } catch {
-    throw new UserError("the public key must be a public key: the text was altered or cut off");
+    throw new UserError("the public key must be whole: the text was altered or cut off");
   }
 }

@@ -106,7 +106,7 @@ test("a wrong option is refused before anything starts", async () => {
   const { port, server } = await occupied("127.0.0.1");
   for (const [words, message] of [
     [["--port", String(port)], /^\nerror: port \d+ is in use/],
-    [["--port", "none"], /must be a port from 1 to 65535/],
+    [["--port", "none"], /must be a whole number from 1 to 65535/],
     [["--worker", "/nowhere"], /^\nerror: --worker must be a folder with a built Worker; there is no \/nowhere\/wrangler.json/],
   ]) {
     const { status, stdout, stderr } = dev(...words);

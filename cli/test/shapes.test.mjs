@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 
+import { parseObject } from "../dist/jsonc.js";
 import { appId, appSecret, eventsUrl, publicKeys } from "../dist/shapes.js";
 
 const shapes = { appId, appSecret, eventsUrl, publicKeys };
@@ -36,8 +37,8 @@ test("a value of the wrong form is refused, and the message says what it must be
     ["publicKeys", withExponentOne(), "odd exponent of at least 3"],
     ["publicKeys", privateKey.export({ type: "pkcs8", format: "pem" }), "this is a private key"],
     ["publicKeys", publicKey.export({ type: "pkcs1", format: "pem" }), "-----BEGIN PUBLIC KEY-----"],
-    ["publicKeys", "-----BEGIN PUB", "BEGIN line is cut off"],
-    ["publicKeys", PEM.slice(0, 200), "END line is missing"],
+    ["publicKeys", "-----BEGIN PUB", "must begin with the whole BEGIN line"],
+    ["publicKeys", PEM.slice(0, 200), "must end with the line"],
     ["publicKeys", DER.slice(0, 200), "altered or cut off"],
     ["publicKeys", "the key!", "PEM or base64"],
     ["publicKeys", " , ", "must not be empty"],
@@ -49,13 +50,27 @@ test("a value of the wrong form is refused, and the message says what it must be
     ["appSecret", '"quoted-secret"', "quotes"],
     ["eventsUrl", "http://app.example.com/e", "must be https"],
     ["eventsUrl", "http://localhost.example.com/e", "must be https"],
-    ["eventsUrl", "the events", "must be a URL"],
+    ["eventsUrl", "the events", "must be a whole URL"],
     ["eventsUrl", "https://u:p@app.example.com/", "user name"],
   ];
   for (const [shape, value, message] of wrong) {
     assert.throws(() => shapes[shape](value), (error) => error.message.includes(message) && !error.message.includes(value), message);
   }
   assert.equal(shapes.eventsUrl("http://127.0.0.1:3000/e"), "http://127.0.0.1:3000/e");
+});
+
+test("a configuration that is no object is refused with the line and the reason", () => {
+  const reasons = {
+    '{\n  "name": "a"\n  "main": "b"\n}': "comma expected in line 3",
+    '{ // A comment.\n  "name": "a",\n}': undefined,
+    "[]": "it must be an object in braces",
+    '"text"': "it must be an object in braces",
+    "": "value expected in line 1",
+  };
+  for (const [text, reason] of Object.entries(reasons)) {
+    if (reason === undefined) assert.deepEqual(parseObject(text), { name: "a" });
+    else assert.throws(() => parseObject(text), { message: reason }, text);
+  }
 });
 
 /** An RSA key with which every message is its own signature: the exponent 65537 (03 01 00 01) made 1. */

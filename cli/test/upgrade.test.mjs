@@ -99,7 +99,7 @@ test("nothing goes back behind a migration", async () => {
   const project = begin(PRESENT);
   const { status, stderr } = await project.upgrade("--to", "0.1.0", "--yes");
   assert.equal(status, 1);
-  assert.ok(stderr.includes("the migration v1 is deployed, and 0.1.0 has not got it"), stderr);
+  assert.ok(stderr.includes("the migration v1 is deployed, and 0.1.0 does not have it"), stderr);
   assert.equal(project.manifest().dependencies["wix-edge"], "^0.0.9");
 });
 

@@ -9,7 +9,7 @@ export async function parked({ parameters, signal, attempt, reload }) {
   const { instances, next_cursor: next } = await call(`/v1/parked-events${query({ cursor, limit: 100 })}`, { signal });
   const send = (body, whose) => attempt(
     () => call("/v1/parked-events/redeliver", { method: "POST", body, signal }),
-    () => `The Worker sends ${whose} once more. The list follows within about a minute.`,
+    () => `The Worker sends ${whose} once more. The list shows it within about a minute.`,
   );
   const all = async () => {
     const text = "Each parked event of every installation gets one more attempt, forty installations at a time.";

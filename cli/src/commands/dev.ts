@@ -8,13 +8,14 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 
 import { choosePort } from "../dev/ports.js";
 import { generate, type Settings, simulatorArguments, simulatorSecrets, welcome, writeEnvFile } from "../dev/settings.js";
 import { simulator } from "../dev/simulator.js";
 import { UserError } from "../error.js";
 import { Leash } from "../leash.js";
+import { wholeNumber } from "../options.js";
 import { packageFile } from "../package.js";
 import { wranglerCommand } from "../wrangler.js";
 
@@ -40,8 +41,8 @@ export function dev(program: Command): void {
   program
     .command("dev")
     .description("Run the Worker and a simulated Wix on this machine, for a browser. It needs no account.")
-    .option("--port <port>", `the Worker's port (default: ${WORKER_PORT} or the next free one)`, parsePort)
-    .option("--sim-port <port>", `the simulator's port (default: ${SIMULATOR_PORT} or the next free one)`, parsePort)
+    .option("--port <port>", `the Worker's port (default: ${WORKER_PORT} or the next free one)`, wholeNumber(1, 65_535))
+    .option("--sim-port <port>", `the simulator's port (default: ${SIMULATOR_PORT} or the next free one)`, wholeNumber(1, 65_535))
     .option("--worker <folder>", "a built Worker with its wrangler.json (default: the one in this package)")
     .option("--config <file>", "a configuration of wrangler that names the Worker, in place of --worker")
     .option("--simulator <file>", "the simulator's program (default: that of this platform's package)")
@@ -138,7 +139,7 @@ function workerCommand(config: string, folder: string, settings: Settings): { co
 /** The app's public key: the base64 of the DER, on one line as the file of settings requires. */
 async function publicKey(settings: Settings): Promise<string> {
   const app = (await (await fetch(`${settings.simulatorUrl}/_sim/app`)).json()) as { public_key_base64?: string };
-  if (app.public_key_base64 === undefined) throw new UserError("the simulator must be of the same version as wix-edge");
+  if (app.public_key_base64 === undefined) throw new UserError("the simulator must be of the same version as wix-edge: run `npm install` again");
   return app.public_key_base64;
 }
 
@@ -167,10 +168,4 @@ async function answer(url: string, signal: AbortSignal): Promise<string | undefi
     signal.throwIfAborted();
     return `${url} does not answer: ${String(error)}`;
   }
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new InvalidArgumentError("It must be a port from 1 to 65535.");
-  return port;
 }

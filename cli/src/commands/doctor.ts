@@ -66,13 +66,13 @@ async function run(argument: string | undefined, options: Options): Promise<numb
     url,
     key: givenApiKey(keyFile?.values["backend"]),
     local,
-    simulator: simulator && isLoopback(new URL(simulator)) ? new URL(simulator).origin : undefined,
+    simulator: simulator && URL.canParse(simulator) && isLoopback(new URL(simulator)) ? new URL(simulator).origin : undefined,
     sendsTestEvent: options.testEvent,
     version: version(),
     patience: PATIENCE,
     now: Date.now,
   };
-  if (options.sim !== undefined && deployment.simulator === undefined) throw new UserError("--sim must be an address on loopback");
+  if (options.sim !== undefined && deployment.simulator === undefined) throw new UserError("--sim must be a URL on loopback, such as http://127.0.0.1:8790");
   const report = await examine(deployment, { keyFile, unreadable });
   const hasColour = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
   console.log(options.json ? JSON.stringify({ version: 1, ...report }, null, 2) : text(report, hasColour));
@@ -86,7 +86,7 @@ function files({ folder, env, keyFile }: Options): { local: Local | undefined; k
   const local = readLocal(folder, env);
   const path = keyFile ?? join(folder, keyFileName(env));
   const keys = readKeyFile(path);
-  if (keyFile !== undefined && keys === undefined) throw new UserError(`${path} does not exist`);
+  if (keyFile !== undefined && keys === undefined) throw new UserError(`--key-file must be the path of a file; there is no ${path}`);
   const unreadable = [local, keys].filter((one): one is Finding => one !== undefined && "id" in one);
   return {
     local: local !== undefined && "id" in local ? undefined : local,

@@ -2,12 +2,13 @@
 //
 // After an interruption it continues where it stopped. Lines that were not answered are sent again, which is harmless.
 
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 
 import { UserError } from "../error.js";
 import { batches, examine, Progress } from "../import/file.js";
 import { importUrl, send } from "../import/send.js";
 import { API_KEY, givenApiKey } from "../keys.js";
+import { wholeNumber } from "../options.js";
 
 /** The width of the bar. */
 const WIDTH = 30;
@@ -19,7 +20,7 @@ export function importInstallations(program: Command): void {
     .description(`Import installations that existed before, from a file of NDJSON. ${API_KEY} must be an API key with the scope admin.`)
     .argument("<file>", "one line for each installation (docs/api.md)")
     .requiredOption("--url <url>", "the address of the Worker")
-    .option("--batch <lines>", "how many lines a request has", parseBatch, 40)
+    .option("--batch <lines>", "how many lines a request has", wholeNumber(1, 1000), 40)
     .action((file: string, { url, batch }: { url: string; batch: number }) =>
       importFile({ file, url, batch, key: givenApiKey() ?? "", pause: 1000 }),
     );
@@ -48,7 +49,7 @@ export async function importFile({ file, url, batch: most, key, pause }: Import)
   }
   progress.finish();
   console.error(`\n${noted.imported} imported, ${noted.known} known, ${noted.refused} refused, ${noted.invalid} invalid`);
-  if (noted.refused + noted.invalid > 0) throw new UserError(`${progress.rejected} has the lines that are refused or invalid`);
+  if (noted.refused + noted.invalid > 0) throw new UserError(`some lines are not imported: ${progress.rejected} has each with its problem`);
 }
 
 function show(done: number, lines: number, rejected: number): void {
@@ -59,10 +60,4 @@ function show(done: number, lines: number, rejected: number): void {
   }
   const full = Math.floor((done * WIDTH) / Math.max(lines, 1));
   process.stderr.write(`\r[${"#".repeat(full)}${".".repeat(WIDTH - full)}] ${text}`);
-}
-
-function parseBatch(text: string): number {
-  const lines = Number(text);
-  if (!Number.isInteger(lines) || lines < 1 || lines > 1000) throw new InvalidArgumentError("It must be a number from 1 to 1000.");
-  return lines;
 }

@@ -11,6 +11,7 @@ import type { Command } from "commander";
 import { ConfigFile, environmentName } from "../config.js";
 import { UserError } from "../error.js";
 import { KeyFile, MADE } from "../keyfile.js";
+import { wholeNumber } from "../options.js";
 import { version } from "../package.js";
 import { environmentConfig, workerConfig } from "../project/worker.js";
 import { accounts, deploy, namespace, secretNames } from "../setup/cloudflare.js";
@@ -34,7 +35,7 @@ export function setup(program: Command): void {
     .option("--events-url <url>", "your back end's address for events [or: EVENTS_URL]")
     .option("--account <id>", "the Cloudflare account, if you have several [or: CLOUDFLARE_ACCOUNT_ID]")
     .option("--url <url>", "the Worker's address, if wrangler does not tell it")
-    .option("--wait <seconds>", "how long to wait for /readyz", "120")
+    .option("--wait <seconds>", "how long to wait for /readyz", wholeNumber(0, 3600), 120)
     .action((options: Options) => new Setup(process.cwd(), options).run());
 }
 
@@ -162,7 +163,7 @@ class Setup {
   private async finish(): Promise<void> {
     const url = this.url();
     say(`waiting for ${url}/readyz`);
-    await waitUntilReady(url, Number(this.options.wait) || 0);
+    await waitUntilReady(url, this.options.wait);
     const { api_keys = {} } = this.keyFile.keys;
     for (const [name, key] of Object.entries(api_keys)) {
       if ((await knowsKey(url, key)) === false) {

@@ -4,9 +4,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-import { parse as parseJsonc, printParseErrorCode, type ParseError } from "jsonc-parser";
 import { parse as parseToml } from "smol-toml";
 
+import { parseObject } from "../jsonc.js";
 import type { Finding } from "./finding.js";
 import { fault } from "./finding.js";
 import { list, object, parsed, text } from "./json.js";
@@ -45,7 +45,7 @@ export function readLocal(folder: string, environment?: string): Local | Finding
   const fix = "Correct the file; `npx wrangler deploy --dry-run` shows whether wrangler can read it.";
   let whole: Record<string, unknown>;
   try {
-    whole = parseConfig(file, readFileSync(join(folder, file), "utf8"));
+    whole = (file.endsWith(".toml") ? parseToml : parseObject)(readFileSync(join(folder, file), "utf8"));
   } catch (error) {
     return fault("local.unreadable", file, `the file cannot be read: ${firstLine(error)}`, fix);
   }
@@ -58,18 +58,6 @@ export function readLocal(folder: string, environment?: string): Local | Finding
   const config = { ...inherited, ...own };
   const texts = Object.entries(object(config["vars"])).filter((pair): pair is [string, string] => typeof pair[1] === "string");
   return { folder, file, config, vars: Object.fromEntries(texts) };
-}
-
-function parseConfig(file: string, content: string): Record<string, unknown> {
-  if (file.endsWith(".toml")) return parseToml(content);
-  const errors: ParseError[] = [];
-  const value: unknown = parseJsonc(content, errors, { allowTrailingComma: true });
-  const [first] = errors;
-  if (first !== undefined) {
-    const line = content.slice(0, first.offset).split("\n").length;
-    throw new Error(`${printParseErrorCode(first.error)} in line ${line}`);
-  }
-  return object(value);
 }
 
 function firstLine(error: unknown): string {

@@ -152,5 +152,5 @@ function noted(path: string): Noted | undefined {
   } catch {
     // Not written by this command.
   }
-  throw new UserError(`${path} must be written by this command`);
+  throw new UserError(`${path} must be as this command wrote it; delete it to begin anew`);
 }

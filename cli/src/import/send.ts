@@ -49,7 +49,7 @@ export async function send(target: Target, lines: Line[]): Promise<Answer[]> {
     const { received, cause } = await request(target, left);
     for (const answer of received.filter(({ outcome }) => outcome !== "failed")) {
       const line = left[answer.line - 1];
-      if (line === undefined) throw new UserError("the Worker answered a line that was not sent");
+      if (line === undefined) throw new UserError(`${target.url} must be answered by wix-edge: the answer is to a line that was not sent`);
       answers.set(line, answer);
     }
     if (answers.size > before) {
@@ -82,10 +82,10 @@ async function request({ url, key }: Target, lines: Line[]): Promise<{ received:
     return { received: [], cause: `${url} does not answer (${cause?.code ?? name})` };
   }
   const { status } = response;
-  if (status === 401) throw new UserError("the Worker does not know the API key");
+  if (status === 401) throw new UserError("the Worker does not know the API key: add its entry to API_KEYS (`npx wix-edge keygen api-key --scopes admin`)");
   if (status === 403) throw new UserError("the API key must have the scope admin, and the address must begin with https://");
   if (status === 429 || status >= 500) return { received: [], cause: `${url} answered ${status}` };
-  if (status !== 200) throw new UserError(`${url} answered ${status}`);
+  if (status !== 200) throw new UserError(`${url} answered ${status}: --url must be the address of a Worker of this version`);
   const cause = "the Worker, its store or Wix failed: the Worker's log tells the cause";
   return { received: parsed(await whole(response)), cause };
 }

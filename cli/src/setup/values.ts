@@ -20,7 +20,7 @@ export interface Options {
   eventsUrl?: string;
   account?: string;
   url?: string;
-  wait: string;
+  wait: number;
 }
 
 /** The vars that `setup` sets. */

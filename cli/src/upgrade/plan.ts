@@ -80,7 +80,7 @@ function checkMigrations({ from, to, project }: Facts, { refusals }: Plan): void
   const unknown = [...done].filter((tag) => !to.migrations.includes(tag));
   if (unknown.length > 0) {
     refusals.push(
-      `the migration ${unknown.join(", ")} is deployed, and ${to.version} has not got it. Cloudflare goes back behind no\n` +
+      `the migration ${unknown.join(", ")} is deployed, and ${to.version} does not have it. Cloudflare goes back behind no\n` +
         "  migration, and the objects hold events that are not delivered yet.",
     );
   }
