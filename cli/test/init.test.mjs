@@ -1,7 +1,6 @@
 // `wix-edge init`, and the template of the deploy button, which the same code writes.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
@@ -9,9 +8,12 @@ import { pathToFileURL } from "node:url";
 
 import { parse } from "jsonc-parser";
 
+import { Leash } from "../dist/leash.js";
 import { ROOT, newFolder, newProject, run, wrangler, wranglerEnv } from "./project.mjs";
 
 const TEMPLATE = join(ROOT, "deploy");
+/** How long wrangler may take to start on a machine with other work, in seconds. */
+const START = 120;
 
 /** The code of the package, as it is installed in a project. */
 const importFrom = (folder, path) => import(pathToFileURL(join(folder, "node_modules/wix-edge/dist", path)));
@@ -97,7 +99,7 @@ test("Cloudflare asks for each value that the Worker requires, and describes it"
   for (const name of Object.keys(cloudflare.bindings)) assert.ok(asked.includes(name), name);
 });
 
-test("the Worker refuses the example secrets of the template, and names them", { timeout: 100_000 }, async () => {
+test("the Worker refuses the example secrets of the template, and names them", { timeout: 2 * START * 1000 }, async () => {
   const installed = newProject();
   const folder = newFolder();
   cpSync(TEMPLATE, folder, { recursive: true });
@@ -117,28 +119,18 @@ test("the Worker refuses the example secrets of the template, and names them", {
   }
 });
 
-/** Runs `wrangler dev` in a folder while a function uses it. */
+/** Runs `wrangler dev` in a folder while a function uses it. A wrangler that ends by itself is an error with its output. */
 async function withDev(folder, use) {
   const program = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
-  const words = ["dev", "--port", "0", "--inspector-port", "0", "--show-interactive-dev-session=false"];
-  const child = spawn(process.execPath, [program, ...words], { cwd: folder, env: wranglerEnv(folder), detached: true });
+  const words = ["dev", "--cwd", folder, "--port", "0", "--inspector-port", "0", "--show-interactive-dev-session=false"];
+  let url;
+  const onLine = (line) => { url ??= /Ready on (http:\/\/\S+)/.exec(line)?.[1]; };
+  const leash = new Leash({ name: "wrangler dev", command: process.execPath, args: [program, ...words], env: wranglerEnv(folder), onLine });
   try {
-    const url = await new Promise((resolve, reject) => {
-      let output = "";
-      const read = (chunk) => {
-        output += chunk;
-        const [, found] = /Ready on (http:\/\/\S+)/.exec(output) ?? [];
-        if (found) resolve(found);
-      };
-      child.stdout.on("data", read);
-      child.stderr.on("data", read);
-      child.on("exit", () => reject(new Error(output)));
-    });
+    await leash.line("Ready on ", START, new AbortController().signal);
     return await use(url);
   } finally {
-    // wrangler's children are in its group.
-    process.kill(-child.pid, "SIGTERM");
-    await new Promise((resolve) => child.once("exit", resolve));
+    await leash.end();
   }
 }
 
