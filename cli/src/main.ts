@@ -9,6 +9,7 @@ import { importInstallations } from "./commands/import.js";
 import { init } from "./commands/init.js";
 import { keygen } from "./commands/keygen.js";
 import { setup } from "./commands/setup.js";
+import { sim } from "./commands/sim.js";
 import { upgrade } from "./commands/upgrade.js";
 import { UserError } from "./error.js";
 import { version } from "./package.js";
@@ -18,7 +19,7 @@ const program = new Command("wix-edge")
   .version(version())
   .showHelpAfterError();
 
-for (const add of [dev, init, setup, upgrade, doctor, importInstallations, keygen]) add(program);
+for (const add of [dev, sim, init, setup, upgrade, doctor, importInstallations, keygen]) add(program);
 
 try {
   await program.parseAsync();

@@ -82,6 +82,25 @@ test("the packaged Worker can be deployed", () => {
   tell("wrangler deploy --dry-run", dry.seconds);
 });
 
+test("the simulator runs alone, with its own options, and ends with the command", { timeout: 60_000 }, async () => {
+  assert.ok(run("npx", "wix-edge", "sim", "--help").stdout.includes("--time-scale <TIME_SCALE>"));
+  const options = ["--app-id", "11111111-2222-4333-8444-555555555555", "--webhook-url", "http://127.0.0.1:9/webhook"];
+  const main = join(app, "node_modules/wix-edge/dist/main.js");
+  const sim = spawn("node", [main, "sim", ...options], { cwd: app, env, stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    const [ready] = await once(createInterface({ input: sim.stdout }), "line");
+    const [url] = /http:\/\/[\w.:]+$/.exec(ready);
+    const { app_id, webhook_url } = await (await fetch(`${url}/_sim/app`)).json();
+    assert.deepEqual(["--app-id", app_id, "--webhook-url", webhook_url], options);
+    const ended = once(sim, "exit");
+    sim.kill("SIGTERM");
+    await ended;
+    assert.ok(await refuses(url), `${url} must be closed`);
+  } finally {
+    sim.kill("SIGKILL");
+  }
+});
+
 test("the demo runs within a minute, and nothing is left after Ctrl-C", { timeout: 180_000 }, async () => {
   const start = performance.now();
   const since = () => (performance.now() - start) / 1000;
