@@ -111,7 +111,7 @@ const certificates = [
   { name: "the certificate expires soon", ids: ["reach.certificate-expires"], run: () => secured(3, true) },
 ];
 
-describe("the certificate", () => {
+describe("the certificate", { concurrency: 4 }, () => {
   const skip = certificate(1) === undefined && "openssl is not installed";
   for (const one of certificates) test(one.name, { skip }, () => check(one));
   test("a certificate for 30 days is in order", { skip }, async () => {
@@ -121,7 +121,7 @@ describe("the certificate", () => {
   });
 });
 
-describe("the command", () => {
+describe("the command", { concurrency: 4 }, () => {
   const { good, plain, empty } = bed.workers;
   const quiet = ["--folder", "cli/test/doctor"];
 

@@ -88,7 +88,7 @@ test("the simulator runs alone, with its own options, and ends with the command"
   const main = join(app, "node_modules/wix-edge/dist/main.js");
   const sim = spawn("node", [main, "sim", ...options], { cwd: app, env, stdio: ["ignore", "pipe", "inherit"] });
   try {
-    const [ready] = await once(createInterface({ input: sim.stdout }), "line");
+    const { value: ready = "no line" } = await createInterface({ input: sim.stdout })[Symbol.asyncIterator]().next();
     const [url] = /http:\/\/[\w.:]+$/.exec(ready);
     const { app_id, webhook_url } = await (await fetch(`${url}/_sim/app`)).json();
     assert.deepEqual(["--app-id", app_id, "--webhook-url", webhook_url], options);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -38,19 +38,31 @@ after(() => server.close());
 const URL = `http://127.0.0.1:${server.address().port}`;
 
 /** A project after `wix-edge init`, and an account at Cloudflare. */
-async function begin(account = {}) {
+function begin(account = {}) {
   const folder = newFolder();
   copyFileSync(join(installed, "wrangler.jsonc"), join(folder, "wrangler.jsonc"));
+  mkdirSync(join(folder, "fake"));
+  mkdirSync(join(folder, "tmp"));
+  const state = { loggedIn: true, accounts: [{ id: "a1", name: "Mine" }], workers: {}, namespaces: [], url: URL, ...account };
+  writeFileSync(join(folder, "fake/state.json"), JSON.stringify(state));
+  writeFileSync(join(folder, "key.pem"), PEM);
+  writeFileSync(join(folder, "secret.txt"), SECRET);
+  return projectIn(folder);
+}
+
+/** A project after `wix-edge setup`: a copy of one for which it ran once. */
+function deployed() {
+  const folder = newFolder();
+  cpSync(ready.project.folder, folder, { recursive: true });
+  return projectIn(folder);
+}
+
+function projectIn(folder) {
   const fake = join(folder, "fake");
   const temporary = join(folder, "tmp");
-  mkdirSync(fake);
-  mkdirSync(temporary);
   const path = join(fake, "state.json");
   const write = (state) => writeFileSync(path, JSON.stringify(state));
   const state = () => JSON.parse(readFileSync(path, "utf8"));
-  write({ loggedIn: true, accounts: [{ id: "a1", name: "Mine" }], workers: {}, namespaces: [], url: URL, ...account });
-  writeFileSync(join(folder, "key.pem"), PEM);
-  writeFileSync(join(folder, "secret.txt"), SECRET);
   worker.ready = true;
   worker.keys = () => Object.values(state().workers).flatMap((secrets) => (secrets.API_KEYS ?? "").split(","));
 
@@ -72,10 +84,12 @@ async function begin(account = {}) {
 }
 const VALUES = ["--app-id", APP_ID, "--public-key-file", "key.pem", "--secret-file", "secret.txt"];
 
-test("setup deploys the Worker with every secret as one version, and says what to enter at Wix", async () => {
-  const project = await begin();
-  const { status, stdout, all } = await project.setup();
-  assert.equal(status, 0, all);
+const ready = { project: begin() };
+ready.run = await ready.project.setup();
+
+test("setup deploys the Worker with every secret as one version, and says what to enter at Wix", () => {
+  const project = deployed();
+  assert.equal(ready.run.status, 0, ready.run.all);
 
   const commands = project.calls().map(({ words }) => words.filter((word) => !word.startsWith("-")).slice(0, 3).join(" "));
   assert.deepEqual(commands.slice(0, 5), ["whoami", "secret list json", "kv namespace list", "kv namespace create", "kv namespace list"]);
@@ -103,12 +117,12 @@ test("setup deploys the Worker with every secret as one version, and says what t
   assert.equal(statSync(join(project.folder, "wix-edge.keys.json")).mode & 0o777, 0o600);
 
   for (const text of [`${URL}/webhook`, `${URL}/install`, `${URL}/redirect`, `${URL}/plugins`, "App Instance Installed, App Instance Removed", `https://dev.wix.com/apps/${APP_ID}/webhooks`]) {
-    assert.ok(stdout.includes(text), text);
+    assert.ok(ready.run.stdout.includes(text), text);
   }
 });
 
 test("no secret is in an argument, in the environment of wrangler, or in the output", async () => {
-  const project = await begin();
+  const project = begin();
   const outputs = [await project.setup(VALUES.slice(0, 4), { env: { WIX_APP_SECRET: SECRET } })];
   project.change({ fail: "deploy", workers: {} });
   outputs.push(await project.setup());
@@ -123,8 +137,7 @@ test("no secret is in an argument, in the environment of wrangler, or in the out
 });
 
 test("a second run changes nothing and deploys nothing", async () => {
-  const project = await begin();
-  await project.setup();
+  const project = deployed();
   const before = [project.file("wix-edge.keys.json"), project.file("wrangler.jsonc"), JSON.stringify(project.state())];
   const count = project.calls().length;
   const { status, all } = await project.setup(["--yes"]);
@@ -135,24 +148,27 @@ test("a second run changes nothing and deploys nothing", async () => {
   assert.deepEqual(commands, ["whoami", "secret"]);
 });
 
-for (const fail of ["whoami", "secret list", "kv namespace list", "kv namespace create", "deploy"]) {
-  test(`setup continues after a failure of \`wrangler ${fail}\``, async () => {
-    const project = await begin({ fail });
-    const first = await project.setup();
-    assert.equal(first.status, 1);
-    const made = existsSync(join(project.folder, "wix-edge.keys.json")) ? project.keys() : undefined;
-    project.change({ fail: "" });
-    const second = await project.setup();
-    assert.equal(second.status, 0, second.all);
-    const { secrets } = project.calls().at(-1);
-    assert.equal(Object.keys(secrets).length, 4);
-    assert.equal(project.state().namespaces.length, 1);
-    if (made) assert.equal(project.keys().SEALING_KEYS, made.SEALING_KEYS, "the key that was made first is used");
-  });
-}
+test("setup continues after a failure of each command of wrangler", async () => {
+  const project = begin();
+  let made;
+  for (const fail of ["whoami", "secret list", "kv namespace list", "kv namespace create", "deploy"]) {
+    project.change({ fail });
+    const { status, stderr } = await project.setup();
+    assert.equal(status, 1, fail);
+    assert.ok(stderr.includes(fail === "whoami" ? "log in to Cloudflare" : `wrangler ${fail}\` failed`), stderr);
+    if (existsSync(join(project.folder, "wix-edge.keys.json"))) made ??= project.keys();
+  }
+  project.change({ fail: "" });
+  const { status, all } = await project.setup();
+  assert.equal(status, 0, all);
+  const { secrets } = project.calls().at(-1);
+  assert.equal(Object.keys(secrets).length, 4);
+  assert.equal(project.state().namespaces.length, 1);
+  assert.equal(project.keys().SEALING_KEYS, made.SEALING_KEYS, "the key that was made first is used");
+});
 
 test("a deployment whose end was not seen is not repeated with other secrets", async () => {
-  const project = await begin({ failAfter: "deploy" });
+  const project = begin({ failAfter: "deploy" });
   assert.equal((await project.setup()).status, 1);
   const { SEALING_KEYS } = project.keys();
   project.change({ failAfter: "" });
@@ -163,7 +179,7 @@ test("a deployment whose end was not seen is not repeated with other secrets", a
 });
 
 test("setup says what is missing if the Worker does not become ready, and continues", async () => {
-  const project = await begin();
+  const project = begin();
   worker.ready = false;
   const first = await project.setup();
   assert.equal(first.status, 1);
@@ -176,7 +192,7 @@ test("setup says what is missing if the Worker does not become ready, and contin
 
 test("a list that the Worker has and the key file has not is never replaced", async () => {
   for (const name of ["SEALING_KEYS", "API_KEYS", "EVENTS_SECRETS"]) {
-    const project = await begin({ workers: { "": { [name]: "the old one" } } });
+    const project = begin({ workers: { "": { [name]: "the old one" } } });
     const { status, stderr } = await project.setup();
     assert.equal(status, 1);
     assert.ok(stderr.includes(`the Worker has ${name} already`), stderr);
@@ -188,7 +204,7 @@ test("a list that the Worker has and the key file has not is never replaced", as
 });
 
 test("lists in a key file that the user wrote are kept, and the others are made", async () => {
-  const project = await begin({ workers: { "": { SEALING_KEYS: "k1:old" } } });
+  const project = begin({ workers: { "": { SEALING_KEYS: "k1:old" } } });
   writeFileSync(join(project.folder, "wix-edge.keys.json"), JSON.stringify({ SEALING_KEYS: "k1:old" }), { mode: 0o644 });
   const { status, all } = await project.setup();
   assert.equal(status, 0, all);
@@ -199,7 +215,7 @@ test("lists in a key file that the user wrote are kept, and the others are made"
 
 test("a damaged key file is refused and stays as it is", async () => {
   for (const text of ["{", '{"API_KEYS":""}']) {
-    const project = await begin();
+    const project = begin();
     writeFileSync(join(project.folder, "wix-edge.keys.json"), text);
     const { status, stderr } = await project.setup();
     assert.equal(status, 1);
@@ -209,23 +225,21 @@ test("a damaged key file is refused and stays as it is", async () => {
 });
 
 test("a new app secret replaces the old one, and nothing else", async () => {
-  const project = await begin();
-  await project.setup();
+  const project = deployed();
   const before = project.state().workers[""];
   await project.setup(["--secret-stdin", "--yes"], { input: ` ${SECRET}-new\n` });
   assert.deepEqual(project.state().workers[""], { ...before, WIX_APP_SECRET: `${SECRET}-new` });
 });
 
 test("a Worker that exists keeps its namespace, also without an id in wrangler.jsonc", async () => {
-  const project = await begin({ workers: { "": { WIX_APP_SECRET: "x" } } });
+  const project = begin({ workers: { "": { WIX_APP_SECRET: "x" } } });
   assert.equal((await project.setup()).status, 0);
   assert.deepEqual(project.config().kv_namespaces, [{ binding: "INSTANCES" }]);
   assert.deepEqual(project.state().namespaces, []);
 });
 
 test("an environment has a namespace, objects, a counter, secrets and keys of its own", async () => {
-  const project = await begin();
-  await project.setup();
+  const project = deployed();
   const { status, all } = await project.setup([...VALUES, "--env", "staging"]);
   assert.equal(status, 0, all);
   const { env, ratelimits, kv_namespaces, migrations } = project.config();
@@ -240,7 +254,7 @@ test("an environment has a namespace, objects, a counter, secrets and keys of it
 });
 
 test("--dry-run prints each step, asks nothing of Cloudflare, and changes nothing", async () => {
-  const project = await begin();
+  const project = begin();
   const before = [project.file("wrangler.jsonc"), readdirSync(project.folder).join()];
   const { status, stdout, all } = await project.setup([...VALUES, "--dry-run"]);
   assert.equal(status, 0, all);
@@ -252,7 +266,7 @@ test("--dry-run prints each step, asks nothing of Cloudflare, and changes nothin
 });
 
 test("with several accounts one must be chosen, and later deployments go there", async () => {
-  const project = await begin({ accounts: [{ id: "a1", name: "Mine" }, { id: "a2", name: "Firm" }] });
+  const project = begin({ accounts: [{ id: "a1", name: "Mine" }, { id: "a2", name: "Firm" }] });
   const first = await project.setup();
   assert.equal(first.status, 1);
   assert.ok(first.stderr.includes("a2  Firm"), first.stderr);
@@ -262,14 +276,14 @@ test("with several accounts one must be chosen, and later deployments go there",
 });
 
 test("nobody logged in: setup says how to log in", async () => {
-  const project = await begin({ loggedIn: false });
+  const project = begin({ loggedIn: false });
   const { status, stderr } = await project.setup();
   assert.equal(status, 1);
   assert.ok(stderr.includes("npx wrangler login"), stderr);
 });
 
 test("what is pasted with a value is removed", async () => {
-  const project = await begin();
+  const project = begin();
   writeFileSync(join(project.folder, "key.pem"), `\ufeff \n${PEM.replaceAll("\n", "\r\n")}\n\n`);
   writeFileSync(join(project.folder, "secret.txt"), `\u200b ${SECRET}\r\n`);
   const { status, all } = await project.setup(["--app-id", `\u2060 ${APP_ID.toUpperCase()} \n`, ...VALUES.slice(2)]);
@@ -280,7 +294,7 @@ test("what is pasted with a value is removed", async () => {
 });
 
 test("a wrong value stops setup before anything is called or written", async () => {
-  const project = await begin();
+  const project = begin();
   writeFileSync(join(project.folder, "wrong.pem"), DER.slice(0, 200));
   const { status, stderr } = await project.setup(["--app-id", APP_ID, "--public-key-file", "wrong.pem"]);
   assert.equal(status, 1);
@@ -290,7 +304,7 @@ test("a wrong value stops setup before anything is called or written", async () 
 });
 
 test("a value that is missing is named with its option", async () => {
-  const project = await begin();
+  const project = begin();
   for (const [words, option] of [[[], "--app-id"], [VALUES.slice(0, 4), "--secret-file"]]) {
     const { status, stderr } = await project.setup(words);
     assert.equal(status, 1);

@@ -15,6 +15,8 @@ pub fn run(file: &str, variables: &[(&str, &str)]) {
         .arg(root.join("cli/test").join(file))
         .current_dir(root)
         .env("PATH", path_with_node(root))
+        // wrangler is large, and the tests start it and `wix-edge` more than a hundred times.
+        .env("NODE_COMPILE_CACHE", root.join("target/node-compile-cache"))
         .envs(variables.iter().copied());
     let output = node.output().expect("node must start");
     let text = String::from_utf8_lossy(&output.stdout);
