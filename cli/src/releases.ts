@@ -89,6 +89,11 @@ export function releaseOf(wanted: string, known: Release[]): Release | undefined
   return known.find((release) => release.version === wanted);
 }
 
+/** The schema of the keys in KV that a version writes. `undefined` if the version is not known here. */
+export function kvSchema(wanted: string): string | undefined {
+  return wanted === version() ? PRESENT.kv.writes : releaseOf(wanted, EARLIER)?.kv.writes;
+}
+
 /** Whether a version is later than another one, by its three numbers. */
 export function isLater(one: string, other: string): boolean {
   const [a, b] = [numbers(one), numbers(other)];

@@ -1,7 +1,7 @@
 // wrangler's configuration: bindings, triggers and the settings that keep codes out of logs.
 
 import type { Result } from "./finding.js";
-import { fault, fine, warning } from "./finding.js";
+import { fault, fine, note, warning } from "./finding.js";
 import { list, object, text } from "./json.js";
 import { addressOf, type Local } from "./local.js";
 
@@ -12,7 +12,8 @@ const FLAG = "no_nodejs_global_timers";
 /** Checks the configuration without its vars. */
 export function bindings(local: Local): Result[] {
   const results = [...store(local), ...objects(local), ...triggers(local), ...logs(local), ...runtime(local), ...addresses(local)];
-  return results.length > 0 ? results : [fine(`${local.file} has every binding, the Cron Trigger and the settings of logs`)];
+  if (results.length === 0) results.push(fine(`${local.file} has every required binding, the Cron Trigger and the settings of logs`));
+  return [...results, ...metrics(local)];
 }
 
 const names = (bindings: unknown, key: string) => list(bindings).map((one) => text(object(one)[key]));
@@ -52,6 +53,17 @@ function objects({ file, config, vars }: Local): Result[] {
     return [fault("local.migration-kind", `${file}, migrations`, what, mend)];
   }
   return [fault("local.migration", `${file}, migrations`, "no migration has Installation in new_sqlite_classes, so wrangler cannot deploy", fix)];
+}
+
+/** Whether a data point is written shows in Cloudflare's dashboard only: the Worker gets no answer. */
+function metrics({ file, config }: Local): Result[] {
+  const where = `${file}, analytics_engine_datasets`;
+  const datasets = list(config["analytics_engine_datasets"]).map(object);
+  const bound = datasets.find(({ binding }) => binding === "METRICS");
+  if (bound !== undefined) return [fine(`data points go to the Analytics Engine dataset ${text(bound["dataset"]) ?? "METRICS"}`)];
+  const fix = 'Enable Analytics Engine once for the account, add {"binding": "METRICS", "dataset": "wix_edge"} and deploy. docs/metrics.md has the queries.';
+  if (datasets.length === 0) return [note("local.metrics", where, "no Analytics Engine dataset is bound, so no data points are written", fix)];
+  return [warning("local.metrics-name", where, "the dataset must be bound as METRICS, or no data points are written", fix)];
 }
 
 function triggers({ file, config }: Local): Result[] {

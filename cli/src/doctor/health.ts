@@ -1,5 +1,6 @@
 // What the Worker says of itself: its version, its configuration and its store.
 
+import { kvSchema } from "../releases.js";
 import type { Deployment } from "./deployment.js";
 import type { Finding, Result } from "./finding.js";
 import { fault, fine, note, warning } from "./finding.js";
@@ -20,7 +21,7 @@ export function version(deployment: Deployment, health: Answer): Result[] {
     const fix = "Install that version of the package, so that its checks fit: `npm install wix-edge@latest`.";
     return [warning("version.newer", where, `the Worker is version ${found}, newer than this package's ${deployment.version}`, fix)];
   }
-  return [fine(`the Worker is wix-edge ${found}`)];
+  return [fine(`the Worker is wix-edge ${found}, with the schema ${kvSchema(found)} in KV`)];
 }
 
 /** Below, at or above zero. */

@@ -35,6 +35,7 @@ export function sound(vars = {}) {
     durable_objects: { bindings: [{ name: "INSTALLATIONS", class_name: "Installation" }] },
     migrations: [{ tag: "v1", new_sqlite_classes: ["Installation"] }],
     ratelimits: [{ name: "RATE_LIMITER", namespace_id: "1001", simple: { limit: 30, period: 60 } }],
+    analytics_engine_datasets: [{ binding: "METRICS", dataset: "wix_edge" }],
     triggers: { crons: ["*/5 * * * *"] },
     observability: { enabled: true, redact_query_string: true, logs: { invocation_logs: false }, traces: { enabled: false } },
     vars: { WIX_APP_ID: bed.app_id, WIX_PUBLIC_KEYS: bed.public_key, ...vars },

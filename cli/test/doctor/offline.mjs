@@ -70,6 +70,8 @@ const configuration = [
   changed("another class of Durable Objects", "local.class", (config) => (config.durable_objects.bindings[0].class_name = "Installations")),
   changed("no migration", "local.migration", (config) => delete config.migrations),
   changed("a migration without SQLite", "local.migration-kind", (config) => (config.migrations = [{ tag: "v1", new_classes: ["Installation"] }])),
+  changed("no dataset for metrics", "local.metrics", (config) => delete config.analytics_engine_datasets),
+  changed("a dataset under another name", "local.metrics-name", (config) => (config.analytics_engine_datasets[0].binding = "DATA")),
   changed("no Cron Trigger", "local.cron", (config) => delete config.triggers),
   changed("invocation logs are on", "local.invocation-logs", (config) => delete config.observability.logs),
   changed("traces are on", "local.traces", (config) => (config.observability.traces.enabled = true)),
