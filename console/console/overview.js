@@ -41,7 +41,7 @@ function health(readiness, rounds, parked) {
     problems.length
       ? line("Configuration", "bad", count(problems.length, "problem"), ", see below")
       : line("Configuration", "good", "complete, and KV answers"),
-    wix ? line("Wix", "bad", wix.problem) : line("Wix", problems.length ? "soft" : "good", "no refusal of the app's credentials seen here"),
+    wix ? line("Wix", "bad", wix.problem) : line("Wix", problems.length ? "soft" : "good", "no recent refusal of the app's credentials"),
     target ? line("Target for events", "warn", target.problem) : targetLine(parked),
     cronLine(rounds),
   ];
@@ -66,7 +66,7 @@ function cronLine({ value, error }) {
   const { started_at: started, completed_at: ended, previous } = value;
   const latest = ended ?? started ?? previous?.completed_at;
   if (latest === undefined) {
-    return line("Comparison with Wix", "soft", "no round yet: the Cron Trigger begins the first one");
+    return line("Comparison with Wix", "soft", "no installation has been compared yet");
   }
   return line("Comparison with Wix", "good", ended ? "round ended " : "round began ", at(latest));
 }
@@ -78,6 +78,7 @@ function figures(days) {
     h("dl", { class: "tiles" },
       tile("Installs", "installs"), tile("Removals", "removals"),
       tile("Events delivered", "delivered"), tile("Events parked", "parked")),
+    h("p", { class: "small" }, "Installs and removals count at once. An installation reports its deliveries about once an hour."),
     chart(days),
     h("details", {},
       h("summary", {}, "Numbers of each day (UTC)"),
@@ -90,6 +91,7 @@ function figures(days) {
 }
 
 function comparison({ previous, ...present }) {
+  if (present.started_at === undefined && !previous) return h("p", {}, "No installation has been compared yet.");
   const rounds = [["Present", present], ...(previous ? [["Before", previous]] : [])];
   const row = (name, value) => [name, ...rounds.map(([, round]) => value(round))];
   return table("Comparison with Wix", [{ text: "Round" }, ...rounds.map(([text]) => ({ text, kind: "number" }))], [

@@ -8,8 +8,9 @@ import { keyboard, views } from "./console/appearance.mjs";
 import { hostile, large, numbers, trouble } from "./console/behaviour.mjs";
 import { launch } from "./console/browser.mjs";
 import { attack, day, framing, misconfigured } from "./console/operator.mjs";
+import { repair } from "./console/repair.mjs";
 
-const scenarios = { views, keyboard, large, numbers, hostile, trouble, day, attack, framing, misconfigured };
+const scenarios = { views, keyboard, large, numbers, hostile, trouble, day, attack, framing, misconfigured, repair };
 const scenario = scenarios[process.argv[2]];
 if (!scenario) throw new Error(`the scenario must be one of ${Object.keys(scenarios).join(", ")}`);
 

@@ -5,11 +5,12 @@
 
 use std::path::Path;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::browser::{run, turn};
-use crate::harness::{API_KEY, Stage, Values, Worker, api_key, shared};
+use crate::harness::{API_KEY, Stage, TIMEOUT, Values, Worker, api_key, shared};
 
 /// The key of the operator.
 const ADMIN_KEY: &str = "it-key-of-the-operator-0123456789abcdef";
@@ -155,6 +156,44 @@ fn the_operator_signs_in_repairs_erases_and_signs_out() {
         |route: &str| lines.iter().filter(|line| line["route"] == route).map(|line| line["client"].clone()).collect();
     let clients: Vec<Value> = of("/v1/instances/{id}/events/{event_id}/redeliver");
     assert!(!clients.is_empty() && clients.iter().all(|client| client == "operator"), "{clients:?}");
+}
+
+/// The Worker's clock goes ahead for the hour after which an event is parked, and comes back before it is sent again.
+#[test]
+fn a_parked_event_is_sent_again_and_its_installation_erased() {
+    let keys = format!("{}:admin,{}", api_key("operator", ADMIN_KEY), api_key("back-end", API_KEY));
+    let stage = Stage::with_back_end(|values| values.with("API_KEYS", keys).with("EVENTS_KEEP_HOURS", "1"));
+    let [id, _, removed] = std::array::from_fn(|_| stage.wix.new_instance());
+    stage.wix.remove(&removed);
+    let until = |stage: &Stage, what: &str, path: &str, is_true: fn(&Value) -> bool| {
+        let end = Instant::now() + TIMEOUT;
+        loop {
+            let answer = stage.worker.request("GET", path).key(API_KEY).send().json();
+            if is_true(&answer) {
+                break;
+            }
+            assert!(Instant::now() < end, "{what} must happen: {answer}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let events = format!("/v1/instances/{id}/events");
+    until(&stage, "delivery", &events, |page| {
+        page["events"]
+            .as_array()
+            .is_some_and(|all| all.len() == 2 && all.iter().all(|event| event["state"] == "delivered"))
+    });
+    stage.wix.switch(&json!({ "app_answer": "503" }));
+    stage.wix.post("/_sim/webhooks", &json!({ "event_type": "wix.ecom.v1.order_approved", "instance_id": id }));
+    until(&stage, "the refusal", &events, |page| page["events"][0]["last_answer"] == 503);
+
+    let stage = stage.restart(|values| values.with("CLOCK_OFFSET_SECONDS", "3700"));
+    until(&stage, "parking", "/v1/parked-events", |page| page["instances"][0]["parked"] == 1);
+    let stage = stage.restart(|values| values.with("CLOCK_OFFSET_SECONDS", ""));
+    stage.wix.switch(&json!({ "app_answer": "200" }));
+
+    let variables =
+        [("APP_URL", stage.worker.url.as_str()), ("ADMIN_KEY", ADMIN_KEY), ("OTHER_KEY", API_KEY), ("PARKED_ID", &id)];
+    assert_eq!(play(&["repair"], &variables), json!({ "installs": 3, "removals": 1 }));
 }
 
 /// Each request of another origin is refused, with the session's cookie or without it.

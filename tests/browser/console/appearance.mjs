@@ -21,6 +21,8 @@ export async function views(browser, colorScheme, size) {
     found.push(...await audit(page, place));
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     if (width > viewport.width) found.push(`${place}: the page is ${width} px wide`);
+    const wide = await page.locator(".frame:has(.stacked)").evaluateAll((frames) => frames.some((frame) => frame.scrollWidth > frame.clientWidth));
+    if (wide && size === "phone") found.push(`${place}: a stacked table is cut off`);
     await screenshot(page, place, fullPage);
   };
   await view(page, "/", "Overview");

@@ -48,7 +48,7 @@ export class FakeApi {
       plan: PLANS[number % 4], is_free: PLANS[number % 4] === undefined, app_version: "2.4.0",
       billing: { cycle: "MONTHLY", expires_at: this.now + 864000, auto_renewing: true, checked_at: this.now - 40000 },
       ref: number % 2 ? `customer-${number}` : undefined,
-      configured_at: number % 4 === 1 ? installed + 60 : undefined, last_event_at: installed + 90,
+      configured_at: number % 5 !== 2 ? installed + 60 : undefined, last_event_at: installed + 90,
       last_token: status === "pending" ? undefined : { at: installed + 120, outcome: status === "needs_reconnect" ? "refused" : "ok" },
     };
   }

@@ -19,7 +19,7 @@ const install = async () => (await sim("POST", "/_sim/installs", {})).instance.i
 const event = (id, type) => sim("POST", "/_sim/webhooks", { event_type: type, instance_id: id, webhook_id: `wId_${id}_${type}` });
 
 /** Looks until it is true. */
-async function until(what, look) {
+export async function until(what, look) {
   const end = Date.now() + 20_000;
   while (!await look()) {
     assert.ok(Date.now() < end, `${what} must happen`);
@@ -27,13 +27,13 @@ async function until(what, look) {
   }
 }
 
-async function signIn(page, key) {
+export async function signIn(page, key) {
   await page.getByLabel("API key").fill(key);
   await page.getByRole("button", { name: "Sign in" }).click();
 }
 
 /** The status of a call with the key of the back end. */
-async function api(method, path) {
+export async function api(method, path) {
   return (await fetch(`${APP_URL}${path}`, { method, headers: { authorization: `Bearer ${OTHER_KEY}` } })).status;
 }
 
