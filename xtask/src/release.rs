@@ -39,6 +39,10 @@ pub struct Options {
 
 /// Builds everything with optimisation and packs it.
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    // Only the workflow publishes, and GitHub sets the variable there.
+    if let Ok(repository) = env::var("GITHUB_REPOSITORY") {
+        check_button(&fs::read_to_string(workspace.root.join("deploy/README.md"))?, &repository)?;
+    }
     build::build(workspace, Profile::Release)?;
     build::check_size(workspace)?;
     // Without the outputs of sources that are gone.
@@ -52,6 +56,18 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     };
     let out = options.out.clone().unwrap_or_else(|| workspace.target.join("packages"));
     pack(workspace, &out, &simulators)
+}
+
+/// The deploy button must lead to the repository that publishes: it has a placeholder before the first release.
+fn check_button(readme: &str, repository: &str) -> Result<()> {
+    let address = format!("https://github.com/{repository}");
+    if readme.contains(&format!("?url={address}/tree/main/deploy)")) {
+        return Ok(());
+    }
+    bail!(
+        "the button in deploy/README.md must lead to {address}: set REPOSITORY in cli/src/project/texts.ts, and run \
+         `UPDATE_TEMPLATE=1 cargo xtask test --only it -- init_writes`"
+    )
 }
 
 /// The folder with the packages for the tests.
@@ -139,11 +155,7 @@ pub fn pack(workspace: &Workspace, out: &Path, simulators: &BTreeMap<String, Pat
     package.stage("wix-edge", &manifest, &of_cli.join("README.md"))?;
     let staged = staging.join("wix-edge");
     copy(&workspace.root.join("CHANGELOG.md"), &staged.join("CHANGELOG.md"))?;
-    for folder in ["dist", "template"] {
-        if of_cli.join(folder).is_dir() {
-            copy(&of_cli.join(folder), &staged.join(folder))?;
-        }
-    }
+    copy(&of_cli.join("dist"), &staged.join("dist"))?;
     copy_worker(&workspace.root.join("build"), &staged.join("worker"), &version)?;
     package.pack("wix-edge")?;
     fs::remove_dir_all(&staging)?;
@@ -282,8 +294,22 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{manifest, simulator_manifest, version};
+    use super::{check_button, manifest, simulator_manifest, version};
     use crate::workspace::Workspace;
+
+    #[test]
+    fn a_release_needs_a_button_that_leads_to_its_repository() {
+        let readme = |owner: &str| {
+            format!(
+                "[![Deploy](https://x/button)](https://x/?url=https://github.com/{owner}/wix-edge/tree/main/deploy)"
+            )
+        };
+        assert!(check_button(&readme("acme"), "acme/wix-edge").is_ok());
+        for other in ["OWNER", "another"] {
+            let error = check_button(&readme(other), "acme/wix-edge").expect_err(other);
+            assert!(error.to_string().contains("set REPOSITORY in cli/src/project/texts.ts"), "{error}");
+        }
+    }
 
     #[test]
     fn all_packages_have_one_version() {

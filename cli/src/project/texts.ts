@@ -1,5 +1,8 @@
 // The files of a project that are the same for everybody.
 
+/** The public repository, which the deploy button copies. It is not known before the first release: CONTRIBUTING.md. */
+const REPOSITORY = "https://github.com/OWNER/wix-edge";
+
 /** `.gitignore` */
 export const IGNORED = `node_modules
 .wrangler
@@ -64,10 +67,11 @@ jobs:
 /** `README.md` of the template of the deploy button */
 export const BUTTON_README = `# Deploy wix-edge with a button
 
-[![Deploy to Cloudflare](https://deploy.workers.cloudflare.com/button)](https://deploy.workers.cloudflare.com/?url=https://github.com/OWNER/wix-edge/tree/main/deploy)
+[![Deploy to Cloudflare](https://deploy.workers.cloudflare.com/button)](https://deploy.workers.cloudflare.com/?url=${REPOSITORY}/tree/main/deploy)
 
-Replace \`OWNER\` with the account that has the public repository. Cloudflare copies this folder into a repository of
-yours, asks for the values below, creates the KV namespace, and deploys the Worker of the npm package \`wix-edge\`.
+The button leads to the public repository; in a fork, or while its address has \`OWNER\` in it, put your own there.
+Cloudflare copies this folder into a repository of yours, asks for the values below, creates the KV namespace, and
+deploys the Worker of the npm package \`wix-edge\`.
 
 | Value | Where from |
 |---|---|
