@@ -54,6 +54,7 @@ function run(command, ...words) {
 const tell = (step, seconds) => console.log(`${step}: ${seconds.toFixed(1)} s`);
 
 test("the packages install without cargo", { timeout: 300_000 }, () => {
+  assert.ok(PACKAGES, "PACKAGES must be the folder with the packages, which `cargo xtask test` makes");
   assert.notEqual(spawnSync("cargo", ["--version"], { env }).error, undefined, "cargo must not be on PATH");
   writeFileSync(join(app, "package.json"), '{"private":true}');
   const archives = readdirSync(PACKAGES).filter((name) => name.endsWith(".tgz")).map((name) => join(PACKAGES, name));

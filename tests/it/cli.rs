@@ -24,30 +24,33 @@ pub fn run(file: &str, variables: &[(&str, &str)]) {
     assert!(!text.contains("# pass 0\n"), "{file} must run a test\n{text}");
 }
 
-#[test]
-fn keygen_makes_keys_of_the_form_that_the_worker_takes() {
-    run("keygen.test.mjs", &[]);
+/// A test for each file. A file that is not named here must be [run](run) elsewhere.
+macro_rules! tests {
+    ($($name:ident: $file:literal,)*) => {
+        const FILES: &[&str] = &[$($file),*];
+        $(#[test] fn $name() { run($file, &[]); })*
+    };
+}
+
+tests! {
+    keygen_makes_keys_of_the_form_that_the_worker_takes: "keygen.test.mjs",
+    the_settings_of_dev_are_private_and_its_refusals_say_what_to_do: "dev.test.mjs",
+    an_import_continues_after_an_interruption: "import.test.mjs",
+    child_processes_end_with_the_command: "leash.test.mjs",
+    init_writes_a_project_and_the_template_of_the_deploy_button: "init.test.mjs",
+    setup_deploys_and_continues_after_a_failure: "setup.test.mjs",
+    upgrade_adds_what_a_version_needs_and_refuses_what_loses_data: "upgrade.test.mjs",
+    setup_takes_values_in_the_forms_that_the_worker_takes: "shapes.test.mjs",
+    // Without Rust, in a clean folder, from the packages that `cargo xtask test` makes (`PACKAGES`).
+    the_packages_run_the_demo_within_a_minute: "package.test.mjs",
 }
 
 #[test]
-fn the_settings_of_dev_are_private_and_its_refusals_say_what_to_do() {
-    run("dev.test.mjs", &[]);
-}
-
-#[test]
-fn an_import_continues_after_an_interruption() {
-    run("import.test.mjs", &[]);
-}
-
-#[test]
-fn child_processes_end_with_the_command() {
-    run("leash.test.mjs", &[]);
-}
-
-/// Without Rust, in a clean folder. `cargo xtask test` makes the packages, with the simulator that the other tests have.
-#[test]
-fn the_packages_run_the_demo_within_a_minute() {
-    let packages = std::env::var("PACKAGES").unwrap_or_default();
-    assert!(Path::new(&packages).is_dir(), "PACKAGES must be a folder with the packages; `cargo xtask test` sets it");
-    run("package.test.mjs", &[]);
+fn every_test_file_is_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cli/test");
+    let names = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut files: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    files.retain(|name| name.ends_with(".test.mjs") && !FILES.contains(&name.as_str()));
+    // `doctor.rs` starts the Workers that it examines.
+    assert_eq!(files, ["doctor.test.mjs"]);
 }

@@ -18,7 +18,6 @@ mod at_once;
 mod bi_events;
 mod browser;
 mod cli;
-mod cli_setup;
 mod client;
 mod connect;
 mod console;
