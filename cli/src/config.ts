@@ -88,6 +88,12 @@ export class ConfigFile {
     return name === undefined ? config.name : `${config.name}-${name}`;
   }
 
+  /** The ids of all counters of rate limits. */
+  counters(): string[] {
+    const { ratelimits = [], env = {} } = this.config;
+    return [ratelimits, ...Object.values(env).map((other) => other.ratelimits ?? [])].flat().map((limit) => limit.namespace_id);
+  }
+
   /** Sets a value, unless it is that already. */
   set(path: JSONPath, value: unknown): void {
     const edits = modify(this.content, path, value, { formattingOptions: { insertSpaces: true, tabSize: 2, eol: "\n" } });

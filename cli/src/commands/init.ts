@@ -14,7 +14,7 @@ export function init(program: Command): void {
     .command("init")
     .description("Write a folder with the configuration of the Worker, for a repository of your own.")
     .argument("[folder]", "the folder; it may exist, but none of the files in it", ".")
-    .option("--name <name>", "the Worker's name, a part of its address [default: the folder's name]")
+    .option("--name <name>", "the Worker's name, a part of its address (default: the folder's name)")
     .action((folder: string, { name }: { name?: string }) => run(resolve(folder), name));
 }
 

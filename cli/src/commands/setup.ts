@@ -16,7 +16,7 @@ import { version } from "../package.js";
 import { environmentConfig, workerConfig } from "../project/worker.js";
 import { accounts, deploy, namespace, secretNames } from "../setup/cloudflare.js";
 import { knowsKey, ready, waitUntilReady, wixValues } from "../setup/report.js";
-import { isAttended, secretOf, varsOf, type Options } from "../setup/values.js";
+import { cancelled, isAttended, secretOf, varsOf, type Options } from "../setup/values.js";
 import { isLoopback } from "../shapes.js";
 import { wrangler, type Call } from "../wrangler.js";
 
@@ -28,12 +28,12 @@ export function setup(program: Command): void {
     .option("--env <name>", "a wrangler environment, such as staging, with a namespace, secrets and keys of its own")
     .option("--dry-run", "print each step and change nothing")
     .option("--yes", "ask nothing: every value comes from an option, the environment or wrangler.jsonc")
-    .option("--app-id <id>", "the App ID [or: the variable WIX_APP_ID]")
-    .option("--public-key-file <path>", "a file with the public key [or: WIX_PUBLIC_KEYS]")
-    .option("--secret-file <path>", "a file with the App Secret Key [or: WIX_APP_SECRET]")
+    .option("--app-id <id>", "the App ID (or: the variable WIX_APP_ID)")
+    .option("--public-key-file <path>", "a file with the public key (or: WIX_PUBLIC_KEYS)")
+    .option("--secret-file <path>", "a file with the App Secret Key (or: WIX_APP_SECRET)")
     .option("--secret-stdin", "read the App Secret Key from standard input")
-    .option("--events-url <url>", "your back end's address for events [or: EVENTS_URL]")
-    .option("--account <id>", "the Cloudflare account, if you have several [or: CLOUDFLARE_ACCOUNT_ID]")
+    .option("--events-url <url>", "your back end's address for events (or: EVENTS_URL)")
+    .option("--account <id>", "the Cloudflare account, if you have several (or: CLOUDFLARE_ACCOUNT_ID)")
     .option("--url <url>", "the Worker's address, if wrangler does not tell it")
     .option("--wait <seconds>", "how long to wait for /readyz", wholeNumber(0, 3600), 120)
     .action((options: Options) => new Setup(process.cwd(), options).run());
@@ -90,9 +90,7 @@ class Setup {
   private addEnvironment(): void {
     const name = this.environment;
     if (name === undefined || this.file.environment(name) !== undefined) return;
-    const { env = {}, ratelimits = [] } = this.file.config;
-    const used = [ratelimits, ...Object.values(env).map((other) => other.ratelimits ?? [])].flat();
-    this.file.set(["env", name], environmentConfig(workerConfig(), name, used.map((limit) => limit.namespace_id)));
+    this.file.set(["env", name], environmentConfig(workerConfig(), name, this.file.counters()));
   }
 
   private async login(): Promise<void> {
@@ -114,7 +112,7 @@ class Setup {
     }
     const options = found.map(({ id, name }) => ({ value: id, label: name, hint: id }));
     const answer = await select({ message: "Cloudflare account", options });
-    if (isCancel(answer)) throw new UserError("cancelled. Run the command again: it continues where it stopped.");
+    if (isCancel(answer)) throw cancelled();
     return answer;
   }
 

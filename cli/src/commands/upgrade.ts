@@ -13,7 +13,7 @@ import { KeyFile } from "../keyfile.js";
 import { version } from "../package.js";
 import { environmentConfig, workerConfig } from "../project/worker.js";
 import { changes as changelogOf, isLater, releaseOf, releases, type Release } from "../releases.js";
-import { plan, topChanges, type Change, type Plan } from "../upgrade/plan.js";
+import { plan, TOP, topChanges, type Change, type Plan } from "../upgrade/plan.js";
 
 interface Options {
   env?: string;
@@ -30,10 +30,10 @@ export function upgrade(program: Command): void {
   program
     .command("upgrade")
     .description("Show what this version changes in a project that runs another one, and prepare the change.")
-    .option("--to <version>", "the version to go to, also back to an older one [default: this package's]")
-    .option("--from <version>", "the deployed version [default: what /healthz says]")
+    .option("--to <version>", "the version to go to, also back to an older one (default: this package's)")
+    .option("--from <version>", "the deployed version (default: what /healthz says)")
     .option("--env <name>", "a wrangler environment, such as staging")
-    .option("--url <url>", "the Worker's address [default: PUBLIC_URL, or where setup deployed it]")
+    .option("--url <url>", "the Worker's address (default: PUBLIC_URL, or where setup deployed it)")
     .option("--keys-elsewhere", "you have a copy of SEALING_KEYS, and not in the key file")
     .option("--dry-run", "change no file")
     .option("--yes", "change the files without asking")
@@ -143,10 +143,8 @@ async function isAgreed({ yes = false }: Options, isNeeded: boolean): Promise<bo
 
 /** Values of a list are appended to it; others are set. Only the environment's own bindings differ by environment. */
 function apply(file: ConfigFile, name: string | undefined, changes: Change[]): void {
-  const top = new Set(["main", "compatibility_date", "compatibility_flags", "assets", "triggers"]);
   for (const { path, value } of changes) {
-    const [key] = path;
-    if (top.has(String(key))) file.set(path, value);
+    if (TOP.some((name) => name === path[0])) file.set(path, value);
     else append(file, name, path, value);
   }
 }
@@ -159,9 +157,7 @@ function append(file: ConfigFile, name: string | undefined, path: (string | numb
 
 /** A binding of an environment: with a counter and a dataset of its own. */
 function ofEnvironment(file: ConfigFile, name: string, key: string, value: unknown): unknown {
-  const { ratelimits = [], env = {} } = file.config;
-  const used = [ratelimits, ...Object.values(env).map((other) => other.ratelimits ?? [])].flat();
-  const own = environmentConfig({ [key]: [value] }, name, used.map((limit) => limit.namespace_id)) as Record<string, unknown>;
+  const own = environmentConfig({ [key]: [value] }, name, file.counters()) as Record<string, unknown>;
   return key === "ratelimits" || key === "analytics_engine_datasets" ? (own[key] as unknown[])[0] : value;
 }
 

@@ -1,6 +1,6 @@
 // What the Worker says of itself: its version, its configuration and its store.
 
-import { kvSchema } from "../releases.js";
+import { isLater, kvSchema } from "../releases.js";
 import type { Deployment } from "./deployment.js";
 import type { Finding, Result } from "./finding.js";
 import { fault, fine, note, warning } from "./finding.js";
@@ -11,28 +11,16 @@ import { json, send, stranger } from "./request.js";
 /** Compares the Worker's version with this program's. */
 export function version(deployment: Deployment, health: Answer): Result[] {
   const found = text(json(health)["version"]) ?? "";
-  const order = compare(found, deployment.version);
   const where = `${deployment.url}/healthz`;
-  if (order < 0) {
+  if (isLater(deployment.version, found)) {
     const fix = "Read `npx wix-edge upgrade`, and deploy the version of this package.";
     return [warning("version.older", where, `the Worker is version ${found}, older than this package's ${deployment.version}`, fix)];
   }
-  if (order > 0) {
+  if (isLater(found, deployment.version)) {
     const fix = "Install that version of the package, so that its checks fit: `npm install wix-edge@latest`.";
     return [warning("version.newer", where, `the Worker is version ${found}, newer than this package's ${deployment.version}`, fix)];
   }
   return [fine(`the Worker is wix-edge ${found}, with the schema ${kvSchema(found)} in KV`)];
-}
-
-/** Below, at or above zero. */
-function compare(one: string, other: string): number {
-  const parts = (version: string) => (version.split(/[-+]/)[0] ?? "").split(".").map(Number);
-  const [left, right] = [parts(one), parts(other)];
-  for (let at = 0; at < 3; at++) {
-    const difference = (left[at] ?? 0) - (right[at] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
 
 /** A note that the operator may have meant. */

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { UserError } from "../error.js";
+import { isLoopback } from "../shapes.js";
 import type { Line } from "./file.js";
 
 /** How often a batch is sent without any progress. */
@@ -32,7 +33,8 @@ export interface Target {
 
 /** The address of the route. */
 export function importUrl(url: string): string {
-  if (!/^https:\/\/|^http:\/\/(localhost|127\.0\.0\.1):/.test(url)) throw new UserError("--url must begin with https://");
+  const { protocol = "" } = URL.canParse(url) ? new URL(url) : {};
+  if (protocol !== "https:" && !(protocol === "http:" && isLoopback(new URL(url)))) throw new UserError("--url must begin with https://");
   return `${url.replace(/\/+$/, "")}/v1/import`;
 }
 

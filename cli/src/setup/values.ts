@@ -38,6 +38,11 @@ export function isAttended({ yes = false }: Options): boolean {
   return !yes && Boolean(process.stdin.isTTY && process.stdout.isTTY) && !process.env.CI;
 }
 
+/** The user left a question. */
+export function cancelled(): UserError {
+  return new UserError("cancelled. Run the command again: it continues where it stopped.");
+}
+
 /** The app's id and public keys, and the target for events. Asks for what is missing. */
 export async function varsOf(options: Options, { vars = {} }: Environment, isFirst: boolean): Promise<Vars> {
   const attended = isAttended(options);
@@ -135,6 +140,6 @@ async function ask<T>(parse: (entered: string) => T, prompt: (validate: Validate
     return undefined;
   };
   const answer = await prompt(validate);
-  if (isCancel(answer)) throw new UserError("cancelled. Run the command again: it continues where it stopped.");
+  if (isCancel(answer)) throw cancelled();
   return parse(answer);
 }

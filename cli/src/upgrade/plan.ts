@@ -141,11 +141,13 @@ function addBindings(project: Environment, worker: Config, { changes, refusals }
   }
 }
 
-/** The settings at the top of `wrangler.jsonc` that differ from the Worker's. Environments inherit them. */
+/** The settings at the top of `wrangler.jsonc` that an upgrade sets. Environments inherit them. */
+export const TOP = ["main", "compatibility_date", "compatibility_flags", "assets", "triggers"] as const;
+
+/** Those that differ from the Worker's. */
 export function topChanges(project: Config, worker: Config): Change[] {
   const flags = [...new Set([...(project.compatibility_flags ?? []), ...(worker.compatibility_flags ?? [])])];
   const wanted: Config = worker.compatibility_flags ? { ...worker, compatibility_flags: flags } : worker;
-  const names = ["main", "compatibility_date", "compatibility_flags", "assets", "triggers"] as const;
-  const differs = names.filter((name) => wanted[name] !== undefined && !isDeepStrictEqual(wanted[name], project[name]));
+  const differs = TOP.filter((name) => wanted[name] !== undefined && !isDeepStrictEqual(wanted[name], project[name]));
   return differs.map((name) => ({ what: `${name} (at the top, for all environments)`, path: [name], value: wanted[name] }));
 }
