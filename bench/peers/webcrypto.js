@@ -1,4 +1,4 @@
-// A webhook handler written for speed: WebCrypto, a cached key, and all checks of wix-edge.
+// A webhook handler written for speed: WebCrypto, a cached key, and all checks of wix-edge, without log line and headers.
 
 const LIMIT = 256 * 1024;
 const SKEW = 60;
@@ -87,37 +87,10 @@ async function event(request, env) {
   return { instance, eventType: envelope.eventType, data };
 }
 
-// With WITH_LOG: the same headers and the same log line as wix-edge.
-async function respondWithLog(request, env) {
-  const id = crypto.randomUUID();
-  const start = Date.now();
-  const headers = {
-    "content-type": "application/json",
-    "cache-control": "no-store",
-    "x-content-type-options": "nosniff",
-    "x-request-id": id,
-  };
-  const log = (level, status, rest) => {
-    console[level](JSON.stringify({
-      level, route: "/webhook", method: "POST", status, duration_ms: Date.now() - start, request_id: id, ...rest,
-    }));
-  };
-  try {
-    const { instance } = await event(request, env);
-    log("info", 200, { instance_id: instance, outcome: "event_accepted" });
-    return new Response("{}", { headers });
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    log("warn", error.status, { error: error.message });
-    return new Response(JSON.stringify({ code: error.message }), { status: error.status, headers });
-  }
-}
-
 export default {
   async fetch(request, env) {
     const { pathname } = new URL(request.url);
     if (pathname !== "/webhook" || request.method !== "POST") return new Response("not found", { status: 404 });
-    if (env.WITH_LOG) return respondWithLog(request, env);
     try {
       await event(request, env);
       return new Response("{}", { headers: { "content-type": "application/json" } });

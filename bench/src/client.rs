@@ -1,11 +1,12 @@
 //! An HTTP client with little overhead: persistent connections, and requests that are serialised in advance.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -51,6 +52,11 @@ pub struct Response {
 }
 
 impl Response {
+    /// The names of its headers.
+    pub fn header_names(&self) -> BTreeSet<String> {
+        self.head.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_ascii_lowercase()).collect()
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
@@ -119,25 +125,55 @@ pub fn one(url: &str, request: &Request) -> Result<Response> {
     Connection::open(url)?.send(request)
 }
 
-/// Sends `count` requests, cycling through `requests`. Fails at the first response with a wrong status.
-pub fn many(url: &str, requests: &[Request], count: usize) -> Result<()> {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let work = || -> Result<()> {
-            let mut connection = Connection::open(url)?;
+/// How many requests to send.
+#[derive(Clone, Copy, Debug)]
+pub enum Amount {
+    /// A number of requests.
+    Count(usize),
+    /// As many as are answered in this time, and at least one on each connection.
+    For(Duration),
+}
+
+/// Open connections to a Worker.
+pub struct Client(Vec<Connection>);
+
+impl Client {
+    /// Opens the connections. The runtime closes one that is idle for five seconds.
+    pub fn open(url: &str) -> Result<Self> {
+        (0..CONNECTIONS).map(|_| Connection::open(url)).collect::<Result<_>>().map(Self)
+    }
+
+    /// Sends requests, cycling through `requests`. Returns how many were answered, and fails at the first response with a
+    /// wrong status.
+    pub fn send(&mut self, requests: &[Request], amount: Amount) -> Result<usize> {
+        let (next, started) = (AtomicUsize::new(0), Instant::now());
+        let work = |connection: &mut Connection| -> Result<usize> {
+            let mut sent = 0;
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return Ok(());
+                let is_over = match amount {
+                    Amount::Count(count) => number >= count,
+                    Amount::For(time) => sent > 0 && started.elapsed() >= time,
+                };
+                if is_over {
+                    return Ok(sent);
                 }
                 let request = requests.get(number % requests.len()).context("requests must not be empty")?;
                 connection.send(request)?;
+                sent += 1;
             }
         };
-        let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(work)).collect();
-        for thread in threads {
-            thread.join().map_err(|_| anyhow::anyhow!("the thread of a connection panicked"))??;
-        }
-        Ok(())
-    })
+        thread::scope(|scope| {
+            let threads: Vec<_> = self.0.iter_mut().map(|connection| scope.spawn(|| work(connection))).collect();
+            let sent = threads
+                .into_iter()
+                .map(|thread| thread.join().map_err(|_| anyhow::anyhow!("the thread of a connection panicked"))?);
+            sent.sum()
+        })
+    }
+}
+
+/// Sends `count` requests on connections of their own.
+pub fn many(url: &str, requests: &[Request], count: usize) -> Result<()> {
+    Client::open(url)?.send(requests, Amount::Count(count)).map(|_| ())
 }

@@ -38,6 +38,57 @@ fn median(mut values: Vec<f64>) -> f64 {
     if values.len() % 2 == 1 { at(middle) } else { f64::midpoint(at(middle.saturating_sub(1)), at(middle)) }
 }
 
+/// A ratio with its confidence interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// The median.
+    pub median: f64,
+    /// The bounds of the interval, at 95 %.
+    pub interval: (f64, f64),
+}
+
+/// How often the bootstrap draws.
+const DRAWS: usize = 1000;
+
+impl Ratio {
+    /// The ratio of several starts of the Workers, each with its pairs: the median of the starts' medians. The interval is that
+    /// of a bootstrap (Efron) which draws starts, and pairs of each, since the pairs of one start resemble each other.
+    pub fn of(starts: &[Vec<f64>]) -> Self {
+        let of_starts = |starts: Vec<f64>| median(starts);
+        let estimate = of_starts(starts.iter().map(|pairs| median(pairs.clone())).collect());
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut drawn: Vec<f64> = (0..DRAWS)
+            .map(|_| {
+                let draw = |_| {
+                    let pairs = random.choose(starts).map_or(&[][..], Vec::as_slice);
+                    median(pairs.iter().filter_map(|_| random.choose(pairs).copied()).collect())
+                };
+                of_starts((0..starts.len()).map(draw).collect())
+            })
+            .collect();
+        drawn.sort_by(f64::total_cmp);
+        let at = |place: usize| drawn.get(place).copied().unwrap_or(estimate);
+        Self { median: estimate, interval: (at(DRAWS / 40), at(DRAWS - 1 - DRAWS / 40)) }
+    }
+
+    /// Half the width of the interval.
+    pub fn half_width(&self) -> f64 {
+        (self.interval.1 - self.interval.0) / 2.0
+    }
+}
+
+/// A xorshift generator (Marsaglia), so that the same measurements give the same interval.
+struct Random(u64);
+
+impl Random {
+    fn choose<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        of.get(usize::try_from(self.0 >> 33).ok()?.checked_rem(of.len())?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Figure;

@@ -14,23 +14,11 @@ use crate::usage::{cpu, memory};
 const SIGNED: usize = 500;
 
 /// The CPU time of a request in microseconds, averaged over `count` requests.
-pub fn cost(worker: &Running, requests: &[Request], count: usize) -> Result<f64> {
-    cost_until(worker, requests, count, || Ok(()))
-}
-
-/// The same, with the work that follows the responses, for whose end `wait` waits.
-pub fn cost_until(
-    worker: &Running,
-    requests: &[Request],
-    count: usize,
-    wait: impl FnOnce() -> Result<()>,
-) -> Result<f64> {
-    let ids = worker.ids();
-    let before = cpu(&ids)?;
+fn cost(worker: &Running, requests: &[Request], count: usize) -> Result<f64> {
+    let before = cpu(&worker.ids)?;
     client::many(&worker.url, requests, count)?;
-    wait()?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let cost = (cpu(&ids)? - before) as f64 / count as f64 / 1000.0;
+    let cost = (cpu(&worker.ids)? - before) as f64 / count as f64 / 1000.0;
     Ok(cost)
 }
 
@@ -89,7 +77,7 @@ pub fn uptime(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
     for block in 0..=blocks {
         let cost = cost(&edge, &requests, count / blocks as usize)?;
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let held = memory(&edge.ids())? as f64 / 1_048_576.0;
+        let held = memory(&edge.ids)? as f64 / 1_048_576.0;
         println!(
             "    after {:>7} requests: {cost:>5.0} µs per request, {held:>4.0} MiB",
             count / blocks as usize * (block as usize + 1)
@@ -115,7 +103,7 @@ pub fn many_instances(stage: &Stage, count: usize) -> Result<BTreeMap<String, Fi
         let requests: Vec<Request> = ids.iter().map(|id| token(id)).collect();
         let cost = cost(&edge, &requests, requests.len())?;
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let held = memory(&edge.ids())? as f64 / 1_048_576.0;
+        let held = memory(&edge.ids)? as f64 / 1_048_576.0;
         println!("    tokens of {:>7} instances: {cost:>5.0} µs per request, {held:>4.0} MiB", tenth * (number + 1));
         if number == 0 || number == 9 {
             let total = tenth * (number + 1);

@@ -1,16 +1,18 @@
 //! The results: printed as tables, stored as JSON, and compared with the accepted results.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::figures::Figure;
+use crate::figures::{Figure, Ratio};
+use crate::routes::Kind;
 
 /// The tolerated increase of a ratio beyond the spread of both runs, since machines differ.
 const TOLERANCE: f64 = 0.05;
-/// The tolerated distance of two runs in spreads: three standard errors of the median of five normally distributed rounds.
-const SPREADS: f64 = 2.5;
+/// The tolerated distance of two runs in spreads, each of which is half an interval at 95 %.
+const SPREADS: f64 = 1.5;
 
 /// The results of a run.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -36,10 +38,48 @@ pub struct Row {
     pub case: String,
     /// The case that it is compared with.
     pub beside: String,
-    /// The ratio of their CPU times, from the ratios of each round.
+    /// The ratio of their CPU times, from pairs of slices. Its spread is half the confidence interval.
     pub ratio: Figure,
     /// The largest ratio that meets the goal.
     pub goal: Option<f64>,
+    /// What the comparison says.
+    #[serde(default = "Kind::lower_bound")]
+    pub kind: Kind,
+    /// The confidence interval of the ratio, at 95 %.
+    #[serde(default)]
+    pub interval: Option<(f64, f64)>,
+    /// The part of the slices that other processes disturbed.
+    #[serde(default)]
+    pub disturbed: Option<f64>,
+    /// Whether the interval is as narrow as it should be.
+    #[serde(default)]
+    pub is_narrow: Option<bool>,
+}
+
+impl Row {
+    /// A row without an interval.
+    pub fn new(case: &str, beside: &str, kind: Kind, goal: Option<f64>, ratio: Figure) -> Self {
+        let (case, beside) = (case.to_owned(), beside.to_owned());
+        Self { case, beside, ratio, goal, kind, interval: None, disturbed: None, is_narrow: None }
+    }
+
+    /// A row of a ratio with its interval.
+    pub fn with_interval(case: &str, beside: &str, kind: Kind, goal: Option<f64>, ratio: Ratio) -> Self {
+        let figure = Figure { median: ratio.median, spread: ratio.half_width() };
+        Self { interval: Some(ratio.interval), ..Self::new(case, beside, kind, goal, figure) }
+    }
+
+    /// The ratio, with what makes it uncertain.
+    pub fn text(&self) -> String {
+        let mut text = self.ratio.to_string();
+        if self.is_narrow == Some(false) {
+            text.push_str(" (not narrow)");
+        }
+        if let Some(disturbed) = self.disturbed.filter(|part| *part >= 0.1) {
+            let _ = write!(text, " ({:.0} % disturbed)", disturbed * 100.0);
+        }
+        text
+    }
 }
 
 /// The work of a request.
@@ -70,20 +110,16 @@ impl Report {
     /// Prints the results as Markdown tables, for the documentation too.
     pub fn print(&self) {
         println!("\nMachine: {}\n", self.machine);
-        println!(
-            "| {:<20} | {:>6} | {:<48} | {:>6} | {:>12} | {:<15} |",
-            "Case", "µs", "beside", "µs", "ratio", "goal"
-        );
-        println!("|---|---|---|---|---|---|");
+        println!("| Case | µs | peer | µs | work | ratio | goal |\n|---|---|---|---|---|---|---|");
         let median = |case: &str| self.cpu.get(case).map_or(String::new(), |figure| format!("{:.0}", figure.median));
         for row in &self.rows {
             let goal = row.goal.map_or(String::new(), |goal| {
                 let met = if row.ratio.median <= goal { "met" } else { "not met" };
                 format!("≤ {goal:.2}: {met}")
             });
-            let (case, beside) = (&row.case, &row.beside);
-            let (ours, theirs, ratio) = (median(case), median(beside), row.ratio.to_string());
-            println!("| {case:<20} | {ours:>6} | {beside:<48} | {theirs:>6} | {ratio:>12} | {goal:<15} |");
+            let (case, beside) = (&row.case, row.beside.trim_end_matches(", same work"));
+            let (ours, theirs, work, ratio) = (median(case), median(&row.beside), row.kind.text(), row.text());
+            println!("| {case} | {ours} | {beside} | {theirs} | {work} | {ratio} | {goal} |");
         }
         if !self.counts.is_empty() {
             println!("\n| {:<30} | Wix | Reads, writes, removals, lists before the response | With tasks |", "Route");
@@ -102,12 +138,14 @@ impl Report {
         }
     }
 
-    /// Fails if a ratio exceeds the accepted one by more than the noise of both runs, or if a count differs.
+    /// Fails if a ratio exceeds the accepted one by more than the noise of both runs, if it was never accepted, or if a count
+    /// differs.
     pub fn check(&self, accepted: &Self) -> Result<()> {
         let mut worse = Vec::new();
         for now in &self.rows {
             let Some(then) = accepted.rows.iter().find(|then| then.case == now.case && then.beside == now.beside)
             else {
+                worse.push(format!("{} / {}: {}, never accepted", now.case, now.beside, now.ratio));
                 continue;
             };
             let noise = SPREADS * now.ratio.spread.hypot(then.ratio.spread) + TOLERANCE * then.ratio.median;

@@ -1,32 +1,88 @@
 //! The cases, each with its requests to one Worker, and the comparisons.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::client::{self, Request};
-use crate::stage::{API_KEY, APP_ID, Running, Stage, instance};
+use crate::stage::{API_KEY, APP_ID, OURS, Running, Stage, instance};
 use crate::upstream::LONG;
 
-/// A case.
+/// A case: requests of one kind to one Worker.
 pub struct Case {
     /// Its name.
     pub name: &'static str,
-    /// The name of its Worker.
+    /// The name of its Worker: see [`Stage::worker`].
     pub worker: &'static str,
-    /// The requests, which the client cycles through.
-    pub requests: Vec<Request>,
+    /// The requests.
+    pub requests: Requests,
     /// The number of requests per thousand: fewer for a slow case.
     pub of_a_thousand: usize,
-    /// Whether each request is sent once only, and its event delivered.
-    pub is_delivered: bool,
 }
 
-/// The case of a webhook whose event is delivered.
-pub const DELIVERED: &str = "webhook, delivered";
-/// How many requests per thousand that case has: each is signed.
-pub const DELIVERED_OF_A_THOUSAND: usize = 250;
-/// How many installations its events belong to.
+/// The requests of a case.
+pub enum Requests {
+    /// The client cycles through these.
+    Repeated(Vec<Request>),
+    /// Each request is sent once, and its event delivered.
+    Fresh(fn(&Stage) -> Result<Request>),
+}
+
+impl Case {
+    /// One of its requests.
+    pub fn request(&self, stage: &Stage) -> Result<Request> {
+        match &self.requests {
+            Requests::Repeated(requests) => requests.first().cloned().context("a case must have a request"),
+            Requests::Fresh(make) => make(stage),
+        }
+    }
+
+    /// Whether its events are delivered.
+    pub fn is_delivered(&self) -> bool {
+        matches!(self.requests, Requests::Fresh(_))
+    }
+
+    /// Whether it is a case of wix-edge.
+    pub fn is_ours(&self) -> bool {
+        OURS.contains(&self.worker)
+    }
+}
+
+/// How many installations the delivered events belong to.
 const INSTALLATIONS: usize = 50;
+
+/// What a comparison says.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The peer does the same work: the same checks, headers, request id and log line.
+    SameWork,
+    /// The peer does less.
+    LowerBound,
+    /// Both cases are wix-edge's.
+    Own,
+    /// The case is compared with a figure.
+    Limit,
+}
+
+impl Kind {
+    /// The name in the table.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::SameWork => "same",
+            Self::LowerBound => "less: a lower bound",
+            Self::Own => "our own",
+            Self::Limit => "a limit",
+        }
+    }
+
+    /// Of results from before there were peers with the same work.
+    pub fn lower_bound() -> Self {
+        Self::LowerBound
+    }
+}
 
 /// A comparison of two cases, with its goal.
 pub struct Comparison {
@@ -34,30 +90,55 @@ pub struct Comparison {
     pub case: &'static str,
     /// The case that it is compared with.
     pub beside: &'static str,
+    /// What it says.
+    pub kind: Kind,
     /// The largest ratio that meets the goal.
     pub goal: Option<f64>,
 }
 
-const fn beside(case: &'static str, beside: &'static str, goal: Option<f64>) -> Comparison {
-    Comparison { case, beside, goal }
+/// Cases that are not measured: the peers with the same work must refuse a forged message too.
+pub const FORGED: [&str; 4] = [
+    "webhook, forged: @wix/sdk, same work",
+    "webhook, forged: jose, same work",
+    "webhook, forged: hono, same work",
+    "webhook, forged: JS and object, same work",
+];
+
+const fn same_work(case: &'static str, beside: &'static str, goal: Option<f64>) -> Comparison {
+    Comparison { case, beside, kind: Kind::SameWork, goal }
+}
+
+const fn lower_bound(case: &'static str, beside: &'static str) -> Comparison {
+    Comparison { case, beside, kind: Kind::LowerBound, goal: None }
 }
 
 /// The comparisons, in the order of the table.
 pub const COMPARISONS: &[Comparison] = &[
-    beside("webhook", "webhook: JS, WebCrypto", Some(1.05)),
-    beside("webhook", "webhook: JS, WebCrypto, the same answer and log", None),
-    beside("webhook", "webhook: jose", None),
-    beside("webhook", "webhook: @wix/sdk", Some(0.75)),
-    beside("webhook, forged", "webhook", Some(0.9)),
-    beside(DELIVERED, "webhook", None),
-    beside("webhook, no JWT", "JS hello", Some(2.0)),
-    beside("plugin call, 2 kB", "plugin call: jose, 2 kB", Some(1.0)),
-    beside("install", "JS redirect", Some(1.5)),
-    beside("token from memory", "JS hello", Some(2.0)),
-    beside("proxy, 1 KB", "JS forward, 1 KB", Some(1.3)),
-    beside("proxy, 10 MB", "JS forward, 10 MB", Some(1.3)),
-    beside("healthz", "JS hello", None),
-    beside("instance", "JS hello", None),
+    same_work("webhook", "webhook: JS by hand, same work", Some(1.0)),
+    same_work("webhook", "webhook: @wix/sdk, same work", Some(0.85)),
+    same_work("webhook", "webhook: jose, same work", None),
+    same_work("webhook", "webhook: hono, same work", None),
+    same_work("webhook, delivered", "webhook, delivered: JS and object, same work", Some(1.1)),
+    same_work("webhook, forged", "webhook, forged: JS by hand, same work", Some(1.0)),
+    same_work("webhook, no JWT", "webhook, no JWT: JS by hand, same work", Some(1.0)),
+    same_work("install", "install: JS by hand, same work", Some(1.15)),
+    same_work("token from memory", "token from memory: JS by hand, same work", Some(1.15)),
+    same_work("proxy, 1 KB", "proxy, 1 KB: JS with replay, same work", Some(1.25)),
+    same_work("proxy, 10 MB", "proxy, 10 MB: JS with replay, same work", Some(1.05)),
+    same_work("plugin call, 2 kB", "plugin call, 2 kB: jose, same work", Some(1.0)),
+    lower_bound("webhook", "webhook: JS, WebCrypto"),
+    lower_bound("webhook", "webhook: jose"),
+    lower_bound("webhook", "webhook: @wix/sdk"),
+    lower_bound("webhook, no JWT", "JS hello"),
+    lower_bound("plugin call, 2 kB", "plugin call: jose, 2 kB"),
+    lower_bound("install", "JS redirect"),
+    lower_bound("token from memory", "JS hello"),
+    lower_bound("proxy, 1 KB", "JS forward, 1 KB"),
+    lower_bound("proxy, 10 MB", "JS forward, 10 MB"),
+    lower_bound("healthz", "JS hello"),
+    lower_bound("instance", "JS hello"),
+    Comparison { case: "webhook, forged", beside: "webhook", kind: Kind::Own, goal: None },
+    Comparison { case: "webhook, delivered", beside: "webhook", kind: Kind::Own, goal: None },
 ];
 
 /// A request to the app API.
@@ -83,72 +164,82 @@ pub fn event(stage: &Stage, id: &str, size: usize) -> Result<Request> {
     Ok(webhook(&message, 200))
 }
 
-/// Different events.
-fn events(stage: &Stage, count: usize) -> Result<Vec<Request>> {
-    let event = |number: usize| {
-        let (id, data) = (instance(number % INSTALLATIONS), json!({ "number": number }));
-        Ok(webhook(&stage.key.message("wix.contacts.v4.contact_created", &id, &data, 1200)?, 200))
-    };
-    (0..count).map(event).collect()
+/// An event that no other request has.
+fn fresh_event(stage: &Stage) -> Result<Request> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let (id, data) = (instance(number % INSTALLATIONS), json!({ "number": number }));
+    Ok(webhook(&stage.key.message("wix.contacts.v4.contact_created", &id, &data, 1200)?, 200))
 }
 
-/// All cases. `delivered` is the number of events to deliver.
-pub fn cases(stage: &Stage, delivered: usize) -> Result<Vec<Case>> {
+/// All cases.
+pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
     let id = instance(0);
-    let case = |name, worker, request| Case {
+    let case = |name, worker, request: &Request| Case {
         name,
         worker,
-        requests: vec![request],
+        requests: Requests::Repeated(vec![request.clone()]),
         of_a_thousand: 1000,
-        is_delivered: false,
     };
-    let valid = event(stage, &id, 1200)?;
+    let fresh = |name, worker| Case { name, worker, requests: Requests::Fresh(fresh_event), of_a_thousand: 100 };
+    let valid = &event(stage, &id, 1200)?;
     let message = stage.key.message("wix.contacts.v4.contact_created", &id, &json!({ "id": id }), 1200)?;
     let (signed, _) = message.rsplit_once('.').context("a message must have three parts")?;
     let other = stage.key.message("AppInstalled", &id, &json!({ "id": id }), 1200)?;
     let (_, signature) = other.rsplit_once('.').context("a message must have three parts")?;
-    let forged = webhook(&format!("{signed}.{signature}"), 401);
+    let forged = &webhook(&format!("{signed}.{signature}"), 401);
     let call = stage.key.plugin_call(APP_ID, &id, 2048)?;
-    let plugin_call = Request::with_body(
+    let plugin_call = &Request::with_body(
         "POST",
         "/plugins/v1/getRates",
         &[("content-type", "text/plain")],
         Some(call.as_bytes()),
         200,
     );
-    let malformed = webhook(&message.replace('.', "_"), 400);
-    let hello = Request::new("GET", "/", &[], 200);
+    let malformed = &webhook(&message.replace('.', "_"), 400);
+    let hello = &Request::new("GET", "/", &[], 200);
+    let install = &Request::new("GET", "/install", &[], 302);
+    let token = &token(&id);
     let (path, long_path) = (format!("/v1/instances/{id}/wix/short"), format!("/v1/instances/{id}/wix/long"));
-    let (short, long) = (vec![b'y'; 1024], vec![b'y'; LONG]);
-    let few =
-        |name, worker, path: &str| Case { of_a_thousand: 4, ..case(name, worker, api("POST", path, Some(&long))) };
+    let (short, long) =
+        (&api("POST", &path, Some(&vec![b'y'; 1024])), &api("POST", &long_path, Some(&vec![b'y'; LONG])));
+    let few = |name, worker, request| Case { of_a_thousand: 4, ..case(name, worker, request) };
     Ok(vec![
-        case("JS hello", "hello", hello),
-        case("JS redirect", "redirect", Request::new("GET", "/install", &[], 302)),
-        case("webhook: JS, WebCrypto", "webcrypto", valid.clone()),
-        case("webhook: JS, WebCrypto, the same answer and log", "webcrypto-log", valid.clone()),
-        case("webhook: jose", "jose", valid.clone()),
-        case("webhook: @wix/sdk", "sdk", valid.clone()),
         case("webhook", "edge", valid),
+        case("webhook: JS by hand, same work", "same/webhook", valid),
+        case("webhook: @wix/sdk, same work", "same/webhook-sdk", valid),
+        case("webhook: jose, same work", "same/webhook-jose", valid),
+        case("webhook: hono, same work", "same/webhook-hono", valid),
+        case("webhook: JS, WebCrypto", "webcrypto", valid),
+        case("webhook: jose", "jose", valid),
+        case("webhook: @wix/sdk", "sdk", valid),
+        fresh("webhook, delivered", "delivering"),
+        fresh("webhook, delivered: JS and object, same work", "same/delivery"),
         case("webhook, forged", "edge", forged),
-        Case {
-            name: DELIVERED,
-            worker: "delivering",
-            requests: events(stage, delivered)?,
-            of_a_thousand: DELIVERED_OF_A_THOUSAND,
-            is_delivered: true,
-        },
+        case("webhook, forged: JS by hand, same work", "same/webhook", forged),
+        case("webhook, forged: @wix/sdk, same work", "same/webhook-sdk", forged),
+        case("webhook, forged: jose, same work", "same/webhook-jose", forged),
+        case("webhook, forged: hono, same work", "same/webhook-hono", forged),
+        case("webhook, forged: JS and object, same work", "same/delivery", forged),
         case("webhook, no JWT", "edge", malformed),
-        case("plugin call: jose, 2 kB", "jose-plugin", plugin_call.clone()),
+        case("webhook, no JWT: JS by hand, same work", "same/webhook", malformed),
+        case("install", "edge", install),
+        case("install: JS by hand, same work", "same/install", install),
+        case("JS redirect", "redirect", install),
+        case("token from memory", "edge", token),
+        case("token from memory: JS by hand, same work", "same/token", token),
+        case("proxy, 1 KB", "edge", short),
+        case("proxy, 1 KB: JS with replay, same work", "same/proxy", short),
+        case("JS forward, 1 KB", "forward", short),
+        few("proxy, 10 MB", "edge", long),
+        few("proxy, 10 MB: JS with replay, same work", "same/proxy", long),
+        few("JS forward, 10 MB", "forward", long),
         case("plugin call, 2 kB", "plugins", plugin_call),
-        case("install", "edge", Request::new("GET", "/install", &[], 302)),
-        case("token from memory", "edge", token(&id)),
-        case("healthz", "edge", Request::new("GET", "/healthz", &[], 200)),
-        case("instance", "edge", api("GET", &format!("/v1/instances/{id}"), None)),
-        case("JS forward, 1 KB", "forward", api("POST", &path, Some(&short))),
-        case("proxy, 1 KB", "edge", api("POST", &path, Some(&short))),
-        few("JS forward, 10 MB", "forward", &long_path),
-        few("proxy, 10 MB", "edge", &long_path),
+        case("plugin call, 2 kB: jose, same work", "same/plugin", plugin_call),
+        case("plugin call: jose, 2 kB", "jose-plugin", plugin_call),
+        case("healthz", "edge", &Request::new("GET", "/healthz", &[], 200)),
+        case("instance", "edge", &api("GET", &format!("/v1/instances/{id}"), None)),
+        case("JS hello", "hello", hello),
     ])
 }
 

@@ -1,7 +1,9 @@
 //! The measured Workers: wix-edge and its peers, each in its own workerd process.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -43,15 +45,19 @@ pub struct Stage {
 pub struct Running {
     /// Its origin.
     pub url: String,
-    workerd: Workerd,
+    /// The ids of its processes.
+    pub ids: Vec<u32>,
+    /// The latest lines of its log.
+    pub lines: Arc<Mutex<VecDeque<String>>>,
+    _workerd: Workerd,
 }
 
-impl Running {
-    /// The ids of its processes.
-    pub fn ids(&self) -> Vec<u32> {
-        self.workerd.ids()
-    }
-}
+/// How many lines of the log are kept.
+const LINES: usize = 10;
+
+/// The Workers of [`Stage::worker`] that are wix-edge: by itself, with a target for events, and with one for service plugin
+/// calls.
+pub const OURS: [&str; 3] = ["edge", "delivering", "plugins"];
 
 impl Stage {
     /// Starts the upstream and the KV. `build` is the directory of the built Worker.
@@ -67,7 +73,6 @@ impl Stage {
 
     /// wix-edge, from another directory.
     pub fn edge_of(&self, build: &Path) -> Result<Worker> {
-        let hash = Sha256::digest(API_KEY).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         Ok(Worker::built(&self.root, build)?
             .kv("INSTANCES", &self.kv)
             .text("ENVIRONMENT", "development")
@@ -75,21 +80,27 @@ impl Stage {
             .text("WIX_APP_SECRET", "bench-secret")
             .text("WIX_PUBLIC_KEYS", &self.key.public()?)
             .text("SEALING_KEYS", &format!("b1:{}", STANDARD.encode(Sha256::digest("a key of the bench"))))
-            .text("API_KEYS", &format!("bench:{hash}"))
+            .text("API_KEYS", &format!("bench:{}", hash_of_key()))
             .text("WIX_API_URL", &self.upstream.url)
             .text("WIX_SITE_URL", &self.upstream.url))
     }
 
-    /// wix-edge, which delivers events to the upstream at [`EVENTS`]. `folder` has the databases of its objects.
-    pub fn delivering(&self, build: &Path, folder: &Path) -> Result<Worker> {
-        let edge = self.edge_of(build)?.text("EVENTS_URL", &format!("{}{EVENTS}", self.upstream.url));
-        Ok(edge.text("EVENTS_SECRETS", &secret()).objects("INSTALLATIONS", "Installation", folder))
-    }
-
-    /// wix-edge, which forwards service plugin calls to the upstream at [`PLUGINS`].
-    pub fn plugins(&self, build: &Path) -> Result<Worker> {
-        let edge = self.edge_of(build)?.text("PLUGINS_URL", &format!("{}{PLUGINS}", self.upstream.url));
-        Ok(edge.text("EVENTS_SECRETS", &secret()))
+    /// A Worker by its name: one of [`OURS`], from the directory `build`, or a peer. `objects` gets the databases of its
+    /// objects.
+    pub fn worker(&self, name: &str, build: &Path, objects: &Path) -> Result<Worker> {
+        let [events, plugins] = [EVENTS, PLUGINS].map(|path| format!("{}{path}", self.upstream.url));
+        let with_secret = |worker: Worker| worker.text("EVENTS_SECRETS", &secret());
+        Ok(match name {
+            "edge" => self.edge_of(build)?,
+            "delivering" => with_secret(self.edge_of(build)?).text("EVENTS_URL", &events).objects(
+                "INSTALLATIONS",
+                "Installation",
+                objects,
+            ),
+            "plugins" => with_secret(self.edge_of(build)?).text("PLUGINS_URL", &plugins),
+            "same/delivery" => self.peer(name)?.objects("INSTALLATIONS", "Installation", objects),
+            name => self.peer(name)?,
+        })
     }
 
     /// The directory of the built Worker.
@@ -102,7 +113,12 @@ impl Stage {
         let bundle = Command::new(self.root.join("node_modules/.bin/esbuild"))
             .arg(self.root.join("bench/peers").join(format!("{name}.js")))
             .args(["--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main"])
-            .args(["--conditions=workerd,worker,browser", "--minify-whitespace", "--log-level=warning"])
+            .args([
+                "--conditions=workerd,worker,browser",
+                "--external:cloudflare:*",
+                "--minify-whitespace",
+                "--log-level=warning",
+            ])
             .output()
             .context("could not start esbuild, which `npm ci` installs")?;
         ensure!(bundle.status.success(), "{name}.js: {}", String::from_utf8_lossy(&bundle.stderr));
@@ -111,23 +127,51 @@ impl Stage {
             .text("WIX_APP_ID", APP_ID)
             .text("WIX_APP_SECRET", "bench-secret")
             .text("WIX_API_URL", &self.upstream.url)
-            .text("TOKEN", "OauthNG.JWS.of-the-bench"))
+            .text("WIX_SITE_URL", &self.upstream.url)
+            .text("EVENTS_URL", &format!("{}{EVENTS}", self.upstream.url))
+            .text("PLUGINS_URL", &format!("{}{PLUGINS}", self.upstream.url))
+            .text("EVENTS_SECRET", secret().trim_start_matches("whsec_"))
+            .text("STATE_KEY", &STANDARD.encode(Sha256::digest("a key of the bench")))
+            .text("API_KEY_HASH", &hash_of_key())
+            .text("TOKEN", "OauthNG.JWS.of-the-bench")
+            .kv("INSTANCES", &self.kv))
     }
 
     /// Starts a Worker, and returns the time to its first response.
     pub fn start(&self, worker: &Worker, first: &Request) -> Result<(Running, Duration)> {
         let setup = Setup::default().worker("it", worker.clone());
         let started = Instant::now();
-        let workerd = Workerd::start(&self.root, &setup, |_| {})?;
+        let lines: Arc<Mutex<VecDeque<String>>> = Arc::default();
+        let latest = Arc::clone(&lines);
+        let workerd = Workerd::start(&self.root, &setup, move |line| {
+            let mut lines = latest.lock().unwrap_or_else(PoisonError::into_inner);
+            if lines.len() == LINES {
+                lines.pop_front();
+            }
+            lines.push_back(line.to_owned());
+        })?;
         let url = workerd.url("it").to_owned();
         client::one(&url, first)?;
         let took = started.elapsed();
-        Ok((Running { url, workerd }, took))
+        Ok((Running { url, ids: workerd.ids(), lines, _workerd: workerd }, took))
     }
 
     /// Seeds KV with installed instances: a fact and a row for each. Returns their ids.
     pub fn seed(&self, count: usize) -> Vec<String> {
         let ids: Vec<String> = (0..count).map(instance).collect();
+        self.install(&ids);
+        ids
+    }
+
+    /// The same for instances for whose tokens the upstream takes [`crate::upstream::SLOW`].
+    pub fn seed_slow(&self, count: usize) -> Vec<String> {
+        let ids: Vec<String> =
+            (0..count).map(|number| format!("{SLOW_INSTANCES}-0000-4000-8000-{number:012x}")).collect();
+        self.install(&ids);
+        ids
+    }
+
+    fn install(&self, ids: &[String]) {
         self.kv.seed(ids.iter().flat_map(|id| {
             let at = 1_700_000_000;
             let fact = json!({ "at": at, "kind": "installed" });
@@ -147,14 +191,20 @@ impl Stage {
                 Entry::new(format!("v1:instance:{id}"), row.to_string(), Some(shown.to_string())),
             ]
         }));
-        ids
     }
+}
+
+fn hash_of_key() -> String {
+    Sha256::digest(API_KEY).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// What signs the requests to the app's back end.
 fn secret() -> String {
     format!("whsec_{}", STANDARD.encode(Sha256::digest("a secret of the bench")))
 }
+
+/// How the ids of instances begin for whose tokens the upstream takes long.
+pub const SLOW_INSTANCES: &str = "b0000000";
 
 /// The instance id with a number.
 pub fn instance(number: usize) -> String {

@@ -5,14 +5,18 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use crate::stage::PLUGINS;
+use crate::stage::{PLUGINS, SLOW_INSTANCES};
 
 /// The length of the long bodies, in bytes.
 pub const LONG: usize = 10 * 1024 * 1024;
+
+/// How long the token of a slow instance takes.
+pub const SLOW: Duration = Duration::from_secs(5);
 
 /// The upstream. It runs until the process ends.
 pub struct Upstream {
@@ -122,6 +126,9 @@ fn token(body: &[u8]) -> Vec<u8> {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| request.get(name).and_then(Value::as_str);
     let instance = text("instance_id").or_else(|| text("code")).or_else(|| text("refresh_token")).unwrap_or_default();
+    if instance.starts_with(SLOW_INSTANCES) {
+        thread::sleep(SLOW);
+    }
     let access_token = format!("OauthNG.JWS.{instance}.{}", "x".repeat(600));
     let mut response = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 14400 });
     if text("code").is_some() {

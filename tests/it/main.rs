@@ -40,6 +40,7 @@ mod misconfiguration;
 mod object_cost;
 mod open_redirect;
 mod openapi;
+mod peers;
 mod plugins;
 mod problems;
 mod proxy;
