@@ -27,15 +27,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Parser;
+use workerd::Setup;
 
-use crate::client::Request;
+use crate::client::{Amount, Client, Request};
 use crate::compare::{Of, Plan};
 use crate::report::{Report, Row};
-use crate::routes::{COMPARISONS, Kind};
+use crate::routes::{COMPARISONS, Kind, Requests};
 use crate::stage::Stage;
-use crate::usage::Cores;
+use crate::usage::{Cores, cpu};
 
 /// Measures the built Worker and its peers.
 #[derive(Debug, Parser)]
@@ -47,7 +48,7 @@ pub struct Options {
     /// The directory of the built Worker
     #[arg(long)]
     build: Option<PathBuf>,
-    /// Fewer slices and no growth: two minutes instead of twenty
+    /// Fewer slices and no growth: three minutes instead of thirty
     #[arg(long)]
     quick: bool,
     /// Only the cases with this prefix and the cases that they are compared with; or only `growth`
@@ -65,6 +66,9 @@ pub struct Options {
     /// Only checks that the peers with the same work answer and log what wix-edge does
     #[arg(long)]
     same_work: bool,
+    /// Only sends requests of this case for half a minute, for a profiler
+    #[arg(long)]
+    profile: Option<String>,
     /// Measures a second build of the Worker, a copy of an earlier build/, in the same rounds
     #[arg(long)]
     beside: Option<PathBuf>,
@@ -85,6 +89,9 @@ pub fn run(options: &Options) -> Result<()> {
     let stage = Stage::new(&root, &build)?;
     if options.same_work {
         return same_work::check(&stage);
+    }
+    if let Some(name) = &options.profile {
+        return profile(&stage, cores, name);
     }
     if let Some(count) = options.uptime {
         return growth::uptime(&stage, count).map(|_| ());
@@ -135,7 +142,7 @@ fn compare(stage: &Stage, options: &Options, cores: Cores, report: &mut Report) 
     let plan = if options.quick {
         Plan { cores, warm_up: 2000, pairs: 25, starts: 2, narrow: 0.03, limit: Duration::from_secs(6) }
     } else {
-        Plan { cores, warm_up: 5000, pairs: 80, starts: 4, narrow: 0.015, limit: Duration::from_mins(1) }
+        Plan { cores, warm_up: 4000, pairs: 80, starts: 4, narrow: 0.015, limit: Duration::from_mins(2) }
     };
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.starts_with(only));
     let cases = routes::cases(stage)?;
@@ -169,6 +176,28 @@ fn compare(stage: &Stage, options: &Options, cores: Cores, report: &mut Report) 
         let (ours, theirs) = (case(row.case)?, case(row.beside)?);
         measure((ours, stage.build()), (theirs, stage.build()), row.beside.to_owned(), row.kind, row.goal)?;
     }
+    Ok(())
+}
+
+/// Sends the requests of a case to a Worker whose wasm and JavaScript functions have names for `perf`.
+fn profile(stage: &Stage, cores: Cores, name: &str) -> Result<()> {
+    const TIME: Duration = Duration::from_secs(30);
+    stage.seed(1);
+    let cases = routes::cases(stage)?;
+    let case = cases.iter().find(|case| case.name == name).context("--profile must be the name of a case")?;
+    let Requests::Repeated(requests) = &case.requests else { bail!("the events of this case are delivered") };
+    let objects = tempfile::tempdir()?;
+    let worker = stage.worker(case.worker, stage.build(), objects.path())?;
+    Cores::pin(&[cores.workers])?;
+    let running = stage.start_with(Setup::default().v8_flag("--perf-basic-prof"), &worker, &case.request(stage)?);
+    Cores::pin(&[cores.client])?;
+    let (running, _) = running?;
+    client::many(&running.url, requests, 5_000)?;
+    let id = running.ids.first().context("workerd must have a process")?;
+    println!("perf record --event cpu-clock --call-graph fp --pid {id} sleep 25");
+    let before = cpu(&running.ids)?;
+    let count = Client::open(&running.url)?.send(requests, Amount::For(TIME))?;
+    println!("{} µs of CPU for each of {count} requests", (cpu(&running.ids)? - before) / 1000 / count as u64);
     Ok(())
 }
 

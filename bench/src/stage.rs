@@ -139,7 +139,12 @@ impl Stage {
 
     /// Starts a Worker, and returns the time to its first response.
     pub fn start(&self, worker: &Worker, first: &Request) -> Result<(Running, Duration)> {
-        let setup = Setup::default().worker("it", worker.clone());
+        self.start_with(Setup::default(), worker, first)
+    }
+
+    /// The same, with more in the setup.
+    pub fn start_with(&self, setup: Setup, worker: &Worker, first: &Request) -> Result<(Running, Duration)> {
+        let setup = setup.worker("it", worker.clone());
         let started = Instant::now();
         let lines: Arc<Mutex<VecDeque<String>>> = Arc::default();
         let latest = Arc::clone(&lines);

@@ -22,6 +22,7 @@ const CRON_SCRIPT: &str = r#"export default {
 #[derive(Clone, Default)]
 pub struct Setup {
     workers: Vec<(String, Worker)>,
+    v8_flags: Vec<String>,
 }
 
 /// A Worker: its modules and bindings. The first module is the entry.
@@ -60,6 +61,13 @@ impl Setup {
     #[must_use]
     pub fn worker(mut self, name: &str, worker: Worker) -> Self {
         self.workers.push((name.to_owned(), worker));
+        self
+    }
+
+    /// Passes a flag to V8.
+    #[must_use]
+    pub fn v8_flag(mut self, flag: &str) -> Self {
+        self.v8_flags.push(flag.to_owned());
         self
     }
 
@@ -103,9 +111,10 @@ impl Setup {
         }
         // The simulator is on loopback. By default workerd allows Workers to connect to public addresses only.
         services.push_str("    (name = \"internet\", network = (allow = [\"public\", \"private\"])),\n");
+        let flags = list(self.v8_flags.iter().map(|flag| quoted(flag)));
         format!(
             "using Workerd = import \"/workerd/workerd.capnp\";\n\n\
-             const config :Workerd.Config = (\n  services = [\n{services}  ],\n  sockets = [\n{sockets}  ],\n);\n"
+             const config :Workerd.Config = (\n  services = [\n{services}  ],\n  sockets = [\n{sockets}  ],\n  v8Flags = [{flags}],\n);\n"
         )
     }
 }
