@@ -153,6 +153,9 @@ export function isUnread(request) {
   return !request.bodyUsed && request.body !== null;
 }
 
+/** `String.fromCharCode` with spread bytes costs a tenth of a webhook. A byte order mark must stay, so that it is refused. */
+const ascii = new TextDecoder("utf-8", { ignoreBOM: true });
+
 const DOT = 0x2e;
 const isBlank = (byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
@@ -169,7 +172,7 @@ export function splitJws(bytes, longestHeader, longestSignature) {
   const second = tail + bytes.subarray(tail, end).indexOf(DOT);
   if (second < tail || bytes.subarray(first + 1, second).includes(DOT)) return undefined;
   if (bytes.subarray(second + 1, end).includes(DOT)) return undefined;
-  const text = (from, to) => String.fromCharCode(...bytes.subarray(from, to));
+  const text = (from, to) => ascii.decode(bytes.subarray(from, to));
   return [text(start, first), text(second + 1, end), bytes.subarray(start, second)];
 }
 
