@@ -42,7 +42,7 @@ pub fn growth(stage: &Stage, rounds: usize, count: usize) -> Result<BTreeMap<Str
             let (peer, _) = stage.start(&stage.peer("webcrypto")?, &Request::new("GET", "/", &[], 404))?;
             for kib in [1, 4, 16, 64, 256] {
                 let requests = [event(stage, &first_id(&ids), kib * 1024 - 600)?];
-                for (name, worker) in [("ours", &edge), ("JS, WebCrypto", &peer)] {
+                for (name, worker) in [("wix-edge", &edge), ("JS, WebCrypto", &peer)] {
                     let costs: Vec<f64> =
                         (0..rounds).map(|_| cost(worker, &requests, count / 4)).collect::<Result<_>>()?;
                     found.insert(format!("webhook of {kib:>3} KiB, {name}, µs"), Figure::of(costs));
@@ -84,7 +84,7 @@ pub fn uptime(stage: &Stage, count: usize) -> Result<BTreeMap<String, Figure>> {
         );
         // The first block fills the caches and does not count.
         if block == 1 || block == blocks {
-            let when = if block == 1 { "at first" } else { "at last" };
+            let when = if block == 1 { "at the start" } else { "at the end" };
             found.insert(format!("mixed requests, {when}, µs"), Figure::of([cost]));
             found.insert(format!("mixed requests, {when}, MiB"), Figure::of([held]));
         }

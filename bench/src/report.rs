@@ -122,11 +122,11 @@ impl Report {
             println!("| {case} | {ours} | {beside} | {theirs} | {work} | {ratio} | {goal} |");
         }
         if !self.counts.is_empty() {
-            println!("\n| {:<30} | Wix | Reads, writes, removals, lists before the response | With tasks |", "Route");
+            println!("\n| Route | calls to Wix | reads, writes, deletes, lists before the response | in all |");
             println!("|---|---|---|---|");
         }
         for (route, counts) in &self.counts {
-            println!("| {route:<30} | {} | {} | {} |", counts.before.wix, counts.before.show(), counts.in_all.show());
+            println!("| {route} | {} | {} | {} |", counts.before.wix, counts.before.show(), counts.in_all.show());
         }
         println!("\n| | |\n|---|---|");
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
