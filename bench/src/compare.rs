@@ -112,3 +112,17 @@ fn ratios(starts: &[Vec<Pair>]) -> Vec<Vec<f64>> {
     };
     starts.iter().map(of_start).filter(|ratios: &Vec<f64>| !ratios.is_empty()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Pair, ratios};
+
+    #[test]
+    fn disturbed_pairs_count_only_where_few_others_are_left() {
+        let pair = |cost, is_disturbed| Pair { cost, beside: 1.0, is_disturbed };
+        let quiet = vec![pair(1.0, false), pair(9.0, true), pair(9.0, true)];
+        assert_eq!(ratios(&[quiet.clone(), vec![pair(9.0, true)]]), [[1.0]]);
+        let busy = vec![pair(9.0, true); 3];
+        assert_eq!(ratios(&[busy, quiet]), [vec![9.0; 3], vec![1.0, 9.0, 9.0]]);
+    }
+}

@@ -91,12 +91,22 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
-    use super::Figure;
+    use super::{Figure, Ratio};
 
     #[test]
     fn an_outlier_does_not_change_the_median() {
         assert_eq!(Figure::of([4.0, 5.0, 90.0, 6.0, 4.0]), Figure { median: 5.0, spread: 1.0 });
         assert_eq!(Figure::of([1.0, 2.0]), Figure { median: 1.5, spread: 0.5 });
         assert_eq!(Figure::of([]), Figure { median: 0.0, spread: 0.0 });
+    }
+
+    #[test]
+    fn the_interval_is_as_wide_as_the_starts_differ() {
+        let alike = Ratio::of(&[vec![1.0, 1.01, 0.99, 50.0], vec![1.0, 1.0, 1.01, 0.02]]);
+        assert!((0.99..=1.01).contains(&alike.median), "{alike:?}");
+        let differing = Ratio::of(&[vec![0.9; 20], vec![1.0; 20], vec![1.1; 20]]);
+        assert_eq!(differing, Ratio { median: 1.0, interval: (0.9, 1.1) });
+        let one = Ratio::of(&[vec![1.2; 20]]);
+        assert!(one.half_width() < 1e-9, "{one:?}");
     }
 }
