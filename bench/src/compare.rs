@@ -54,6 +54,7 @@ pub fn compare(stage: &Stage, plan: &Plan, ours: Of<'_>, theirs: Of<'_>) -> Resu
     let mut starts: Vec<Vec<Pair>> = Vec::new();
     let mut held = BTreeMap::new();
     loop {
+        let began = Instant::now();
         let objects = tempfile::Builder::new().prefix("bench-").tempdir()?;
         let start = |(case, build): Of<'_>, folder: &str| -> Result<Running> {
             let folder = objects.path().join(folder);
@@ -79,11 +80,13 @@ pub fn compare(stage: &Stage, plan: &Plan, ours: Of<'_>, theirs: Of<'_>) -> Resu
         let mut other = Side::warm_up(stage, &second, theirs.0, plan.warm_up)?;
         one.reconnect()?;
         other.reconnect()?;
-        starts.push(
-            (0..plan.pairs)
-                .map(|number| pair(stage, plan.cores, number, &mut one, &mut other))
-                .collect::<Result<_>>()?,
-        );
+        // On a busy machine a start takes long: measuring takes as long then.
+        let (warm, took) = (Instant::now(), began.elapsed());
+        let mut pairs = Vec::new();
+        while pairs.len() < plan.pairs || warm.elapsed() < took {
+            pairs.push(pair(stage, plan.cores, pairs.len(), &mut one, &mut other)?);
+        }
+        starts.push(pairs);
         held.insert(ours.0.worker, memory(&first.ids)?);
         held.insert(theirs.0.worker, memory(&second.ids)?);
         let ratio = Ratio::of(&ratios(&starts));
