@@ -96,7 +96,7 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(count) = options.uptime {
         return growth::uptime(&stage, count).map(|_| ());
     }
-    stage.seed(1);
+    stage.seed(routes::INSTALLED);
     let mut report = Report { machine: machine(), ..Report::default() };
 
     compare(&stage, options, cores, &mut report)?;
@@ -182,7 +182,7 @@ fn compare(stage: &Stage, options: &Options, cores: Cores, report: &mut Report) 
 /// Sends the requests of a case to a Worker whose wasm and JavaScript functions have names for `perf`.
 fn profile(stage: &Stage, cores: Cores, name: &str) -> Result<()> {
     const TIME: Duration = Duration::from_secs(30);
-    stage.seed(1);
+    stage.seed(routes::INSTALLED);
     let cases = routes::cases(stage)?;
     let case = cases.iter().find(|case| case.name == name).context("--profile must be the name of a case")?;
     let Requests::Repeated(requests) = &case.requests else { bail!("the events of this case are delivered") };

@@ -50,6 +50,8 @@ impl Case {
     }
 }
 
+/// How many instances are installed. The proxied calls are spread over them, so that none exceeds `WIX_RATE_LIMIT`.
+pub const INSTALLED: usize = 10;
 /// How many installations the delivered events belong to.
 const INSTALLATIONS: usize = 50;
 
@@ -200,9 +202,12 @@ pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
     let hello = &Request::new("GET", "/", &[], 200);
     let install = &Request::new("GET", "/install", &[], 302);
     let token = &token(&id);
-    let (path, long_path) = (format!("/v1/instances/{id}/wix/short"), format!("/v1/instances/{id}/wix/long"));
-    let (short, long) =
-        (&api("POST", &path, Some(&vec![b'y'; 1024])), &api("POST", &long_path, Some(&vec![b'y'; LONG])));
+    let proxied = |number, path: &str, body: &[u8]| {
+        api("POST", &format!("/v1/instances/{}/wix/{path}", instance(number)), Some(body))
+    };
+    let short: Vec<Request> = (0..INSTALLED).map(|number| proxied(number, "short", &[b'y'; 1024])).collect();
+    let short = |name, worker| Case { requests: Requests::Repeated(short.clone()), ..case(name, worker, hello) };
+    let long = &proxied(0, "long", &vec![b'y'; LONG]);
     let few = |name, worker, request| Case { of_a_thousand: 4, ..case(name, worker, request) };
     Ok(vec![
         case("webhook", "edge", valid),
@@ -228,9 +233,9 @@ pub fn cases(stage: &Stage) -> Result<Vec<Case>> {
         case("JS redirect", "redirect", install),
         case("token from memory", "edge", token),
         case("token from memory: JS by hand, same work", "same/token", token),
-        case("proxy, 1 KB", "edge", short),
-        case("proxy, 1 KB: JS with replay, same work", "same/proxy", short),
-        case("JS forward, 1 KB", "forward", short),
+        short("proxy, 1 KB", "edge"),
+        short("proxy, 1 KB: JS with replay, same work", "same/proxy"),
+        short("JS forward, 1 KB", "forward"),
         few("proxy, 10 MB", "edge", long),
         few("proxy, 10 MB: JS with replay, same work", "same/proxy", long),
         few("JS forward, 10 MB", "forward", long),

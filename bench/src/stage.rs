@@ -24,6 +24,9 @@ pub const APP_ID: &str = "10000000-2000-4000-8000-900000000001";
 /// The API key.
 pub const API_KEY: &str = "bench-key-of-the-back-end-0123456789abcdef";
 
+/// The highest limit of calls to Wix, so that they are counted and not refused.
+const RATE_LIMIT: &str = "100000";
+
 /// The path of the app's back end for events.
 pub const EVENTS: &str = "/events";
 /// The path of the app's back end for service plugin calls.
@@ -82,7 +85,8 @@ impl Stage {
             .text("SEALING_KEYS", &format!("b1:{}", STANDARD.encode(Sha256::digest("a key of the bench"))))
             .text("API_KEYS", &format!("bench:{}", hash_of_key()))
             .text("WIX_API_URL", &self.upstream.url)
-            .text("WIX_SITE_URL", &self.upstream.url))
+            .text("WIX_SITE_URL", &self.upstream.url)
+            .text("WIX_RATE_LIMIT", RATE_LIMIT))
     }
 
     /// A Worker by its name: one of [`OURS`], from the directory `build`, or a peer. `objects` gets the databases of its
@@ -130,6 +134,7 @@ impl Stage {
             .text("WIX_SITE_URL", &self.upstream.url)
             .text("EVENTS_URL", &format!("{}{EVENTS}", self.upstream.url))
             .text("PLUGINS_URL", &format!("{}{PLUGINS}", self.upstream.url))
+            .text("WIX_RATE_LIMIT", RATE_LIMIT)
             .text("EVENTS_SECRET", secret().trim_start_matches("whsec_"))
             .text("STATE_KEY", &STANDARD.encode(Sha256::digest("a key of the bench")))
             .text("API_KEY_HASH", &hash_of_key())

@@ -1,7 +1,7 @@
 // A forwarder by hand, with the work of wix-edge: it keeps bodies up to 64 KiB, to send them again after a 401.
 
 import { Refused, headers, respond } from "./common.js";
-import { authorize, freshToken } from "./tokens.js";
+import { authorize, countCall, freshToken } from "./tokens.js";
 
 const PATH = /^\/v1\/instances\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/wix\/((?:[\w\-.~!$&'()*+,=]+\/?)+)$/i;
 const REPLAY_LIMIT = 64 * 1024;
@@ -46,13 +46,17 @@ async function forward(request, env, work, id, url) {
   const isKept = length <= REPLAY_LIMIT;
   const body = request.body === null ? null : isKept ? await request.bytes() : request.body;
   const kept = pick(request, TO_WIX);
+  const call = (body, token, millis) => {
+    countCall(env, id, Date.now());
+    return send(url, request.method, kept, body, token, work, millis);
+  };
   const millis = DEADLINE + (isKept ? 0 : length / SLOWEST_UPLOAD);
-  let response = await send(url, request.method, kept, body, await freshToken(env, work, id, false), work, millis);
+  let response = await call(body, await freshToken(env, work, id, false), millis);
   work.notes.outcome = "passed_on";
   if (response.status === 401) {
     const token = await freshToken(env, work, id, true);
     if (isKept) {
-      response = await send(url, request.method, kept, body, token, work, DEADLINE);
+      response = await call(body, token, DEADLINE);
       work.notes.outcome = "passed_on_again";
     } else {
       work.notes.outcome = "not_replayed";

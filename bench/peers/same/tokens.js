@@ -17,6 +17,24 @@ export async function authorize(request, env, work) {
   work.notes.client = "bench";
 }
 
+// Calls to Wix by installation, in slots of ten seconds: no minute may have more than the limit.
+const calls = new Map();
+const SLOT = 10_000;
+const SLOTS = 7;
+
+/** Counts a call to Wix. */
+export function countCall(env, id, now) {
+  const present = Math.floor(now / SLOT);
+  const slots = (calls.get(id) ?? []).filter(({ slot }) => present - slot < SLOTS);
+  const used = slots.reduce((sum, { count }) => sum + count, 0);
+  if (used >= Number(env.WIX_RATE_LIMIT)) throw new Refused(429, "wix_rate_limit", "the calls of a minute are used up");
+  const latest = slots.at(-1);
+  if (latest?.slot === present) latest.count += 1;
+  else slots.push({ slot: present, count: 1 });
+  if (calls.size >= 1000 && !calls.has(id)) calls.delete(calls.keys().next().value);
+  calls.set(id, slots);
+}
+
 /** A token with at least a tenth of its life left. */
 export async function freshToken(env, work, id, force) {
   const now = Math.floor(Date.now() / 1000);
@@ -27,6 +45,7 @@ export async function freshToken(env, work, id, force) {
   }
   const row = await env.INSTANCES.get(`v1:instance:${id}`, "json");
   if (row?.status !== "installed") throw new Refused(410, "removed", "the app must be installed");
+  countCall(env, id, Date.now());
   const body = JSON.stringify({
     grant_type: "client_credentials",
     client_id: env.WIX_APP_ID,
