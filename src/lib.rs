@@ -45,14 +45,14 @@ pub fn fetch(
     context: worker::worker_sys::Context,
     body: JsValue,
 ) -> Result<JsValue, JsValue> {
-    start::start(async move {
+    start::start(Box::pin(async move {
         let response = respond(Inbound::new(request, body), env, Context::new(context)).await;
         let response = response.or_else(|error| {
             console_error!("{error}");
             glue::respond(500, "", "", Some("INTERNAL SERVER ERROR"), None)
         });
         response.map(JsValue::from)
-    })
+    }))
 }
 
 /// Reserves memory for a body that `entry.js` reads. Returns whether there was enough.
@@ -89,32 +89,32 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
 /// A request to the object of an installation: status and text of the response, and whether an event may be due.
 #[wasm_bindgen]
 pub fn object_fetch(object: Object, path: String, body: String) -> Result<JsValue, JsValue> {
-    start::start(async move {
+    start::start(Box::pin(async move {
         let cell = Cell::new(object);
         let shared = shared(cell.env());
         let reply = wix_edge_core::object_fetch(&cell, &shared, &path, &body).await;
         Ok(Array::of3(&reply.status.into(), &JsValue::from_str(&reply.text), &reply.delivers.into()).into())
-    })
+    }))
 }
 
 /// Delivers the events of an object that are due.
 #[wasm_bindgen]
 pub fn object_deliver(object: Object) -> Result<JsValue, JsValue> {
-    start::start(async move {
+    start::start(Box::pin(async move {
         let cell = Cell::new(object);
         let shared = shared(cell.env());
         wix_edge_core::object_deliver(&cell, &shared).await;
         Ok(JsValue::UNDEFINED)
-    })
+    }))
 }
 
 /// The alarm of an object.
 #[wasm_bindgen]
 pub fn object_alarm(object: Object) -> Result<JsValue, JsValue> {
-    start::start(async move {
+    start::start(Box::pin(async move {
         let cell = Cell::new(object);
         let shared = shared(cell.env());
         wix_edge_core::object_alarm(&cell, &shared).await;
         Ok(JsValue::UNDEFINED)
-    })
+    }))
 }

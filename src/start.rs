@@ -22,9 +22,9 @@ impl Wake for Relay {
     }
 }
 
-/// Returns the future's output if the first poll completes it, else a promise of the output.
-pub fn start(future: impl Future<Output = Result> + 'static) -> Result {
-    let mut future = Box::pin(future);
+/// Returns the future's output if the first poll completes it, else a promise of the output. The future is boxed: it is
+/// polled in two places, and the compiler may put all of its code into both.
+pub fn start(mut future: Pin<Box<dyn Future<Output = Result>>>) -> Result {
     let relay = Arc::new(Relay::default());
     // A pending operation may keep the waker of its first poll, so this waker must work for all polls.
     let waker = Waker::from(Arc::clone(&relay));
@@ -40,6 +40,6 @@ pub fn start(future: impl Future<Output = Result> + 'static) -> Result {
     }
 }
 
-fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+fn poll(future: Pin<&mut dyn Future<Output = Result>>, waker: &Waker) -> Poll<Result> {
     future.poll(&mut Context::from_waker(waker))
 }
