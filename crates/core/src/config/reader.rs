@@ -17,27 +17,28 @@ impl<F: Fn(&str) -> Binding> Reader<F> {
         matches!((self.lookup)(name), Binding::Object)
     }
 
+    /// A value as text, without the invisible characters around it. `None` if it is missing, empty, or no text.
+    ///
+    /// Apart from the parsers, which differ in each value, so that the code is compiled once.
+    fn text(&mut self, name: &'static str, fix: &'static str) -> Option<String> {
+        match (self.lookup)(name) {
+            Binding::Missing => None,
+            Binding::Text(text) => Some(visible(&text)).filter(|text| !text.is_empty()).map(str::to_owned),
+            Binding::Object | Binding::NotText => {
+                self.fault(name, "it must be text: put the value in quotes".to_owned(), fix);
+                None
+            }
+        }
+    }
+
     pub(super) fn optional<T>(
         &mut self,
         name: &'static str,
         fix: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        match (self.lookup)(name) {
-            Binding::Missing => None,
-            Binding::Text(text) if visible(&text).is_empty() => None,
-            Binding::Text(text) => match parse(visible(&text)) {
-                Ok(value) => Some(value),
-                Err(problem) => {
-                    self.fault(name, problem, fix);
-                    None
-                }
-            },
-            Binding::Object | Binding::NotText => {
-                self.fault(name, "it must be text: put the value in quotes".to_owned(), fix);
-                None
-            }
-        }
+        let text = self.text(name, fix)?;
+        parse(&text).map_err(|problem| self.fault(name, problem, fix)).ok()
     }
 
     /// Parses the default if the value is missing.
