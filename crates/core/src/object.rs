@@ -8,7 +8,7 @@ use crate::instances::{
 };
 use crate::runtime::{Clock, Entropy, Level, Log, PlatformError};
 use crate::store::Store;
-use crate::values::{InstanceId, Timestamp};
+use crate::values::{InstanceId, Timestamp, json};
 use crate::{Shared, new_trace};
 
 /// How long an object waits before it repeats something that failed, in milliseconds.
@@ -114,7 +114,7 @@ async fn compare<P: ObjectPlatform>(
     cache: &Cache,
     body: &str,
 ) -> Result<ObjectReply, AcceptError> {
-    let request: CompareRequest = serde_json::from_str(body).map_err(|_| MessageError)?;
+    let request: CompareRequest = json::parse(body).map_err(|_| MessageError)?;
     let object = installation(ports, config);
     let now = object.time().max(request.now);
     if !object.is_comparison_due(&request.instance_id, now)? {

@@ -8,7 +8,7 @@ use super::{Sql, SqlValue};
 use crate::facts::{Fact, State};
 use crate::runtime::PlatformError;
 use crate::store::{Reconciliation, SealedToken};
-use crate::values::Timestamp;
+use crate::values::{Timestamp, json};
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
 
@@ -74,7 +74,7 @@ impl<'a, P: Sql> About<'a, P> {
 
     /// A value in JSON; `None` if a newer version wrote it in another form.
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, PlatformError> {
-        Ok(self.get(name)?.and_then(|text| serde_json::from_str(&text).ok()))
+        Ok(self.get(name)?.and_then(|text| json::parse(&text).ok()))
     }
 
     fn write(&self, name: &str, value: &impl Serialize) -> Result<(), PlatformError> {
@@ -103,7 +103,7 @@ impl<'a, P: Sql> About<'a, P> {
     /// What was told. `None` before the first report, and if a newer version wrote it in another form.
     pub fn told(&self) -> Result<Option<Told>, PlatformError> {
         let Some(text) = self.get(TOLD)? else { return Ok(None) };
-        let Ok(Stored { facts, state }) = serde_json::from_str(&text) else { return Ok(None) };
+        let Ok(Stored { facts, state }) = json::parse(&text) else { return Ok(None) };
         let facts = facts.into_iter().filter_map(|fact| Fact::from_json(fact.get())).collect();
         Ok(Some(Told { facts, state }))
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::values::{InstanceId, Timestamp};
+use crate::values::{InstanceId, Timestamp, json};
 use crate::wix::event::Content;
 
 /// How ids begin that are derived from content.
@@ -114,7 +114,7 @@ impl Event {
         else {
             return Err(MessageError);
         };
-        let identity = serde_json::from_str(identity).map_err(|_| MessageError)?;
+        let identity = json::parse(identity).map_err(|_| MessageError)?;
         Ok((Self { identity, before: before.to_owned(), after: after.to_owned() }, object))
     }
 

@@ -7,7 +7,7 @@ use super::queue::{PARKED, PENDING, Queue, number, pending, text};
 use super::schedule::Pending;
 use super::{AcceptError, Installation, MessageError, ObjectPorts, Sql, SqlValue};
 use crate::runtime::PlatformError;
-use crate::values::Timestamp;
+use crate::values::{Timestamp, json};
 
 /// The state of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +175,7 @@ impl<P: Sql> Queue<'_, P> {
 impl<P: ObjectPorts> Installation<'_, P> {
     /// A page of events.
     pub fn events(&self, message: &str) -> Result<EventPage, AcceptError> {
-        let request = serde_json::from_str(message).map_err(|_| MessageError)?;
+        let request = json::parse(message).map_err(|_| MessageError)?;
         Ok(Queue::open(self.ports)?.page(request)?)
     }
 

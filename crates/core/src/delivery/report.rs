@@ -8,7 +8,7 @@ use super::change::changes;
 use super::queue::Queue;
 use super::{AcceptError, Event, Installation, MessageError, ObjectPorts};
 use crate::facts::{Fact, Name, State, Status, fold, is_contested, join, latest};
-use crate::values::InstanceId;
+use crate::values::{InstanceId, json};
 
 /// The message to the object.
 #[derive(Serialize)]
@@ -43,7 +43,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
     }
 
     async fn join(&self, message: &str, tells: bool) -> Result<(), AcceptError> {
-        let Received { instance_id: id, facts } = serde_json::from_str(message).map_err(|_| MessageError)?;
+        let Received { instance_id: id, facts } = json::parse(message).map_err(|_| MessageError)?;
         let facts = facts.into_iter().filter_map(|fact| Fact::from_json(fact.get()));
         let alarm = self.ports.alarm().await?;
         // Nothing is awaited from here on.

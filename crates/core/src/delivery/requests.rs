@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inspect::Redelivery;
 use super::{AcceptError, Installation, MessageError, ObjectPorts};
-use crate::values::{InstanceId, Timestamp};
+use crate::values::{InstanceId, Timestamp, json};
 
 /// An event is accepted. Body: [`super::Event::to_message`].
 pub const ACCEPT: &str = "/accept";
@@ -107,7 +107,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
             }
             CHECKED => ObjectReply::new(200, to_json(&self.checked_at()?)),
             COUNT => {
-                self.count_comparison(serde_json::from_str(body).map_err(|_| MessageError)?)?;
+                self.count_comparison(json::parse(body).map_err(|_| MessageError)?)?;
                 ObjectReply::new(200, "counted")
             }
             FIGURES => ObjectReply::new(200, to_json(&self.figures()?)),

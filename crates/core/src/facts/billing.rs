@@ -22,8 +22,12 @@ impl Bill {
     /// Folds the latest facts of these names.
     pub(super) fn fold(facts: [Option<&Fact>; 4]) -> Self {
         let mut facts: Vec<&Fact> = facts.into_iter().flatten().collect();
-        facts.sort_by_key(|fact| fact.at);
-        facts.into_iter().fold(Self::default(), Self::after)
+        let mut bill = Self::default();
+        // In place of a sort, which would be 3 kB of wasm for a list of four.
+        while let Some((at, _)) = facts.iter().enumerate().min_by_key(|(_, fact)| fact.at) {
+            bill = bill.after(facts.remove(at));
+        }
+        bill
     }
 
     fn after(self, fact: &Fact) -> Self {

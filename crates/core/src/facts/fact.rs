@@ -1,15 +1,15 @@
 //! Facts, and how this version reads facts of a newer one.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
-use serde::de::IgnoredAny;
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::ser::{Error as _, Serializer};
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::state::Before;
-use crate::values::{InstanceId, Ref, SiteId, Timestamp, json};
+use crate::values::json::Fields;
+use crate::values::{InstanceId, Ref, SiteId, Timestamp};
 
 /// The field of [`Before`].
 const BEFORE: &str = "before";
@@ -34,13 +34,13 @@ pub struct Fact {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
     /// Wix sent `AppInstalled`.
     Installed {
         /// The instance of the site that this site was cloned from.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         origin: Option<InstanceId>,
     },
     /// Wix sent `AppRemoved`. A tombstone: it stays when the tokens are erased.
@@ -48,13 +48,13 @@ pub enum Kind {
     /// The redirect flow ended with a token that token info attributes to this instance.
     Connected {
         /// The site, from token info.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         site: Option<SiteId>,
     },
     /// The external install flow ended with a signed instance of this instance.
     Joined {
         /// The site, from the signed instance.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         site: Option<SiteId>,
     },
     /// Wix sent another event for the instance.
@@ -64,13 +64,13 @@ pub enum Kind {
         /// `vendorProductId`
         plan: String,
         /// `cycle`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         cycle: Option<String>,
         /// `expiresOn`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<Timestamp>,
         /// Whether it renews itself, where the event says so.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         auto_renewing: Option<bool>,
     },
     /// Wix accepted `APP_FINISHED_CONFIGURATION`.
@@ -98,10 +98,10 @@ pub enum Kind {
     /// Wix sent `PaidPlanAutoRenewalCancelled`: the plan ends with its period.
     Cancelled {
         /// `vendorProductId`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         plan: Option<String>,
         /// `cycle`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         cycle: Option<String>,
     },
     /// Wix sent an event about billing that does not say what the site has now: of an invoice, or without a product.
@@ -111,37 +111,37 @@ pub enum Kind {
         /// `isFree`
         is_free: bool,
         /// `packageName`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         plan: Option<String>,
         /// `billingCycle`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         cycle: Option<String>,
         /// `expirationDate`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<Timestamp>,
         /// `autoRenewing`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         auto_renewing: Option<bool>,
         /// `endDate` of a free trial in progress.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         trial_ends_at: Option<Timestamp>,
     },
     /// Wix described the site, and named the app's version on it, in the same answer.
     Described {
         /// `siteDisplayName`, shortened.
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
         /// `url`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         url: Option<String>,
         /// `locale`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         locale: Option<String>,
         /// `paymentCurrency`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         currency: Option<String>,
         /// `appVersion`
-        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "json::lenient")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         app_version: Option<String>,
     },
     /// A flow ended that the app had given a `ref`. It has the time of the fact that ended the flow.
@@ -153,6 +153,62 @@ pub enum Kind {
     /// A fact of a kind that a newer version wrote, as its original JSON. The fold ignores it.
     #[serde(skip)]
     Foreign(String),
+}
+
+impl Kind {
+    /// Reads a kind from the fields of a fact. `None` if this version does not know it, or a field that it must have is
+    /// missing. An optional field of an unexpected type counts as absent.
+    ///
+    /// Not derived: the code that serde derives for a tagged enum has 6 kB of the compressed wasm.
+    fn of(fields: &Fields) -> Option<Self> {
+        let text = |name| field(fields, name);
+        Some(match field::<String>(fields, "kind")?.as_str() {
+            "installed" => Self::Installed { origin: field(fields, "origin") },
+            "removed" => Self::Removed,
+            "connected" => Self::Connected { site: field(fields, "site") },
+            "joined" => Self::Joined { site: field(fields, "site") },
+            "seen" => Self::Seen,
+            "plan" => Self::Plan {
+                plan: text("plan")?,
+                cycle: text("cycle"),
+                expires_at: field(fields, "expires_at"),
+                auto_renewing: field(fields, "auto_renewing"),
+            },
+            "configured" => Self::Configured,
+            "healed" => Self::Healed,
+            "refused" => Self::Refused,
+            "accepted" => Self::Accepted,
+            "present" => Self::Present,
+            "created" => Self::Created,
+            "listed" => Self::Listed,
+            "deleted" => Self::Deleted,
+            "site" => Self::Site { site: field(fields, "site")? },
+            "cancelled" => Self::Cancelled { plan: text("plan"), cycle: text("cycle") },
+            "billing_changed" => Self::BillingChanged,
+            "billed" => Self::Billed {
+                is_free: field(fields, "is_free")?,
+                plan: text("plan"),
+                cycle: text("cycle"),
+                expires_at: field(fields, "expires_at"),
+                auto_renewing: field(fields, "auto_renewing"),
+                trial_ends_at: field(fields, "trial_ends_at"),
+            },
+            "described" => Self::Described {
+                name: text("name"),
+                url: text("url"),
+                locale: text("locale"),
+                currency: text("currency"),
+                app_version: text("app_version"),
+            },
+            "referred" => Self::Referred { reference: field(fields, "ref")? },
+            _ => return None,
+        })
+    }
+}
+
+/// A field, unless it is absent or has another type.
+fn field<T: DeserializeOwned>(fields: &Fields, name: &str) -> Option<T> {
+    serde_json::from_slice(text_of(fields, name)?.as_bytes()).ok()
 }
 
 impl Fact {
@@ -178,7 +234,7 @@ impl Fact {
     fn from_any(text: &str) -> Self {
         let fields: Fields = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
         let at = fields.get("at").and_then(|at| at.get().parse().ok()).map(Timestamp);
-        let (Some(at), Ok(kind)) = (at, serde_json::from_slice::<Kind>(text.as_bytes())) else {
+        let (Some(at), Some(kind)) = (at, Kind::of(&fields)) else {
             return Self::new(at.unwrap_or(Timestamp(0)), Kind::Foreign(text.to_owned()));
         };
         let known = fields_of(&kind);
@@ -246,9 +302,6 @@ impl Serialize for Fact {
             .serialize(serializer)
     }
 }
-
-/// The fields of a JSON object, each with its original text.
-pub(super) type Fields = BTreeMap<String, Box<RawValue>>;
 
 pub(super) fn fields_of(value: &impl Serialize) -> Fields {
     let text = serde_json::to_string(value).unwrap_or_default();

@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::value::RawValue;
 
-use super::fact::{Fields, fields_of, text_of};
+use super::fact::{fields_of, text_of};
 use super::fold::fold;
 use super::{Fact, Instance};
 use crate::values::InstanceId;
+use crate::values::json::Fields;
 
 /// An instance with the facts it was folded from, the latest of each kind.
 #[derive(Debug, Clone)]

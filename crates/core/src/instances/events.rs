@@ -3,7 +3,7 @@
 use super::{Context, InstanceError, Ports};
 use crate::delivery::{Event, EventPage, ObjectCallError, PageRequest, ask, command, requests, submit};
 use crate::store::{ParkedEvents, StoreError};
-use crate::values::InstanceId;
+use crate::values::{InstanceId, json};
 
 /// How long an object may take, in milliseconds. Nobody waits for it but the app's back end.
 const TIMEOUT: u64 = 5_000;
@@ -35,7 +35,7 @@ pub async fn list_events<P: Ports>(
     let message = serde_json::to_string(&page).map_err(|_| StoreError::NotJson)?;
     let text = command(cx.platform, id.as_str(), requests::EVENTS, &message, deadline(cx)).await?;
     let malformed = |_| ObjectCallError::Failed("its answer has another form".to_owned());
-    Ok(serde_json::from_str(&text).map_err(malformed)?)
+    Ok(json::parse(&text).map_err(malformed)?)
 }
 
 /// Lets an event be attempted once more.

@@ -11,7 +11,7 @@ use super::event::{Sighting, record, remember};
 use super::{Context, FollowUp, InstanceError, Ports};
 use crate::delivery::{Post, signed_headers};
 use crate::facts::{Kind, Status};
-use crate::values::{InstanceId, Timestamp};
+use crate::values::{InstanceId, Timestamp, json};
 use crate::wix::{PluginCall, SendError};
 
 /// How long a call may take from its start, in milliseconds.
@@ -57,7 +57,7 @@ pub async fn forward_plugin_call<P: Ports>(
     if (300..400).contains(&status) {
         return Err(InstanceError::PluginFailed("it answered with a redirect"));
     }
-    let json = String::from_utf8(body).ok().filter(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+    let json = String::from_utf8(body).ok().filter(|text| json::parse::<IgnoredAny>(text).is_ok());
     let json = json.ok_or(InstanceError::PluginFailed("its answer is no JSON"))?;
     cx.trace().outcome(if follow_up == FollowUp::Nothing { "passed_on" } else { "stored" });
     Ok(PluginAnswer { status, json, follow_up })

@@ -11,7 +11,7 @@ use super::events::deadline;
 use super::{Context, InstanceError, Ports};
 use crate::delivery::{CompareRequest, ObjectCallError, command, requests};
 use crate::store::{Pass, Progress, Reconciliation, Repaired, StoreError, TIMEOUT_MILLIS};
-use crate::values::{InstanceId, Timestamp};
+use crate::values::{InstanceId, Timestamp, json};
 use crate::wix::DEADLINE_MILLIS;
 
 /// How many objects one run of the Cron Trigger asks. The free plan allows 50 subrequests.
@@ -31,7 +31,7 @@ pub async fn reconciliation<P: Ports>(cx: &Context<'_, P>) -> Result<Reconciliat
     let app = cx.settings.wix.app_id.as_str();
     let text = command(cx.platform, app, requests::FIGURES, "", deadline(cx)).await?;
     let malformed = |_| ObjectCallError::Failed("its answer has another form".to_owned());
-    Ok(serde_json::from_str(&text).map_err(malformed)?)
+    Ok(json::parse(&text).map_err(malformed)?)
 }
 
 /// When Wix said last what a known installation has, as its object knows it. Without objects nobody notes it.
@@ -42,7 +42,7 @@ pub async fn checked_at<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Optio
     // The record is worth no longer wait.
     let deadline = cx.platform.now_millis() + TIMEOUT_MILLIS;
     match command(cx.platform, id.as_str(), requests::CHECKED, "", deadline).await {
-        Ok(text) => serde_json::from_str(&text).unwrap_or_default(),
+        Ok(text) => json::parse(&text).unwrap_or_default(),
         Err(error) => {
             cx.note::<()>(Err(error));
             None
@@ -102,7 +102,7 @@ pub async fn compare_slice<P: Ports>(cx: &Context<'_, P>) -> Result<(), Instance
 
 async fn pass_of_object<P: Ports>(cx: &Context<'_, P>) -> Result<Pass, InstanceError> {
     let text = command(cx.platform, cx.settings.wix.app_id.as_str(), requests::PASS, "", deadline(cx)).await?;
-    Ok(serde_json::from_str(&text).unwrap_or_default())
+    Ok(json::parse(&text).unwrap_or_default())
 }
 
 async fn ask_object<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(), InstanceError> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::kv::{Write, to_json};
 use super::{KvNamespace, KvPage, Store, StoreError, keys};
 use crate::runtime::Clock;
-use crate::values::{InstanceId, Timestamp};
+use crate::values::{InstanceId, Timestamp, json};
 
 /// The parked events of one installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,7 +47,7 @@ impl<P: KvNamespace + Clock> Store<'_, P> {
         let KvPage { keys, cursor } = self.within(self.platform.kv_list(keys::PARKED, cursor, limit)).await?;
         let entries = keys.into_iter().filter_map(|key| {
             let instance_id = InstanceId::parse(key.name.strip_prefix(keys::PARKED)?).ok()?;
-            let Entry { parked, oldest_at } = serde_json::from_str(&key.metadata?).ok()?;
+            let Entry { parked, oldest_at } = json::parse(&key.metadata?).ok()?;
             Some(ParkedEvents { instance_id, parked, oldest_at })
         });
         Ok((entries.collect(), cursor))

@@ -1,14 +1,13 @@
 //! The response of Get App Instance (docs/wix.md, 7). Of all its fields only the instance's id is required: the others depend on
 //! the app's permissions and on the plan. The owner's e-mail address is not read.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::WixError;
 use super::event::{cycle_of, event_time, product};
 use crate::facts::Kind;
-use crate::values::json::{bool_or_text, lenient};
-use crate::values::{InstanceId, SiteId};
+use crate::values::json::{Fields, is_true};
+use crate::values::{InstanceId, SiteId, json};
 
 /// See the module.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,56 +22,6 @@ pub struct AppInstance {
     pub site: Option<SiteId>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Response {
-    instance: Fields,
-    #[serde(default, deserialize_with = "lenient")]
-    site: Option<Site>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Fields {
-    instance_id: String,
-    #[serde(default)]
-    app_version: Value,
-    #[serde(default)]
-    is_free: Value,
-    #[serde(default, deserialize_with = "lenient")]
-    billing: Option<Billing>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Billing {
-    package_name: Value,
-    #[serde(rename = "billingCycle")]
-    cycle: Value,
-    expiration_date: Value,
-    auto_renewing: Value,
-    #[serde(deserialize_with = "lenient")]
-    free_trial_info: Option<FreeTrial>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct FreeTrial {
-    status: Value,
-    end_date: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Site {
-    #[serde(rename = "siteId")]
-    id: Value,
-    #[serde(rename = "siteDisplayName")]
-    name: Value,
-    url: Value,
-    locale: Value,
-    payment_currency: Value,
-}
-
 /// The longest name of a site that is stored, in UTF-16 code units. A longer one is cut.
 const NAME_LIMIT: usize = 80;
 /// The longest address of a site that is stored, in bytes.
@@ -80,44 +29,44 @@ const URL_LIMIT: usize = 300;
 /// The longest version, language or currency that is stored, in bytes.
 const SHORT_LIMIT: usize = 24;
 
-impl Response {
-    pub(super) fn read(self) -> Result<AppInstance, WixError> {
-        let Self { instance: fields, site } = self;
-        let instance = InstanceId::parse(&fields.instance_id)
-            .map_err(|_| WixError::Failed("Wix's app instance has no usable id".to_owned()))?;
-        let site = site.unwrap_or_default();
-        Ok(AppInstance {
-            instance,
-            billed: boolean(&fields.is_free).map(|is_free| billed(is_free, fields.billing.unwrap_or_default())),
-            described: Kind::Described {
-                name: name(&site.name),
-                url: plain(&site.url, URL_LIMIT),
-                locale: plain(&site.locale, SHORT_LIMIT),
-                currency: plain(&site.payment_currency, SHORT_LIMIT),
-                app_version: plain(&fields.app_version, SHORT_LIMIT),
-            },
-            site: site.id.as_str().and_then(|id| SiteId::parse(id).ok()),
-        })
-    }
+/// Reads the response.
+pub(super) fn read(response: &Fields) -> Result<AppInstance, WixError> {
+    let (fields, site) = (json::fields(response, "instance"), json::fields(response, "site"));
+    let instance = json::text(&fields, "instanceId").and_then(|id| InstanceId::parse(&id).ok());
+    let instance = instance.ok_or_else(|| WixError::Failed("Wix's app instance has no usable id".to_owned()))?;
+    Ok(AppInstance {
+        instance,
+        billed: boolean(&json::value(&fields, "isFree"))
+            .map(|is_free| billed(is_free, &json::fields(&fields, "billing"))),
+        described: Kind::Described {
+            name: name(&json::value(&site, "siteDisplayName")),
+            url: plain(&json::value(&site, "url"), URL_LIMIT),
+            locale: plain(&json::value(&site, "locale"), SHORT_LIMIT),
+            currency: plain(&json::value(&site, "paymentCurrency"), SHORT_LIMIT),
+            app_version: plain(&json::value(&fields, "appVersion"), SHORT_LIMIT),
+        },
+        site: json::text(&site, "siteId").and_then(|id| SiteId::parse(&id).ok()),
+    })
 }
 
-fn billed(is_free: bool, billing: Billing) -> Kind {
-    let trial = billing.free_trial_info.filter(|trial| !is_free && trial.status == "IN_PROGRESS");
-    let paid = |value: Value| if is_free { Value::Null } else { value };
+fn billed(is_free: bool, billing: &Fields) -> Kind {
+    let paid = |name| if is_free { Value::Null } else { json::value(billing, name) };
+    let trial = json::fields(billing, "freeTrialInfo");
+    let is_trial = !is_free && json::value(&trial, "status") == "IN_PROGRESS";
     Kind::Billed {
         is_free,
-        plan: product(&paid(billing.package_name)),
-        cycle: cycle_of(&paid(billing.cycle)),
-        expires_at: event_time(&paid(billing.expiration_date)),
-        auto_renewing: boolean(&paid(billing.auto_renewing)),
-        trial_ends_at: trial.and_then(|trial| event_time(&trial.end_date)),
+        plan: product(&paid("packageName")),
+        cycle: cycle_of(&paid("billingCycle")),
+        expires_at: event_time(&paid("expirationDate")),
+        auto_renewing: boolean(&paid("autoRenewing")),
+        trial_ends_at: if is_trial { event_time(&json::value(&trial, "endDate")) } else { None },
     }
 }
 
 /// A boolean, or the text of one.
 fn boolean(value: &Value) -> Option<bool> {
     let is_known = value.is_boolean() || value == "true" || value == "false";
-    is_known.then(|| bool_or_text(value).ok()).flatten()
+    is_known.then(|| is_true(value))
 }
 
 fn plain(value: &Value, limit: usize) -> Option<String> {

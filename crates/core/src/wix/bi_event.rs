@@ -3,10 +3,8 @@
 //! The Worker refuses what Wix would refuse or misread, and names the field. Wix does not say that it detects repeated
 //! events: an event whose response was lost is sent again and may count twice.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::values::json;
 
@@ -102,8 +100,9 @@ pub struct BiEvent {
     event_name: EventName,
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_event_name: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    event_data: BTreeMap<String, String>,
+    /// Texts.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    event_data: Map<String, Value>,
 }
 
 /// An event in the form of the app API.
@@ -112,7 +111,7 @@ pub struct BiEvent {
 struct Requested {
     event_name: Option<String>,
     custom_event_name: Option<String>,
-    event_data: Option<BTreeMap<String, Value>>,
+    event_data: Option<Map<String, Value>>,
 }
 
 impl BiEvent {
@@ -120,7 +119,7 @@ impl BiEvent {
     #[must_use]
     pub fn finished_configuration() -> Self {
         let event_name = EventName::AppFinishedConfiguration;
-        Self { event_name, custom_event_name: None, event_data: BTreeMap::new() }
+        Self { event_name, custom_event_name: None, event_data: Map::new() }
     }
 
     /// Parses and validates the body of a request to the app API.
@@ -155,35 +154,33 @@ fn custom_name(event: EventName, name: Option<String>) -> Result<Option<String>,
     }
 }
 
-fn event_data(event: EventName, data: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, BiEventError> {
+fn event_data(event: EventName, mut data: Map<String, Value>) -> Result<Map<String, Value>, BiEventError> {
     let bad = |problem| BiEventError { field: "event_data", problem };
-    if event == EventName::AppFinishedConfiguration && data.values().any(|value| !value.is_null()) {
+    let count = data.len();
+    data.retain(|_, value| !value.is_null());
+    if event == EventName::AppFinishedConfiguration && !data.is_empty() {
         return Err(bad("it must be absent for APP_FINISHED_CONFIGURATION"));
     }
-    if data.len() > ENTRIES {
+    if count > ENTRIES {
         return Err(bad("it must have at most 32 values"));
     }
-    let mut texts = BTreeMap::new();
-    for (key, value) in data {
-        let text = match value {
-            Value::Null => continue,
-            _ if key.is_empty() || key.chars().count() > KEY_LENGTH => {
-                return Err(bad("a name must have 1 to 64 characters"));
-            }
-            Value::String(text) if text.chars().count() > VALUE_LENGTH => {
-                return Err(bad("a value must have at most 1024 characters"));
-            }
-            Value::String(text) => text,
-            _ => return Err(bad("a value must be a string: put numbers in quotes too")),
+    for (key, value) in &data {
+        if key.is_empty() || key.chars().count() > KEY_LENGTH {
+            return Err(bad("a name must have 1 to 64 characters"));
+        }
+        let Value::String(text) = value else {
+            return Err(bad("a value must be a string: put numbers in quotes too"));
         };
-        texts.insert(key, text);
+        if text.chars().count() > VALUE_LENGTH {
+            return Err(bad("a value must have at most 1024 characters"));
+        }
     }
-    if matches!(event, EventName::Charge | EventName::FundsReturned) && !texts.get("sum").is_some_and(|sum| is_sum(sum))
-    {
+    let sum = data.get("sum").and_then(Value::as_str);
+    if matches!(event, EventName::Charge | EventName::FundsReturned) && !sum.is_some_and(is_sum) {
         let problem = "it must be a decimal such as \"5.99\": CHARGE and FUNDS_RETURNED require it";
         return Err(BiEventError { field: "event_data.sum", problem });
     }
-    Ok(texts)
+    Ok(data)
 }
 
 /// Whether a text is a decimal: digits, optionally followed by a point and more digits.

@@ -131,13 +131,16 @@ impl<'a, P: Fetch + Clock + Entropy> Wix<'a, P> {
     /// Create Access Token (1.1), by client credentials and the instance. The caller confirms a refusal, since no other grant
     /// is left.
     pub async fn client_credentials(&self, instance: &InstanceId) -> Result<Grant, WixError> {
-        let body = |secret| ClientCredentials {
-            grant_type: "client_credentials",
-            client_id: &self.settings.app_id,
-            client_secret: secret,
-            instance_id: instance,
+        let body = |client_secret: &str| {
+            let client_id = &self.settings.app_id;
+            to_json(&ClientCredentials {
+                grant_type: "client_credentials",
+                client_id,
+                client_secret,
+                instance_id: instance,
+            })
         };
-        self.with_secret("/oauth2/token", body, OAUTH_LIFE, Repeat::Unparsed).await
+        self.with_secret("/oauth2/token", &body, OAUTH_LIFE, Repeat::Unparsed).await
     }
 
     /// Exchanges an authorization code (2.1). A code works once, so a 200 that cannot be parsed is final.
@@ -157,14 +160,10 @@ impl<'a, P: Fetch + Clock + Entropy> Wix<'a, P> {
         refresh_token: Option<&str>,
         repeat: Repeat,
     ) -> Result<Grant, WixError> {
-        let body = |client_secret| OauthAccess {
-            grant_type,
-            client_id: &self.settings.app_id,
-            client_secret,
-            code,
-            refresh_token,
+        let body = |client_secret: &str| {
+            to_json(&OauthAccess { grant_type, client_id: &self.settings.app_id, client_secret, code, refresh_token })
         };
-        self.with_secret("/oauth/access", body, CUSTOM_LIFE, repeat).await
+        self.with_secret("/oauth/access", &body, CUSTOM_LIFE, repeat).await
     }
 
     /// Get Token Info (1.5).
@@ -185,21 +184,21 @@ impl<'a, P: Fetch + Clock + Entropy> Wix<'a, P> {
     /// Get App Instance (7), of the instance that Wix attributes the token to.
     pub async fn app_instance(&self, token: &AccessToken) -> Result<AppInstance, WixError> {
         let call = Call { token: Some(token), ..Call::new(Method::GET, "/apps/v1/instance", true) };
-        self.call(call, |body| parse::<app_instance::Response>("app instance", body)?.read()).await
+        self.call(call, |body| app_instance::read(&parse("app instance", body)?)).await
     }
 
     /// Requests a token with the app secret and, during a rotation, with the previous one if Wix refuses the first. A refusal
     /// of the app's own credentials counts only if Wix refuses both secrets, or the only one twice.
-    async fn with_secret<B: Serialize>(
+    async fn with_secret(
         &self,
         path: &str,
-        body: impl Fn(&'a str) -> B,
+        body: &dyn Fn(&str) -> Result<String, WixError>,
         life: u64,
         repeat: Repeat,
     ) -> Result<Grant, WixError> {
         let read = |body: &[u8]| self.grant(parse("token", body)?, life);
         let post = async |secret: &'a AppSecret| {
-            let json = to_json(&body(secret.expose()))?;
+            let json = body(secret.expose())?;
             let repeatable = repeat != Repeat::Never;
             let call = Call::new(Method::POST, path, repeatable);
             self.call(Call { json: Some(&json), with_credentials: true, ..call }, read).await

@@ -6,11 +6,12 @@ mod plan;
 use std::borrow::Cow;
 
 use chrono::DateTime;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::values::json::Fields;
 use crate::values::{AppId, InstanceId, SiteId, Timestamp, json};
 use installation::Installation;
 use plan::Plan;
@@ -31,42 +32,25 @@ pub struct Envelope {
     /// JSON text. An object is accepted too.
     identity: Option<Box<RawValue>>,
     webhook_id: Option<Box<RawValue>>,
-    #[serde(default)]
     account_info: Option<Box<RawValue>>,
 }
 
-/// The account that an event belongs to (docs/wix.md, 4.5): read in Wix's form, written in that of the delivery.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default)]
+/// The account that an event belongs to (docs/wix.md, 4.5), in the form of the delivery.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
 pub struct Account {
-    #[serde(rename(deserialize = "accountId", serialize = "account_id"), deserialize_with = "json::lenient")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "account_id", skip_serializing_if = "Option::is_none")]
     own: Option<String>,
     /// Of a child account.
-    #[serde(
-        rename(deserialize = "parentAccountId", serialize = "parent_account_id"),
-        deserialize_with = "json::lenient"
-    )]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "parent_account_id", skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
     /// Of an event of a site.
-    #[serde(rename(deserialize = "siteId", serialize = "site_id"), deserialize_with = "json::lenient")]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "site_id", skip_serializing_if = "Option::is_none")]
     site: Option<String>,
 }
 
-/// The fields of a domain event (docs/wix.md, 4.7).
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Domain {
-    #[serde(deserialize_with = "json::lenient")]
-    id: Option<String>,
-    #[serde(deserialize_with = "json::lenient")]
-    entity_fqdn: Option<String>,
-    #[serde(deserialize_with = "json::lenient")]
-    event_time: Option<String>,
-    #[serde(deserialize_with = "json::bool_or_text")]
-    triggered_by_anonymize_request: bool,
+/// A text.
+fn text(raw: &RawValue) -> Option<String> {
+    json::parse(raw.get()).ok()
 }
 
 /// The parts of an event that are delivered to the app.
@@ -90,7 +74,7 @@ pub struct Content<'a> {
 impl Envelope {
     /// The third layer's text, if it is a string.
     fn text(&self) -> Option<String> {
-        serde_json::from_str(self.data.as_ref()?.get()).ok()
+        text(self.data.as_deref()?)
     }
 
     /// `eventType`
@@ -102,34 +86,36 @@ impl Envelope {
     /// The parts that are delivered to the app.
     #[must_use]
     pub fn content(&self) -> Content<'_> {
-        let domain: Domain = self.inner();
-        // Other events may have the id of an entity there.
-        let id = domain.id.filter(|_| domain.entity_fqdn.is_some());
-        let webhook_id = || serde_json::from_str::<String>(self.webhook_id.as_ref()?.get()).ok();
+        let inner = self.inner();
+        // Other events than domain events (docs/wix.md, 4.7) may have the id of an entity there.
+        let id = json::text(&inner, "id").filter(|_| json::text(&inner, "entityFqdn").is_some());
+        let webhook_id = || text(self.webhook_id.as_deref()?);
         Content {
             event_type: &self.event_type,
             data: self.data.as_deref().map(layer),
             identity: self.identity.as_deref().map(layer),
             account: self.account(),
             own_id: id.or_else(webhook_id).filter(|id| !id.is_empty()),
-            event_time: domain.event_time,
-            is_anonymize: domain.triggered_by_anonymize_request,
+            event_time: json::text(&inner, "eventTime"),
+            is_anonymize: json::is_true(&json::value(&inner, "triggeredByAnonymizeRequest")),
         }
     }
 
     fn account(&self) -> Option<Account> {
-        let account = self.account_info.as_ref().and_then(|account| json::object(account.get().as_bytes()).ok());
-        account.filter(|account| *account != Account::default())
+        let account: Fields = json::object(self.account_info.as_ref()?.get().as_bytes()).ok()?;
+        let text = |name| json::text(&account, name);
+        let account = Account { own: text("accountId"), parent: text("parentAccountId"), site: text("siteId") };
+        Some(account).filter(|account| *account != Account::default())
     }
 
     /// The third layer. It is optional, and so are all its fields, as in Wix's types.
-    fn inner<T: DeserializeOwned + Default>(&self) -> T {
-        let read = match (self.text(), &self.data) {
-            (Some(text), _) => json::object(text.as_bytes()),
-            (None, Some(data)) => json::object(data.get().as_bytes()),
-            (None, None) => return T::default(),
+    fn inner(&self) -> Fields {
+        let text = match (self.text(), &self.data) {
+            (Some(text), _) => Cow::Owned(text),
+            (None, Some(data)) => Cow::Borrowed(data.get()),
+            (None, None) => return Fields::new(),
         };
-        read.unwrap_or_default()
+        json::object(text.as_bytes()).unwrap_or_default()
     }
 
     /// Whether the event looks like one of the dashboard's test button: multi-line sample data without identity
@@ -144,8 +130,8 @@ impl Envelope {
 /// A layer as JSON. A text that is JSON by the grammar of RFC 8259 is taken byte for byte, whatever serde makes of its numbers,
 /// escapes and repeated names. Any other text stays the JSON string that it is in the layer above.
 fn layer(raw: &RawValue) -> Cow<'_, str> {
-    match serde_json::from_str::<String>(raw.get()) {
-        Ok(text) if serde_json::from_str::<IgnoredAny>(&text).is_ok() => Cow::Owned(text),
+    match text(raw) {
+        Some(text) if json::parse::<IgnoredAny>(&text).is_ok() => Cow::Owned(text),
         _ => Cow::Borrowed(raw.get()),
     }
 }
@@ -230,12 +216,13 @@ pub fn parse(app: &AppId, envelope: &str) -> Result<Message, EventError> {
     }
     let event = match envelope.event_type.as_str() {
         "AppInstalled" | "AppRemoved" => {
-            let Lifecycle { app_id, origin_instance_id } = envelope.inner();
+            let inner = envelope.inner();
             let is_installed = envelope.event_type == "AppInstalled";
-            if names_another_app(&app_id, app) {
+            if names_another_app(&json::value(&inner, "appId"), app) {
                 Event::OfAnotherApp
             } else if is_installed {
-                Event::Installed { origin: origin_instance_id.as_str().and_then(|id| InstanceId::parse(id).ok()) }
+                let origin = json::text(&inner, "originInstanceId").and_then(|id| InstanceId::parse(&id).ok());
+                Event::Installed { origin }
             } else {
                 Event::Removed
             }
@@ -254,11 +241,4 @@ fn names_another_app(id: &Value, app: &AppId) -> bool {
 pub fn event_time(value: &Value) -> Option<Timestamp> {
     let time = DateTime::parse_from_rfc3339(value.as_str()?).ok()?.timestamp();
     u64::try_from(time).ok().map(Timestamp)
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Lifecycle {
-    app_id: Value,
-    origin_instance_id: Value,
 }

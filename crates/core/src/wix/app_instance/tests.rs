@@ -7,7 +7,7 @@ const INSTANCE: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 const SITE: &str = "12121212-3434-4565-8787-909090909090";
 
 fn read(value: &Value) -> AppInstance {
-    json::object::<Response>(value.to_string().as_bytes()).expect("a response").read().expect("an instance")
+    super::read(&json::object(value.to_string().as_bytes()).expect("an object")).expect("an instance")
 }
 
 fn nothing() -> Kind {

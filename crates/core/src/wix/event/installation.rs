@@ -1,9 +1,7 @@
 //! The App Installations events: domain events about the newer entity of an installation (docs/wix.md, 4.7 and 5).
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::{Envelope, Event, event_time, names_another_app};
+use crate::values::json::Fields;
 use crate::values::{AppId, InstanceId, SiteId, Timestamp, json};
 
 const CREATED: &str = "wix.app.installations.v1.app_installation_created";
@@ -21,39 +19,21 @@ pub(super) struct Installation {
     pub site: Option<SiteId>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Domain {
-    event_time: Value,
-    created_event: Value,
-    updated_event: Value,
-    deleted_event: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Entity {
-    app_id: Value,
-    instance_id: Value,
-    status: Value,
-    site_info: Value,
-}
-
 /// Parses an event; `None` if it is of another type.
 pub(super) fn parse(app: &AppId, envelope: &Envelope) -> Option<Installation> {
     let kind = envelope.event_type();
     if ![CREATED, UPDATED, DELETED].contains(&kind) {
         return None;
     }
-    let Domain { event_time: at, created_event, updated_event, deleted_event } = envelope.inner();
+    let inner = envelope.inner();
     let entity = match kind {
-        CREATED => entity(&created_event, &["entity", "entityAsJson"]),
-        UPDATED => entity(&updated_event, &["currentEntity", "currentEntityAsJson"]),
-        _ => entity(&deleted_event, &["deletedEntity"]),
+        CREATED => entity(&inner, "createdEvent", &["entity", "entityAsJson"]),
+        UPDATED => entity(&inner, "updatedEvent", &["currentEntity", "currentEntityAsJson"]),
+        _ => entity(&inner, "deletedEvent", &["deletedEntity"]),
     };
-    let event = match (kind, entity.status.as_str()) {
+    let event = match (kind, json::text(&entity, "status").as_deref()) {
         // The events are of all apps of the developer's account.
-        _ if names_another_app(&entity.app_id, app) => Event::OfAnotherApp,
+        _ if names_another_app(&json::value(&entity, "appId"), app) => Event::OfAnotherApp,
         (CREATED, _) => Event::Created,
         (DELETED, _) => Event::Deleted,
         (_, Some("UNINSTALLED")) => Event::Removed,
@@ -63,19 +43,18 @@ pub(super) fn parse(app: &AppId, envelope: &Envelope) -> Option<Installation> {
     };
     Some(Installation {
         event,
-        at: event_time(&at),
-        instance: entity.instance_id.as_str().and_then(|id| InstanceId::parse(id).ok()),
-        site: entity.site_info.get("siteId").and_then(Value::as_str).and_then(|id| SiteId::parse(id).ok()),
+        at: event_time(&json::value(&inner, "eventTime")),
+        instance: json::text(&entity, "instanceId").and_then(|id| InstanceId::parse(&id).ok()),
+        site: json::text(&json::fields(&entity, "siteInfo"), "siteId").and_then(|id| SiteId::parse(&id).ok()),
     })
 }
 
-/// The entity, which is an object or JSON text.
-fn entity(event: &Value, names: &[&str]) -> Entity {
-    let value = names.iter().find_map(|name| event.get(name).filter(|value| !value.is_null()));
-    let read = match value {
-        Some(Value::String(text)) => json::object(text.as_bytes()).ok(),
-        Some(value) => Entity::deserialize(value).ok(),
-        None => None,
-    };
-    read.unwrap_or_default()
+/// The entity, which is an object or JSON text. It has no fields if there is none.
+fn entity(inner: &Fields, event: &str, names: &[&str]) -> Fields {
+    let event = json::fields(inner, event);
+    let name = names.iter().find(|name| event.get(**name).is_some_and(|entity| entity.get() != "null"));
+    name.map_or_else(Fields::new, |name| match json::text(&event, name) {
+        Some(text) => json::object(text.as_bytes()).unwrap_or_default(),
+        None => json::fields(&event, name),
+    })
 }

@@ -1,26 +1,16 @@
 //! The events about plans and invoices (docs/wix.md, 5). Every field of them is optional.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Envelope, Event, event_time};
-use crate::values::Timestamp;
 use crate::values::json::plain_text;
+use crate::values::{Timestamp, json};
 
 /// What an event says.
 pub(super) struct Plan {
     pub event: Event,
     /// When it happened.
     pub at: Option<Timestamp>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Fields {
-    operation_time_stamp: Value,
-    vendor_product_id: Value,
-    cycle: Value,
-    expires_on: Value,
 }
 
 /// Parses an event; `None` if it is of another type.
@@ -32,14 +22,15 @@ pub(super) fn parse(envelope: &Envelope) -> Option<Plan> {
         "InvoiceStatusUpdated" => return Some(Plan { event: Event::Billing, at: None }),
         _ => return None,
     };
-    let Fields { operation_time_stamp, vendor_product_id, cycle, expires_on } = envelope.inner();
-    let (plan, cycle) = (product(&vendor_product_id), cycle_of(&cycle));
+    let inner = envelope.inner();
+    let of = |name| json::value(&inner, name);
+    let (plan, cycle) = (product(&of("vendorProductId")), cycle_of(&of("cycle")));
     let event = match (plan, auto_renewing) {
         (plan, Some(false)) => Event::Cancelled { plan, cycle },
-        (Some(plan), _) => Event::Plan { plan, cycle, expires_at: event_time(&expires_on), auto_renewing },
+        (Some(plan), _) => Event::Plan { plan, cycle, expires_at: event_time(&of("expiresOn")), auto_renewing },
         (None, _) => Event::Billing,
     };
-    Some(Plan { event, at: event_time(&operation_time_stamp) })
+    Some(Plan { event, at: event_time(&of("operationTimeStamp")) })
 }
 
 /// The longest product, in UTF-16 code units (docs/wix.md, 5). It is stored in metadata, which KV limits to 1,024 bytes.
