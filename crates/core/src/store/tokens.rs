@@ -48,22 +48,18 @@ impl StoredToken {
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     /// The refresh token.
     pub async fn refresh_token(&self, id: &InstanceId) -> Result<Stored<RefreshToken>, StoreError> {
-        let copy = match self.own {
-            Some(object) => own(object.token(SealedToken::Refresh))?,
-            None => None,
-        };
-        let envelope = match copy {
-            Some(envelope) => Some(envelope),
-            None => {
-                let envelope = self.get(&keys::refresh_token(id)).await?;
-                if let (Some(object), Some(envelope)) = (self.own, &envelope)
-                    && own(object.is_settled())?
-                {
-                    own(object.set_token(SealedToken::Refresh, Some(envelope)))?;
-                }
-                envelope
+        let mut envelope = None;
+        if let Some(object) = self.own {
+            envelope = own(object.token(SealedToken::Refresh))?;
+        }
+        if envelope.is_none() {
+            envelope = self.get(&keys::refresh_token(id)).await?;
+            if let (Some(object), Some(envelope)) = (self.own, &envelope)
+                && own(object.is_settled())?
+            {
+                own(object.set_token(SealedToken::Refresh, Some(envelope)))?;
             }
-        };
+        }
         let Some(envelope) = envelope else { return Ok(Stored::Absent) };
         Ok(match self.opened(id, REFRESH, &envelope).await? {
             Stored::Absent => Stored::Absent,

@@ -187,6 +187,7 @@ impl Error {
 }
 
 /// What the caller is told about a failed use case.
+#[expect(clippy::too_many_lines, reason = "a table: one row for each error")]
 fn instance(error: &InstanceError) -> Notice {
     let notice = |status, title, detail: &str| Notice { status, code: error.code(), title, detail: detail.to_owned() };
     match error {
