@@ -10,10 +10,12 @@ use crate::testing::world::{APP_ID, INSTANCE, SITE, VICTIM, World};
 const TYPE: &str = "wix.app.installations.v1.app_installation_";
 
 /// How Wix writes an entity.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Form {
     Object,
     Text,
+    /// Text, under a name that says so.
+    NamedText,
 }
 
 fn entity(status: &str) -> Value {
@@ -37,10 +39,12 @@ fn message_of(slug: &str, entity: Option<&Value>, form: Form, at: u64, instance:
     let time = chrono::DateTime::from_timestamp(at.try_into().unwrap(), 123_456_000).unwrap().to_rfc3339();
     let entity = entity.map(|entity| match form {
         Form::Object => entity.clone(),
-        Form::Text => json!(entity.to_string()),
+        Form::Text | Form::NamedText => json!(entity.to_string()),
     });
     let (name, field) = match slug {
+        "created" if form == Form::NamedText => ("createdEvent", "entityAsJson"),
         "created" => ("createdEvent", "entity"),
+        "updated" if form == Form::NamedText => ("updatedEvent", "currentEntityAsJson"),
         "updated" => ("updatedEvent", "currentEntity"),
         _ => ("deletedEvent", "deletedEntity"),
     };
@@ -66,7 +70,7 @@ fn deliver(world: &World, message: String) -> String {
 
 #[test]
 fn an_installation_is_told_by_these_events_alone() {
-    for form in [Form::Object, Form::Text] {
+    for form in [Form::Object, Form::Text, Form::NamedText] {
         let world = World::new();
         deliver(&world, message("created", Some(&entity("INSTALLED")), form, START - 300));
         let wanted = json!({"instance_id": INSTANCE, "status": "installed", "auth": "oauth",
