@@ -48,7 +48,7 @@ async fn import<P: ObjectPlatform>(
     Ok(ObjectReply::new(200, import_object(&object, &cx, &line).await.as_str()))
 }
 
-/// A fresh access token, with a log line if Wix was asked.
+/// A fresh access token. The line of the Worker has what Wix said; one of the object is for what failed beside that.
 async fn token<P: ObjectPlatform>(
     ports: &P,
     config: &Config,
@@ -61,7 +61,7 @@ async fn token<P: ObjectPlatform>(
     let object = installation(ports, config);
     let cx = context(ports, config, cache, &work, &object);
     let reply = answer_token(&object, &cx, &request).await;
-    if cx.trace().has_wix_calls() {
+    if cx.trace().is_notable() {
         cx.trace().write(ports, None);
     }
     reply

@@ -40,8 +40,9 @@ pub const PASS: &str = "/pass";
 pub const SET_PASS: &str = "/set-pass";
 /// The hand-over of a flow is used: answered 200 to the first claimant, else 409. Body: [`super::Claim::to_message`].
 pub const CLAIM: &str = "/claim";
-/// A fresh access token. Body: the installation and `fresh` or `force`, with a space between. 200 has `source expires_at life
-/// token`, 409 has the code of an error and its detail.
+/// A fresh access token. Body: the installation and `fresh` or `force`, with a space between. The answer begins with the number
+/// of calls to Wix and Wix's request id or `-`. Then 200 has `source expires_at life token`, 409 the code of an error and its
+/// detail.
 pub const TOKEN: &str = "/token";
 /// Permits for calls to Wix, by `WIX_RATE_LIMIT`. Body: the installation and how many are wanted, with a space between. 429 has
 /// the seconds until there are some.

@@ -214,7 +214,7 @@ pub fn object_answer(path: &str) -> &'static str {
     match path {
         requests::ACCEPT => "stored",
         requests::EVENTS => r#"{"events":[]}"#,
-        requests::TOKEN => "object 99999999999 14400 a",
+        requests::TOKEN => "0 - object 99999999999 14400 a",
         requests::PERMITS => "1",
         _ => "done",
     }

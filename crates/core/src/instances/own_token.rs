@@ -47,13 +47,26 @@ pub(super) async fn from_object<P: Ports>(
     let deadline = cx.trace().started_millis + DEADLINE_MILLIS + MARGIN_MILLIS;
     let (status, text) = ask(cx.platform, id.as_str(), requests::TOKEN, &message, deadline).await?;
     let text = Zeroizing::new(text);
+    let text = note_wix(cx, &text).unwrap_or_default();
     match status {
         200 => {
-            token_of(cx, &text).ok_or_else(|| ObjectCallError::Failed("its answer has another form".to_owned()).into())
+            token_of(cx, text).ok_or_else(|| ObjectCallError::Failed("its answer has another form".to_owned()).into())
         }
-        409 => Err(error_of(cx, &text)),
+        409 => Err(error_of(cx, text)),
         _ => Err(ObjectCallError::Failed(format!("it answered {status}")).into()),
     }
+}
+
+/// Notes what the object found out about Wix: the answer begins with the number of calls and Wix's latest request id, or `-`.
+/// Returns the rest.
+fn note_wix<'a, P: Ports>(cx: &Context<'_, P>, text: &'a str) -> Option<&'a str> {
+    let (calls, rest) = text.split_once(' ')?;
+    let (request_id, rest) = rest.split_once(' ')?;
+    cx.trace().wix_calls(calls.parse().ok()?);
+    if request_id != "-" {
+        cx.trace().wix_request_id(request_id);
+    }
+    Some(rest)
 }
 
 /// The token of an answer `source expires_at life token`.
@@ -137,11 +150,10 @@ pub async fn answer_token<O: ObjectPorts, P: Ports>(
             let source = cx.trace().token_source_or("object");
             (200, format!("{source} {} {life} {}", expires_at.0, access_token.expose()))
         }
-        Err(error) => {
-            cx.trace().error(error.code(), error.cause());
-            (409, format!("{} {}", error.code(), detail(&error)))
-        }
+        Err(error) => (409, format!("{} {}", error.code(), detail(&error))),
     };
+    let (calls, request_id) = cx.trace().of_wix();
+    let text = format!("{calls} {} {text}", request_id.as_deref().unwrap_or("-"));
     // The facts of the row may be events.
     Ok(ObjectReply { delivers: !is_told, ..ObjectReply::new(status, text) })
 }

@@ -113,7 +113,19 @@ impl Trace {
 
     /// Counts a call to Wix.
     pub fn wix_call(&self) {
-        self.notes.borrow_mut().wix_calls += 1;
+        self.wix_calls(1);
+    }
+
+    /// Counts calls to Wix.
+    pub fn wix_calls(&self, count: u32) {
+        self.notes.borrow_mut().wix_calls += count;
+    }
+
+    /// How many calls Wix got, and the request id of its latest response.
+    #[must_use]
+    pub fn of_wix(&self) -> (u32, Option<String>) {
+        let notes = self.notes.borrow();
+        (notes.wix_calls, notes.wix_request_id.clone())
     }
 
     /// Notes where the access token came from.
@@ -195,12 +207,6 @@ impl Trace {
     #[must_use]
     pub fn is_notable(&self) -> bool {
         self.has_error() || self.notes.borrow().outcome.is_some()
-    }
-
-    /// Whether Wix was asked.
-    #[must_use]
-    pub fn has_wix_calls(&self) -> bool {
-        self.notes.borrow().wix_calls > 0
     }
 
     fn has_error(&self) -> bool {

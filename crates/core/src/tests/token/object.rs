@@ -53,6 +53,9 @@ fn a_token_costs_no_operation_of_kv_in_any_isolate() {
     world.fake.clock().set(START + 13_000);
     let issued = other.token(INSTANCE).access_token();
     assert_eq!(issued, "OauthNG.JWS.planted-token.2");
+    let line = world.fake.last_log();
+    assert_eq!((&line["token_source"], &line["wix_calls"]), (&json!("client_credentials"), &json!(1)));
+    assert!(line["wix_request_id"].is_string(), "{line}");
     assert_eq!(world.isolate(&DELIVERING).token(INSTANCE).access_token(), issued);
     assert_eq!(world.fake.kv().take_counts(), [0; 4]);
     assert!(world.fake.kv().keys("v1:access:").is_empty());
