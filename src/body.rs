@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::{Array, Promise, Uint8Array};
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Request;
 use wix_edge_core::{Body, BodyError, HeldJws, InFlight, JwsLimits};
@@ -98,10 +98,11 @@ impl Inbound {
             return Err(BodyError::TooLarge);
         }
         let parts = glue::split_jws(&bytes, size(limits.header), size(limits.signature));
-        let Some(parts) = parts.dyn_ref::<Array>() else { return Ok(None) };
-        let text = |at| parts.get(at).as_string().unwrap_or_default();
-        let held = Held { bytes: parts.get(2).unchecked_into(), _reservation: reservation };
-        Ok(Some(HeldJws { header: text(0), signature: text(1), held }))
+        Ok(parts.map(|parts| HeldJws {
+            header: parts.header(),
+            signature: parts.signature(),
+            held: Held { bytes: parts.signed(), _reservation: reservation },
+        }))
     }
 
     /// Buffers a body of up to `limit` bytes. A longer one can then be streamed from its start.

@@ -153,7 +153,7 @@ export function isUnread(request) {
   return !request.bodyUsed && request.body !== null;
 }
 
-/** `String.fromCharCode` with spread bytes costs a tenth of a webhook. A byte order mark must stay, so that it is refused. */
+/** `String.fromCharCode` with spread bytes costs 4 % of a webhook. A byte order mark must stay, so that it is refused. */
 const ascii = new TextDecoder("utf-8", { ignoreBOM: true });
 
 const DOT = 0x2e;
@@ -173,7 +173,7 @@ export function splitJws(bytes, longestHeader, longestSignature) {
   if (second < tail || bytes.subarray(first + 1, second).includes(DOT)) return undefined;
   if (bytes.subarray(second + 1, end).includes(DOT)) return undefined;
   const text = (from, to) => ascii.decode(bytes.subarray(from, to));
-  return [text(start, first), text(second + 1, end), bytes.subarray(start, second)];
+  return { header: text(start, first), signature: text(second + 1, end), signed: bytes.subarray(start, second) };
 }
 
 /** The claims in the signed bytes of a JWS. */

@@ -82,9 +82,18 @@ extern "C" {
     /// Resolves to the bytes of a short body, or to a request with the whole of a longer one.
     #[wasm_bindgen(js_name = readShort)]
     pub fn read_short(request: &Request, limit: u32) -> Promise;
-    /// Header, signature, and the signed bytes. Undefined if the bytes are not a compact JWS of these limits.
+    /// The parts of a compact JWS.
+    pub type JwsParts;
+    #[wasm_bindgen(method, getter)]
+    pub fn header(this: &JwsParts) -> String;
+    #[wasm_bindgen(method, getter)]
+    pub fn signature(this: &JwsParts) -> String;
+    /// The signed bytes.
+    #[wasm_bindgen(method, getter)]
+    pub fn signed(this: &JwsParts) -> Uint8Array;
+    /// None if the bytes are not a compact JWS of these limits.
     #[wasm_bindgen(js_name = splitJws)]
-    pub fn split_jws(bytes: &Uint8Array, longest_header: u32, longest_signature: u32) -> JsValue;
+    pub fn split_jws(bytes: &Uint8Array, longest_header: u32, longest_signature: u32) -> Option<JwsParts>;
     #[wasm_bindgen(js_name = heldClaims)]
     pub fn held_claims(signed: &Uint8Array) -> Uint8Array;
     #[wasm_bindgen(js_name = isWithinRate)]

@@ -152,13 +152,12 @@ fn compare(stage: &Stage, options: &Options, cores: Cores, report: &mut Report) 
         std::io::stdout().flush()?;
         let compared = compare::compare(stage, &plan, ours, theirs)?;
         let row = Row {
+            costs: Some((compared.cost.median, compared.beside.median)),
             disturbed: Some(compared.disturbed),
             is_narrow: Some(compared.ratio.half_width() <= plan.narrow * compared.ratio.median),
             ..Row::with_interval(ours.0.name, &name, kind, goal, compared.ratio)
         };
         println!("{}", row.text());
-        report.cpu.insert(ours.0.name.to_owned(), compared.cost);
-        report.cpu.insert(name, compared.beside);
         for (worker, bytes) in compared.memory {
             report.sizes.insert(format!("memory of {worker} after the slices"), bytes);
         }

@@ -19,8 +19,6 @@ const SPREADS: f64 = 1.5;
 pub struct Report {
     /// The machine.
     pub machine: String,
-    /// The CPU time of a request in microseconds, by case.
-    pub cpu: BTreeMap<String, Figure>,
     /// The comparisons.
     pub rows: Vec<Row>,
     /// Sizes in bytes.
@@ -45,6 +43,9 @@ pub struct Row {
     /// What the comparison says.
     #[serde(default = "Kind::lower_bound")]
     pub kind: Kind,
+    /// The CPU time of a request of each, in microseconds, from the same slices.
+    #[serde(default)]
+    pub costs: Option<(f64, f64)>,
     /// The confidence interval of the ratio, at 95 %.
     #[serde(default)]
     pub interval: Option<(f64, f64)>,
@@ -60,7 +61,7 @@ impl Row {
     /// A row without an interval.
     pub fn new(case: &str, beside: &str, kind: Kind, goal: Option<f64>, ratio: Figure) -> Self {
         let (case, beside) = (case.to_owned(), beside.to_owned());
-        Self { case, beside, ratio, goal, kind, interval: None, disturbed: None, is_narrow: None }
+        Self { case, beside, ratio, goal, kind, costs: None, interval: None, disturbed: None, is_narrow: None }
     }
 
     /// A row of a ratio with its interval.
@@ -111,14 +112,16 @@ impl Report {
     pub fn print(&self) {
         println!("\nMachine: {}\n", self.machine);
         println!("| Case | µs | peer | µs | work | ratio | goal |\n|---|---|---|---|---|---|---|");
-        let median = |case: &str| self.cpu.get(case).map_or(String::new(), |figure| format!("{:.0}", figure.median));
         for row in &self.rows {
             let goal = row.goal.map_or(String::new(), |goal| {
                 let met = if row.ratio.median <= goal { "met" } else { "not met" };
                 format!("≤ {goal:.2}: {met}")
             });
             let (case, beside) = (&row.case, row.beside.trim_end_matches(", same work"));
-            let (ours, theirs, work, ratio) = (median(case), median(&row.beside), row.kind.text(), row.text());
+            let (ours, theirs) = row
+                .costs
+                .map_or_else(Default::default, |(ours, theirs)| (format!("{ours:.0}"), format!("{theirs:.0}")));
+            let (work, ratio) = (row.kind.text(), row.text());
             println!("| {case} | {ours} | {beside} | {theirs} | {work} | {ratio} | {goal} |");
         }
         if !self.counts.is_empty() {
