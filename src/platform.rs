@@ -1,7 +1,7 @@
 //! Implements the core's traits for the Workers runtime: clock, randomness, log, inbound requests, KV, outbound
 //! requests, cryptography.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use js_sys::{Array, Date, JsString, Reflect, Uint8Array};
@@ -21,11 +21,6 @@ use crate::{convert, crypto, random};
 /// The longest response from Wix or the app's back end that is read, in bytes.
 const RESPONSE_LIMIT: u32 = 1024 * 1024;
 const USER_AGENT: &str = concat!("wix-edge/", env!("CARGO_PKG_VERSION"));
-
-thread_local! {
-    /// Whether `METRICS` is bound. All requests of an isolate have the same bindings.
-    static IS_MEASURED: Cell<bool> = const { Cell::new(true) };
-}
 
 /// The Workers runtime, for one request.
 pub struct Edge {
@@ -73,11 +68,7 @@ impl Log for Edge {
     }
 
     fn measure(&self, point: &Point<'_>) {
-        if !IS_MEASURED.get() {
-            return;
-        }
         let dataset = Reflect::get(&self.env, &"METRICS".into()).unwrap_or(JsValue::UNDEFINED);
-        IS_MEASURED.set(dataset.is_object());
         if dataset.is_object() {
             let numbers = point.doubles().map(|number| number.to_string());
             glue::measure(&dataset, &point.blobs().join("\n"), &numbers.join("\n"));
