@@ -31,7 +31,16 @@ pub async fn object_token<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force:
 }
 
 async fn fetch<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> Result<Token, InstanceError> {
-    if cx.settings.events.is_bound { from_object(cx, id, force).await } else { issue(cx, id, force).await }
+    if !cx.settings.events.is_bound {
+        return issue(cx, id, force).await;
+    }
+    match from_object(cx, id, force).await {
+        // A removal is reported to the object after the response to its webhook, and Wix refuses tokens at once.
+        Err(InstanceError::NeedsReconnect) if matches!(installed(cx, id).await, Err(InstanceError::Removed)) => {
+            Err(InstanceError::Removed)
+        }
+        result => result,
+    }
 }
 
 async fn from_memory<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Token>, InstanceError> {

@@ -106,6 +106,16 @@ fn a_removal_erases_the_tokens_of_the_object_and_no_isolate_gets_one() {
 }
 
 #[test]
+fn a_removal_that_the_object_was_not_told_yet_is_410() {
+    let world = installed();
+    let other = world.isolate(&DELIVERING);
+    world.fake.wix().always(TOKEN, Canned::status(404));
+    let removed = world.post("/webhook").body(jws::removed(INSTANCE, START + 10)).without_deferred_task().send();
+    assert_eq!(removed.status, 200);
+    assert_eq!(other.token(INSTANCE).status, 410);
+}
+
+#[test]
 fn an_isolate_that_remembers_a_token_learns_of_the_removal_after_five_minutes() {
     let world = installed();
     let other = world.isolate(&DELIVERING);
