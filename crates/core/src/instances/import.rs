@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Context, InstanceError, Ports};
 use crate::delivery::{ask, requests};
 use crate::facts::{Fact, Kind, Status};
-use crate::store::{StoreError, Stored};
+use crate::store::{Store, StoreError, Stored};
 use crate::values::{InstanceId, RefreshToken, SiteId, Timestamp, json};
 use crate::wix::event::product;
 use crate::wix::{DEADLINE_MILLIS, WixError, is_token};
@@ -177,11 +177,12 @@ async fn store_confirmed<P: Ports>(
     adopt: impl AsyncFn(&InstanceId, &[Fact]) -> Result<(), InstanceError>,
 ) -> Result<ImportOutcome, InstanceError> {
     let id = &line.instance;
-    // Without a state before them, the facts change nothing that is told to the app.
-    let store = cx.store().reporting(false);
+    // KV says what is known: the object may have the facts of an import that was interrupted before KV had them. Without a
+    // state before them, the facts change nothing that is told to the app.
+    let store = cx.store().reporting(false).of_object(None);
     let known = store.instance(id).await?;
     let is_present = known.is_some_and(|known| matches!(known.status, Status::Installed | Status::NeedsReconnect));
-    if is_present && !has_another_token(cx, line).await? {
+    if is_present && !has_another_token(&store, line).await? {
         return Ok(ImportOutcome::Known);
     }
     let Some((site, refresh_token)) = confirmed(cx, line).await? else { return Ok(ImportOutcome::Refused) };
@@ -195,9 +196,9 @@ async fn store_confirmed<P: Ports>(
 }
 
 /// Whether the line has a refresh token that is not stored.
-async fn has_another_token<P: Ports>(cx: &Context<'_, P>, line: &Line) -> Result<bool, StoreError> {
+async fn has_another_token<P: Ports>(store: &Store<'_, P>, line: &Line) -> Result<bool, StoreError> {
     let Some(token) = &line.refresh_token else { return Ok(false) };
-    Ok(match cx.store().refresh_token(&line.instance).await? {
+    Ok(match store.refresh_token(&line.instance).await? {
         Stored::Value(stored) => !stored.same_as(token),
         Stored::Absent | Stored::Unreadable => true,
     })

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{REFRESH, answer, import, line, lines_of, many};
 use crate::testing::kv::Op;
 use crate::testing::wix::{Canned, token_info};
-use crate::testing::world::{API_KEY, VICTIM, World};
+use crate::testing::world::{API_KEY, INSTANCE, VICTIM, World};
 
 #[test]
 fn nothing_is_stored_of_an_installation_that_wix_refuses() {
@@ -68,6 +68,23 @@ fn a_failure_of_wix_of_kv_or_of_an_object_is_not_a_refusal() {
     let world = World::delivering();
     world.fake.object_answers(60_000, Ok((200, "imported")));
     assert_eq!(import(&world, line(&json!({}))), [answer(1, "failed")], "the object takes too long");
+}
+
+#[test]
+fn a_line_that_only_its_object_knows_is_imported_again() {
+    for prefix in ["v1:instance:", "v1:refresh:"] {
+        let world = World::delivering();
+        // Wix answers with the token that it was given.
+        world.fake.wix().always("/oauth/access", Canned::ok(&json!({ "access_token": "OAUTH2.planted" })));
+        world.fake.kv().fail_where(move |op, key| op == Op::Put && key.starts_with(prefix));
+        let body = line(&json!({ "refresh_token": REFRESH }));
+        assert_eq!(import(&world, body.clone()), [answer(1, "failed")], "{prefix}");
+        assert_eq!(world.fake.object(INSTANCE).count("SELECT 1 FROM about WHERE name = 'told'"), 1);
+        world.fake.kv().clear_faults();
+        assert_eq!(import(&world, body.clone()), [answer(1, "imported")], "{prefix}");
+        assert_eq!(world.instance(INSTANCE)["auth"], "custom");
+        assert_eq!(import(&world, body), [answer(1, "known")], "{prefix}");
+    }
 }
 
 #[test]
