@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::harness::{Stage, get};
+use crate::harness::{Stage, Worker, get};
 
-static STAGE: LazyLock<Stage> = LazyLock::new(|| Stage::with_back_end(|values| values));
+static STAGE: LazyLock<Stage> = LazyLock::new(|| Stage::with_back_end(Worker::to_share, |values| values));
 
 /// The sample events about a site's contents, and whether a privacy request caused them.
 const SAMPLES: [(&str, bool); 5] = [

@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_mins(5);
 /// `on-install`, so that the flow sends the BI event too. With a browser the machine can be too slow for Wix's 1250 ms, so
 /// the simulator retries webhooks within a second.
 static STAGE: LazyLock<Stage> = LazyLock::new(|| {
-    let stage = Stage::with_back_end(|values| {
+    let stage = Stage::with_back_end(Worker::to_share, |values| {
         let values = values.with("FINISH_CONFIGURATION", "on-install");
         values.with("APP_NAME", "Rates & Taxes").with("SUPPORT_URL", "https://app.example/help")
     });
@@ -207,8 +207,8 @@ fn without_partitioned_cookies_both_flows_fail_in_a_third_party_frame() {
 fn the_pages_for_site_owners_are_readable_for_everybody() {
     let turn = turn();
     let nowhere = format!("http://127.0.0.1:{}", leash::free_port().expect("a port"));
-    let slow = Worker::start(&STAGE.values.clone().with("WIX_API_URL", nowhere));
-    let broken = Worker::start(&Values::default());
+    let slow = Worker::under_wrangler(&STAGE.values.clone().with("WIX_API_URL", nowhere));
+    let broken = Worker::under_wrangler(&Values::default());
     let addresses = [("APP_URL", &STAGE.worker.url), ("SLOW_URL", &slow.url), ("BROKEN_URL", &broken.url)];
     let seen = run(&turn, &["tests/browser/pages.mjs"], &addresses.map(|(name, url)| (name, url.as_str())));
     assert_eq!((&seen["violations"], &seen["opened"]), (&json!([]), &json!(8 * (6 + 2))));
@@ -231,7 +231,7 @@ fn no_customer_gets_the_shop_of_another_by_swapping_links() {
     let turn = turn();
     let port = leash::free_port().expect("a port");
     let saas_url = format!("http://localhost:{port}");
-    let stage = Stage::with(|values| values.with("AFTER_INSTALL_URL", format!("{saas_url}/connected")));
+    let stage = Stage::under_wrangler(|values| values.with("AFTER_INSTALL_URL", format!("{saas_url}/connected")));
     let _saas = saas(port, &stage.worker.url);
     let addresses = [("WIX_URL", &stage.wix.url), ("APP_URL", &stage.worker.url), ("SAAS_URL", &saas_url)];
     let seen = run(&turn, &["tests/browser/handoff.mjs"], &addresses.map(|(name, url)| (name, url.as_str())));

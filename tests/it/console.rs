@@ -18,7 +18,7 @@ const ADMIN_KEY: &str = "it-key-of-the-operator-0123456789abcdef";
 /// A Worker that delivers events to the simulator, with a key of the scope `admin`.
 static STAGE: LazyLock<Stage> = LazyLock::new(|| {
     let keys = format!("{}:admin,{}", api_key("operator", ADMIN_KEY), api_key("back-end", API_KEY));
-    let stage = Stage::with_back_end(|values| values.with("API_KEYS", keys));
+    let stage = Stage::with_back_end(Worker::to_share, |values| values.with("API_KEYS", keys));
     stage.wix.switch(&json!({ "time_scale": 60 }));
     stage
 });
@@ -162,7 +162,9 @@ fn the_operator_signs_in_repairs_erases_and_signs_out() {
 #[test]
 fn a_parked_event_is_sent_again_and_its_installation_erased() {
     let keys = format!("{}:admin,{}", api_key("operator", ADMIN_KEY), api_key("back-end", API_KEY));
-    let stage = Stage::with_back_end(|values| values.with("API_KEYS", keys).with("EVENTS_KEEP_HOURS", "1"));
+    let stage = Stage::with_back_end(Worker::under_wrangler, |values| {
+        values.with("API_KEYS", keys).with("EVENTS_KEEP_HOURS", "1")
+    });
     let [id, _, removed] = std::array::from_fn(|_| stage.wix.new_instance());
     stage.wix.remove(&removed);
     let until = |stage: &Stage, what: &str, path: &str, is_true: fn(&Value) -> bool| {
@@ -217,7 +219,7 @@ fn no_page_can_frame_the_console() {
 
 #[test]
 fn a_worker_without_a_configuration_explains_it_in_the_console() {
-    let worker = Worker::start(&Values::default().with("WIX_APP_ID", "not-a-guid"));
+    let worker = Worker::under_wrangler(&Values::default().with("WIX_APP_ID", "not-a-guid"));
     let seen = play(&["misconfigured"], &[("APP_URL", &worker.url)]);
     let ready = worker.request("GET", "/readyz").send().expect(503).json();
     for fault in ready["problems"].as_array().expect("a list") {

@@ -17,7 +17,7 @@ fn post(stage: &Stage, message: &Message) {
 
 /// A Worker whose clock is two hours ahead, so that webhooks of the simulator are old.
 static TWO_HOURS_LATER: LazyLock<Stage> =
-    LazyLock::new(|| Stage::to_share(|values| values.with("CLOCK_OFFSET_SECONDS", "7200")));
+    LazyLock::new(|| Stage::with(|values| values.with("CLOCK_OFFSET_SECONDS", "7200")));
 
 #[test]
 fn a_contested_removal_is_undone_if_wix_knows_the_instance() {

@@ -65,7 +65,7 @@ fn over_16_mib_of_webhook_bodies_at_a_time_the_next_one_is_503() {
 #[test]
 fn the_rate_limiter_limits_the_flows_of_an_address() {
     let wix = Wix::start();
-    let worker = Worker::start(&values_for(&wix).rate_limited());
+    let worker = Worker::under_wrangler(&values_for(&wix).rate_limited());
     let install = || worker.request("GET", "/install").send();
     let responses: Vec<_> = (0..70).map(|_| install()).collect();
     let begun = responses.iter().filter(|response| response.status == 302).count();

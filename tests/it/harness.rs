@@ -8,12 +8,14 @@ mod log;
 mod message;
 mod objects;
 mod page;
+mod plain;
 mod proxy;
 mod receiver;
 mod stage;
 mod upstream;
 mod wix;
 mod worker;
+mod wrangler;
 
 pub use bundle::{bundled, example_worker};
 pub use direct::{IN_1_MINUTE, IN_2_HOURS, IN_10_MINUTES, Isolate, NOW, Testbed};

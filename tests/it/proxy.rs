@@ -12,7 +12,7 @@ pub struct Proxied {
     pub upstream: Upstream,
 }
 
-static SHARED: LazyLock<Proxied> = LazyLock::new(|| Proxied::start(Worker::start_now));
+static SHARED: LazyLock<Proxied> = LazyLock::new(|| Proxied::start(Worker::start));
 
 impl Proxied {
     pub fn start(start: fn(&Values) -> Worker) -> Self {

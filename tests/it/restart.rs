@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{API_KEY, Flow, Jar, Stage, get, parameter};
+use crate::harness::{API_KEY, Flow, Jar, Stage, parameter};
 
 #[test]
 fn tokens_flows_and_sealing_keys_survive_a_restart() {
@@ -63,17 +63,16 @@ fn the_cron_trigger_sends_a_failed_event_once() {
         });
     }
     stage.wix.switch(&json!({ "permission_send_bi_events": true }));
-    let trigger = |stage: &Stage| get(stage.worker.at("/cdn-cgi/local/scheduled")).expect(200);
     // The recheck is not due yet: it waits until KV is consistent.
-    trigger(&stage);
+    stage.worker.cron();
     stage.wix.bi_events(&id, 0);
 
     let stage = stage.restart(|values| values.with("CLOCK_OFFSET_SECONDS", "600"));
-    trigger(&stage);
+    stage.worker.cron();
     stage.wix.bi_events(&id, 1);
     assert!(stage.instance(&id)["configured_at"].is_i64());
     for _ in 0..2 {
-        trigger(&stage);
+        stage.worker.cron();
     }
     stage.wix.bi_events(&id, 1);
     assert_eq!(

@@ -1,8 +1,6 @@
 //! Secrets at rest: after all flows, neither the store nor the log contains a readable secret.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -19,23 +17,10 @@ struct Place {
     bytes: Vec<u8>,
 }
 
-/// All files of the Worker's store, and its log.
+/// Everything that the Worker has stored, and its log.
 fn places(worker: &Worker) -> Vec<Place> {
-    let mut places = Vec::new();
-    collect(&worker.store(), &mut places);
-    places.push(Place { name: "the log".to_owned(), bytes: worker.log.lines().join("\n").into_bytes() });
-    places
-}
-
-fn collect(folder: &Path, places: &mut Vec<Place>) {
-    for entry in fs::read_dir(folder).expect("a directory").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            collect(&path, places);
-        } else {
-            places.push(Place { name: path.display().to_string(), bytes: fs::read(&path).expect("a file") });
-        }
-    }
+    let log = ("the log".to_owned(), worker.log.lines().join("\n").into_bytes());
+    worker.stored().into_iter().chain([log]).map(|(name, bytes)| Place { name, bytes }).collect()
 }
 
 /// The encodings of a value to search for: plain, and in base64 at each of the three alignments. For a long value, two

@@ -14,6 +14,8 @@ use url::Url;
 /// Longer than any response takes: the Worker spends at most 15 s on calls to Wix.
 const TIMEOUT: Duration = Duration::from_secs(40);
 
+const BUFFER: usize = 16 * 1024;
+
 static AGENT: LazyLock<Agent> = LazyLock::new(|| {
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -21,6 +23,9 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         .max_idle_connections(0)
         .allow_non_standard_methods(true)
         .proxy(None)
+        // Each connection fills its buffers with zeros, which takes long in a debug build.
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
         .timeout_global(Some(TIMEOUT));
     config.build().into()
 });

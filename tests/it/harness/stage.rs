@@ -1,4 +1,4 @@
-//! A stage: one simulated Wix and one Worker under `wrangler dev`, configured for each other.
+//! A stage: one simulated Wix and one Worker, configured for each other.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub struct Stage {
     pub values: Values,
 }
 
-static SHARED: LazyLock<Stage> = LazyLock::new(|| Stage::to_share(|values| values));
+static SHARED: LazyLock<Stage> = LazyLock::new(|| Stage::with_wix(Wix::start(), Worker::to_share, |values| values));
 
 /// The stage that all tests with the default configuration share. Each test uses its own instances.
 pub fn shared() -> &'static Stage {
@@ -38,27 +38,22 @@ pub fn shared() -> &'static Stage {
 impl Stage {
     /// Starts a stage with a changed configuration.
     pub fn with(change: impl FnOnce(Values) -> Values) -> Self {
-        Self::new(Worker::start, change)
+        Self::with_wix(Wix::start(), Worker::start, change)
     }
 
-    /// Starts a stage that the tests of one file share.
-    pub fn to_share(change: impl FnOnce(Values) -> Values) -> Self {
-        Self::new(Worker::start_now, change)
+    /// Starts a stage with a changed configuration under `wrangler dev`.
+    pub fn under_wrangler(change: impl FnOnce(Values) -> Values) -> Self {
+        Self::with_wix(Wix::start(), Worker::under_wrangler, change)
     }
 
-    fn new(start: fn(&Values) -> Worker, change: impl FnOnce(Values) -> Values) -> Self {
-        Self::with_wix(Wix::start(), start, change)
-    }
-
-    /// Starts a stage that the tests of one file share, with events and service plugin calls
-    /// for the app's back end of the simulator.
-    pub fn with_back_end(change: impl FnOnce(Values) -> Values) -> Self {
+    /// Starts a stage with events and service plugin calls for the app's back end of the simulator.
+    pub fn with_back_end(start: fn(&Values) -> Worker, change: impl FnOnce(Values) -> Values) -> Self {
         let wix = Wix::with_back_end(EVENTS_SECRET);
         let (events, plugins) = (wix.at("/_app/events"), wix.at("/_app/plugins"));
         let change = |values: Values| {
             change(values.with("EVENTS_URL", events).with("PLUGINS_URL", plugins).with("EVENTS_SECRETS", EVENTS_SECRET))
         };
-        Self::with_wix(wix, Worker::start_now, change)
+        Self::with_wix(wix, start, change)
     }
 
     /// Starts a stage with a running Wix, to which a proxy may lead.
