@@ -23,9 +23,11 @@ use crate::{chrome, client, deny, npm, process, python, release};
 /// The program of the integration tests.
 const IT: &str = "tests/it/main.rs";
 
-/// How many integration tests run beside each other: most of them wait for timers, so that more than a thread for each
-/// core saves a third of the time on two cores.
-const IT_THREADS: &str = "--test-threads=4";
+/// How many integration tests run beside each other and beside a browser: most of them wait for timers, so that more than
+/// a thread for each core saves a third of the time on two cores.
+const IT_THREADS: &str = "--test-threads=3";
+/// The integration tests with a browser, which take turns. In the same program they would occupy all of its threads.
+const BROWSER_TESTS: [&str; 2] = ["browser::", "console::"];
 /// The integration tests that assert CPU time. They run by themselves, since other tests would raise it.
 const CPU_TESTS: &str = "costs::";
 
@@ -184,7 +186,7 @@ fn doc_tests(workspace: &Workspace, options: &Options) -> Result<()> {
 /// They start wrangler and the simulator themselves, and find the browser in `CHROME`, schemathesis in `SCHEMATHESIS`, the
 /// npm packages in `PACKAGES`.
 fn integration_tests(workspace: &Workspace, program: &Program, browser: &Path, options: &Options) -> Result<()> {
-    let run = |arguments: &[&str]| {
+    let run = |arguments: &[&str]| -> Result<()> {
         let mut tests = program.command();
         process::with_node(workspace, &mut tests)?;
         tests.env("CHROME", browser).env("SCHEMATHESIS", SCHEMATHESIS.path(workspace));
@@ -193,7 +195,12 @@ fn integration_tests(workspace: &Workspace, program: &Program, browser: &Path, o
         process::run(tests.args(arguments))
     };
     if options.arguments.is_empty() {
-        run(&["--skip", CPU_TESTS, IT_THREADS])?;
+        let others = BROWSER_TESTS.into_iter().chain([CPU_TESTS]).flat_map(|name| ["--skip", name]);
+        thread::scope(|scope| {
+            let in_browser = Lane::start(scope, || run(&[BROWSER_TESTS.as_slice(), &["--test-threads=1"]].concat()));
+            run(&others.chain([IT_THREADS]).collect::<Vec<_>>())?;
+            in_browser.join().0
+        })?;
         return run(&[CPU_TESTS, "--test-threads=1"]);
     }
     run(&options.arguments.iter().map(String::as_str).collect::<Vec<_>>())
