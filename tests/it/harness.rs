@@ -23,7 +23,7 @@ pub use flow::{Flow, external};
 pub use http::{Jar, Request, Response, get, parameter, request};
 pub use log::Log;
 pub use message::{KEY, Key, Message, encode, with_signature};
-pub use objects::{APP, HOOK, Objects, memory};
+pub use objects::{APP, HOOK, Objects, memory, serve};
 pub use page::{assert_browser_headers, assert_refused};
 pub use proxy::{Exchange, Proxy};
 pub use receiver::{Delivery, Reaction, Receiver, key, problem};

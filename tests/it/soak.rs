@@ -1,5 +1,5 @@
 //! Soak test: mixed traffic on one Worker for a given time, with intermittent failures of Wix and of the app's back end. It
-//! checks every response, that every event is delivered in the end, and that the memory of workerd does not grow.
+//! checks every response, that every event is delivered in the end if objects are bound, and that the memory of workerd does not grow.
 //!
 //! `cargo xtask soak --seconds N` runs it; `cargo xtask test` does not. Each thread sends one request at a time. The Worker
 //! runs in plain workerd: the memory of wrangler's proxy grows with each request.
@@ -260,7 +260,7 @@ fn inject_faults(stage: &Stage, instances: &[String], until: Instant) -> usize {
 fn mixed_traffic_gets_no_wrong_answer() {
     let seconds =
         std::env::var("SOAK_SECONDS").map_or(20, |text| text.parse().expect("SOAK_SECONDS must be a whole number"));
-    let stage = Stage::start();
+    let stage = Stage::start(std::env::var_os("SOAK_WITHOUT_OBJECTS").is_none());
     let (seen, foreign_key) = (Mutex::new(Seen::default()), Key::generate());
     let clients: Vec<Client> = (0..THREADS)
         .map(|random| Client {
@@ -288,7 +288,7 @@ fn mixed_traffic_gets_no_wrong_answer() {
         (inject_faults(&stage, &instances, until), samples.join().expect("samples"))
     });
     let took = started.elapsed().as_secs_f64();
-    let lost = stage.events.wait_for_all();
+    let lost = if stage.delivers { stage.events.wait_for_all() } else { Vec::new() };
 
     let seen = seen.into_inner().expect("a lock that is not poisoned");
     let total: usize = seen.responses.values().sum();

@@ -13,6 +13,9 @@ pub struct Options {
     /// How long it runs; the memory is judged if that is three minutes or more
     #[arg(long, default_value_t = 240)]
     seconds: u64,
+    /// Binds no objects: tokens are in KV, and no event is delivered
+    #[arg(long)]
+    without_objects: bool,
 }
 
 /// Builds the Worker and runs the test.
@@ -21,6 +24,9 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     build::build(workspace, Profile::Release)?;
     process::run_test(workspace, &["--workspace", "--test", "it"], TEST, |tests| {
         tests.env("SOAK_SECONDS", options.seconds.to_string());
+        if options.without_objects {
+            tests.env("SOAK_WITHOUT_OBJECTS", "1");
+        }
         process::with_node(workspace, tests)
     })
 }

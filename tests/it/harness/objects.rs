@@ -24,24 +24,34 @@ pub struct Objects<'a> {
 impl Objects<'_> {
     /// The Worker with its objects.
     pub fn worker(&self) -> Worker {
+        let app = self.unbound().module("hook.mjs", HOOK).entry("entry.mjs", ENTRY);
+        app.objects("INSTALLATIONS", "Installation", self.folder)
+    }
+
+    /// The Worker without objects.
+    pub fn unbound(&self) -> Worker {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let built = Worker::built(root, &build_folder(root)).unwrap_or_else(|error| panic!("{error:#}"));
-        let built = built.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY).kv("INSTANCES", self.kv);
-        let built = built.objects("INSTALLATIONS", "Installation", self.folder);
-        self.values.iter().fold(built, |app, (name, value)| app.text(name, value))
+        self.values.iter().fold(built.kv("INSTANCES", self.kv), |app, (name, value)| app.text(name, value))
     }
 
     /// Starts workerd. With another Worker, that is the target of events, by a service binding.
     pub fn start(&self, target: Option<Worker>, on_line: impl Fn(&str) + Send + Sync + 'static) -> Workerd {
-        let (root, app) = (Path::new(env!("CARGO_MANIFEST_DIR")), self.worker());
+        let app = self.worker();
         let setup = match target {
             None => Setup::default().worker(APP, app),
             Some(target) => {
                 Setup::default().worker(APP, app.service("EVENTS_TARGET", "target")).worker("target", target)
             }
         };
-        Workerd::start(root, &setup, on_line).unwrap_or_else(|error| panic!("{error:#}"))
+        serve(&setup, on_line)
     }
+}
+
+/// Starts workerd.
+pub fn serve(setup: &Setup, on_line: impl Fn(&str) + Send + Sync + 'static) -> Workerd {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Workerd::start(root, setup, on_line).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// The resident memory of workerd, in KiB; 0 on a system without `/proc`.

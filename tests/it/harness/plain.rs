@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use workerd::{Kv, Setup, Worker, Workerd};
 
 use super::log::Log;
-use super::objects::APP;
+use super::objects::{APP, serve};
 use super::worker::{Values, build_folder, files};
 
 /// The name of the Worker that fires the Cron Trigger.
@@ -37,8 +37,7 @@ impl Plain {
         let app = values.iter().fold(built, |app, (name, value)| app.text(name, value));
         let setup = Setup::default().worker(APP, app).worker(CRON, Worker::trigger(APP));
         let lines = Arc::clone(log);
-        let workerd = Workerd::start(root, &setup, move |line| lines.push(line));
-        let workerd = self.workerd.insert(workerd.unwrap_or_else(|error| panic!("{error:#}")));
+        let workerd = self.workerd.insert(serve(&setup, move |line| lines.push(line)));
         workerd.url(APP).replace("127.0.0.1", "localhost")
     }
 

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use workerd::{Kv, Workerd};
+use workerd::{Kv, Setup, Workerd};
 
 use crate::events::SECRETS;
-use crate::harness::{APP, Delivery, Message, Objects, Reaction, Receiver, Request, Wix, memory, request, values_for};
+use crate::harness::{
+    APP, Delivery, Message, Objects, Reaction, Receiver, Request, Values, Wix, memory, request, serve, values_for,
+};
 
 /// How long the back end may take to get all events, once it has recovered: some have failed more than once.
 const DRAINED: Duration = Duration::from_mins(5);
@@ -19,6 +21,7 @@ const DRAINED: Duration = Duration::from_mins(5);
 pub struct Stage {
     pub wix: Wix,
     pub events: Arc<Events>,
+    pub delivers: bool,
     workerd: Workerd,
     _kv: Kv,
     _receiver: Receiver,
@@ -36,15 +39,21 @@ pub struct Events {
 }
 
 impl Stage {
-    pub fn start() -> Self {
+    /// Starts it, with or without the objects that deliver the events.
+    pub fn start(delivers: bool) -> Self {
         let (wix, kv, events) = (Wix::start(), Kv::start().expect("a KV"), Arc::<Events>::default());
         let seen = Arc::clone(&events);
         let receiver = Receiver::deciding(&SECRETS, move |delivery| seen.decide(delivery));
-        let values = values_for(&wix).with("EVENTS_URL", &receiver.url).with("EVENTS_SECRETS", SECRETS.join(","));
+        let values = values_for(&wix);
+        let target =
+            |values: Values| values.with("EVENTS_URL", &receiver.url).with("EVENTS_SECRETS", SECRETS.join(","));
+        let values = if delivers { target(values) } else { values };
         let folder = tempfile::Builder::new().prefix("objects-").tempdir().expect("a folder");
-        let workerd = Objects { values: &values, kv: &kv, folder: folder.path() }.start(None, |_| {});
+        let objects = Objects { values: &values, kv: &kv, folder: folder.path() };
+        let app = if delivers { objects.worker() } else { objects.unbound() };
+        let workerd = serve(&Setup::default().worker(APP, app), |_| {});
         wix.register(workerd.url(APP));
-        Self { wix, events, workerd, _kv: kv, _receiver: receiver, _folder: folder }
+        Self { wix, events, delivers, workerd, _kv: kv, _receiver: receiver, _folder: folder }
     }
 
     pub fn url(&self) -> &str {
