@@ -29,8 +29,9 @@ function recorded(error, number) {
   return error;
 }
 
-// The runtime reports errors in microtasks and timers here.
+// The runtime reports errors in microtasks and timers here, and those of wasm that a settled promise called.
 addEventListener("error", (event) => recorded(event.error, state.instanceId));
+addEventListener("unhandledrejection", (event) => recorded(event.reason, state.instanceId));
 
 // The longest body that is read before wasm is called, in bytes: to wait for a body costs far less here than in wasm.
 const SHORT = 64 * 1024;

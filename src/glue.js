@@ -148,6 +148,29 @@ export class Duplex {
   }
 }
 
+/** A timer that can be stopped. */
+export class Timer {
+  constructor(millis) {
+    this.end = new Promise((resolve) => {
+      this.id = setTimeout(resolve, millis);
+    });
+  }
+
+  stop() {
+    clearTimeout(this.id);
+  }
+}
+
+/** A promise that wasm settles. */
+export class Deferred {
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+}
+
 /** Whether the request has an unread body. */
 export function isUnread(request) {
   return !request.bodyUsed && request.body !== null;

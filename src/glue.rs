@@ -76,6 +76,27 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn end(this: &Duplex, is_whole: bool) -> Promise;
 
+    /// A timer that can be stopped.
+    pub type Timer;
+    #[wasm_bindgen(constructor)]
+    pub fn new(millis: u32) -> Timer;
+    /// Resolves at the end of the time.
+    #[wasm_bindgen(method, getter)]
+    pub fn end(this: &Timer) -> Promise;
+    #[wasm_bindgen(method)]
+    pub fn stop(this: &Timer);
+
+    /// A promise that wasm settles.
+    pub type Deferred;
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Deferred;
+    #[wasm_bindgen(method, getter)]
+    pub fn promise(this: &Deferred) -> JsValue;
+    #[wasm_bindgen(method)]
+    pub fn resolve(this: &Deferred, value: &JsValue);
+    #[wasm_bindgen(method)]
+    pub fn reject(this: &Deferred, error: &JsValue);
+
     /// Bytes or a promise of them. Undefined if there are too many.
     #[wasm_bindgen(catch)]
     pub fn read(request: &Request, limit: u32, drain: u32) -> Result<JsValue>;

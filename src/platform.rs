@@ -12,10 +12,10 @@ use wix_edge_core::{
     KvNamespace, KvOptions, KvPage, Level, Log, ObjectError, Objects, Outbound, PlatformError, Point, Post, PublicKey,
     Requests, Response, SealingKey, SendError,
 };
-use worker::{Delay, Env, console_error, console_log, console_warn};
+use worker::{Env, console_error, console_log, console_warn};
 
 use crate::body::{self, Held, Inbound};
-use crate::glue::{self, Duplex, Kv};
+use crate::glue::{self, Duplex, Kv, Timer};
 use crate::{convert, crypto, random};
 
 /// The longest response from Wix or the app's back end that is read, in bytes.
@@ -40,6 +40,15 @@ impl Edge {
     }
 }
 
+/// Stops a timer when it is dropped.
+struct Stopped(Timer);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 impl Clock for Edge {
     fn now_millis(&self) -> u64 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970")]
@@ -48,7 +57,9 @@ impl Clock for Edge {
     }
 
     async fn sleep(&self, time: Duration) {
-        Delay::from(time).await;
+        let timer = Stopped(Timer::new(millis(time)));
+        // It does not reject.
+        let _ = timer.0.end().await;
     }
 }
 

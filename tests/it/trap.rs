@@ -46,7 +46,8 @@ fn trap_with_a_request_in_flight(bed: &Testbed, place: &str, slow: &str, other: 
         }
         assert_eq!(trap_state(bed, &format!("?next={place}")), (1, true));
         forced(bed, other).send().expect(500);
-        assert_eq!(trap_state(bed, ""), (1, false), "the trap must have happened");
+        // The code of wasm-bindgen may have replaced the instance already.
+        assert!(!trap_state(bed, "").1, "the trap must have happened");
         bed.log.wait_for_line("Critical");
         and();
         let response = in_flight.join().expect("a thread without a panic");
