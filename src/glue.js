@@ -264,6 +264,36 @@ export async function askObject(namespace, name, path, body) {
   return [response.status, await response.text()];
 }
 
+/** For each key, what ends the sleeps of the requests that wait for it. */
+const sleeping = new Map();
+
+/**
+ * Resolves when another request calls `wake` with this key, or after the time. The runtime delivers the promise of a
+ * request in that request, whoever resolves it, and does not call the request hung while its timer runs.
+ */
+export async function sleepUntilWoken(key, millis) {
+  let end, timer;
+  const woken = new Promise((resolve) => {
+    end = resolve;
+    timer = setTimeout(resolve, millis);
+  });
+  let ends = sleeping.get(key);
+  if (ends === undefined) sleeping.set(key, (ends = new Set()));
+  ends.add(end);
+  await woken;
+  // Here, since only this request can clear its timer.
+  clearTimeout(timer);
+  ends.delete(end);
+  if (ends.size === 0 && sleeping.get(key) === ends) sleeping.delete(key);
+}
+
+/** Ends the sleeps with this key. */
+export function wake(key) {
+  const ends = sleeping.get(key);
+  sleeping.delete(key);
+  ends?.forEach((end) => end());
+}
+
 /** Writes a data point for Analytics Engine. A fault of the binding must not fail the request. */
 export function measure(dataset, blobLines, doubleLines) {
   const blobs = blobLines.split("\n");

@@ -23,6 +23,10 @@ extern "C" {
     /// Resolves to lines: the cursor, then a name and its metadata for each key.
     pub fn list(kv: &Kv, prefix: &str, cursor: Option<&str>, limit: u16) -> Promise<JsString>;
 
+    #[wasm_bindgen(js_name = sleepUntilWoken)]
+    pub fn sleep_until_woken(key: u32, millis: u32) -> Promise;
+    pub fn wake(key: u32);
+
     /// Lines of texts, and lines of numbers.
     pub fn measure(dataset: &JsValue, blobs: &str, doubles: &str);
 

@@ -10,7 +10,7 @@ use web_sys::ReadableStream;
 use wix_edge_core::{
     BackEnd, Body, BodyError, Clock, Crypto, Entropy, Fetch, Forward, Forwarded, HeldJws, JwsLimits, KvKey,
     KvNamespace, KvOptions, KvPage, Level, Log, ObjectError, Objects, Outbound, PlatformError, Point, Post, PublicKey,
-    Requests, Response, SealingKey, SendError,
+    Requests, Response, SealingKey, SendError, Signal,
 };
 use worker::{Env, console_error, console_log, console_warn};
 
@@ -60,6 +60,16 @@ impl Clock for Edge {
         let timer = Stopped(Timer::new(millis(time)));
         // It does not reject.
         let _ = timer.0.end().await;
+    }
+}
+
+impl Signal for Edge {
+    async fn sleep_until_woken(&self, key: u32, time: Duration) {
+        let _ = glue::sleep_until_woken(key, millis(time)).await;
+    }
+
+    fn wake(&self, key: u32) {
+        glue::wake(key);
     }
 }
 

@@ -48,7 +48,7 @@ pub use crypto::{Crypto, PublicKey, SealingKey};
 pub use delivery::{
     Alarm, Answer, BackEnd, Lease, ObjectError, ObjectPorts, ObjectReply, Objects, Post, Sql, SqlValue, Target,
 };
-pub use runtime::{Clock, Entropy, Level, Log, PlatformError, Point};
+pub use runtime::{Clock, Entropy, Level, Log, PlatformError, Point, Signal};
 pub use store::{KvKey, KvNamespace, KvOptions, KvPage};
 pub use values::Fault;
 pub use web::{Body as ReplyBody, BodyError, InFlight, Platform, Reply, Request, Requests};

@@ -12,7 +12,7 @@ mod window;
 pub use backoff::{Backoff, retry};
 pub use bounded::{BoundedMap, Until};
 pub use point::Point;
-pub use ports::{Clock, Entropy, Level, Log, PlatformError};
+pub use ports::{Clock, Entropy, Level, Log, PlatformError, Signal};
 pub use single_flight::{SingleFlight, TimedOut, Turn};
 pub use trace::Trace;
 pub use window::Window;

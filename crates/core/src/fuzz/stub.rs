@@ -8,7 +8,7 @@ use crate::crypto::{Crypto, PublicKey, SealingKey};
 use futures::future::try_join_all;
 
 use crate::delivery::{BackEnd, Event, ObjectError, Objects, Post, requests};
-use crate::runtime::{Clock, Entropy, Level, Log, PlatformError, Point};
+use crate::runtime::{Clock, Entropy, Level, Log, PlatformError, Point, Signal};
 use crate::store::{KvKey, KvNamespace, KvOptions, KvPage};
 use crate::values::Timestamp;
 use crate::web::{BodyError, Requests};
@@ -115,6 +115,14 @@ impl Clock for Stub {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.0.slept_millis.set(self.0.slept_millis.get().saturating_add(millis));
     }
+}
+
+impl Signal for Stub {
+    async fn sleep_until_woken(&self, _key: u32, time: Duration) {
+        self.sleep(time).await;
+    }
+
+    fn wake(&self, _key: u32) {}
 }
 
 impl Entropy for Stub {

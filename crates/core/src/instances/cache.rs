@@ -8,7 +8,7 @@ use super::exchange::Exchanged;
 use super::identity::Introspected;
 use super::rate::Permits;
 use crate::crypto::state::Flow;
-use crate::runtime::{BoundedMap, SingleFlight, Until, Window};
+use crate::runtime::{BoundedMap, Signal, SingleFlight, Until, Window};
 use crate::values::{InstanceId, Timestamp};
 use crate::wix::{Grant, Token};
 
@@ -51,9 +51,9 @@ pub struct Cache {
 
 impl Cache {
     /// Forgets an instance, and abandons the calls in flight for it.
-    pub fn forget(&self, id: &InstanceId) {
-        self.tokens.forget(id);
-        self.setup_events.forget(id);
+    pub fn forget(&self, signal: &impl Signal, id: &InstanceId) {
+        self.tokens.forget(signal, id);
+        self.setup_events.forget(signal, id);
         self.seen_installed.clear(id);
     }
 }

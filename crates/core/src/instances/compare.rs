@@ -76,7 +76,7 @@ pub async fn compare<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<O
     // Every writer does so after its last write. It also erases the tokens of a removed installation.
     store.reconcile(id).await?;
     if after.instance.status == Status::Removed {
-        cx.cache.forget(id);
+        cx.cache.forget(cx.platform, id);
     }
     report_facts(cx, id, &after.facts).await?;
     Ok(Some(Compared { repaired: repaired(&before.valid_at(cx.now()), &after.instance), is_checked }))

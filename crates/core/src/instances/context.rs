@@ -6,7 +6,7 @@ use super::{Cache, InstanceError};
 use crate::crypto::{Crypto, Keys};
 use crate::delivery::{self, AcceptError, BackEnd, Objects};
 use crate::facts::SetupPolicy;
-use crate::runtime::{Clock, Entropy, Level, Log, Trace, Turn};
+use crate::runtime::{Clock, Entropy, Level, Log, Signal, Trace, Turn};
 use crate::store::{KvNamespace, OwnRecord, PendingRecheck, Store, TIMEOUT_MILLIS};
 use crate::values::{InstanceId, Timestamp};
 use crate::wix::{self, Fetch, Wix};
@@ -16,9 +16,9 @@ use crate::wix::{self, Fetch, Wix};
 const KV_MARGIN_MILLIS: u64 = 5_000;
 
 /// The ports that the use cases need.
-pub trait Ports: Clock + Entropy + Log + Crypto + Fetch + KvNamespace + Objects + BackEnd {}
+pub trait Ports: Signal + Entropy + Log + Crypto + Fetch + KvNamespace + Objects + BackEnd {}
 
-impl<P: Clock + Entropy + Log + Crypto + Fetch + KvNamespace + Objects + BackEnd> Ports for P {}
+impl<P: Signal + Entropy + Log + Crypto + Fetch + KvNamespace + Objects + BackEnd> Ports for P {}
 
 /// What the configuration says about installations.
 pub struct Settings {

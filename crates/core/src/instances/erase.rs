@@ -15,7 +15,7 @@ pub async fn erase<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(),
     let store = cx.store();
     store.put_erasure(&Erasure { instance: id.clone(), until: cx.now() }).await?;
     store.erase(id).await?;
-    cx.cache.forget(id);
+    cx.cache.forget(cx.platform, id);
     cx.cache.cool_downs.clear(id);
     Ok(())
 }

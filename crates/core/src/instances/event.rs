@@ -142,7 +142,7 @@ pub(super) async fn record<P: Ports>(
         store.record_facts(id, facts, cx.now()).await?
     };
     if recorded.instance.status == Status::Removed {
-        cx.cache.forget(id);
+        cx.cache.forget(cx.platform, id);
     }
     // After a deletion the object of the installation can erase itself, once its pending events are delivered or parked.
     if recorded.is_gone() {

@@ -56,7 +56,7 @@ async fn from_memory<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<O
                 Ok(Some(fresh))
             }
             Err(error @ (InstanceError::Removed | InstanceError::Unknown | InstanceError::NeedsReconnect)) => {
-                cx.cache.forget(id);
+                cx.cache.forget(cx.platform, id);
                 Err(error)
             }
             // A failure of the object does not invalidate the token.
@@ -70,7 +70,7 @@ async fn from_memory<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<O
         // Another isolate saw a refusal: an older token is revoked, and a newer one shows that the refusal has ended.
         Ok(instance) if instance.status == Status::NeedsReconnect => {
             if !is_newer(&token, &instance) {
-                cx.cache.forget(id);
+                cx.cache.forget(cx.platform, id);
                 return Ok(None);
             }
             cx.note(record(cx, id, Fact::new(token.issued_at(), Kind::Accepted)).await);
@@ -82,7 +82,7 @@ async fn from_memory<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<O
             tokens.keep(id, token.clone());
         }
         Err(error @ (InstanceError::Removed | InstanceError::Unknown)) => {
-            cx.cache.forget(id);
+            cx.cache.forget(cx.platform, id);
             return Err(error);
         }
         // A failure of KV does not invalidate the token.

@@ -13,6 +13,15 @@ pub trait Clock {
     async fn sleep(&self, time: Duration);
 }
 
+/// Wakes requests of the same isolate.
+#[expect(async_fn_in_trait, reason = "every implementation is single-threaded: no future needs to be `Send`")]
+pub trait Signal: Clock {
+    /// Waits until a request calls `wake` with this key, and at most for `time`. A call may be lost.
+    async fn sleep_until_woken(&self, key: u32, time: Duration);
+    /// Wakes all requests that sleep with this key. It neither waits nor fails.
+    fn wake(&self, key: u32);
+}
+
 /// Cryptographic randomness.
 pub trait Entropy {
     /// Fills `bytes` from a cryptographic generator.

@@ -1,18 +1,21 @@
 //! Single flight: one call for all requests of an isolate that want the same result at the same time.
 //!
-//! The runtime cancels a request that awaits another request's promise. So the leader puts a claim into the isolate's
-//! memory, and the followers poll on timers of their own until there is a result, or the claim expires and one of them
-//! takes over.
+//! The leader puts a claim into the isolate's memory. The followers sleep on timers of their own and look at that memory:
+//! when the leader wakes them, and now and then in case that a wake-up is lost, until there is a result, or the claim
+//! expires and one of them takes over. They do not await the leader's future: the runtime would run them in the context
+//! of the leader's request, and cancel them with it.
 
-use std::cell::Cell;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::{BoundedMap, Clock};
+use super::{BoundedMap, Signal};
 
-/// The shortest and the longest polling interval of a follower, in milliseconds. Between them the interval is half of the
-/// time waited so far: each poll costs CPU, and few waits are long.
-const POLL_MILLIS: (u64, u64) = (10, 400);
+/// After how many milliseconds a follower looks again without a wake-up. It costs CPU, and few wake-ups are lost.
+const POLL_MILLIS: u64 = 2_000;
+
+/// The number of the next flight. It is the key with which followers sleep, so all flights of an isolate share one count.
+static NEXT: AtomicU32 = AtomicU32::new(1);
 
 /// A follower waited as long as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +35,18 @@ pub struct Turn {
 /// Calls in flight, by key, and the latest result of each.
 pub struct SingleFlight<K: Hash + Eq, V, E> {
     slots: BoundedMap<K, Slot<V, E>>,
-    count: Cell<u64>,
 }
 
 impl<K: Hash + Eq, V, E> Default for SingleFlight<K, V, E> {
     fn default() -> Self {
-        Self { slots: BoundedMap::default(), count: Cell::new(0) }
+        Self { slots: BoundedMap::default() }
     }
 }
 
 struct Slot<V, E> {
     flight: Option<Flight>,
-    /// The number of the flight that ended last, and its result.
-    landed: Option<(u64, Result<V, E>)>,
+    /// The number of the flight that ended last, and its result. The number is 0 for a value of another call.
+    landed: Option<(u32, Result<V, E>)>,
 }
 
 impl<V, E> Slot<V, E> {
@@ -53,31 +55,33 @@ impl<V, E> Slot<V, E> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Flight {
-    number: u64,
+    number: u32,
     forced: bool,
     until_millis: u64,
 }
 
-/// Releases the claim when the leader is cancelled, so that the next request leads at once.
-struct Claim<'a, K: Hash + Eq, V, E> {
+/// Releases the claim and wakes the followers when the leader ends or is cancelled. Then the next request leads at once.
+struct Claim<'a, S: Signal, K: Hash + Eq, V, E> {
+    signal: &'a S,
     flights: &'a SingleFlight<K, V, E>,
     key: &'a K,
-    number: u64,
+    number: u32,
 }
 
-impl<K: Hash + Eq, V, E> Drop for Claim<'_, K, V, E> {
+impl<S: Signal, K: Hash + Eq, V, E> Drop for Claim<'_, S, K, V, E> {
     fn drop(&mut self) {
         self.flights.slots.with(self.key, |slot| {
             let _ = slot.flight.take_if(|flight| flight.number == self.number);
         });
+        self.signal.wake(self.number);
     }
 }
 
 enum Look<V, E> {
-    Lead(u64),
-    /// With the number of the flight whose result counts for this request.
-    Follow(Option<u64>),
+    Lead(u32),
+    Follow(Flight),
     Landed(Result<V, E>),
 }
 
@@ -93,34 +97,36 @@ impl<K: Hash + Eq + Clone, V: Clone, E: Clone + From<TimedOut>> SingleFlight<K, 
         self.slots.with_or_insert(key, Slot::empty, |slot| slot.landed = Some((0, Ok(value))));
     }
 
-    /// Removes the value, and abandons the call in flight: its result is not kept.
-    pub fn forget(&self, key: &K) {
-        self.slots.remove(key);
+    /// Removes the value, and abandons the call in flight: its result is not kept, and its followers look again.
+    pub fn forget(&self, signal: &impl Signal, key: &K) {
+        if let Some(Slot { flight: Some(flight), .. }) = self.slots.remove(key) {
+            signal.wake(flight.number);
+        }
     }
 
     /// Leads and does the work, or follows and shares the leader's result, which may be an error. With `force` the request
     /// shares no flight that began without it.
-    pub async fn share<C: Clock>(
+    pub async fn share<S: Signal>(
         &self,
-        clock: &C,
+        signal: &S,
         key: &K,
         turn: Turn,
         work: impl Future<Output = Result<V, E>>,
     ) -> Result<V, E> {
         let mut followed = None;
-        let began = clock.now_millis();
         loop {
-            let now = clock.now_millis();
+            let now = signal.now_millis();
             match self.look(key, now, turn, followed) {
                 Look::Landed(result) => return result,
                 Look::Follow(_) if now >= turn.wait_until_millis => return Err(TimedOut.into()),
                 Look::Follow(flight) => {
-                    followed = flight;
-                    let pause = (now.saturating_sub(began) / 2).clamp(POLL_MILLIS.0, POLL_MILLIS.1);
-                    clock.sleep(Duration::from_millis(pause)).await;
+                    // A flight that began without `force` is only waited for.
+                    followed = (flight.forced || !turn.force).then_some(flight.number);
+                    let until = (now + POLL_MILLIS).min(turn.wait_until_millis).min(flight.until_millis);
+                    signal.sleep_until_woken(flight.number, Duration::from_millis(until - now)).await;
                 }
                 Look::Lead(number) => {
-                    let claim = Claim { flights: self, key, number };
+                    let claim = Claim { signal, flights: self, key, number };
                     let result = work.await;
                     self.land(key, number, &result);
                     drop(claim);
@@ -130,7 +136,7 @@ impl<K: Hash + Eq + Clone, V: Clone, E: Clone + From<TimedOut>> SingleFlight<K, 
         }
     }
 
-    fn look(&self, key: &K, now_millis: u64, turn: Turn, followed: Option<u64>) -> Look<V, E> {
+    fn look(&self, key: &K, now_millis: u64, turn: Turn, followed: Option<u32>) -> Look<V, E> {
         let Turn { force: forced, lead_millis, .. } = turn;
         self.slots.with_or_insert(key, Slot::empty, |slot| {
             if let Some((landed, result)) = &slot.landed
@@ -139,12 +145,9 @@ impl<K: Hash + Eq + Clone, V: Clone, E: Clone + From<TimedOut>> SingleFlight<K, 
                 return Look::Landed(result.clone());
             }
             match &slot.flight {
-                Some(flight) if now_millis < flight.until_millis => {
-                    Look::Follow((flight.forced || !forced).then_some(flight.number))
-                }
+                Some(flight) if now_millis < flight.until_millis => Look::Follow(*flight),
                 _ => {
-                    let number = self.count.get() + 1;
-                    self.count.set(number);
+                    let number = NEXT.fetch_add(1, Ordering::Relaxed);
                     slot.flight = Some(Flight { number, forced, until_millis: now_millis + lead_millis });
                     Look::Lead(number)
                 }
@@ -153,7 +156,7 @@ impl<K: Hash + Eq + Clone, V: Clone, E: Clone + From<TimedOut>> SingleFlight<K, 
     }
 
     /// Keeps the result, unless the flight was abandoned or another request took over.
-    fn land(&self, key: &K, number: u64, result: &Result<V, E>) {
+    fn land(&self, key: &K, number: u32, result: &Result<V, E>) {
         self.slots.with(key, |slot| {
             if slot.flight.take_if(|flight| flight.number == number).is_some() {
                 slot.landed = Some((number, result.clone()));

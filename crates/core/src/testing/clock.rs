@@ -17,12 +17,18 @@ const LONGEST_RUN: u64 = 3_600_000;
 pub struct Clock {
     millis: Cell<u64>,
     sleeps: Cell<u64>,
-    waiting: RefCell<BTreeMap<(u64, u64), Waker>>,
+    /// By the time at which the sleep ends and its number.
+    waiting: RefCell<BTreeMap<(u64, u64), Sleeper>>,
+    loses_wake_ups: Cell<bool>,
 }
+
+/// The key that ends a sleep early, and its future.
+type Sleeper = (Option<u32>, Waker);
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { millis: Cell::new(START * 1000), sleeps: Cell::new(0), waiting: RefCell::default() }
+        let (sleeps, waiting, loses_wake_ups) = (Cell::new(0), RefCell::default(), Cell::new(false));
+        Self { millis: Cell::new(START * 1000), sleeps, waiting, loses_wake_ups }
     }
 }
 
@@ -69,19 +75,38 @@ impl Clock {
         self.sleeps.get()
     }
 
+    /// From now on `wake` does nothing.
+    pub fn lose_wake_ups(&self) {
+        self.loses_wake_ups.set(true);
+    }
+
+    /// Ends the sleeps with this key.
+    pub fn wake(&self, key: u32) {
+        if !self.loses_wake_ups.get() {
+            let mut waiting = self.waiting.borrow_mut();
+            waiting.extract_if(.., |_, (known, _)| *known == Some(key)).for_each(|(_, (_, waker))| waker.wake());
+        }
+    }
+
     /// Sleeps. With 0 ms it yields once to the other futures.
     pub async fn sleep(&self, millis: u64) {
+        self.sleep_until_woken(None, millis).await;
+    }
+
+    /// Sleeps until the key is woken, if there is one, and at most for this time.
+    pub async fn sleep_until_woken(&self, key: Option<u32>, millis: u64) {
         let number = self.sleeps.get();
         self.sleeps.set(number + 1);
         let due = self.now().saturating_add(millis);
         let ticket = Ticket(self, (due, number));
         let mut first = true;
         poll_fn(|context| {
-            if !first && self.now() >= due {
+            let mut waiting = self.waiting.borrow_mut();
+            if !first && (self.now() >= due || !waiting.contains_key(&ticket.1)) {
                 return Poll::Ready(());
             }
             first = false;
-            self.waiting.borrow_mut().insert(ticket.1, context.waker().clone());
+            waiting.insert(ticket.1, (key, context.waker().clone()));
             Poll::Pending
         })
         .await;
@@ -102,7 +127,7 @@ impl Clock {
                 continue;
             }
             let next = self.waiting.borrow_mut().pop_first();
-            let Some(((due, _), waker)) = next else {
+            let Some(((due, _), (_, waker))) = next else {
                 panic!("deadlock: the future waits, and nothing sleeps on the clock")
             };
             self.millis.set(self.now().max(due));

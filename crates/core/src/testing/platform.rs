@@ -22,7 +22,7 @@ use super::wix::{CannedResponse, Sent, WixScript};
 use crate::crypto::{Crypto, PublicKey, SealingKey};
 use crate::delivery::{BackEnd, ObjectError, Objects, Post};
 use crate::fuzz::stub;
-use crate::runtime::{Clock, Entropy, Level, Log, PlatformError, Point};
+use crate::runtime::{Clock, Entropy, Level, Log, PlatformError, Point, Signal};
 use crate::store::{KvNamespace, KvOptions, KvPage};
 use crate::web::{BodyError, Requests};
 use crate::wix::{Body, Fetch, Forward, Forwarded, HeldJws, JwsLimits, Outbound, Response, SendError};
@@ -229,6 +229,17 @@ impl Clock for Fake {
 
     async fn sleep(&self, time: Duration) {
         self.0.clock.sleep(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).await;
+    }
+}
+
+impl Signal for Fake {
+    async fn sleep_until_woken(&self, key: u32, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.0.clock.sleep_until_woken(Some(key), millis).await;
+    }
+
+    fn wake(&self, key: u32) {
+        self.0.clock.wake(key);
     }
 }
 
