@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{HOOK, NOW, Request, Testbed};
 
@@ -18,9 +18,13 @@ fn bed() -> Testbed {
     Testbed::with_entry(|values| values, |built| built.module("hook.mjs", HOOK).entry("entry.mjs", ENTRY))
 }
 
+fn state(bed: &Testbed, query: &str) -> Value {
+    bed.request(NOW, "GET", &format!("/trap{query}")).send().expect(200).json()
+}
+
 /// The number of wasm instances so far, and whether a trap is armed.
 fn trap_state(bed: &Testbed, query: &str) -> (u64, bool) {
-    let state = bed.request(NOW, "GET", &format!("/trap{query}")).send().expect(200).json();
+    let state = state(bed, query);
     (state["instances"].as_u64().expect("a number"), state.get("next").is_some())
 }
 
@@ -32,28 +36,37 @@ fn forced(bed: &Testbed, id: &str) -> Request {
     bed.api(NOW, "POST", &format!("/v1/instances/{id}/token")).json(&json!({ "force": true }))
 }
 
-/// Traps at `place` while a token request for `slow` is in flight, and then runs `and`.
-fn trap_with_a_request_in_flight(bed: &Testbed, place: &str, slow: &str, other: &str, and: impl FnOnce()) {
+/// Traps at `place` while token requests for `slow` are in flight, a leader and two followers, and then runs `and`.
+fn trap_with_requests_in_flight(bed: &Testbed, place: &str, slow: &str, other: &str, and: impl FnOnce()) {
     let delay = json!({ "kind": "delay", "delay_ms": SLOW_MILLIS });
     bed.wix.add_fault(slow, "oauth2_token", 1, &delay);
     std::thread::scope(|scope| {
         let started = Instant::now();
-        let in_flight = scope.spawn(|| forced(bed, slow).try_send());
+        let leader = scope.spawn(|| forced(bed, slow).try_send());
+        let wait_until = |what: &str, is_true: &dyn Fn() -> bool| {
+            while !is_true() {
+                assert!(started.elapsed() < MAX_WAIT, "timeout: {what}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
         // The simulator removes the fault when the call arrives.
-        while bed.wix.state()["faults"] != json!([]) {
-            assert!(started.elapsed() < MAX_WAIT, "timeout: no call arrived at Wix");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_until("no call arrived at Wix", &|| bed.wix.state()["faults"] == json!([]));
+        // Without a body a request is with wasm as soon as it has begun.
+        let follow = || scope.spawn(|| bed.api(NOW, "POST", &format!("/v1/instances/{slow}/token")).try_send());
+        let in_flight = [leader, follow(), follow()];
+        wait_until("the followers did not begin", &|| state(bed, "")["begun"] == json!(3));
         assert_eq!(trap_state(bed, &format!("?next={place}")), (1, true));
         forced(bed, other).send().expect(500);
         // The code of wasm-bindgen may have replaced the instance already.
         assert!(!trap_state(bed, "").1, "the trap must have happened");
         bed.log.wait_for_line("Critical");
         and();
-        let response = in_flight.join().expect("a thread without a panic");
-        let is_failure = response.as_ref().map_or(true, |response| [500, 502].contains(&response.status));
-        assert!(is_failure, "the request in flight: {response:?}");
-        assert!(started.elapsed() < MAX_WAIT, "the request in flight took {:?}", started.elapsed());
+        for request in in_flight {
+            let response = request.join().expect("a thread without a panic");
+            let is_failure = response.as_ref().map_or(true, |response| [500, 502].contains(&response.status));
+            assert!(is_failure, "a request in flight: {response:?}");
+            assert!(started.elapsed() < MAX_WAIT, "a request in flight took {:?}", started.elapsed());
+        }
     });
 }
 
@@ -71,11 +84,11 @@ fn assert_recovery(bed: &Testbed, ids: [&str; 2]) {
 
 /// Traps at the start of a request, and in a continuation after a promise. The next request follows at once.
 #[test]
-fn after_a_trap_the_next_request_succeeds_and_the_request_in_flight_ends_in_time() {
+fn after_a_trap_the_next_request_succeeds_and_the_requests_in_flight_end_in_time() {
     for place in ["fetch", "closure"] {
         let bed = bed();
         let [slow, other] = [bed.wix.new_instance(), bed.wix.new_instance()];
-        trap_with_a_request_in_flight(&bed, place, &slow, &other, || {
+        trap_with_requests_in_flight(&bed, place, &slow, &other, || {
             forced(&bed, &other).send().expect(200);
         });
         assert_recovery(&bed, [&slow, &other]);
@@ -84,10 +97,10 @@ fn after_a_trap_the_next_request_succeeds_and_the_request_in_flight_ends_in_time
 
 /// Wix's response arrives at a wasm instance that no longer exists.
 #[test]
-fn after_a_trap_the_request_in_flight_ends_in_time_without_a_next_request() {
+fn after_a_trap_the_requests_in_flight_end_in_time_without_a_next_request() {
     let bed = bed();
     let [slow, other] = [bed.wix.new_instance(), bed.wix.new_instance()];
-    trap_with_a_request_in_flight(&bed, "closure", &slow, &other, || {});
+    trap_with_requests_in_flight(&bed, "closure", &slow, &other, || {});
     forced(&bed, &other).send().expect(200);
     assert_recovery(&bed, [&slow, &other]);
 }
