@@ -61,14 +61,16 @@ function respond(request, env, context, body) {
 }
 
 /**
- * The Durable Object of an installation. It keeps nothing but the lease of the delivery that runs, which ends by itself, so
- * that a new wasm instance can go on with it. After a trap, the code of wasm-bindgen replaces the instance at the next call.
+ * The Durable Object of an installation. It keeps nothing but the lease of the delivery that runs, which ends by itself, and
+ * whether its tables are there, so that a new wasm instance can go on with it. After a trap, the code of wasm-bindgen replaces
+ * the instance at the next call.
  */
 export class Installation {
   constructor(state, env) {
     this.state = state;
     this.env = env;
     this.lease = 0;
+    this.hasTables = false;
   }
 
   async fetch(request) {

@@ -325,9 +325,11 @@ export function setAlarm({ state }, at) {
 }
 
 /** Erases everything that the object stores. */
-export async function erase({ state }) {
-  await state.storage.deleteAlarm();
-  await state.storage.deleteAll();
+export async function erase(object) {
+  const { storage } = object.state;
+  await storage.deleteAlarm();
+  object.hasTables = false;
+  await storage.deleteAll();
 }
 
 /** Sends an event to the app: status and retry-after of the response, whose body is not read. Undefined after a timeout. */

@@ -38,6 +38,10 @@ extern "C" {
     pub fn lease(this: &Object) -> f64;
     #[wasm_bindgen(method, setter)]
     pub fn set_lease(this: &Object, until: f64);
+    #[wasm_bindgen(method, getter, js_name = hasTables)]
+    pub fn has_tables(this: &Object) -> bool;
+    #[wasm_bindgen(method, setter, js_name = hasTables)]
+    pub fn set_has_tables(this: &Object, has_tables: bool);
     /// Rows, each an array of its columns.
     #[wasm_bindgen(catch)]
     pub fn sql(object: &Object, statement: &str, values: &Array) -> Result<Array>;

@@ -29,6 +29,12 @@ impl Cell {
     pub fn env(&self) -> &Env {
         &self.env
     }
+
+    /// An error of the database.
+    fn failed(&self, error: JsValue) -> PlatformError {
+        self.object.set_has_tables(false);
+        storage_error(error)
+    }
 }
 
 impl Clock for Cell {
@@ -68,7 +74,7 @@ impl Sql for Cell {
                 SqlValue::Owned(text) => JsValue::from_str(text),
             });
         }
-        let rows = glue::sql(&self.object, statement, &parameters).map_err(storage_error)?;
+        let rows = glue::sql(&self.object, statement, &parameters).map_err(|error| self.failed(error))?;
         Ok(rows.iter().map(|row| Array::from(&row).iter().map(|value| sql_value(&value)).collect()).collect())
     }
 
@@ -78,12 +84,19 @@ impl Sql for Cell {
             result = work();
             result.is_ok()
         });
-        result?;
-        ended.map_err(storage_error)
+        result.and(ended.map_err(|error| self.failed(error)))
     }
 
     async fn erase(&self) -> Result<(), PlatformError> {
         glue::erase(&self.object).await.map(|_| ()).map_err(storage_error)
+    }
+
+    fn has_tables(&self) -> bool {
+        self.object.has_tables()
+    }
+
+    fn set_has_tables(&self) {
+        self.object.set_has_tables(true);
     }
 }
 

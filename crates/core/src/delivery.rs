@@ -7,7 +7,8 @@
 //!   event is attempted when, `change` which facts of the installation are events of our own, `maintenance` when the
 //!   installation is compared with Wix.
 //!
-//! An object keeps nothing in memory that its storage lacks, except for the lease of the delivery that runs.
+//! An object keeps nothing in memory that its storage lacks, except for the lease of the delivery that runs. It also remembers
+//! that its tables are there.
 
 mod about;
 mod change;
@@ -23,6 +24,7 @@ mod queue;
 pub mod report;
 pub mod requests;
 mod schedule;
+mod schema;
 mod settings;
 mod signature;
 mod statistics;

@@ -4,13 +4,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::maintenance::Maintenance;
-use super::{Sql, SqlValue};
+use super::{Sql, SqlValue, schema};
 use crate::facts::{Fact, State};
 use crate::runtime::PlatformError;
 use crate::store::{Reconciliation, SealedToken};
 use crate::values::{Timestamp, json};
-
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
 
 /// The object's own name: an instance id, or the app id.
 const NAME: &str = "object";
@@ -56,9 +54,9 @@ struct Storing<'a> {
 }
 
 impl<'a, P: Sql> About<'a, P> {
-    /// Opens the values, and creates their table if there is none.
+    /// Opens the values.
     pub fn open(sql: &'a P) -> Result<Self, PlatformError> {
-        sql.sql(SCHEMA, &[])?;
+        schema::create(sql)?;
         Ok(Self { sql })
     }
 

@@ -36,6 +36,11 @@ pub trait Sql {
     fn transaction(&self, work: &mut dyn FnMut() -> Result<(), PlatformError>) -> Result<(), PlatformError>;
     /// Erases the whole storage of the object, and its alarm.
     async fn erase(&self) -> Result<(), PlatformError>;
+    /// Whether [`Self::set_has_tables`] was called, in the memory that ends with the object. Also after the storage was erased,
+    /// or has failed, this is false: an error may undo what was written before it.
+    fn has_tables(&self) -> bool;
+    /// Remembers that the tables are there.
+    fn set_has_tables(&self);
 }
 
 /// A value of a row, or of a parameter.

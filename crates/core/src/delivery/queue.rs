@@ -7,7 +7,7 @@
 //! latest row is never deleted, so that it also counts the events.
 
 use super::schedule::Pending;
-use super::{Event, Sql, SqlValue};
+use super::{Event, Sql, SqlValue, schema};
 use crate::runtime::PlatformError;
 
 /// How far apart the times of two copies of one event may be, in seconds, if it has no id of its own.
@@ -23,17 +23,6 @@ pub const PENDING: u64 = 0;
 pub const DELIVERED: u64 = 1;
 /// See [`PENDING`].
 pub const PARKED: u64 = 2;
-
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS events (
-        sequence INTEGER PRIMARY KEY, head INTEGER NOT NULL, next INTEGER NOT NULL,
-        key TEXT NOT NULL, iat INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, received_at INTEGER NOT NULL,
-        state INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT, failed_at INTEGER,
-        attempted_at INTEGER NOT NULL DEFAULT 0, pause INTEGER NOT NULL DEFAULT 0, next_at INTEGER NOT NULL DEFAULT 0,
-        done_at INTEGER, erase_at INTEGER, redeliver INTEGER, body TEXT);
-    CREATE INDEX IF NOT EXISTS events_by_key ON events (key);
-    CREATE INDEX IF NOT EXISTS events_to_erase ON events (erase_at) WHERE erase_at IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS events_parked ON events (received_at) WHERE state = 2;
-    CREATE INDEX IF NOT EXISTS events_to_redeliver ON events (sequence) WHERE redeliver IS NOT NULL;";
 
 /// The columns of [`Pending`].
 pub const COLUMNS: &str = "sequence, id, type, received_at, attempts, failed_at, attempted_at, pause, next_at";
@@ -56,9 +45,9 @@ pub struct Bounds {
 pub type Row = Vec<SqlValue<'static>>;
 
 impl<'a, P: Sql> Queue<'a, P> {
-    /// Opens the rows, and creates their table if there is none.
+    /// Opens the rows.
     pub fn open(sql: &'a P) -> Result<Self, PlatformError> {
-        sql.sql(SCHEMA, &[])?;
+        schema::create(sql)?;
         Ok(Self { sql })
     }
 

@@ -76,6 +76,7 @@ struct Inner {
     alarm: Cell<Option<u64>>,
     set_alarms: Cell<u64>,
     lease: Cell<u64>,
+    has_tables: Cell<bool>,
     is_broken: Cell<bool>,
     statements_left: Cell<Option<u32>>,
     seen: RefCell<Vec<Seen>>,
@@ -96,6 +97,7 @@ impl FakeObject {
             alarm: Cell::default(),
             set_alarms: Cell::default(),
             lease: Cell::default(),
+            has_tables: Cell::default(),
             is_broken: Cell::default(),
             statements_left: Cell::default(),
             seen: RefCell::default(),
@@ -131,6 +133,7 @@ impl FakeObject {
     /// The object's memory is lost.
     pub fn forget(&self) {
         self.0.lease.set(0);
+        self.0.has_tables.set(false);
     }
 
     /// The storage fails, or works again.
@@ -175,6 +178,7 @@ impl Sql for FakeObject {
         let statements = self.0.statements_left.get();
         self.0.statements_left.set(statements.map(|left| left.saturating_sub(1)));
         if self.0.is_broken.get() || statements == Some(0) {
+            self.0.has_tables.set(false);
             return Err(PlatformError("scripted: no storage".to_owned()));
         }
         if statement.contains(';') {
@@ -203,6 +207,7 @@ impl Sql for FakeObject {
         execute("BEGIN");
         let result = work();
         execute(if result.is_ok() { "COMMIT" } else { "ROLLBACK" });
+        self.0.has_tables.set(self.0.has_tables.get() && result.is_ok());
         result
     }
 
@@ -211,7 +216,16 @@ impl Sql for FakeObject {
         let tables = "SELECT group_concat('DROP TABLE ' || name, ';') FROM sqlite_master WHERE type = 'table'";
         let drop: Option<String> = self.0.database.query_row(tables, [], |row| row.get(0)).expect("tables");
         self.0.database.execute_batch(&drop.unwrap_or_default()).expect("statements");
+        self.0.has_tables.set(false);
         Ok(())
+    }
+
+    fn has_tables(&self) -> bool {
+        self.0.has_tables.get()
+    }
+
+    fn set_has_tables(&self) {
+        self.0.has_tables.set(true);
     }
 }
 
