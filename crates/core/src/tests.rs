@@ -19,6 +19,7 @@ mod install;
 mod kv_cost;
 mod log;
 mod metrics;
+mod object_statements;
 mod own_events;
 mod owner_pages;
 mod plugins;

@@ -11,7 +11,7 @@ use crate::store::{Reconciliation, SealedToken};
 use crate::values::{Timestamp, json};
 
 /// The object's own name: an instance id, or the app id.
-const NAME: &str = "object";
+pub(super) const NAME: &str = "object";
 /// [`Told`]
 const TOLD: &str = "told";
 /// How many events are parked, as the list of parked events in KV has it.
@@ -33,6 +33,15 @@ const CLAIM: &str = "claim:";
 pub struct Told {
     pub facts: Vec<Fact>,
     pub state: State,
+}
+
+/// What each event needs to know of the object.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The object's own name, once it is known.
+    pub name: Option<String>,
+    /// What the object notes of its maintenance.
+    pub maintenance: Option<Maintenance>,
 }
 
 /// See the module.
@@ -84,6 +93,20 @@ impl<'a, P: Sql> About<'a, P> {
         self.sql.sql("DELETE FROM about WHERE name = ?", &[SqlValue::Text(name)]).map(|_| ())
     }
 
+    /// See [`Known`].
+    pub fn known(&self) -> Result<Known, PlatformError> {
+        let statement = "SELECT name, value FROM about WHERE name IN (?, ?)";
+        let mut known = Known::default();
+        for row in self.sql.sql(statement, &[SqlValue::Text(NAME), SqlValue::Text(MAINTENANCE)])? {
+            let mut texts = row.into_iter().filter_map(SqlValue::into_text);
+            match (texts.next().as_deref(), texts.next()) {
+                (Some(NAME), name) => known.name = name,
+                (_, maintenance) => known.maintenance = maintenance.and_then(|text| json::parse(&text).ok()),
+            }
+        }
+        Ok(known)
+    }
+
     /// The object's own name, once it is known.
     pub fn name(&self) -> Result<Option<String>, PlatformError> {
         self.get(NAME)
@@ -93,9 +116,14 @@ impl<'a, P: Sql> About<'a, P> {
     pub fn learn_name(&self, name: &str) -> Result<bool, PlatformError> {
         let is_new = self.name()?.is_none();
         if is_new {
-            self.set(NAME, name)?;
+            self.set_name(name)?;
         }
         Ok(is_new)
+    }
+
+    /// Stores the object's own name.
+    pub fn set_name(&self, name: &str) -> Result<(), PlatformError> {
+        self.set(NAME, name)
     }
 
     /// What was told. `None` before the first report, and if a newer version wrote it in another form.

@@ -43,6 +43,17 @@ struct Line<'a> {
     answer: Option<&'a str>,
 }
 
+/// An attempt that has ended.
+struct Tried<'a> {
+    step: Step<'a>,
+    /// Those of the look that found the event.
+    bounds: Bounds,
+    /// The object's own name.
+    name: Option<String>,
+    answer: Answer,
+    took: u64,
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -67,7 +78,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let end = self.run(&queue).await?;
         let wake = match end {
             End::Idle | End::Lost => None,
-            End::Failed => self.wake(&queue, self.now())?,
+            End::Failed => self.wake()?,
             End::More => Some(self.now()),
         };
         wake.map_or(Ok(()), |wake| self.set_alarm(wake))?;
@@ -88,7 +99,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let queue = Queue::open(self.ports)?;
         queue.tidy(self.now())?;
         let alarm = self.ports.alarm().await?;
-        let Some(guard) = self.wake(&queue, self.now())? else { return Ok(true) };
+        let Some(guard) = self.wake()? else { return Ok(true) };
         // Until this delivery ends, the alarm guards it.
         if alarm != Some(self.on_runtimes_clock(guard)) {
             self.set_alarm(guard)?;
@@ -98,7 +109,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         }
         let end = self.run(&queue).await?;
         let wake = match end {
-            End::Idle | End::Failed => self.wake(&queue, self.now())?,
+            End::Idle | End::Failed => self.wake()?,
             End::More => Some(self.now()),
             End::Lost => None,
         };
@@ -113,21 +124,22 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     /// Attempts events until none is due.
     async fn run(&self, queue: &Queue<'_, P>) -> Result<End, PlatformError> {
-        let mut bounds = queue.bounds()?;
+        let mut look = queue.look(Bounds::default())?;
         let Some(target) = &self.settings.target else {
-            self.park_expired(queue, bounds, self.now())?;
+            self.park_expired(queue, look.bounds, self.now())?;
             return Ok(End::Idle);
         };
         let (mut end, mut failed) = (End::Idle, None);
         for attempt in 0..=ATTEMPTS {
             // The lease is returned without an await after this look, so that a new event is seen either here or by the
             // delivery that follows its acceptance.
-            let again = queue.redelivery()?;
-            let (head, next) = queue.pending(&mut bounds)?;
+            if attempt > 0 {
+                look = queue.look(look.bounds)?;
+            }
             let now = self.now();
-            let step = match (&again, &head) {
+            let step = match (&look.again, &look.head) {
                 (Some(event), _) => Some(Step { event, at: now, role: Role::Redelivered }),
-                (None, Some(head)) => Some(next_step(head, next.as_ref(), now, failed)),
+                (None, Some(head)) => Some(next_step(head, look.next.as_ref(), now, failed)),
                 (None, None) => None,
             };
             let Some(step) = step.filter(|step| step.at <= now) else {
@@ -139,45 +151,35 @@ impl<P: ObjectPorts> Installation<'_, P> {
             }
             let lease = self.ports.now_millis() + LEASE;
             self.ports.set_lease(lease);
-            let (answer, took) = self.post(queue, target, step.event).await?;
+            let (body, name) = queue.content(step.event.sequence)?;
+            // The content of a pending event is never erased.
+            let (answer, took) = self.post(target, step.event, &body.unwrap_or_default()).await;
+            let tried = Tried { step, bounds: look.bounds, name, answer, took };
             if self.ports.lease() != lease {
                 return Ok(End::Lost);
             }
             self.ports.set_lease(0);
-            if !self.note(queue, bounds, step, &answer, took)? {
+            if !self.note(queue, &tried)? {
                 end = End::Failed;
                 failed = (step.role == Role::Head).then_some(step.event.sequence).or(failed);
             }
         }
-        queue.store_bounds(bounds)?;
+        queue.store_bounds(&look)?;
         Ok(End::More)
     }
 
     /// Attempts one event. Returns how that ended, and the milliseconds that it took.
-    async fn post(
-        &self,
-        queue: &Queue<'_, P>,
-        target: &TargetAddress,
-        event: &Pending,
-    ) -> Result<(Answer, u64), PlatformError> {
-        // The content of a pending event is never erased.
-        let body = queue.body(event.sequence)?.unwrap_or_default();
+    async fn post(&self, target: &TargetAddress, event: &Pending, body: &str) -> (Answer, u64) {
         let started = self.now();
-        let headers = signature::headers(&self.settings.secrets, &event.id, Timestamp::from_millis(started), &body);
-        let post = Post { url: target.url(), binding: target.binding(), headers: &headers, body: &body };
+        let headers = signature::headers(&self.settings.secrets, &event.id, Timestamp::from_millis(started), body);
+        let post = Post { url: target.url(), binding: target.binding(), headers: &headers, body };
         let answer = self.ports.post(post, Duration::from_millis(TIMEOUT)).await;
-        Ok((answer, self.now().saturating_sub(started)))
+        (answer, self.now().saturating_sub(started))
     }
 
     /// Notes how an attempt ended. Whether the event was delivered.
-    fn note(
-        &self,
-        queue: &Queue<'_, P>,
-        bounds: Bounds,
-        step: Step<'_>,
-        answer: &Answer,
-        took: u64,
-    ) -> Result<bool, PlatformError> {
+    fn note(&self, queue: &Queue<'_, P>, tried: &Tried<'_>) -> Result<bool, PlatformError> {
+        let Tried { step, name, answer, took, .. } = tried;
         let (event, now, text) = (step.event, self.now(), text_of(answer));
         let is_delivered = matches!(answer, Answer::Status { status: 200..=299, .. });
         let outcome = if is_delivered {
@@ -188,23 +190,16 @@ impl<P: ObjectPorts> Installation<'_, P> {
             }
             "delivered"
         } else {
-            self.fail(queue, bounds, step, answer, &text, now)?;
+            self.fail(queue, tried, &text, now)?;
             "failed"
         };
-        self.log(event, outcome, took, Some(&text));
+        self.log(event, name.as_deref(), outcome, *took, Some(&text));
         Ok(is_delivered)
     }
 
     /// Notes a failed attempt.
-    fn fail(
-        &self,
-        queue: &Queue<'_, P>,
-        bounds: Bounds,
-        step: Step<'_>,
-        answer: &Answer,
-        text: &str,
-        now: u64,
-    ) -> Result<(), PlatformError> {
+    fn fail(&self, queue: &Queue<'_, P>, tried: &Tried<'_>, text: &str, now: u64) -> Result<(), PlatformError> {
+        let Tried { step, bounds, answer, .. } = tried;
         let asked = match answer {
             Answer::Status { retry_after: Some(asked), .. } => retry_after(asked, Timestamp::from_millis(now)),
             _ => None,
@@ -223,8 +218,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
         if event.received_at + self.settings.keep_millis > now {
             return Ok(());
         }
-        self.park_expired(queue, bounds, now)?;
-        if let (Some(head), _) = queue.pending(&mut bounds.clone())? {
+        self.park_expired(queue, *bounds, now)?;
+        if let Some(head) = queue.look(*bounds)?.head {
             // The target may be down: the pauses of the next head do not begin anew. If it failed too, it also waits.
             let next_at = if head.failed_at.is_some() { next_at } else { head.next_at };
             queue.hold_back(head.sequence, pause, next_at)?;
@@ -235,8 +230,10 @@ impl<P: ObjectPorts> Installation<'_, P> {
     /// Parks all events whose time is over.
     fn park_expired(&self, queue: &Queue<'_, P>, bounds: Bounds, now: u64) -> Result<(), PlatformError> {
         let before = now.saturating_sub(self.settings.keep_millis);
-        for event in queue.park(bounds, before, now, now + PARKED_FOR)? {
-            self.log(&event, "parked", 0, None);
+        let parked = queue.park(bounds, before, now, now + PARKED_FOR)?;
+        let name = if parked.is_empty() { None } else { About::open(self.ports)?.name()? };
+        for event in parked {
+            self.log(&event, name.as_deref(), "parked", 0, None);
         }
         Ok(())
     }
@@ -247,7 +244,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         u16::from_be_bytes(bytes)
     }
 
-    fn log(&self, event: &Pending, outcome: &'static str, duration_ms: u64, answer: Option<&str>) {
+    fn log(&self, event: &Pending, name: Option<&str>, outcome: &'static str, duration_ms: u64, answer: Option<&str>) {
         let level = if outcome == "delivered" { Level::Info } else { Level::Warn };
         let attempt = event.attempts + 1;
         // Wix's types are short. One line of the platform's is one value.
@@ -266,14 +263,12 @@ impl<P: ObjectPorts> Installation<'_, P> {
         if level < self.log_level {
             return;
         }
-        // Without its name the line still has the event's id.
-        let name = About::open(self.ports).and_then(|about| about.name()).unwrap_or_default();
         let line = Line {
             level,
             route: ROUTE,
             outcome,
             duration_ms,
-            instance_id: name.as_deref().filter(|name| *name != self.app_id.as_str()),
+            instance_id: name.filter(|name| *name != self.app_id.as_str()),
             event_id: &event.id,
             sequence: event.sequence,
             event_type: &event.event_type,

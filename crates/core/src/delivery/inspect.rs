@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::about::About;
-use super::queue::{PARKED, PENDING, Queue, number, pending, text};
-use super::schedule::Pending;
+use super::queue::{Bounds, PARKED, PENDING, Queue, number, text};
 use super::{AcceptError, Installation, MessageError, ObjectPorts, Sql, SqlValue};
 use crate::runtime::PlatformError;
 use crate::values::{Timestamp, json};
@@ -130,7 +129,7 @@ impl<P: Sql> Queue<'_, P> {
             return Ok(Redelivery::Unknown);
         };
         if state == Some(PENDING) {
-            if let (Some(head), _) = self.pending(&mut self.bounds()?)? {
+            if let Some(head) = self.look(Bounds::default())?.head {
                 self.change("UPDATE events SET next_at = 0 WHERE sequence = ?", &[SqlValue::Number(head.sequence)])?;
             }
             return Ok(Redelivery::Begun);
@@ -145,13 +144,6 @@ impl<P: Sql> Queue<'_, P> {
     fn redeliver_parked(&self) -> Result<(), PlatformError> {
         let parked = SqlValue::Number(PARKED);
         self.change("UPDATE events SET redeliver = 1 WHERE state = ? AND body IS NOT NULL", &[parked])
-    }
-
-    /// The event with the lowest sequence number that a caller asked to redeliver.
-    pub fn redelivery(&self) -> Result<Option<Pending>, PlatformError> {
-        let columns = super::queue::COLUMNS;
-        let select = format!("SELECT {columns} FROM events WHERE redeliver IS NOT NULL ORDER BY sequence LIMIT 1");
-        Ok(self.sql.sql(&select, &[])?.first().and_then(pending))
     }
 
     /// Notes that such an attempt failed: the event stays as it was.
@@ -184,7 +176,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let alarm = self.ports.alarm().await?;
         let queue = Queue::open(self.ports)?;
         let found = queue.redeliver(event_id)?;
-        self.guard(&queue, alarm, self.now())?;
+        self.guard(alarm, self.wake()?)?;
         Ok(found)
     }
 
@@ -193,7 +185,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let alarm = self.ports.alarm().await?;
         let queue = Queue::open(self.ports)?;
         queue.redeliver_parked()?;
-        self.guard(&queue, alarm, self.now())
+        self.guard(alarm, self.wake()?)
     }
 
     /// The object's name and its parked events, if the list of parked events in KV shows something else.

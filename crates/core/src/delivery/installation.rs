@@ -1,7 +1,7 @@
 //! The object of one installation: accepts events, and says when it must run again.
 
-use super::about::About;
-use super::queue::Queue;
+use super::about::{About, Known};
+use super::queue::{Bounds, Look, Queue};
 use super::schedule::next_step;
 use super::{Event, MessageError, ObjectPorts, Settings};
 use crate::runtime::{Level, PlatformError};
@@ -95,21 +95,19 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
         let alarm = self.ports.alarm().await?;
         // Nothing is awaited from here on.
         let queue = Queue::open(self.ports)?;
-        self.begin(&About::open(self.ports)?, object)?;
-        let now = self.now();
-        let accepted = if queue.knows(&event)? {
-            Accepted::Known
-        } else {
-            queue.add(&event, now)?;
-            Accepted::Stored
-        };
-        self.guard(&queue, alarm, now)?;
-        Ok(accepted)
+        let known = self.begin(&About::open(self.ports)?, object)?;
+        let is_known = queue.knows(&event)?;
+        let (mut look, now) = (queue.look(Bounds::default())?, self.now());
+        if !is_known {
+            queue.add(&event, now, &mut look)?;
+        }
+        self.guard(alarm, self.wake_for(&known, &look, now))?;
+        Ok(if is_known { Accepted::Known } else { Accepted::Stored })
     }
 
-    /// Sets the alarm to the time of the next task, unless an alarm is already set for that time or earlier.
-    pub(super) fn guard(&self, queue: &Queue<'_, P>, alarm: Option<u64>, now: u64) -> Result<(), PlatformError> {
-        let Some(wake) = self.wake(queue, now)?.map(|wake| self.on_runtimes_clock(wake)) else { return Ok(()) };
+    /// Sets the alarm for the next task, unless an alarm is already set for that time or earlier. `wake` is on the Worker's clock.
+    pub(super) fn guard(&self, alarm: Option<u64>, wake: Option<u64>) -> Result<(), PlatformError> {
+        let Some(wake) = wake.map(|wake| self.on_runtimes_clock(wake)) else { return Ok(()) };
         // A late alarm is moved, an early one only costs an invocation.
         if alarm.is_none_or(|alarm| alarm > wake) {
             self.ports.set_alarm(wake)?;
@@ -117,25 +115,29 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
         Ok(())
     }
 
-    /// When the object must run again, on the Worker's clock. What is due now is being done, so the alarm only guards it.
-    pub(super) fn wake(&self, queue: &Queue<'_, P>, now: u64) -> Result<Option<u64>, PlatformError> {
-        let task = self.next_task(queue)?.map(|at| if at > now { at } else { now + GUARD });
-        Ok([self.next_delivery(queue, now)?, task].into_iter().flatten().min())
+    /// When the object must run again, on the Worker's clock.
+    pub(super) fn wake(&self) -> Result<Option<u64>, PlatformError> {
+        let (known, queue) = (About::open(self.ports)?.known()?, Queue::open(self.ports)?);
+        Ok(self.wake_for(&known, &queue.look(Bounds::default())?, self.now()))
     }
 
-    fn next_delivery(&self, queue: &Queue<'_, P>, now: u64) -> Result<Option<u64>, PlatformError> {
-        let mut bounds = queue.bounds()?;
-        let (head, next) = queue.pending(&mut bounds)?;
+    /// The same. What is due now is being done, so the alarm only guards it.
+    fn wake_for(&self, known: &Known, look: &Look, now: u64) -> Option<u64> {
+        let task = self.next_task(known, look.head.is_none()).map(|at| if at > now { at } else { now + GUARD });
+        [self.next_delivery(look, now), task].into_iter().flatten().min()
+    }
+
+    fn next_delivery(&self, look: &Look, now: u64) -> Option<u64> {
         let has_target = self.settings.target.is_some();
-        if has_target && queue.redelivery()?.is_some() {
-            return Ok(Some(now + GUARD));
+        if has_target && look.again.is_some() {
+            return Some(now + GUARD);
         }
-        let Some(head) = head else { return queue.next_erasure() };
+        let Some(head) = &look.head else { return look.erase_at };
         if !has_target {
-            return Ok(Some(now + WITHOUT_TARGET));
+            return Some(now + WITHOUT_TARGET);
         }
-        let at = next_step(&head, next.as_ref(), now, None).at;
-        Ok(Some(if at > now { at } else { now + GUARD }))
+        let at = next_step(head, look.next.as_ref(), now, None).at;
+        Some(if at > now { at } else { now + GUARD })
     }
 
     /// Sets the alarm for a time of the Worker's clock.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::about::About;
+use super::about::{About, Known};
 use super::queue::{Queue, REMEMBERED};
 use super::{Installation, ObjectPorts};
 use crate::facts::{Name, latest};
@@ -56,11 +56,18 @@ pub enum Comparison {
 
 impl<P: ObjectPorts> Installation<'_, P> {
     /// Stores the object's own name, and that it begins now, unless it is known.
-    pub(super) fn begin(&self, about: &About<'_, P>, name: &str) -> Result<(), PlatformError> {
-        if about.learn_name(name)? && self.installation(name).is_some() && self.settings.recheck_seconds.is_some() {
-            about.set_maintenance(&Maintenance { compared_at: self.time(), ..Maintenance::default() })?;
+    pub(super) fn begin(&self, about: &About<'_, P>, name: &str) -> Result<Known, PlatformError> {
+        let mut known = about.known()?;
+        if known.name.is_none() {
+            about.set_name(name)?;
+            known.name = Some(name.to_owned());
+            if self.installation(name).is_some() && self.settings.recheck_seconds.is_some() {
+                let begun = Maintenance { compared_at: self.time(), ..Maintenance::default() };
+                about.set_maintenance(&begun)?;
+                known.maintenance = Some(begun);
+            }
         }
-        Ok(())
+        Ok(known)
     }
 
     /// The installation of an object with this name. The app's object has none.
@@ -68,16 +75,14 @@ impl<P: ObjectPorts> Installation<'_, P> {
         InstanceId::parse(name).ok().filter(|_| name != self.app_id.as_str())
     }
 
-    /// When the next of these tasks is due, on the Worker's clock.
-    pub(super) fn next_task(&self, queue: &Queue<'_, P>) -> Result<Option<u64>, PlatformError> {
-        let about = About::open(self.ports)?;
-        let Some(name) = about.name()?.filter(|name| self.installation(name).is_some()) else { return Ok(None) };
-        let noted = about.maintenance()?;
-        let ends_at = noted.as_ref().and_then(|noted| noted.ends_at);
-        let ends_at = if ends_at.is_some() && queue.is_done()? { ends_at } else { None };
-        let report = noted.as_ref().and_then(|noted| noted.report_at);
-        let at = [self.next_comparison(&name, noted.as_ref()), ends_at, report].into_iter().flatten().min();
-        Ok(at.map(|at| at.0.saturating_mul(1000)))
+    /// When the next of these tasks is due, on the Worker's clock. `is_done`: no event is pending.
+    pub(super) fn next_task(&self, known: &Known, is_done: bool) -> Option<u64> {
+        let name = known.name.as_deref().filter(|name| self.installation(name).is_some())?;
+        let noted = known.maintenance.as_ref();
+        let ends_at = noted.and_then(|noted| noted.ends_at).filter(|_| is_done);
+        let report = noted.and_then(|noted| noted.report_at);
+        let at = [self.next_comparison(name, noted), ends_at, report].into_iter().flatten().min();
+        at.map(|at| at.0.saturating_mul(1000))
     }
 
     fn next_comparison(&self, name: &str, noted: Option<&Maintenance>) -> Option<Timestamp> {
@@ -88,10 +93,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     /// Returns the installation if its next comparison with Wix is due at `now`.
     pub fn due_comparison(&self, now: Timestamp) -> Result<Option<InstanceId>, PlatformError> {
-        let about = About::open(self.ports)?;
-        let Some(name) = about.name()? else { return Ok(None) };
-        let noted = about.maintenance()?;
-        let is_due = self.next_comparison(&name, noted.as_ref()).is_some_and(|at| at <= now);
+        let Known { name: Some(name), maintenance } = About::open(self.ports)?.known()? else { return Ok(None) };
+        let is_due = self.next_comparison(&name, maintenance.as_ref()).is_some_and(|at| at <= now);
         Ok(self.installation(&name).filter(|_| is_due))
     }
 
@@ -114,7 +117,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         self.begin(&about, id.as_str())?;
         let noted = about.maintenance()?.unwrap_or_default();
         about.set_maintenance(&Maintenance { retry_at: Some(self.time().plus(RECHECK_AFTER)), ..noted })?;
-        self.guard(&Queue::open(self.ports)?, alarm, self.now())
+        self.guard(alarm, self.wake()?)
     }
 
     /// What earlier comparisons have corrected and the app's object has not counted.
@@ -144,7 +147,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
             },
         };
         about.set_maintenance(&noted)?;
-        self.guard(&Queue::open(self.ports)?, alarm, self.now())
+        self.guard(alarm, self.wake()?)
     }
 
     /// Notes when the object ends, after it was given facts.

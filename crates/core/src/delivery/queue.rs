@@ -7,7 +7,7 @@
 //! latest row is never deleted, so that it also counts the events.
 
 use super::schedule::Pending;
-use super::{Event, Sql, SqlValue, schema};
+use super::{Event, Sql, SqlValue, about, schema};
 use crate::runtime::PlatformError;
 
 /// How far apart the times of two copies of one event may be, in seconds, if it has no id of its own.
@@ -32,13 +32,28 @@ pub struct Queue<'a, P> {
     pub(super) sql: &'a P,
 }
 
-/// Lower bounds of the pending events: see the module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Lower bounds of the pending events: see the module. They hold for good, so that of two the higher one counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bounds {
     head: u64,
     next: u64,
+}
+
+/// What there is to do.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// The first pending event.
+    pub head: Option<Pending>,
+    /// The second one.
+    pub next: Option<Pending>,
+    /// The event with the lowest sequence number that a caller asked to redeliver.
+    pub again: Option<Pending>,
+    /// When the object must erase the next content.
+    pub erase_at: Option<u64>,
     /// The latest sequence number.
-    pub(super) last: u64,
+    last: u64,
+    /// The bounds of the pending events, raised.
+    pub bounds: Bounds,
 }
 
 /// A row.
@@ -69,81 +84,95 @@ impl<'a, P: Sql> Queue<'a, P> {
     }
 
     /// Appends an event, with the next sequence number.
-    pub fn add(&self, event: &Event, now: u64) -> Result<(), PlatformError> {
-        let mut bounds = self.bounds()?;
-        let sequence = bounds.last + 1;
-        let (head, next) = self.pending(&mut bounds)?;
-        let head = head.map_or(sequence, |head| head.sequence);
-        let next = next.map_or(sequence, |next| next.sequence);
-        let body = event.body(sequence);
+    pub fn add(&self, event: &Event, now: u64, look: &mut Look) -> Result<(), PlatformError> {
+        let sequence = look.last + 1;
+        let added = Pending {
+            sequence,
+            id: event.identity.webhook_id(),
+            event_type: event.identity.event_type.clone(),
+            received_at: now,
+            ..Pending::default()
+        };
         self.change(
             "INSERT INTO events (sequence, head, next, key, iat, id, type, received_at, body) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &[
                 SqlValue::Number(sequence),
-                SqlValue::Number(head),
-                SqlValue::Number(next),
+                SqlValue::Number(look.head.as_ref().map_or(sequence, |head| head.sequence)),
+                SqlValue::Number(look.next.as_ref().map_or(sequence, |next| next.sequence)),
                 SqlValue::Text(&event.identity.key),
                 SqlValue::Number(event.identity.iat.0),
-                SqlValue::Text(&event.identity.webhook_id()),
-                SqlValue::Text(&event.identity.event_type),
+                SqlValue::Text(&added.id),
+                SqlValue::Text(&added.event_type),
                 SqlValue::Number(now),
-                SqlValue::Text(&body),
+                SqlValue::Text(&event.body(sequence)),
             ],
-        )
-    }
-
-    /// The bounds that the latest row has.
-    pub fn bounds(&self) -> Result<Bounds, PlatformError> {
-        let rows = self.sql.sql("SELECT sequence, head, next FROM events ORDER BY sequence DESC LIMIT 1", &[])?;
-        let row = rows.first();
-        let number = |at| row.and_then(|row| number(row, at)).unwrap_or(0);
-        Ok(Bounds { last: number(0), head: number(1), next: number(2) })
-    }
-
-    /// The first two pending events. The bounds are raised.
-    pub fn pending(&self, bounds: &mut Bounds) -> Result<(Option<Pending>, Option<Pending>), PlatformError> {
-        // By the bounds, the only pending event before `next` is the first one from `head` on.
-        let select = format!(
-            "SELECT {COLUMNS} FROM events WHERE sequence >= ?1 AND sequence < ?2 AND state = 0 ORDER BY sequence LIMIT 1"
-        );
-        let parameters = [SqlValue::Number(bounds.head), SqlValue::Number(bounds.next)];
-        let before = self.sql.sql(&select, &parameters)?;
-        let wanted = if before.is_empty() { 2 } else { 1 };
-        let rest = self.sql.sql(
-            &format!("SELECT {COLUMNS} FROM events WHERE sequence >= ?1 AND state = 0 ORDER BY sequence LIMIT ?2"),
-            &[SqlValue::Number(bounds.next), SqlValue::Number(wanted)],
         )?;
-        let mut pending = before.into_iter().chain(rest).filter_map(|row| pending(&row));
-        let (head, next) = (pending.next(), pending.next());
-        match (&head, &next) {
-            (Some(head), Some(next)) => (bounds.head, bounds.next) = (head.sequence, next.sequence),
-            (Some(head), None) => {
-                bounds.head = head.sequence;
-                bounds.next = bounds.next.max(head.sequence + 1);
-            }
-            (None, _) => {}
+        look.last = sequence;
+        match (&look.head, &look.next) {
+            (None, _) => look.head = Some(added),
+            (Some(_), None) => look.next = Some(added),
+            (Some(_), Some(_)) => {}
         }
-        Ok((head, next))
+        Ok(())
+    }
+
+    /// See [`Look`]. By the bounds, the only pending event before `next` is the first one from `head` on.
+    pub fn look(&self, known: Bounds) -> Result<Look, PlatformError> {
+        let statement = format!(
+            "WITH latest AS MATERIALIZED (SELECT sequence, max(head, ?1) AS head, max(next, ?2) AS next FROM \
+             (SELECT sequence, head, next FROM events ORDER BY sequence DESC LIMIT 1)), \
+             first AS MATERIALIZED (SELECT {COLUMNS} FROM events WHERE sequence >= (SELECT head FROM latest) \
+             AND sequence < (SELECT next FROM latest) AND state = 0 ORDER BY sequence LIMIT 1) \
+             SELECT 0, sequence, head, next, (SELECT min(erase_at) FROM events WHERE erase_at IS NOT NULL), \
+             0, 0, 0, 0, 0 FROM latest \
+             UNION ALL SELECT 1, * FROM (SELECT {COLUMNS} FROM events WHERE redeliver IS NOT NULL ORDER BY sequence LIMIT 1) \
+             UNION ALL SELECT 2, * FROM first \
+             UNION ALL SELECT 3, * FROM (SELECT {COLUMNS} FROM events WHERE sequence >= (SELECT next FROM latest) \
+             AND state = 0 ORDER BY sequence LIMIT 2 - (SELECT count(*) FROM first))"
+        );
+        let mut look = Look { bounds: known, ..Look::default() };
+        for mut row in self.sql.sql(&statement, &[SqlValue::Number(known.head), SqlValue::Number(known.next)])? {
+            let kind = number(&row, 0);
+            row.remove(0);
+            match kind {
+                Some(0) => {
+                    look.last = number(&row, 0).unwrap_or(0);
+                    look.bounds = Bounds { head: number(&row, 1).unwrap_or(0), next: number(&row, 2).unwrap_or(0) };
+                    look.erase_at = number(&row, 3);
+                }
+                Some(1) => look.again = pending(&row),
+                _ if look.head.is_none() => look.head = pending(&row),
+                _ => look.next = pending(&row),
+            }
+        }
+        if let Some(head) = &look.head {
+            let next = look.next.as_ref().map_or(look.bounds.next.max(head.sequence + 1), |next| next.sequence);
+            look.bounds = Bounds { head: head.sequence, next };
+        }
+        Ok(look)
     }
 
     /// Whether no event is pending.
     pub fn is_done(&self) -> Result<bool, PlatformError> {
-        Ok(self.pending(&mut self.bounds()?)?.0.is_none())
+        Ok(self.look(Bounds::default())?.head.is_none())
     }
 
     /// Stores raised bounds, so that the next invocation need not scan what this one has delivered.
-    pub fn store_bounds(&self, bounds: Bounds) -> Result<(), PlatformError> {
+    pub fn store_bounds(&self, look: &Look) -> Result<(), PlatformError> {
+        let Look { bounds: Bounds { head, next }, last, .. } = look;
         self.change(
             "UPDATE events SET head = ?, next = ? WHERE sequence = ?",
-            &[SqlValue::Number(bounds.head), SqlValue::Number(bounds.next), SqlValue::Number(bounds.last)],
+            &[SqlValue::Number(*head), SqlValue::Number(*next), SqlValue::Number(*last)],
         )
     }
 
-    /// The content of an event; `None` if it was erased.
-    pub fn body(&self, sequence: u64) -> Result<Option<String>, PlatformError> {
-        let rows = self.sql.sql("SELECT body FROM events WHERE sequence = ?", &[SqlValue::Number(sequence)])?;
-        Ok(rows.first().and_then(|row| text(row, 0)))
+    /// The content of an event, unless it was erased, and the object's own name.
+    pub fn content(&self, sequence: u64) -> Result<(Option<String>, Option<String>), PlatformError> {
+        let statement = "SELECT body, (SELECT value FROM about WHERE name = ?) FROM events WHERE sequence = ?";
+        let mut rows = self.sql.sql(statement, &[SqlValue::Text(about::NAME), SqlValue::Number(sequence)])?.into_iter();
+        let mut row = rows.next().into_iter().flatten().map(SqlValue::into_text);
+        Ok((row.next().flatten(), row.next().flatten()))
     }
 
     /// Notes that an event was delivered. Its content is erased now, or at `erase_at`.
@@ -228,12 +257,6 @@ impl<'a, P: Sql> Queue<'a, P> {
              WHERE state <> ?2 AND is_erased AND done_at < ?3) AND sequence < (SELECT max(sequence) FROM events)",
             &[SqlValue::Number(PRUNED_AT_ONCE), SqlValue::Number(PENDING), SqlValue::Number(forgotten_before)],
         )
-    }
-
-    /// When the object must erase the next content.
-    pub fn next_erasure(&self) -> Result<Option<u64>, PlatformError> {
-        let rows = self.sql.sql("SELECT min(erase_at) FROM events WHERE erase_at IS NOT NULL", &[])?;
-        Ok(rows.first().and_then(|row| number(row, 0)))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::about::{About, Told};
 use super::change::changes;
-use super::queue::Queue;
+use super::queue::{Bounds, Queue};
 use super::{AcceptError, Event, Installation, MessageError, ObjectPorts};
 use crate::facts::{Fact, Name, State, Status, fold, is_contested, join, latest};
 use crate::values::{InstanceId, json};
@@ -78,8 +78,9 @@ impl<P: ObjectPorts> Installation<'_, P> {
         if before.as_ref() != Some(&joined) || state != told {
             let counted = self.report_of(&changes, &instance, &joined)?;
             let told = Told { facts: joined.clone(), state };
+            let mut look = queue.look(Bounds::default())?;
             self.ports.transaction(&mut || {
-                events.iter().try_for_each(|event| queue.add(event, now))?;
+                events.iter().try_for_each(|event| queue.add(event, now, &mut look))?;
                 counted.iter().try_for_each(|report| self.add_report(&about, report))?;
                 about.set_told(&told)
             })?;
@@ -88,7 +89,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let is_removed = instance.status == Status::Removed;
         self.note_end(&about, deleted.filter(|_| is_removed))?;
         if !changes.is_empty() || is_first {
-            self.guard(&queue, alarm, now)?;
+            self.guard(alarm, self.wake()?)?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ pub const LONGEST_PAUSE: u64 = 3_600_000;
 pub const OVERTAKE_AFTER: u64 = 15 * 60_000;
 
 /// A pending event, without its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pending {
     /// Its sequence number.
     pub sequence: u64,

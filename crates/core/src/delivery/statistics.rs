@@ -160,7 +160,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         }
         noted.report_at = Some(self.time().plus(REPORT_EVERY));
         about.set_maintenance(&noted)?;
-        self.guard(&Queue::open(self.ports)?, alarm, self.now())
+        self.guard(alarm, self.wake()?)
     }
 
     /// Whether this is the app's object, which counts its own reports.

@@ -79,6 +79,7 @@ struct Inner {
     has_tables: Cell<bool>,
     is_broken: Cell<bool>,
     statements_left: Cell<Option<u32>>,
+    statements: RefCell<Vec<String>>,
     seen: RefCell<Vec<Seen>>,
     script: RefCell<Script>,
 }
@@ -100,6 +101,7 @@ impl FakeObject {
             has_tables: Cell::default(),
             is_broken: Cell::default(),
             statements_left: Cell::default(),
+            statements: RefCell::default(),
             seen: RefCell::default(),
             script: RefCell::new(Box::new(|_| (0, status(200)))),
         }))
@@ -146,6 +148,11 @@ impl FakeObject {
         self.0.statements_left.set(statements);
     }
 
+    /// The statements since the last call, in order.
+    pub fn take_statements(&self) -> Vec<String> {
+        self.0.statements.take()
+    }
+
     /// The texts of one column; none if the object has no tables.
     pub fn texts(&self, statement: &str) -> Vec<String> {
         if self.count("SELECT count(*) FROM sqlite_master") == 0 {
@@ -181,6 +188,7 @@ impl Sql for FakeObject {
             self.0.has_tables.set(false);
             return Err(PlatformError("scripted: no storage".to_owned()));
         }
+        self.0.statements.borrow_mut().push(statement.to_owned());
         if statement.contains(';') {
             self.0.database.execute_batch(statement).expect("statements");
             return Ok(Vec::new());
