@@ -305,7 +305,8 @@ export function measure(dataset, blobLines, doubleLines) {
 }
 
 export function sql({ state }, statement, values) {
-  return state.storage.sql.exec(statement, ...values).raw().toArray();
+  const rows = state.storage.sql.exec(statement, ...JSON.parse(values)).raw().toArray();
+  return rows.length > 0 ? JSON.stringify(rows) : undefined;
 }
 
 /** Runs statements in a transaction, which is rolled back if `work` returns false. */

@@ -42,9 +42,9 @@ extern "C" {
     pub fn has_tables(this: &Object) -> bool;
     #[wasm_bindgen(method, setter, js_name = hasTables)]
     pub fn set_has_tables(this: &Object, has_tables: bool);
-    /// Rows, each an array of its columns.
+    /// The rows as JSON, each a list of its columns; `None` if there is none. The values are a list in JSON.
     #[wasm_bindgen(catch)]
-    pub fn sql(object: &Object, statement: &str, values: &Array) -> Result<Array>;
+    pub fn sql(object: &Object, statement: &str, values: &str) -> Result<Option<String>>;
     /// Fails if the transaction was rolled back.
     #[wasm_bindgen(catch)]
     pub fn transaction(object: &Object, work: &mut dyn FnMut() -> bool) -> Result<()>;

@@ -65,17 +65,9 @@ impl Log for Cell {
 
 impl Sql for Cell {
     fn sql(&self, statement: &str, values: &[SqlValue<'_>]) -> Result<Vec<Vec<SqlValue<'static>>>, PlatformError> {
-        let parameters = Array::new();
-        for value in values {
-            parameters.push(&match value {
-                SqlValue::Null => JsValue::NULL,
-                SqlValue::Number(number) => from_number(*number),
-                SqlValue::Text(text) => JsValue::from_str(text),
-                SqlValue::Owned(text) => JsValue::from_str(text),
-            });
-        }
-        let rows = glue::sql(&self.object, statement, &parameters).map_err(|error| self.failed(error))?;
-        Ok(rows.iter().map(|row| Array::from(&row).iter().map(|value| sql_value(&value)).collect()).collect())
+        let rows =
+            glue::sql(&self.object, statement, &SqlValue::to_json(values)).map_err(|error| self.failed(error))?;
+        rows.map_or_else(|| Ok(Vec::new()), |rows| SqlValue::rows_from_json(&rows))
     }
 
     fn transaction(&self, work: &mut dyn FnMut() -> Result<(), PlatformError>) -> Result<(), PlatformError> {
@@ -180,14 +172,6 @@ fn from_number(number: u64) -> JsValue {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the core's own numbers, far below 2^53")]
 fn to_number(number: f64) -> u64 {
     number as u64
-}
-
-fn sql_value(value: &JsValue) -> SqlValue<'static> {
-    match (value.as_f64(), value.as_string()) {
-        (Some(number), _) => SqlValue::Number(to_number(number)),
-        (_, Some(text)) => SqlValue::Owned(text),
-        _ => SqlValue::Null,
-    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

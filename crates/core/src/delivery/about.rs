@@ -15,11 +15,11 @@ pub(super) const NAME: &str = "object";
 /// [`Told`]
 const TOLD: &str = "told";
 /// How many events are parked, as the list of parked events in KV has it.
-const PARKED: &str = "parked";
+pub(super) const PARKED: &str = "parked";
 /// The place in the list of parked events from where the app's object goes on to redeliver.
 const REDELIVERY: &str = "redelivery";
 /// [`Maintenance`]
-const MAINTENANCE: &str = "maintenance";
+pub(super) const MAINTENANCE: &str = "maintenance";
 /// The figures of the reconciliation with Wix, in the app's object.
 const FIGURES: &str = "reconciliation";
 /// How far the Cron Trigger has come in the list of installations, in the app's object.
@@ -95,16 +95,12 @@ impl<'a, P: Sql> About<'a, P> {
 
     /// See [`Known`].
     pub fn known(&self) -> Result<Known, PlatformError> {
-        let statement = "SELECT name, value FROM about WHERE name IN (?, ?)";
-        let mut known = Known::default();
-        for row in self.sql.sql(statement, &[SqlValue::Text(NAME), SqlValue::Text(MAINTENANCE)])? {
-            let mut texts = row.into_iter().filter_map(SqlValue::into_text);
-            match (texts.next().as_deref(), texts.next()) {
-                (Some(NAME), name) => known.name = name,
-                (_, maintenance) => known.maintenance = maintenance.and_then(|text| json::parse(&text).ok()),
-            }
-        }
-        Ok(known)
+        let statement = "SELECT (SELECT value FROM about WHERE name = ?) AS name, \
+                         (SELECT value FROM about WHERE name = ?) AS maintenance";
+        let rows = self.sql.sql(statement, &[SqlValue::Text(NAME), SqlValue::Text(MAINTENANCE)])?;
+        let mut texts = rows.into_iter().flatten().map(SqlValue::into_text);
+        let (name, maintenance) = (texts.next().flatten(), texts.next().flatten());
+        Ok(Known { name, maintenance: maintenance.and_then(|text| json::parse(&text).ok()) })
     }
 
     /// The object's own name, once it is known.
@@ -154,12 +150,7 @@ impl<'a, P: Sql> About<'a, P> {
         [SealedToken::Access, SealedToken::Refresh].into_iter().try_for_each(|token| self.set_token(token, None))
     }
 
-    /// What the list of parked events in KV shows of this object, as JSON.
-    pub fn listed_parked(&self) -> Result<Option<String>, PlatformError> {
-        self.get(PARKED)
-    }
-
-    /// Notes what the list shows.
+    /// Notes what the list of parked events in KV shows of this object.
     pub fn set_listed_parked(&self, listed: Option<&str>) -> Result<(), PlatformError> {
         listed.map_or_else(|| self.remove(PARKED), |listed| self.set(PARKED, listed))
     }

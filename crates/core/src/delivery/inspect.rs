@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::about::About;
+use super::about::{self, About};
 use super::queue::{Bounds, PARKED, PENDING, Queue, number, text};
 use super::{AcceptError, Installation, MessageError, ObjectPorts, Sql, SqlValue};
 use crate::runtime::PlatformError;
@@ -142,8 +142,7 @@ impl<P: Sql> Queue<'_, P> {
     }
 
     fn redeliver_parked(&self) -> Result<(), PlatformError> {
-        let parked = SqlValue::Number(PARKED);
-        self.change("UPDATE events SET redeliver = 1 WHERE state = ? AND body IS NOT NULL", &[parked])
+        self.change("UPDATE events SET redeliver = 1 WHERE state = 2 AND body IS NOT NULL", &[])
     }
 
     /// Notes that such an attempt failed: the event stays as it was.
@@ -154,13 +153,18 @@ impl<P: Sql> Queue<'_, P> {
         )
     }
 
-    fn parked(&self) -> Result<Option<Parked>, PlatformError> {
+    /// The parked events, and as the list of parked events in KV has them. With a parameter for the state, `SQLite` would parse
+    /// the statement anew each time, to see whether the index of the parked events serves it.
+    fn parked(&self) -> Result<(Option<Parked>, Option<String>), PlatformError> {
         let rows = self.sql.sql(
-            "SELECT count(*), min(received_at) FROM events WHERE state = ? AND body IS NOT NULL",
-            &[SqlValue::Number(PARKED)],
+            "SELECT count(*) AS parked, min(received_at) AS oldest, (SELECT value FROM about WHERE name = ?) AS listed \
+             FROM events WHERE state = 2 AND body IS NOT NULL",
+            &[SqlValue::Text(about::PARKED)],
         )?;
-        let parked = rows.first().and_then(|row| Some((number(row, 0)?, number(row, 1)?)));
-        Ok(parked.map(|(parked, oldest)| Parked { parked, oldest_at: Timestamp::from_millis(oldest) }))
+        let Some(row) = rows.first() else { return Ok((None, None)) };
+        let parked = number(row, 0).zip(number(row, 1));
+        let parked = parked.map(|(parked, oldest)| Parked { parked, oldest_at: Timestamp::from_millis(oldest) });
+        Ok((parked, text(row, 2)))
     }
 }
 
@@ -190,12 +194,11 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     /// The object's name and its parked events, if the list of parked events in KV shows something else.
     pub fn unlisted_parked(&self) -> Result<Option<(String, Option<Parked>)>, PlatformError> {
-        let (queue, about) = (Queue::open(self.ports)?, About::open(self.ports)?);
-        let parked = queue.parked()?;
-        if about.listed_parked()? == parked.map(line) {
+        let (parked, listed) = Queue::open(self.ports)?.parked()?;
+        if listed == parked.map(line) {
             return Ok(None);
         }
-        Ok(about.name()?.map(|name| (name, parked)))
+        Ok(About::open(self.ports)?.name()?.map(|name| (name, parked)))
     }
 
     /// Notes that the list in KV shows these parked events.

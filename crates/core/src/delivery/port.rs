@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+use serde_json::Value;
+
 use crate::runtime::{Clock, Entropy, Log, PlatformError};
+use crate::values::json;
 use crate::wix::SendError;
 
 /// The Durable Objects of the binding `INSTALLATIONS`.
@@ -44,7 +48,8 @@ pub trait Sql {
 }
 
 /// A value of a row, or of a parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum SqlValue<'a> {
     /// NULL
     Null,
@@ -57,6 +62,22 @@ pub enum SqlValue<'a> {
 }
 
 impl SqlValue<'_> {
+    /// The values as JSON.
+    #[must_use]
+    pub fn to_json(values: &[Self]) -> String {
+        serde_json::to_string(values).unwrap_or_default()
+    }
+
+    /// Reads rows from JSON: a list of lists.
+    pub fn rows_from_json(text: &str) -> Result<Vec<Vec<SqlValue<'static>>>, PlatformError> {
+        let rows: Vec<Vec<Value>> = json::parse(text).map_err(|_| PlatformError("rows must be JSON".to_owned()))?;
+        let value = |value| match value {
+            Value::String(text) => SqlValue::Owned(text),
+            value => value.as_u64().map_or(SqlValue::Null, SqlValue::Number),
+        };
+        Ok(rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect())
+    }
+
     /// The text of a row.
     #[must_use]
     pub fn into_text(self) -> Option<String> {

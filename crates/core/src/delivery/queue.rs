@@ -25,7 +25,8 @@ pub const DELIVERED: u64 = 1;
 pub const PARKED: u64 = 2;
 
 /// The columns of [`Pending`].
-pub const COLUMNS: &str = "sequence, id, type, received_at, attempts, failed_at, attempted_at, pause, next_at";
+const COLUMNS: [&str; 9] =
+    ["sequence", "id", "type", "received_at", "attempts", "failed_at", "attempted_at", "pause", "next_at"];
 
 /// See the module.
 pub struct Queue<'a, P> {
@@ -119,33 +120,35 @@ impl<'a, P: Sql> Queue<'a, P> {
 
     /// See [`Look`]. By the bounds, the only pending event before `next` is the first one from `head` on.
     pub fn look(&self, known: Bounds) -> Result<Look, PlatformError> {
+        let columns_of = |table| COLUMNS.map(|column| format!("{table}.{column}")).join(", ");
+        let (again, head, next) = (columns_of("again"), columns_of("head"), columns_of("next"));
         let statement = format!(
-            "WITH latest AS MATERIALIZED (SELECT sequence, max(head, ?1) AS head, max(next, ?2) AS next FROM \
-             (SELECT sequence, head, next FROM events ORDER BY sequence DESC LIMIT 1)), \
-             first AS MATERIALIZED (SELECT {COLUMNS} FROM events WHERE sequence >= (SELECT head FROM latest) \
-             AND sequence < (SELECT next FROM latest) AND state = 0 ORDER BY sequence LIMIT 1) \
-             SELECT 0, sequence, head, next, (SELECT min(erase_at) FROM events WHERE erase_at IS NOT NULL), \
-             0, 0, 0, 0, 0 FROM latest \
-             UNION ALL SELECT 1, * FROM (SELECT {COLUMNS} FROM events WHERE redeliver IS NOT NULL ORDER BY sequence LIMIT 1) \
-             UNION ALL SELECT 2, * FROM first \
-             UNION ALL SELECT 3, * FROM (SELECT {COLUMNS} FROM events WHERE sequence >= (SELECT next FROM latest) \
-             AND state = 0 ORDER BY sequence LIMIT 2 - (SELECT count(*) FROM first))"
+            "SELECT latest.sequence, max(latest.head, ?1), max(latest.next, ?2), \
+             (SELECT min(erase_at) FROM events WHERE erase_at IS NOT NULL), {again}, {head}, {next} \
+             FROM (SELECT sequence, head, next FROM events ORDER BY sequence DESC LIMIT 1) AS latest \
+             LEFT JOIN events AS again ON again.sequence = \
+             (SELECT sequence FROM events WHERE redeliver IS NOT NULL ORDER BY sequence LIMIT 1) \
+             LEFT JOIN events AS head ON head.sequence = coalesce(\
+             (SELECT sequence FROM events AS e WHERE e.sequence >= max(latest.head, ?1) \
+             AND e.sequence < max(latest.next, ?2) AND e.state = 0 ORDER BY sequence LIMIT 1), \
+             (SELECT sequence FROM events AS e WHERE e.sequence >= max(latest.next, ?2) \
+             AND e.state = 0 ORDER BY sequence LIMIT 1)) \
+             LEFT JOIN events AS next ON next.sequence = \
+             (SELECT sequence FROM events AS e WHERE e.sequence >= max(latest.next, ?2, head.sequence + 1) \
+             AND e.state = 0 ORDER BY sequence LIMIT 1)"
         );
-        let mut look = Look { bounds: known, ..Look::default() };
-        for mut row in self.sql.sql(&statement, &[SqlValue::Number(known.head), SqlValue::Number(known.next)])? {
-            let kind = number(&row, 0);
-            row.remove(0);
-            match kind {
-                Some(0) => {
-                    look.last = number(&row, 0).unwrap_or(0);
-                    look.bounds = Bounds { head: number(&row, 1).unwrap_or(0), next: number(&row, 2).unwrap_or(0) };
-                    look.erase_at = number(&row, 3);
-                }
-                Some(1) => look.again = pending(&row),
-                _ if look.head.is_none() => look.head = pending(&row),
-                _ => look.next = pending(&row),
-            }
-        }
+        let rows = self.sql.sql(&statement, &[SqlValue::Number(known.head), SqlValue::Number(known.next)])?;
+        let Some(row) = rows.first() else { return Ok(Look { bounds: known, ..Look::default() }) };
+        let event = |at| row.get(4 + at * COLUMNS.len()..).and_then(pending);
+        let bounds = Bounds { head: number(row, 1).unwrap_or(0), next: number(row, 2).unwrap_or(0) };
+        let mut look = Look {
+            last: number(row, 0).unwrap_or(0),
+            erase_at: number(row, 3),
+            again: event(0),
+            head: event(1),
+            next: event(2),
+            bounds,
+        };
         if let Some(head) = &look.head {
             let next = look.next.as_ref().map_or(look.bounds.next.max(head.sequence + 1), |next| next.sequence);
             look.bounds = Bounds { head: head.sequence, next };
@@ -225,9 +228,10 @@ impl<'a, P: Sql> Queue<'a, P> {
         now: u64,
         erase_at: u64,
     ) -> Result<Vec<Pending>, PlatformError> {
+        let columns = COLUMNS.join(", ");
         let statement = format!(
             "UPDATE events SET state = ?1, done_at = ?2, erase_at = ?3 \
-             WHERE state = 0 AND received_at <= ?4 AND sequence >= ?5 RETURNING {COLUMNS}"
+             WHERE state = 0 AND received_at <= ?4 AND sequence >= ?5 RETURNING {columns}"
         );
         let rows = self.sql.sql(
             &statement,
@@ -239,7 +243,7 @@ impl<'a, P: Sql> Queue<'a, P> {
                 SqlValue::Number(bounds.head),
             ],
         )?;
-        Ok(rows.iter().filter_map(pending).collect())
+        Ok(rows.iter().filter_map(|row| pending(row)).collect())
     }
 
     /// Erases the contents that are due, and forgets events that were delivered or erased long ago.
@@ -261,7 +265,7 @@ impl<'a, P: Sql> Queue<'a, P> {
 }
 
 /// Reads [`COLUMNS`].
-pub fn pending(row: &Row) -> Option<Pending> {
+fn pending(row: &[SqlValue<'static>]) -> Option<Pending> {
     Some(Pending {
         sequence: number(row, 0)?,
         id: text(row, 1)?,
@@ -276,7 +280,7 @@ pub fn pending(row: &Row) -> Option<Pending> {
 }
 
 /// A number of a row.
-pub fn number(row: &Row, at: usize) -> Option<u64> {
+pub fn number(row: &[SqlValue<'static>], at: usize) -> Option<u64> {
     match row.get(at)? {
         SqlValue::Number(number) => Some(*number),
         _ => None,
@@ -284,7 +288,7 @@ pub fn number(row: &Row, at: usize) -> Option<u64> {
 }
 
 /// A text of a row.
-pub fn text(row: &Row, at: usize) -> Option<String> {
+pub fn text(row: &[SqlValue<'static>], at: usize) -> Option<String> {
     match row.get(at)? {
         SqlValue::Owned(text) => Some(text.clone()),
         _ => None,

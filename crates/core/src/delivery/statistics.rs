@@ -8,14 +8,15 @@
 //! A report is a line `id date installs removals delivered parked`, with `-` in place of an id that it does not have. An id
 //! begins with the time, so that old ones are found by their order. Dates are by UTC.
 
-use super::about::About;
+use super::about::{About, MAINTENANCE};
 use super::change::Change;
 use super::event::rfc3339;
+use super::maintenance::Maintenance;
 use super::queue::{DELIVERED, PARKED, Queue, number, text};
 use super::{AcceptError, Installation, MessageError, ObjectPorts, Sql, SqlValue};
 use crate::facts::{Fact, Instance};
 use crate::runtime::PlatformError;
-use crate::values::{Timestamp, hex};
+use crate::values::{Timestamp, hex, json};
 
 const DAY_SECONDS: u64 = 86_400;
 /// How many days the app's object keeps.
@@ -29,12 +30,17 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS days (date TEXT PRIMARY KEY, in
                       WITHOUT ROWID";
 
 impl<P: Sql> Queue<'_, P> {
-    /// When the first event from a sequence number on was delivered or parked, in Unix milliseconds.
-    fn first_done(&self, from: u64) -> Result<Option<u64>, PlatformError> {
-        let statement =
-            "SELECT done_at FROM events WHERE sequence >= ? AND done_at IS NOT NULL ORDER BY sequence LIMIT 1";
-        let rows = self.sql.sql(statement, &[SqlValue::Number(from)])?;
-        Ok(rows.first().and_then(|row| number(row, 0)))
+    /// What the object notes, and when the first event that is not reported was delivered or parked, in Unix milliseconds.
+    fn unreported(&self) -> Result<(Maintenance, Option<u64>), PlatformError> {
+        let rows = self.sql.sql(
+            "WITH noted AS (SELECT (SELECT value FROM about WHERE name = ?) AS value) \
+             SELECT value, (SELECT done_at FROM events WHERE sequence >= coalesce(value ->> 'reported_from', 0) \
+             AND done_at IS NOT NULL ORDER BY sequence LIMIT 1) AS done_at FROM noted",
+            &[SqlValue::Text(MAINTENANCE)],
+        )?;
+        let Some(row) = rows.first() else { return Ok((Maintenance::default(), None)) };
+        let noted = text(row, 0).and_then(|noted| json::parse(&noted).ok());
+        Ok((noted.unwrap_or_default(), number(row, 1)))
     }
 
     /// Reports of what was delivered and parked since a time. What happens in the millisecond of `until` comes later.
@@ -116,15 +122,14 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     /// Takes the reports that are due. Sums that are taken are not taken again.
     pub fn take_reports(&self) -> Result<Option<String>, PlatformError> {
-        let about = About::open(self.ports)?;
-        let mut noted = about.maintenance()?.unwrap_or_default();
+        let (now, queue) = (self.now(), Queue::open(self.ports)?);
+        let (mut noted, first_done) = queue.unreported()?;
         if let Some(at) = noted.report_at {
             return Ok((at <= self.time()).then_some(noted.reports));
         }
-        let (now, queue) = (self.now(), Queue::open(self.ports)?);
         let latest = now.saturating_sub(REPORT_EVERY * 1000);
         let (from, since) = (noted.reported_from, noted.reported_until);
-        if since > latest || queue.first_done(from)?.is_none_or(|at| at > latest) {
+        if since > latest || first_done.is_none_or(|at| at > latest) {
             return Ok(None);
         }
         let sums = queue.sums(from, since, now)?;
@@ -133,7 +138,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         }
         noted.reported_from = queue.first_open(from, now)?;
         noted.reported_until = now;
-        about.set_maintenance(&noted)?;
+        About::open(self.ports)?.set_maintenance(&noted)?;
         Ok(Some(sums))
     }
 
