@@ -125,7 +125,7 @@ impl<'a, P: Sql> Queue<'a, P> {
         let statement = format!(
             "SELECT latest.sequence, max(latest.head, ?1), max(latest.next, ?2), \
              (SELECT min(erase_at) FROM events WHERE erase_at IS NOT NULL), {again}, {head}, {next} \
-             FROM (SELECT sequence, head, next FROM events ORDER BY sequence DESC LIMIT 1) AS latest \
+             FROM events AS latest \
              LEFT JOIN events AS again ON again.sequence = \
              (SELECT sequence FROM events WHERE redeliver IS NOT NULL ORDER BY sequence LIMIT 1) \
              LEFT JOIN events AS head ON head.sequence = coalesce(\
@@ -135,7 +135,8 @@ impl<'a, P: Sql> Queue<'a, P> {
              AND e.state = 0 ORDER BY sequence LIMIT 1)) \
              LEFT JOIN events AS next ON next.sequence = \
              (SELECT sequence FROM events AS e WHERE e.sequence >= max(latest.next, ?2, head.sequence + 1) \
-             AND e.state = 0 ORDER BY sequence LIMIT 1)"
+             AND e.state = 0 ORDER BY sequence LIMIT 1) \
+             ORDER BY latest.sequence DESC LIMIT 1"
         );
         let rows = self.sql.sql(&statement, &[SqlValue::Number(known.head), SqlValue::Number(known.next)])?;
         let Some(row) = rows.first() else { return Ok(Look { bounds: known, ..Look::default() }) };

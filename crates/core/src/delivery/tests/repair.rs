@@ -151,3 +151,29 @@ fn an_erased_object_begins_anew_even_while_it_delivers() {
     assert_eq!(site.attempts(), [1, 1]);
     assert_eq!(site.row(1).0, 1);
 }
+
+/// Each creation is a statement of its own. An error may undo the transaction in which the tables were created.
+#[test]
+fn the_tables_are_created_once_until_the_storage_fails_or_is_erased() {
+    let site = Site::new();
+    let creates =
+        || site.object.take_statements().iter().filter(|statement| statement.contains("CREATE TABLE")).count();
+    site.accept(&event(1));
+    assert_eq!(creates(), 1);
+    site.accept(&event(2));
+    site.pass(MINUTE);
+    assert_eq!(creates(), 0);
+    site.object.forget();
+    site.accept(&event(3));
+    assert_eq!(creates(), 1, "an object that comes into memory may be of an older version");
+    site.object.break_storage(true);
+    let message = event(4).to_message(INSTANCE).expect("a message");
+    assert!(site.fake.clock().run(site.installation().accept(&message)).is_err());
+    site.object.break_storage(false);
+    site.accept(&event(4));
+    assert_eq!(creates(), 1);
+    assert_eq!(site.ask(ERASE, ""), 200);
+    site.accept(&event(5));
+    assert_eq!(creates(), 1);
+    assert_eq!(site.attempts(), [1, 2, 3, 4, 1]);
+}
