@@ -3,8 +3,7 @@
 use super::Sql;
 use crate::runtime::PlatformError;
 
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS events (
         sequence INTEGER PRIMARY KEY, head INTEGER NOT NULL, next INTEGER NOT NULL,
         key TEXT NOT NULL, iat INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, received_at INTEGER NOT NULL,
