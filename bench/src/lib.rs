@@ -27,16 +27,17 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Parser;
 use workerd::Setup;
 
-use crate::client::{Amount, Client, Request};
+use crate::client::Request;
 use crate::compare::{Of, Plan};
 use crate::report::{Report, Row};
-use crate::routes::{COMPARISONS, Kind, Requests};
+use crate::routes::{COMPARISONS, Kind};
+use crate::slices::Side;
 use crate::stage::Stage;
-use crate::usage::{Cores, cpu};
+use crate::usage::Cores;
 
 /// Measures the built Worker and its peers.
 #[derive(Debug, Parser)]
@@ -184,19 +185,20 @@ fn profile(stage: &Stage, cores: Cores, name: &str) -> Result<()> {
     stage.seed(routes::INSTALLED);
     let cases = routes::cases(stage)?;
     let case = cases.iter().find(|case| case.name == name).context("--profile must be the name of a case")?;
-    let Requests::Repeated(requests) = &case.requests else { bail!("the events of this case are delivered") };
     let objects = tempfile::tempdir()?;
     let worker = stage.worker(case.worker, stage.build(), objects.path())?;
     Cores::pin(&[cores.workers])?;
     let running = stage.start_with(Setup::default().v8_flag("--perf-basic-prof"), &worker, &case.request(stage)?);
     Cores::pin(&[cores.client])?;
     let (running, _) = running?;
-    client::many(&running.url, requests, 5_000)?;
+    let mut side = Side::warm_up(stage, &running, case, 5_000)?;
     let id = running.ids.first().context("workerd must have a process")?;
     println!("perf record --event cpu-clock --call-graph fp --pid {id} sleep 25");
-    let before = cpu(&running.ids)?;
-    let count = Client::open(&running.url)?.send(requests, Amount::For(TIME))?;
-    println!("{} µs of CPU for each of {count} requests", (cpu(&running.ids)? - before) / 1000 / count as u64);
+    let (until, mut slices, mut total) = (Instant::now() + TIME, 0.0, 0.0);
+    while Instant::now() < until {
+        (slices, total) = (slices + 1.0, total + side.slice(stage)?);
+    }
+    println!("{:.0} µs of CPU for each request", total / slices);
     Ok(())
 }
 

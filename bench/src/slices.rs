@@ -65,7 +65,7 @@ impl<'a> Side<'a> {
     }
 
     /// Sends requests for the time of a slice. Returns the CPU time of each in microseconds.
-    fn slice(&mut self, stage: &Stage) -> Result<f64> {
+    pub fn slice(&mut self, stage: &Stage) -> Result<f64> {
         let ids = &self.worker.ids;
         let (before, count) = match &self.case.requests {
             Requests::Repeated(requests) => {
