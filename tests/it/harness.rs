@@ -30,7 +30,7 @@ pub use receiver::{Delivery, Reaction, Receiver, key, problem};
 pub use stage::{API_KEY, Stage, api_key, shared, values_for, with_plugins};
 pub use upstream::{Upstream, UpstreamCall};
 pub use wix::{RUNTIME, TIMEOUT, Wix};
-pub use worker::{Values, Worker, build_folder, path_with_node};
+pub use worker::{Values, Worker, build_folder, highest, path_with_node};
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

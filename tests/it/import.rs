@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use url::Url;
 use workerd::{Kv, Workerd};
 
-use crate::harness::{API_KEY, APP, Log, Objects, Values, Wix, guid, memory, request, values_for};
+use crate::harness::{API_KEY, APP, Log, Objects, Values, Wix, guid, highest, memory, request, values_for};
 
 /// The API key of the operator.
 const ADMIN_KEY: &str = "it-key-of-the-operator-0123456789abcdef";
@@ -218,20 +218,7 @@ fn a_body_of_100_mb_is_answered_in_flat_memory() {
     assert_eq!(import(count / 10), "imported");
     let before = bed.memory();
     let started = Instant::now();
-    let is_done = std::sync::atomic::AtomicBool::new(false);
-    let most = std::thread::scope(|scope| {
-        let watching = scope.spawn(|| {
-            let mut most = before;
-            while !is_done.load(Ordering::Relaxed) {
-                most = most.max(bed.memory());
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            most
-        });
-        assert_eq!(import(count), "known");
-        is_done.store(true, Ordering::Relaxed);
-        watching.join().expect("a number")
-    });
+    let most = highest(|| bed.memory(), || assert_eq!(import(count), "known"));
     println!("{count} lines in {:?}, {before} KiB before, {most} KiB at most", started.elapsed());
     assert!(most - before < MAX_GROWTH, "{before} KiB before, {most} KiB at most");
 }

@@ -1,9 +1,6 @@
 //! The proxy streams bodies of any size without buffering them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-use crate::harness::Worker;
+use crate::harness::{Worker, highest};
 use crate::proxy::Proxied;
 
 const MEGABYTES: usize = 50;
@@ -14,21 +11,8 @@ const MAX_GROWTH: u64 = 40 * 1024;
 /// The growth of workerd's memory during the work, in KiB; `None` on a system without `/proc`.
 fn growth(worker: &Worker, work: impl FnOnce()) -> Option<u64> {
     let before = worker.memory();
-    let done = AtomicBool::new(false);
-    let most = std::thread::scope(|scope| {
-        let watching = scope.spawn(|| {
-            let mut most = before;
-            while !done.load(Ordering::Relaxed) {
-                most = most.max(worker.memory());
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            most
-        });
-        work();
-        done.store(true, Ordering::Relaxed);
-        watching.join().expect("a number")
-    });
-    Some(most?.saturating_sub(before?))
+    let most = highest(|| worker.memory().unwrap_or(0), work);
+    before.map(|before| most.saturating_sub(before))
 }
 
 /// Uses its own stage, since other requests would change the memory.
@@ -54,7 +38,8 @@ fn a_body_of_50_mb_is_streamed_in_both_directions() {
             assert_eq!(response.json()["length"], megabytes << 20);
         }),
         ("there and back", &|megabytes| {
-            let response = proxied.call("POST", &id, "/echo").body(&body[..megabytes << 20]).send().expect(200);
+            let request = proxied.call("POST", &id, "/echo").body(&body[..megabytes << 20]);
+            let response = request.send_and_read().expect(200);
             assert!(response.body == body[..megabytes << 20], "the echoed body differs");
         }),
     ];

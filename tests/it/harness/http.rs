@@ -1,7 +1,7 @@
 //! An HTTP client: follows no redirects, stores cookies only in a [`Jar`], opens a connection for each request.
 
 use std::fmt;
-use std::io::{Cursor, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -98,6 +98,40 @@ impl Request {
         after();
     }
 
+    /// Sends the body while it reads the response: a server that answers with what it reads stops reading if nobody reads
+    /// its answer. The answer must be chunked.
+    pub fn send_and_read(self) -> Response {
+        let url = Url::parse(&self.url).expect("a URL");
+        let address = url.socket_addrs(|| None).expect("an address");
+        let mut stream = TcpStream::connect(&*address).expect("a connection");
+        stream.set_read_timeout(Some(TIMEOUT)).and(stream.set_write_timeout(Some(TIMEOUT))).expect("a socket");
+        let body = self.body.unwrap_or_default();
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<Vec<_>>();
+        let headers = headers.concat();
+        let head = format!(
+            "{} {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+            self.method,
+            &url[url::Position::BeforePath..],
+            url.authority(),
+            body.len()
+        );
+        let (started, mut answer) = (Instant::now(), Vec::new());
+        std::thread::scope(|scope| {
+            let mut writer = stream.try_clone().expect("a socket");
+            scope.spawn(move || {
+                writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(&body)).expect("an open connection");
+            });
+            stream.read_to_end(&mut answer).expect("an answer");
+        });
+        let (head, chunks) = split(&answer, b"\r\n\r\n").expect("a head");
+        let mut lines = std::str::from_utf8(head).expect("UTF-8").split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok()).expect("a status");
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        let request_line = format!("{} {}", self.method, self.url);
+        Response { request_line, took: started.elapsed(), status, headers, body: joined(chunks) }
+    }
+
     pub fn send(self) -> Response {
         let request_line = format!("{} {}", self.method, self.url);
         self.try_send().unwrap_or_else(|error| panic!("{request_line}: {error}"))
@@ -116,6 +150,26 @@ impl Request {
             Some(body) => AGENT.run(request.body(body)?)?,
         };
         Response::read(request_line, started, response)
+    }
+}
+
+fn split<'a>(bytes: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let start = bytes.windows(at.len()).position(|window| window == at)?;
+    Some((&bytes[..start], &bytes[start + at.len()..]))
+}
+
+/// The content of a chunked body.
+fn joined(mut chunks: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let (length, rest) = split(chunks, b"\r\n").expect("the length of a chunk");
+        let length = std::str::from_utf8(length).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let length = length.expect("a length in hexadecimal");
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&rest[..length]);
+        chunks = &rest[length + 2..];
     }
 }
 

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -181,6 +184,27 @@ pub fn resident(processes: &[u32]) -> Option<u64> {
     };
     let sizes: Vec<u64> = processes.iter().filter_map(size).collect();
     (!sizes.is_empty()).then(|| sizes.iter().sum())
+}
+
+/// Does the work, and returns the highest of the values that were measured meanwhile.
+pub fn highest(measure: impl Fn() -> u64 + Sync, work: impl FnOnce()) -> u64 {
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut most = measure();
+            while !is_done.load(Ordering::Relaxed) {
+                most = most.max(measure());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            most
+        });
+        // The scope waits for the thread, also if the work fails.
+        let result = catch_unwind(AssertUnwindSafe(work));
+        is_done.store(true, Ordering::Relaxed);
+        let most = watching.join().expect("a number");
+        result.unwrap_or_else(|panic| resume_unwind(panic));
+        most
+    })
 }
 
 /// The directory of the built Worker: `build`, or the value of `WORKER_BUILD`, such as a Worker with deliberate defects.

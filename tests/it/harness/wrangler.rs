@@ -19,6 +19,8 @@ use super::worker::{Values, build_folder, path_with_node};
 const TIMEOUT: Duration = Duration::from_mins(2);
 /// The number of Workers that run at the same time, without the shared ones.
 const MAX_WORKERS: usize = 2;
+/// How long a test waits until another one ends its Worker.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A running `wrangler dev`.
 pub struct Wrangler {
@@ -148,8 +150,10 @@ static RETURNED: Condvar = Condvar::new();
 impl Permit {
     pub fn take() -> Self {
         let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = RETURNED.wait_while(taken, |taken| *taken >= MAX_WORKERS);
-        *free.unwrap_or_else(PoisonError::into_inner) += 1;
+        let free = RETURNED.wait_timeout_while(taken, PATIENCE, |taken| *taken >= MAX_WORKERS);
+        let (mut taken, waited) = free.unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "other tests keep their `wrangler dev` for too long");
+        *taken += 1;
         Self
     }
 }
