@@ -23,10 +23,11 @@ use crate::{chrome, client, deny, npm, process, python, release};
 /// The program of the integration tests.
 const IT: &str = "tests/it/main.rs";
 
-/// How many integration tests run beside each other and beside a browser: most of them wait for timers, so that more than
-/// a thread for each core saves a third of the time on two cores.
-const IT_THREADS: &str = "--test-threads=3";
-/// The integration tests with a browser, which take turns. In the same program they would occupy all of its threads.
+/// How many integration tests run beside each other: most of them wait for timers, so that more than a thread for each
+/// core saves a third of the time on two cores.
+const IT_THREADS: &str = "--test-threads=4";
+/// The integration tests with a browser, which take turns: among the others they would occupy all threads. They run first,
+/// since many others measure time.
 const BROWSER_TESTS: [&str; 2] = ["browser::", "console::"];
 /// The integration tests that assert CPU time. They run by themselves, since other tests would raise it.
 const CPU_TESTS: &str = "costs::";
@@ -195,12 +196,9 @@ fn integration_tests(workspace: &Workspace, program: &Program, browser: &Path, o
         process::run(tests.args(arguments))
     };
     if options.arguments.is_empty() {
+        run(&[BROWSER_TESTS.as_slice(), &["--test-threads=1"]].concat())?;
         let others = BROWSER_TESTS.into_iter().chain([CPU_TESTS]).flat_map(|name| ["--skip", name]);
-        thread::scope(|scope| {
-            let in_browser = Lane::start(scope, || run(&[BROWSER_TESTS.as_slice(), &["--test-threads=1"]].concat()));
-            run(&others.chain([IT_THREADS]).collect::<Vec<_>>())?;
-            in_browser.join().0
-        })?;
+        run(&others.chain([IT_THREADS]).collect::<Vec<_>>())?;
         return run(&[CPU_TESTS, "--test-threads=1"]);
     }
     run(&options.arguments.iter().map(String::as_str).collect::<Vec<_>>())
