@@ -268,8 +268,9 @@ export async function askObject(namespace, name, path, body) {
 const sleeping = new Map();
 
 /**
- * Resolves when another request calls `wake` with this key, or after the time. The runtime delivers the promise of a
- * request in that request, whoever resolves it, and does not call the request hung while its timer runs.
+ * Resolves when another request calls `wake` with this key, or after the timeout. The runtime runs the continuation of a
+ * promise in the request that created the promise, even if another request resolves it. The runtime cancels a request as hung
+ * only if no timer of the request is pending.
  */
 export async function sleepUntilWoken(key, millis) {
   let end, timer;

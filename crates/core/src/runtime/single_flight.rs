@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::{BoundedMap, Signal};
 
-/// After how many milliseconds a follower looks again without a wake-up. It costs CPU, and few wake-ups are lost.
+/// The polling interval of a follower, in milliseconds. A poll is needed only if a wake-up was lost, and each one costs CPU.
 const POLL_MILLIS: u64 = 2_000;
 
 /// The number of the next flight. It is the key with which followers sleep, so all flights of an isolate share one count.
@@ -97,7 +97,8 @@ impl<K: Hash + Eq + Clone, V: Clone, E: Clone + From<TimedOut>> SingleFlight<K, 
         self.slots.with_or_insert(key, Slot::empty, |slot| slot.landed = Some((0, Ok(value))));
     }
 
-    /// Removes the value, and abandons the call in flight: its result is not kept, and its followers look again.
+    /// Invalidates the cached value and the call in flight. The result of that call is not cached, and its followers are woken to
+    /// check the cache again.
     pub fn forget(&self, signal: &impl Signal, key: &K) {
         if let Some(Slot { flight: Some(flight), .. }) = self.slots.remove(key) {
             signal.wake(flight.number);
