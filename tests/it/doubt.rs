@@ -45,6 +45,10 @@ fn a_contested_removal_is_final_if_wix_refuses_the_instance() {
     post(stage, &Message::removed(stage, &id).at(in_an_hour));
     let is_final = |record: &Value| record["status"] == "removed" && record["last_token"]["outcome"] == "refused";
     stage.wait_until(&id, is_final);
+    // The object is told after the record is written, and until then it gives tokens.
+    stage.worker.log.wait_for("the end of the task", |entry| {
+        entry["outcome"] == "removal_confirmed" && entry["instance_id"] == id.as_str()
+    });
     stage.token(&id).expect(410);
 }
 

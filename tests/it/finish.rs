@@ -106,7 +106,8 @@ fn with_on_install_webhook_and_redirect_send_one_event() {
     stage.wix.remove(&id);
     stage.wix.reinstall(&id);
     stage.wix.bi_events(&id, 2);
-    assert!(stage.instance(&id)["configured_at"].is_i64());
+    // Noted after Wix has answered.
+    stage.wait_until(&id, |record| record["configured_at"].is_i64());
 }
 
 #[test]

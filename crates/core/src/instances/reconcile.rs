@@ -8,7 +8,7 @@
 use super::grant::{CONFIRM_AFTER_MILLIS, request_token};
 use super::report::report_facts;
 use super::{Context, InstanceError, Ports};
-use crate::facts::{Fact, Instance, Kind};
+use crate::facts::{Fact, Instance, Kind, Status};
 use crate::store::{BETWEEN_WRITES, Recorded};
 use crate::values::InstanceId;
 use crate::wix::WixError;
@@ -27,6 +27,10 @@ pub struct Reconciled {
 pub async fn reconcile<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<Option<Reconciled>, InstanceError> {
     let Some(recorded) = settled(cx, id).await? else { return Ok(None) };
     let reported = report_facts(cx, id, &recorded.facts).await;
+    // Until the report the object gives its token to this isolate, which would keep it.
+    if recorded.instance.status == Status::Removed {
+        cx.cache.forget(cx.platform, id);
+    }
     Ok(Some(Reconciled { instance: recorded.instance, facts: recorded.facts, reported }))
 }
 

@@ -116,6 +116,18 @@ fn a_removal_that_the_object_was_not_told_yet_is_410() {
 }
 
 #[test]
+fn a_token_that_the_object_gave_before_it_was_told_of_the_removal_is_forgotten() {
+    let world = installed();
+    world.token(INSTANCE);
+    let removed = world.post("/webhook").body(jws::removed(INSTANCE, START + 10)).without_deferred_task().send();
+    assert_eq!(removed.status, 200);
+    assert_eq!(world.token(INSTANCE).status, 200, "the object was not told");
+    world.fake.clock().set(START + 180);
+    world.cron();
+    assert_eq!(world.token(INSTANCE).status, 410);
+}
+
+#[test]
 fn an_isolate_that_remembers_a_token_learns_of_the_removal_after_five_minutes() {
     let world = installed();
     let other = world.isolate(&DELIVERING);
