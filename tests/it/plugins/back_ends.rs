@@ -64,12 +64,14 @@ fn the_handlers_of_wixs_sdk_answer_behind_the_worker() {
     let bed = bed(port);
     let _back_end = start(Path::new("tests/it/plugins/sdk.mjs"), port, &bed.wix.app.app_id);
     let id = guid();
-    let send = |path: &str, request: &Value| -> Response {
+    let send_to = |extension: &str, path: &str, request: &Value| -> Response {
         let mut message = call(&bed, &id);
-        message.claims["data"]["metadata"]["appExtensionType"] = "PREMIUM_CUSTOM_CHARGES".into();
+        message.claims["data"]["metadata"]["appExtensionType"] = extension.into();
+        message.claims["data"]["metadata"]["currency"] = "ILS".into();
         message.claims["data"]["request"] = request.clone();
         post(&bed, &format!("/plugins/v1/{path}"), message.sign()).send()
     };
+    let send = |path: &str, request: &Value| send_to("PREMIUM_CUSTOM_CHARGES", path, request);
     let limit = send("charge-limit", &json!({ "currency": "EUR" })).expect(200).json();
     assert_eq!(limit["chargeLimit"], format!("EUR of {id}"));
     let usages = send("usages", &json!({ "counterIds": ["a", "b"] })).expect(200).json();
@@ -79,4 +81,28 @@ fn the_handlers_of_wixs_sdk_answer_behind_the_worker() {
     }
     let refused = assert_refused(send("limit-updated", &json!({})), 428, "TOO_LATE");
     assert_eq!(refused.json()["applicationError"]["data"], json!({ "a": 1 }));
+
+    let send = |request: &Value| send_to("ECOM_SHIPPING_RATES", "getRates", request);
+    let mut order = json!({
+        "lineItems": [{ "id": "item-1", "quantity": 1, "physicalProperties": { "weight": "1.25" } }],
+        "shippingDestination": {
+            "country": "IL", "postalCode": "6350671", "streetAddress": { "name": "Namal", "number": "40" },
+        },
+    });
+    let rates = send(&order).expect(200).json();
+    let nine = "2026-03-01T09:00:00.000Z";
+    let rate = json!({
+        "code": "item-1",
+        "title": "2.5 kg to Namal",
+        "logistics": { "deliveryTimeSlot": { "from": nine, "to": nine } },
+        "cost": { "price": "5.90", "currency": "ILS" },
+    });
+    assert_eq!(rates, json!({ "shippingRates": [rate] }));
+    order["shippingDestination"]["postalCode"] = Value::Null;
+    assert_refused(send(&order), 400, "MISSING_POSTAL_CODE");
+
+    let items = json!({ "lineItems": [{ "id": "item-1", "price": "10.5" }, { "id": "item-2", "price": "3" }] });
+    let fees = send_to("ECOM_ADDITIONAL_FEES", "calculate-additional-fees", &items).expect(200).json();
+    let fee = |code: &str, price: &str| json!({ "code": code, "name": "Gift wrap", "price": price, "taxDetails": { "taxable": true } });
+    assert_eq!(fees, json!({ "additionalFees": [fee("item-1", "21"), fee("item-2", "6")], "currency": "ILS" }));
 }
