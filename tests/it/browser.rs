@@ -100,7 +100,7 @@ fn a_redirect_after_a_cancelled_consent_shows_an_error_page() {
     STAGE.wix.switch(&json!({ "cancel_answer": "redirect_error" }));
     let seen = play(&turn, "cancel-with-redirect", None);
     STAGE.wix.switch(&json!({ "cancel_answer": "stay" }));
-    assert!(seen["text"].as_str().is_some_and(|text| text.contains("Please start again")), "{seen}");
+    assert!(seen["text"].as_str().is_some_and(|text| text.contains("please start again")), "{seen}");
 }
 
 #[test]

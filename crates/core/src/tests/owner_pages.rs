@@ -4,7 +4,7 @@ use http::Method;
 
 use crate::testing::jws;
 use crate::testing::wix::Canned;
-use crate::testing::world::{API_KEY, INSTANCE, TestRequest, TestResponse, World};
+use crate::testing::world::{API_KEY, INSTANCE, TestRequest, TestResponse, VICTIM, World};
 
 /// Every page, with a part of its English title.
 const PAGES: [(&str, &str); 9] = [
@@ -87,9 +87,10 @@ fn each_page_says_what_happened_in_the_language_of_the_browser() {
 fn each_page_has_the_next_step() {
     let again = Some(r#"href="/install">Start again</a>"#);
     let retry = Some(r#"href="">Try again</a>"#);
+    let wix = Some(r#"href="https://www.wix.com/" target="_top">Go to Wix</a>"#);
     for (name, status, link, retry_after) in [
-        ("finished", 200, None, None),
-        ("already", 200, None, None),
+        ("finished", 200, wix, None),
+        ("already", 200, wix, None),
         ("failed", 403, again, None),
         ("expired", 403, again, None),
         ("used", 400, again, None),
@@ -107,6 +108,17 @@ fn each_page_has_the_next_step() {
     // The external flow begins elsewhere.
     let page = World::new().get("/connected?state=x").send();
     assert!(page.body.contains(r#"href="/connect">Start again</a>"#), "{}", page.body);
+}
+
+/// Wix installs the app before the browser comes back, so the Worker cannot know whether the site has it.
+#[test]
+fn a_failed_flow_does_not_say_that_nothing_was_installed() {
+    let world = World::new();
+    let (state, cookie) = world.begin_install();
+    let not_proven = world.callback(&state, &cookie, VICTIM).send();
+    for (page, code) in [(not_proven, "instance_not_proven"), (open(&world, "failed", "en"), "state_invalid")] {
+        assert!(page.body.contains(code) && page.body.contains("If your site already has the app"), "{}", page.body);
+    }
 }
 
 #[test]

@@ -23,10 +23,12 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// The page at the end of the external install flow. It may be opened again.
+    /// The page at the end of the external install flow. It may be opened again. It leads on to `wix`, since a flow that began
+    /// in this tab has no window to close.
     #[must_use]
-    pub fn finished(&self, again: bool) -> Page {
-        self.page(if again { Subject::Already } else { Subject::Finished }, None)
+    pub fn finished(&self, again: bool, wix: &str) -> Page {
+        let subject = if again { Subject::Already } else { Subject::Finished };
+        self.page(subject, Some((wix, self.texts.label(Label::Wix))), None)
     }
 
     /// The page about an error.
@@ -37,11 +39,12 @@ impl View<'_> {
             Error::BadRequest(name, problem) => format!(" ({name}: {problem})"),
             _ => String::new(),
         };
-        self.page(subject(error), Some(&format!("{}{detail}", error.notice().code)))
+        let subject = subject(error);
+        self.page(subject, self.link(subject), Some(&format!("{}{detail}", error.notice().code)))
     }
 
-    /// With the code of an error, for support.
-    fn page(&self, subject: Subject, code: Option<&str>) -> Page {
+    /// With where the owner goes on, and the text of that link, and with the code of an error, for support.
+    fn page(&self, subject: Subject, next: Option<(&str, &str)>, code: Option<&str>) -> Page {
         let texts = self.texts;
         let [title, text] = texts.page(subject);
         let name = self.settings.and_then(|settings| settings.app_name.as_deref());
@@ -52,12 +55,11 @@ impl View<'_> {
             @if let Some(name) = name { p.app { bdi { (name) } } }
             h1 { (with_name(title, shown)) }
             p { (text) }
-            @match self.link(subject) {
-                Some((href, label)) => p { a.next href=(href) { (label) } },
-                None => {}
+            // Wix and the support are no pages for a frame.
+            @if let Some((href, label)) = next {
+                p { a.next href=(href) target=[code.is_none().then_some("_top")] { (label) } }
             }
             p.small {
-                // Another window, since a frame could not show it.
                 @if let Some(url) = support { a href=(url) target="_blank" rel="noopener" { (texts.label(Label::Support)) } br; }
                 (texts.label(Label::RequestId)) ": " code dir="ltr" { (self.request_id.as_str()) }
                 @if let Some(code) = code { br; code lang="en" dir="ltr" { (code) } }
@@ -66,8 +68,8 @@ impl View<'_> {
         page([texts.lang(), texts.dir()], &title.replace("{app}", shown), &content)
     }
 
-    /// Where the owner goes on, and the text of the link. An empty address repeats the request, whose query the page does not
-    /// show.
+    /// Where the owner goes on after an error, and the text of the link. An empty address repeats the request, whose query the
+    /// page does not show.
     fn link(&self, subject: Subject) -> Option<(&'static str, &'static str)> {
         match subject {
             Subject::Failed | Subject::Expired | Subject::OtherBrowser => {

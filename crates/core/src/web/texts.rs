@@ -20,6 +20,8 @@ pub enum Label {
     Start,
     /// The link that repeats the request.
     Retry,
+    /// The link to Wix at the end of a flow.
+    Wix,
     /// The link to `SUPPORT_URL`.
     Support,
     /// The name of the request id.
@@ -33,7 +35,7 @@ pub enum Subject {
     Finished,
     /// Its end was opened again.
     Already,
-    /// The flow failed, and nothing was stored.
+    /// The flow failed. Wix may have installed the app before.
     Failed,
     /// The link is too old, or was used.
     Expired,

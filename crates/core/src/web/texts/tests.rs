@@ -12,7 +12,7 @@ const SUBJECTS: [Subject; 8] = [
     Subject::Unavailable,
     Subject::Nothing,
 ];
-const LABELS: [Label; 5] = [Label::App, Label::Start, Label::Retry, Label::Support, Label::RequestId];
+const LABELS: [Label; 6] = [Label::App, Label::Start, Label::Retry, Label::Wix, Label::Support, Label::RequestId];
 
 /// All texts of a language, with names.
 fn texts(texts: Texts) -> Vec<(String, &'static str)> {
