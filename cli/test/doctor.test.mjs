@@ -143,7 +143,7 @@ describe("the command", { concurrency: 4 }, () => {
   test("each finding is one line, and there is no colour without a terminal", async () => {
     const { stdout } = await doctor([plain, ...quiet]);
     const lines = stdout.split("\n").filter((line) => /^(fault|warning|note) {2}/.test(line));
-    assert.match(lines[0], /^warning {2}INSTALLATIONS: no Durable Object namespace is bound: .*\. Add \[\[durable_objects.* \[note\.INSTALLATIONS\]$/);
+    assert.match(lines[0], /^warning {2}INSTALLATIONS: no Durable Object namespace is bound: .*\. Bind the class Installation .* \[note\.INSTALLATIONS\]$/);
     assert.match(stdout, /^0 faults, 1 warning, 2 notes$/m);
     assert.ok(!stdout.includes("\u001b"), stdout);
   });

@@ -18,9 +18,8 @@ use crate::values::{AppId, Fault, InstanceId};
 use crate::web;
 use crate::{instances, wix};
 
-/// Everything that the operator sets. Vars are in `wrangler.toml` under `[vars]`, secrets are set with
-/// `npx wrangler secret put NAME`.
-/// `reference.rs` has a row for each.
+/// Everything that the operator sets. Vars are in `vars` of wrangler's configuration, secrets are set with
+/// `npx wrangler secret put NAME`. `reference.rs` has a row for each.
 ///
 /// An empty value counts as missing.
 pub struct Config {
@@ -40,12 +39,13 @@ pub enum Binding {
     NotText,
 }
 
-/// Adds how a var is set. A wrangler environment has its own vars and secrets.
+/// Adds how a var is set. A wrangler environment has its own vars and secrets. Wrangler's configuration is `wrangler.jsonc`
+/// in a project of `wix-edge init`, and `wrangler.toml` in this repository.
 macro_rules! var {
     ($text:literal) => {
         concat!(
             $text,
-            " It goes under [vars] in wrangler.toml, or under [env.NAME.vars] where you deploy with --env NAME."
+            " It goes in `vars` of wrangler's configuration (of env.NAME there, where you deploy with --env NAME)."
         )
     };
 }
@@ -73,15 +73,15 @@ const FIX_SEALING_KEYS_DAMAGED: &str = secret!(
 );
 const FIX_API_KEYS: &str =
     secret!("Run `npx wix-edge keygen api-key` for an entry and put the whole list with", "API_KEYS", ".");
-const FIX_INSTANCES: &str = "Run `npx wrangler kv namespace create INSTANCES` and bind it as INSTANCES under [[kv_namespaces]] in wrangler.toml, or under [[env.NAME.kv_namespaces]] where you deploy with --env NAME.";
+const FIX_INSTANCES: &str = "Run `npx wrangler kv namespace create INSTANCES` and bind it as INSTANCES in `kv_namespaces` of wrangler's configuration (of env.NAME there, where you deploy with --env NAME).";
 const FIX_EVENTS_URL: &str = var!(
     "Set EVENTS_URL to the https URL of your back end that receives events (http only on localhost), or leave it empty."
 );
-const FIX_EVENTS_TARGET: &str = "Bind one Worker as EVENTS_TARGET under [[services]] in wrangler.toml (under [[env.NAME.services]] where you deploy with --env NAME), or set EVENTS_URL and remove that binding.";
+const FIX_EVENTS_TARGET: &str = "Bind one Worker as EVENTS_TARGET in `services` of wrangler's configuration (of env.NAME there, where you deploy with --env NAME), or set EVENTS_URL and remove that binding.";
 const FIX_PLUGINS_URL: &str = var!(
     "Set PLUGINS_URL to the https URL of your back end that answers service plugin calls (http only on localhost), without a query, or leave it empty."
 );
-const FIX_PLUGINS_TARGET: &str = "Bind one Worker as PLUGINS_TARGET under [[services]] in wrangler.toml (under [[env.NAME.services]] where you deploy with --env NAME), or set PLUGINS_URL and remove that binding.";
+const FIX_PLUGINS_TARGET: &str = "Bind one Worker as PLUGINS_TARGET in `services` of wrangler's configuration (of env.NAME there, where you deploy with --env NAME), or set PLUGINS_URL and remove that binding.";
 const FIX_EVENTS_SECRETS: &str = secret!(
     "Run `npx wix-edge keygen events-secret` for a secret, give it to your back end, and put the whole list with",
     "EVENTS_SECRETS",

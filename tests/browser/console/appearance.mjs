@@ -5,7 +5,7 @@ import { APP_URL, DESKTOP, PHONE, audit, open, screenshot, view } from "./browse
 import { FakeApi, problem } from "./fake.mjs";
 
 const NOTE = { name: "WIX_APP_SECRET", problem: "Wix refused the app's own credentials 40 s ago", fix: "Put the right secret with `npx wrangler secret put WIX_APP_SECRET`." };
-const FAULT = { name: "WIX_APP_ID", problem: "it is missing", fix: "Set `WIX_APP_ID` under [vars] in wrangler.toml." };
+const FAULT = { name: "WIX_APP_ID", problem: "it is missing", fix: "Set WIX_APP_ID in `vars` of wrangler's configuration." };
 
 /** Shows every view in a theme and a width. Returns how many there are, and what axe-core finds. */
 export async function views(browser, colorScheme, size) {

@@ -29,7 +29,7 @@ fn each_malformed_or_missing_value_is_named_with_its_fix() {
         ("EVENTS_URL", "https://user:pass@app.example/events", "user name or password", url),
         ("EVENTS_SECRETS", "", "it is missing", secret),
         ("EVENTS_SECRETS", "whsec_c2hvcnQ=", "24 to 64 bytes", secret),
-        ("EVENTS_TARGET", "a text", "service binding", "under [[services]]"),
+        ("EVENTS_TARGET", "a text", "service binding", "in `services` of wrangler's configuration"),
     ];
     let mut bed = Bed::with(|values| values.with("ENVIRONMENT", "production"));
     assert_eq!(bed.ready()["status"], "ready");
@@ -60,7 +60,7 @@ fn a_target_without_objects_is_named_with_the_fix() {
     let target = "https://app.example/events";
     let bed = Testbed::start(|values| values.with("EVENTS_URL", target).with("EVENTS_SECRETS", SECRETS[0]));
     let ready = request("GET", format!("{}/readyz", bed.url())).send().expect(503).json();
-    let fix = "[[durable_objects.bindings]] with the name INSTALLATIONS";
+    let fix = "Bind the class Installation as INSTALLATIONS in `durable_objects`";
     assert_problem(&ready, "INSTALLATIONS", "no Durable Object namespace is bound", fix);
     request("POST", format!("{}/webhook", bed.url())).body(flat(&guid(), 1).sign()).send().expect(503);
 }

@@ -3,11 +3,11 @@
 /// How a value is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A text under `[vars]` in `wrangler.toml`.
+    /// A text in `vars` of wrangler's configuration.
     Var,
     /// `npx wrangler secret put NAME`.
     Secret,
-    /// A binding of this type in `wrangler.toml`.
+    /// A binding of this type in wrangler's configuration.
     Binding(&'static str),
 }
 
@@ -113,7 +113,7 @@ const APP: &[Value] = &[
          entry without scopes has all but `admin`. A key is printable ASCII without blanks. `npx wix-edge keygen api-key` makes \
          one with its entry.",
     ),
-    binding("KV namespace", "INSTANCES", Required, "`[[kv_namespaces]]`", "The stored installations and tokens."),
+    binding("KV namespace", "INSTANCES", Required, "`kv_namespaces`", "The stored installations and tokens."),
 ];
 
 const INSTALLATION: &[Value] = &[
@@ -161,7 +161,7 @@ const INSTALLATION: &[Value] = &[
         "rate limiter",
         "RATE_LIMITER",
         Without("no limit"),
-        "`[[ratelimits]]`; `wrangler.toml` sets 30 a minute",
+        "`ratelimits`; the template sets 30 a minute",
         "How many flows one client address (for IPv6 the /64) may begin at `/install` and `/connect`. Further ones are \
          answered 429 `too_many_flows`.",
     ),
@@ -172,8 +172,8 @@ const EVENTS: &[Value] = &[
         "Durable Object namespace",
         "INSTALLATIONS",
         RequiredWith("a target for events"),
-        "`[[durable_objects.bindings]]`, class `Installation`",
-        "One object for each installation, which stores and delivers its events. `wrangler.toml` binds it.",
+        "`durable_objects`, class `Installation`",
+        "One object for each installation, which stores and delivers its events. The template binds it.",
     ),
     var(
         "EVENTS_URL",
@@ -185,7 +185,7 @@ const EVENTS: &[Value] = &[
         "service",
         "EVENTS_TARGET",
         Without("no events are delivered"),
-        "`[[services]]`; not with `EVENTS_URL`",
+        "`services`; not with `EVENTS_URL`",
         "Another Worker of your account that receives the events, at `https://wix-edge/events`.",
     ),
     var(
@@ -199,7 +199,7 @@ const EVENTS: &[Value] = &[
         "service",
         "PLUGINS_TARGET",
         Without("service plugin calls are answered 404"),
-        "`[[services]]`; not with `PLUGINS_URL`",
+        "`services`; not with `PLUGINS_URL`",
         "Another Worker of your account that answers them, at `https://wix-edge/plugins/…`.",
     ),
     secret(

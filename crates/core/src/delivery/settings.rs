@@ -3,8 +3,8 @@
 use crate::values::{Fault, SigningSecret};
 
 /// How the operator binds the objects.
-pub const FIX_INSTALLATIONS: &str = "Add [[durable_objects.bindings]] with the name INSTALLATIONS and the class Installation, and [[migrations]] with it in new_sqlite_classes, as the wrangler.toml of wix-edge has them (under [[env.NAME.durable_objects.bindings]] where you deploy with --env NAME).";
-const FIX_NO_TARGET: &str = "To deliver events to your back end, set EVENTS_URL under [vars] in wrangler.toml, or bind a Worker as EVENTS_TARGET, and put EVENTS_SECRETS with `npx wrangler secret put EVENTS_SECRETS`.";
+pub const FIX_INSTALLATIONS: &str = "Bind the class Installation as INSTALLATIONS in `durable_objects` of wrangler's configuration (of env.NAME there, where you deploy with --env NAME), and add `migrations` with it in new_sqlite_classes.";
+const FIX_NO_TARGET: &str = "To deliver events to your back end, set EVENTS_URL in `vars` of wrangler's configuration, or bind a Worker as EVENTS_TARGET, and put EVENTS_SECRETS with `npx wrangler secret put EVENTS_SECRETS`.";
 
 /// See the module.
 pub struct Settings {

@@ -20,7 +20,7 @@ pub fn healthz<S>() -> Reply<S> {
     Reply::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-const FIX_NO_PLUGINS: &str = "To answer service plugin calls, set PLUGINS_URL under [vars] in wrangler.toml, or bind a Worker as PLUGINS_TARGET, and put EVENTS_SECRETS with `npx wrangler secret put EVENTS_SECRETS`.";
+const FIX_NO_PLUGINS: &str = "To answer service plugin calls, set PLUGINS_URL in `vars` of wrangler's configuration, or bind a Worker as PLUGINS_TARGET, and put EVENTS_SECRETS with `npx wrangler secret put EVENTS_SECRETS`.";
 
 #[derive(Serialize)]
 struct Readiness<'a> {

@@ -77,7 +77,8 @@ fn a_value_is_set_as_the_tables_say() {
             continue;
         };
         assert_eq!(fix.contains("wrangler secret"), *kind == Kind::Secret, "{name}: {fix}");
-        assert_eq!(fix.contains("[["), matches!(kind, Kind::Binding(_)), "{name}: {fix}");
+        let is_bound = fix.contains(&format!(" as {name} in `"));
+        assert_eq!(is_bound, matches!(kind, Kind::Binding(_)), "{name}: {fix}");
     }
 }
 
