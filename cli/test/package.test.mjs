@@ -1,11 +1,12 @@
-// The packages of a release, installed in a clean folder by a user without Rust. PACKAGES names the folder with them, CHROME
-// the browser. The test needs npm's registry or cache.
+// The first steps of README, from the packages of a release, in a clean folder of a user without Rust: each test continues
+// where the one before it ended. PACKAGES names the folder with the packages, CHROME the browser. The tests need npm's
+// registry or cache.
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { accessSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { accessSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -15,6 +16,7 @@ import { after, test } from "node:test";
 import { chromium } from "playwright-core";
 
 const { PACKAGES, CHROME } = process.env;
+assert.ok(PACKAGES, "PACKAGES must be the folder with the packages, which `cargo xtask test` makes");
 // From the start of the command to the delivered event, in seconds.
 const LIMIT = 60;
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"];
@@ -28,9 +30,16 @@ mkdirSync(bin);
 for (const name of ["env", "node", "npm", "npx", "rm", "sh", "sleep"]) symlinkSync(found(name), join(bin, name));
 const temporary = join(folder, "tmp");
 mkdirSync(temporary);
-const env = { HOME: process.env.HOME, PATH: bin, TMPDIR: temporary, WRANGLER_SEND_METRICS: "false" };
-const app = join(folder, "app");
-mkdirSync(app);
+// npm's downloads are shared with other runs; what npx installs is not, since it would be kept for the next run.
+const cache = join(folder, "npm");
+const shared = join(spawnSync("npm", ["config", "get", "cache"], { encoding: "utf8" }).stdout.trim(), "_cacache");
+mkdirSync(shared, { recursive: true });
+mkdirSync(cache);
+symlinkSync(shared, join(cache, "_cacache"));
+const env = { HOME: process.env.HOME, PATH: bin, TMPDIR: temporary, WRANGLER_SEND_METRICS: "false", npm_config_cache: cache };
+// Where the packages would come from the registry if they were published.
+const archives = readdirSync(PACKAGES).filter((name) => name.endsWith(".tgz")).map((name) => join(PACKAGES, name));
+const app = join(folder, "my-app");
 
 function found(name) {
   for (const place of process.env.PATH.split(delimiter).filter((place) => !place.includes("node_modules"))) {
@@ -44,21 +53,30 @@ function found(name) {
   throw new Error(`${name} must be on PATH`);
 }
 
-function run(command, ...words) {
+const run = (command, ...words) => runIn(app, command, ...words);
+
+function runIn(cwd, command, ...words) {
   const start = performance.now();
-  const { status, stdout, stderr } = spawnSync(command, words, { cwd: app, env, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(command, words, { cwd, env, encoding: "utf8" });
   assert.equal(status, 0, `${command} ${words.join(" ")}\n${stdout}\n${stderr}`);
   return { stdout, seconds: (performance.now() - start) / 1000 };
 }
 
 const tell = (step, seconds) => console.log(`${step}: ${seconds.toFixed(1)} s`);
 
-test("the packages install without cargo", { timeout: 300_000 }, () => {
-  assert.ok(PACKAGES, "PACKAGES must be the folder with the packages, which `cargo xtask test` makes");
+test("init writes a project, without cargo", { timeout: 300_000 }, () => {
   assert.notEqual(spawnSync("cargo", ["--version"], { env }).error, undefined, "cargo must not be on PATH");
-  writeFileSync(join(app, "package.json"), '{"private":true}');
-  const archives = readdirSync(PACKAGES).filter((name) => name.endsWith(".tgz")).map((name) => join(PACKAGES, name));
   assert.equal(archives.length, 3);
+  const packages = archives.map((archive) => `--package=${archive}`);
+  const init = runIn(folder, "npx", "--yes", "--prefer-offline", ...packages, "wix-edge", "init", "my-app");
+  assert.ok(init.stdout.includes("cd my-app\n  npm install\n  npx wix-edge setup"), init.stdout);
+  assert.deepEqual(readdirSync(app).sort(), [".github", ".gitignore", "README.md", "package.json", "wrangler.jsonc"]);
+  tell("npx wix-edge init", init.seconds);
+});
+
+test("the project installs", { timeout: 300_000 }, () => {
+  const { dependencies } = JSON.parse(readFileSync(join(app, "package.json")));
+  assert.ok(archives.some((archive) => archive.endsWith(`/wix-edge-${dependencies["wix-edge"]}.tgz`)), "it depends on this version");
   tell("npm install", run("npm", "install", "--prefer-offline", "--no-audit", "--no-fund", ...archives).seconds);
 });
 
@@ -77,10 +95,23 @@ test("the client can be imported", () => {
   run("node", "--input-type=module", "-e", 'await import("wix-edge-client")');
 });
 
-test("the packaged Worker can be deployed", () => {
-  const dry = run("npx", "wrangler", "deploy", "--dry-run", "--config", "node_modules/wix-edge/worker/wrangler.json");
+test("the project can be deployed as it was written", () => {
+  const dry = run("npm", "run", "deploy", "--", "--dry-run");
   for (const binding of ["INSTALLATIONS", "INSTANCES", "RATE_LIMITER"]) assert.ok(dry.stdout.includes(`env.${binding}`), dry.stdout);
   tell("wrangler deploy --dry-run", dry.seconds);
+});
+
+test("a dry run of setup explains each step and changes nothing", () => {
+  const before = readFileSync(join(app, "wrangler.jsonc"), "utf8");
+  const key = join(folder, "key.pem");
+  writeFileSync(key, generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" }));
+  const id = "11111111-2222-4333-8444-555555555555";
+  const dry = run("npx", "wix-edge", "setup", "--dry-run", "--app-id", id, "--public-key-file", key);
+  const values = ["wrangler.jsonc: WIX_APP_ID, WIX_PUBLIC_KEYS", "https://my-app.<your account>.workers.dev/webhook", `https://dev.wix.com/apps/${id}/webhooks`];
+  for (const text of values) assert.ok(dry.stdout.includes(text), dry.stdout);
+  assert.equal(readFileSync(join(app, "wrangler.jsonc"), "utf8"), before);
+  assert.equal(existsSync(join(app, "wix-edge.keys.json")), false);
+  tell("wix-edge setup --dry-run", dry.seconds);
 });
 
 test("the simulator runs alone, with its own options, and ends with the command", { timeout: 60_000 }, async () => {
