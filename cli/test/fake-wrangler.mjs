@@ -26,6 +26,10 @@ if (state.fail && command.startsWith(state.fail)) end(1, `✘ [ERROR] the networ
 if (command.startsWith("whoami")) {
   end(state.loggedIn ? 0 : 1, JSON.stringify({ loggedIn: state.loggedIn, accounts: state.accounts }, null, 2));
 }
+if (command === "login") {
+  state.loggedIn = true;
+  end(0, "Successfully logged in.");
+}
 if (command.startsWith("secret list")) {
   const secrets = state.workers[environment];
   if (!secrets) end(1, `✘ [ERROR] Worker "app" not found.\n\nIf this is a new Worker, run \`wrangler deploy\` first.`);

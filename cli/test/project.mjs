@@ -58,6 +58,46 @@ export function run(folder, words, { input = "", env = {}, cwd = folder } = {}) 
   });
 }
 
+// A pseudo-terminal between this process and the program. A new one has no size, and prompts need one.
+const PTY = `import os, pty, sys
+words = ["sh", "-c", 'stty cols 120 rows 40 && exec "$@"', "sh", *sys.argv[1:]]
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(words)))`;
+
+/** Runs `wix-edge` in a project and in a terminal, in which a person answers. */
+export function terminal(folder, words, { env = {}, cwd = folder } = {}) {
+  const main = join(folder, "node_modules/wix-edge/dist/main.js");
+  const { CI: _, ...others } = process.env;
+  const child = spawn("python3", ["-c", PTY, process.execPath, main, ...words], {
+    cwd,
+    env: { ...others, TERM: "xterm", NO_COLOR: "1", WRANGLER_SEND_METRICS: "false", ...env },
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  // With the terminal, its session ends.
+  after(() => child.kill());
+  let text = "";
+  let seen = 0;
+  let isEnded = false;
+  child.stdout.on("data", (chunk) => (text += chunk));
+  const ended = new Promise((resolve) => child.on("close", resolve)).then((status) => {
+    isEnded = true;
+    return status;
+  });
+  return {
+    /** All that the terminal has shown. */
+    text: () => text,
+    /** Waits until the terminal shows a text that it did not show when it was asked last, and then types. */
+    async answer(shown, typed = "") {
+      while (!text.includes(shown, seen)) {
+        if (isEnded) throw new Error(`the command ended, and did not show ${shown}:\n${text}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      seen = text.length;
+      child.stdin.write(typed);
+    },
+    ended,
+  };
+}
+
 /** Runs the real wrangler in a project. It needs no account for what the tests do. */
 export function wrangler(folder, words) {
   const program = join(ROOT, "node_modules/wrangler/bin/wrangler.js");

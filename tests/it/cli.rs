@@ -40,6 +40,7 @@ tests! {
     init_writes_a_project_and_the_template_of_the_deploy_button: "init.test.mjs",
     setup_deploys_and_continues_after_a_failure: "setup.test.mjs",
     upgrade_adds_what_a_version_needs_and_refuses_what_loses_data: "upgrade.test.mjs",
+    setup_and_upgrade_ask_in_a_terminal: "terminal.test.mjs",
     setup_takes_values_in_the_forms_that_the_worker_takes: "shapes.test.mjs",
     // Without Rust, in a clean folder, from the packages that `cargo xtask test` makes (`PACKAGES`).
     the_packages_run_the_demo_within_a_minute: "package.test.mjs",
