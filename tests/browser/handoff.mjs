@@ -1,14 +1,14 @@
 // Two customers of `examples/saas`, each in a browser of their own, swap links at every step of connecting a shop.
 // `tests/it/browser.rs` starts everything:
 //
-//   CHROME=… WIX_URL=… APP_URL=… SAAS_URL=… node tests/browser/handoff.mjs
+//   CHROME=… WIX_URL=… APP_URL=… LATER_URL=… SAAS_URL=… node tests/browser/handoff.mjs
 //
-// On success, it exits with 0 and prints what the customers saw as JSON.
+// LATER_URL is the same Worker with a clock that is 11 minutes ahead. On success, it exits with 0 and prints what the customers saw as JSON.
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
-const { CHROME, WIX_URL, APP_URL, SAAS_URL } = process.env;
+const { CHROME, WIX_URL, APP_URL, LATER_URL, SAAS_URL } = process.env;
 const PATIENCE = 15_000;
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -62,6 +62,30 @@ class Customer {
     return this.page.locator("body").innerText();
   }
 
+  /** Does not agree to the installation. Returns the text of the last page. */
+  async cancel() {
+    await this.page.goto(SAAS_URL);
+    await this.page.getByRole("button", { name: "Connect a shop" }).click();
+    await this.page.getByRole("button", { name: "Cancel" }).click();
+    await this.page.waitForURL((url) => url.origin === SAAS_URL);
+    return this.page.locator("body").innerText();
+  }
+
+  /** Opens a link of the Worker 11 minutes later. Returns the text of the last page. */
+  async openLater(link) {
+    const [app, later] = [new URL(APP_URL), new URL(LATER_URL)];
+    const browser = await chromium.launch({ executablePath: CHROME, args: [...FLAGS, `--host-resolver-rules=MAP ${app.host} ${later.host}`] });
+    try {
+      const context = await browser.newContext({ storageState: await this.page.context().storageState() });
+      const page = await context.newPage();
+      await page.goto(link);
+      await page.waitForURL((url) => url.origin === SAAS_URL);
+      return await page.locator("body").innerText();
+    } finally {
+      await browser.close();
+    }
+  }
+
   async shops() {
     await this.page.goto(SAAS_URL);
     return this.page.getByRole("listitem").allInnerTexts();
@@ -87,8 +111,9 @@ try {
     for (const _ of ["opened", "reloaded"]) await customer.open(end);
     shops.push({ before, after: await customer.shops() });
   }
+  const failures = { denied: await ann.cancel(), expired: await ann.openLater(await ann.until("callback")) };
   const { findings } = await (await fetch(`${WIX_URL}/_sim/state`)).json();
-  console.log(JSON.stringify({ swaps, shops, findings }));
+  console.log(JSON.stringify({ swaps, shops, failures, findings }));
 } finally {
   await browser.close();
 }

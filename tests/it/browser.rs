@@ -233,7 +233,15 @@ fn no_customer_gets_the_shop_of_another_by_swapping_links() {
     let saas_url = format!("http://localhost:{port}");
     let stage = Stage::under_wrangler(|values| values.with("AFTER_INSTALL_URL", format!("{saas_url}/connected")));
     let _saas = saas(port, &stage.worker.url);
-    let addresses = [("WIX_URL", &stage.wix.url), ("APP_URL", &stage.worker.url), ("SAAS_URL", &saas_url)];
+    // It has no installations, and needs none to refuse a flow.
+    let later = Worker::start(&stage.values.clone().with("CLOCK_OFFSET_SECONDS", "660"));
+    stage.wix.switch(&json!({ "cancel_answer": "redirect_error" }));
+    let addresses = [
+        ("WIX_URL", &stage.wix.url),
+        ("APP_URL", &stage.worker.url),
+        ("LATER_URL", &later.url),
+        ("SAAS_URL", &saas_url),
+    ];
     let seen = run(&turn, &["tests/browser/handoff.mjs"], &addresses.map(|(name, url)| (name, url.as_str())));
 
     // What a customer sees who opens the other's link, and then the own one; and how many shops each has then.
@@ -262,6 +270,10 @@ fn no_customer_gets_the_shop_of_another_by_swapping_links() {
     }
     for shops in list(&seen["shops"]) {
         assert_eq!([list(&shops["before"]).len(), list(&shops["after"]).len()], [3, 4], "{shops}");
+    }
+    for error in ["denied", "expired"] {
+        let text = seen["failures"][error].as_str().expect("a text");
+        assert!(text.contains(&format!("The shop was not connected ({error})")), "{text}");
     }
     assert_eq!(seen["findings"], json!([]), "the Worker must not break Wix's rules");
 }
