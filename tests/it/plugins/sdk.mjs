@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { buffer } from "node:stream/consumers";
 
 import { customCharges } from "@wix/app-management/service-plugins";
-// The modules that `@wix/ecom/service-plugins` exports under these names. That package would bring ninety others.
+// The modules that `@wix/ecom/service-plugins` exports under these names. That package would bring sixty others.
 import * as additionalFees from "@wix/auto_sdk_ecom_additional-fees";
 import * as shippingRates from "@wix/auto_sdk_ecom_shipping-rates";
 import { AppStrategy, createClient } from "@wix/sdk";
