@@ -13,6 +13,8 @@ use crate::values::{InstanceId, Ref, SiteId, Timestamp};
 
 /// The field of [`Before`].
 const BEFORE: &str = "before";
+/// The field of [`Fact::recorded_ms`].
+const RECORDED: &str = "recorded_ms";
 
 /// Something that happened to an instance, with the time at which it happened.
 ///
@@ -29,6 +31,8 @@ pub struct Fact {
     pub kind: Kind,
     /// The state before it was recorded, if changes are events for the app.
     pub before: Option<Before>,
+    /// When it was recorded, in Unix milliseconds. Only the key of a fact has it: see [`Fact::recorded_at`].
+    pub recorded_ms: Option<u64>,
     /// The fields that this version does not know, as a JSON object; empty if there are none.
     extra: String,
 }
@@ -215,13 +219,23 @@ impl Fact {
     /// Creates a fact.
     #[must_use]
     pub fn new(at: Timestamp, kind: Kind) -> Self {
-        Self { at, kind, before: None, extra: String::new() }
+        Self { at, kind, before: None, recorded_ms: None, extra: String::new() }
     }
 
     /// The same fact, with the state before it.
     #[must_use]
     pub fn with_before(self, before: Option<Before>) -> Self {
         Self { before, ..self }
+    }
+
+    /// The JSON of the fact as its own key has it: with the time at which it is recorded. An erasure goes by this time, since a fact may be
+    /// older than the message that tells it.
+    pub fn recorded_at(&self, recorded_ms: u64) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string(self)?;
+        // Before the brace that ends the object.
+        let at = text.len().saturating_sub(1);
+        text.insert_str(at, &format!(",\"{RECORDED}\":{recorded_ms}"));
+        Ok(text)
     }
 
     /// Reads a fact, and preserves the parts that this version does not know. `None` if the text is not JSON.
@@ -244,8 +258,9 @@ impl Fact {
         if before.is_some() {
             extra.remove(BEFORE);
         }
+        let recorded_ms = extra.remove(RECORDED).and_then(|at| at.get().parse().ok());
         let extra = if extra.is_empty() { String::new() } else { serde_json::to_string(&extra).unwrap_or_default() };
-        Self { at, kind, before, extra }
+        Self { at, kind, before, recorded_ms, extra }
     }
 
     /// Whether a newer version wrote the fact, or fields of it.

@@ -13,7 +13,8 @@ pub async fn erase<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Result<(),
         command(cx.platform, id.as_str(), requests::ERASE, "", deadline(cx)).await?;
     }
     let store = cx.store();
-    store.put_erasure(&Erasure { instance: id.clone(), until: cx.now() }).await?;
+    let until_ms = Some(cx.platform.now_millis());
+    store.put_erasure(&Erasure { instance: id.clone(), until: cx.clock(), until_ms }).await?;
     store.erase(id).await?;
     cx.cache.forget(cx.platform, id);
     cx.cache.cool_downs.clear(id);

@@ -25,8 +25,22 @@ const PAGE: u16 = 1000;
 pub struct Erasure {
     /// The instance.
     pub instance: InstanceId,
-    /// Until when its facts are erased. What happens later is a new beginning.
+    /// When it was given.
     pub until: Timestamp,
+    /// The same on the runtime's clock, in Unix milliseconds. A fact that is recorded later is a new beginning, even if it
+    /// happened earlier. An older version does not store this.
+    #[serde(default)]
+    pub until_ms: Option<u64>,
+}
+
+impl Erasure {
+    /// Whether a fact was there before. An older version does not say when it recorded a fact: then the fact's own time counts.
+    fn covers(&self, fact: &Fact) -> bool {
+        match (fact.recorded_ms, self.until_ms) {
+            (Some(recorded), Some(until)) => recorded <= until,
+            _ => fact.at <= self.until,
+        }
+    }
 }
 
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
@@ -53,21 +67,22 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             self.delete(key).await?;
             return Ok(None);
         };
-        let Some(Erasure { instance: id, until }) = parse(&text) else { return Ok(None) };
+        let Some(erasure) = parse::<Erasure>(&text) else { return Ok(None) };
+        let id = &erasure.instance;
         let mut doomed = Vec::new();
         let mut later = Vec::new();
-        for (key, fact) in self.facts(&id).await? {
-            if fact.at <= until { doomed.push(key) } else { later.push(fact) }
+        for (key, fact) in self.facts(id).await? {
+            if erasure.covers(&fact) { doomed.push(key) } else { later.push(fact) }
         }
-        if let Some(row) = Row::fold(&id, later) {
-            self.replace_row(&id, &row).await?;
+        if let Some(row) = Row::fold(id, later) {
+            self.replace_row(id, &row).await?;
         } else {
-            doomed.extend(single_keys(&id));
-            doomed.extend(self.rechecks_of(&id).await?);
+            doomed.extend(single_keys(id));
+            doomed.extend(self.rechecks_of(id).await?);
         }
         self.delete_all(&doomed).await?;
         self.delete(key).await?;
-        Ok(Some(id))
+        Ok(Some(erasure.instance))
     }
 
     /// An order names its instance only inside its envelope, so that it is sealed for the app.

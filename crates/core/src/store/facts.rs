@@ -197,8 +197,8 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
         let News { facts: new_facts, tokens, now, recheck_first, is_rechecked, id } = news;
         let (listed, row) = try_join(self.facts(id), self.row(id)).await?;
         let mut facts = joined(row.as_ref(), &listed);
-        let before =
-            self.reports.then(|| Before { recorded_ms: self.platform.now_millis(), state: State::fold(id, &facts) });
+        let recorded_ms = self.platform.now_millis();
+        let before = self.reports.then(|| Before { recorded_ms, state: State::fold(id, &facts) });
         let mut writes = Vec::new();
         for fact in new_facts {
             if listed.iter().any(|(_, known)| is_known_by(&fact, known)) {
@@ -213,7 +213,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             // A known fact of the kind may have an earlier state before.
             let before = latest(&facts, fact.kind.name()).and_then(|latest| latest.before.clone());
             let fact = fact.with_before(before);
-            let text = to_json(&fact)?;
+            let text = fact.recorded_at(recorded_ms)?;
             let key = keys::fact(id, &fact)?;
             let metadata = (text.len() <= METADATA).then(|| text.clone());
             writes.push(Write { metadata, ..Write::new(key, text) });

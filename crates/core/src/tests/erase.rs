@@ -8,7 +8,8 @@ use crate::testing::clock::START;
 use crate::testing::jws;
 use crate::testing::kv::Op;
 use crate::testing::object::status;
-use crate::testing::world::{API_KEY, INSTANCE, TestResponse, VICTIM, World};
+use crate::testing::world::{API_KEY, DELIVERING, INSTANCE, TestResponse, VICTIM, World};
+use crate::tests::connect::{begin_with, call_back, date, signed_with};
 
 /// An installation with everything that can be stored of one: tokens, facts, events, a parked event, and a recheck.
 fn full() -> World {
@@ -133,6 +134,68 @@ fn a_later_installation_begins_anew_and_the_second_look_leaves_it() {
     world.cron();
     assert_eq!(world.isolate(&[]).instance(INSTANCE), wanted);
     assert_eq!(world.fake.kv().keys(&format!("v1:fact:{INSTANCE}:")).len(), 1);
+}
+
+/// Wix may send an event again, or with a delay. All that counts is that it was answered 200 after the erasure.
+#[test]
+fn what_is_received_after_the_erasure_stays_however_old_it_is() {
+    type Receive = (&'static str, fn(&World) -> TestResponse);
+    let cases: [Receive; 5] = [
+        ("an event of the same second", |world| world.webhook(jws::installed(INSTANCE, world.now()))),
+        ("an event that is resent", |world| world.webhook(jws::installed(INSTANCE, START))),
+        ("another event", |world| world.webhook(jws::event("order", INSTANCE, &json!({}), START + 5))),
+        ("an external flow", |world| {
+            let (callback, cookie) = begin_with(world, "");
+            let signed = signed_with(&json!({"signDate": date(world.now() - 50)}));
+            call_back(world, &callback, &cookie, &json!({ "signedInstance": signed }))
+        }),
+        ("an import", |world| {
+            let line = json!({"instance_id": INSTANCE, "installed_at": START - 9_000}).to_string();
+            world.post("/v1/import").key(API_KEY).body(line).send()
+        }),
+    ];
+    for (name, receive) in cases {
+        for changes in [&[][..], &DELIVERING] {
+            let world = if changes.is_empty() { World::new() } else { World::delivering() };
+            world.webhook(jws::installed(INSTANCE, START));
+            world.fake.clock().advance(600);
+            world.cron();
+            let before = world.fake.kv().entries();
+            erase(&world, INSTANCE);
+            world.fake.clock().set_millis(world.fake.clock().now() + 1);
+            let answer = receive(&world);
+            assert!(answer.status < 400, "{name}: {}", answer.body);
+            let wanted = world.instance(INSTANCE);
+            // The fact from before appears after all, if nothing newer has its key.
+            for (key, entry) in before.iter().filter(|(key, _)| key.contains("v1:fact:")) {
+                if !world.fake.kv().entries().contains_key(key) {
+                    world.fake.kv().insert_directly(key, &entry.value, entry.metadata.as_deref());
+                }
+            }
+            world.fake.clock().advance(300);
+            world.cron();
+            let found = world.isolate(changes).instance(INSTANCE);
+            for field in ["status", "installed_at", "last_event_at"] {
+                assert_eq!(found[field], wanted[field], "{name}: {field} in {found}");
+            }
+            assert!(found["status"].is_string(), "{name}: {found}");
+        }
+    }
+}
+
+/// The clock of Wix may be ahead of ours.
+#[test]
+fn a_fact_from_before_the_erasure_goes_even_if_its_time_is_later() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START + 30));
+    let before = world.fake.kv().entries();
+    erase(&world, INSTANCE);
+    for (key, entry) in before.iter().filter(|(key, _)| key.contains(INSTANCE)) {
+        world.fake.kv().insert_directly(key, &entry.value, entry.metadata.as_deref());
+    }
+    world.fake.clock().advance(300);
+    world.cron();
+    assert_eq!(traces(&world, INSTANCE), [""; 0]);
 }
 
 #[test]
