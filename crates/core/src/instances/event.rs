@@ -48,12 +48,11 @@ pub async fn accept_event<P: Ports>(
 ) -> Result<EventOutcome, InstanceError> {
     let Message { instance, event, at, site, is_sample, envelope } = message;
     let id = instance.as_ref();
-    let names_its_app = matches!(event, Event::Installed { .. } | Event::Removed);
     if event == Event::OfAnotherApp {
         return Ok(EventOutcome::done("other_app_ignored"));
     }
     // The dashboard's test button sends events without an app, for an invented instance.
-    if is_sample && !names_its_app && is_unknown(cx, id).await? {
+    if is_sample && is_unknown(cx, id).await? {
         return Ok(EventOutcome::done("sample_ignored"));
     }
     // A message may be signed anew when it is sent again, so the event's own time counts. It cannot be later.

@@ -193,7 +193,7 @@ pub struct Message {
     pub at: Option<Timestamp>,
     /// The site, if the message names it.
     pub site: Option<SiteId>,
-    /// Whether the dashboard's test button may have sent it.
+    /// Whether the dashboard's test button may have sent it. An event that names this app is genuine.
     pub is_sample: bool,
     /// The envelope.
     pub envelope: Envelope,
@@ -207,34 +207,42 @@ pub fn parse(app: &AppId, envelope: &str) -> Result<Message, EventError> {
     let account = envelope.account().and_then(|account| SiteId::parse(&account.site?).ok());
     let is_sample = envelope.is_sample();
     if let Some(installation) = installation::parse(app, &envelope) {
-        let Installation { event, at, instance, site } = installation;
+        let Installation { event, at, instance, site, names_app } = installation;
         let (instance, site) = (instance.or(named), site.or(account));
+        let is_sample = is_sample && !names_app;
         return Ok(Message { instance, event, at, site, is_sample, envelope });
     }
     if let Some(Plan { event, at }) = plan::parse(&envelope) {
         return Ok(Message { instance: named, event, at, site: account, is_sample, envelope });
     }
-    let event = match envelope.event_type.as_str() {
-        "AppInstalled" | "AppRemoved" => {
+    let (event, names_app) = match envelope.event_type.as_str() {
+        kind @ ("AppInstalled" | "AppRemoved") => {
             let inner = envelope.inner();
-            let is_installed = envelope.event_type == "AppInstalled";
-            if names_another_app(&json::value(&inner, "appId"), app) {
+            let app_id = json::value(&inner, "appId");
+            let event = if names_another_app(&app_id, app) {
                 Event::OfAnotherApp
-            } else if is_installed {
+            } else if kind == "AppInstalled" {
                 let origin = json::text(&inner, "originInstanceId").and_then(|id| InstanceId::parse(&id).ok());
                 Event::Installed { origin }
             } else {
                 Event::Removed
-            }
+            };
+            (event, names_an_app(&app_id))
         }
-        _ => Event::Other,
+        _ => (Event::Other, false),
     };
+    let is_sample = is_sample && !names_app;
     Ok(Message { instance: named, event, at: None, site: account, is_sample, envelope })
+}
+
+/// Whether an event names an app. An absent id may come as an empty text (docs/wix.md, 5).
+fn names_an_app(id: &Value) -> bool {
+    !id.is_null() && id.as_str() != Some("")
 }
 
 /// Whether an event names an app, and another one. An app id that is not a GUID is not the id of this app.
 fn names_another_app(id: &Value, app: &AppId) -> bool {
-    !id.is_null() && id.as_str().and_then(|id| AppId::parse(id).ok()).as_ref() != Some(app)
+    names_an_app(id) && id.as_str().and_then(|id| AppId::parse(id).ok()).as_ref() != Some(app)
 }
 
 /// A time in RFC 3339's form.

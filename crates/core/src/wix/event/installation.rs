@@ -1,6 +1,6 @@
 //! The App Installations events: domain events about the newer entity of an installation (docs/wix.md, 4.7 and 5).
 
-use super::{Envelope, Event, event_time, names_another_app};
+use super::{Envelope, Event, event_time, names_an_app, names_another_app};
 use crate::values::json::Fields;
 use crate::values::{AppId, InstanceId, SiteId, Timestamp, json};
 
@@ -17,6 +17,8 @@ pub(super) struct Installation {
     pub instance: Option<InstanceId>,
     /// The site that the entity names.
     pub site: Option<SiteId>,
+    /// Whether the entity names its app.
+    pub names_app: bool,
 }
 
 /// Parses an event; `None` if it is of another type.
@@ -31,9 +33,10 @@ pub(super) fn parse(app: &AppId, envelope: &Envelope) -> Option<Installation> {
         UPDATED => entity(&inner, "updatedEvent", &["currentEntity", "currentEntityAsJson"]),
         _ => entity(&inner, "deletedEvent", &["deletedEntity"]),
     };
+    let app_id = json::value(&entity, "appId");
     let event = match (kind, json::text(&entity, "status").as_deref()) {
         // The events are of all apps of the developer's account.
-        _ if names_another_app(&json::value(&entity, "appId"), app) => Event::OfAnotherApp,
+        _ if names_another_app(&app_id, app) => Event::OfAnotherApp,
         (CREATED, _) => Event::Created,
         (DELETED, _) => Event::Deleted,
         (_, Some("UNINSTALLED")) => Event::Removed,
@@ -46,6 +49,7 @@ pub(super) fn parse(app: &AppId, envelope: &Envelope) -> Option<Installation> {
         at: event_time(&json::value(&inner, "eventTime")),
         instance: json::text(&entity, "instanceId").and_then(|id| InstanceId::parse(&id).ok()),
         site: json::text(&json::fields(&entity, "siteInfo"), "siteId").and_then(|id| SiteId::parse(&id).ok()),
+        names_app: names_an_app(&app_id),
     })
 }
 
