@@ -212,7 +212,7 @@ pub fn parse(app: &AppId, envelope: &str) -> Result<Message, EventError> {
         let is_sample = is_sample && !names_app;
         return Ok(Message { instance, event, at, site, is_sample, envelope });
     }
-    if let Some(Plan { event, at }) = plan::parse(&envelope) {
+    if let Some(Plan { event, at }) = plan::parse(app, &envelope) {
         return Ok(Message { instance: named, event, at, site: account, is_sample, envelope });
     }
     let (event, names_app) = match envelope.event_type.as_str() {

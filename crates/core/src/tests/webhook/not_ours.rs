@@ -19,6 +19,29 @@ fn an_app_id_that_is_not_a_guid_counts_as_another_app() {
     assert!(world.fake.kv().entries().is_empty());
 }
 
+/// A developer may have several apps.
+#[test]
+fn an_event_about_a_plan_of_another_app_is_neither_stored_nor_delivered() {
+    let world = World::delivering();
+    world.webhook(installed(INSTANCE, START));
+    let before = world.fake.kv().entries();
+    for kind in ["PaidPlanPurchased", "PaidPlanAutoRenewalCancelled", "InvoiceStatusUpdated", "PlanReactivated"] {
+        for instance in [INSTANCE, VICTIM] {
+            let data = json!({"appId": OTHER_APP, "vendorProductId": "theirs", "cycle": "YEARLY"});
+            assert_eq!(world.webhook(event(kind, instance, &data, START + 10)).status, 200);
+            assert_eq!(world.fake.last_log()["outcome"], "other_app_ignored", "{kind}");
+        }
+    }
+    assert_eq!(world.fake.kv().entries(), before);
+    let delivered = world.fake.object(INSTANCE).texts("SELECT type FROM events ORDER BY sequence");
+    assert_eq!(delivered, ["AppInstalled", "installation.installed"]);
+    for app in [json!(APP_ID), json!(null), json!("")] {
+        let data = json!({"appId": app, "vendorProductId": "ours"});
+        assert_eq!(world.webhook(event("PaidPlanPurchased", INSTANCE, &data, START + 10)).status, 200);
+        assert_eq!(world.instance(INSTANCE)["plan"], "ours");
+    }
+}
+
 /// A message of the dashboard's test button: sample data in several lines, and no identity.
 pub(super) fn sample(kind: &str, data: &Value) -> String {
     let text = format!("{} ", serde_json::to_string_pretty(data).unwrap());

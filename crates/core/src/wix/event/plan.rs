@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Envelope, Event, event_time};
+use super::{Envelope, Event, event_time, names_another_app};
 use crate::values::json::plain_text;
-use crate::values::{Timestamp, json};
+use crate::values::{AppId, Timestamp, json};
+
+/// An event that does not say what the site has.
+const INVOICE: &str = "InvoiceStatusUpdated";
 
 /// What an event says.
 pub(super) struct Plan {
@@ -14,16 +17,21 @@ pub(super) struct Plan {
 }
 
 /// Parses an event; `None` if it is of another type.
-pub(super) fn parse(envelope: &Envelope) -> Option<Plan> {
+pub(super) fn parse(app: &AppId, envelope: &Envelope) -> Option<Plan> {
     let auto_renewing = match envelope.event_type() {
-        "PaidPlanPurchased" | "PaidPlanChanged" | "PlanConvertedToPaid" | "PlanTransferred" => None,
+        "PaidPlanPurchased" | "PaidPlanChanged" | "PlanConvertedToPaid" | "PlanTransferred" | INVOICE => None,
         "PlanReactivated" => Some(true),
         "PaidPlanAutoRenewalCancelled" => Some(false),
-        "InvoiceStatusUpdated" => return Some(Plan { event: Event::Billing, at: None }),
         _ => return None,
     };
     let inner = envelope.inner();
     let of = |name| json::value(&inner, name);
+    if names_another_app(&of("appId"), app) {
+        return Some(Plan { event: Event::OfAnotherApp, at: None });
+    }
+    if envelope.event_type() == INVOICE {
+        return Some(Plan { event: Event::Billing, at: None });
+    }
     let (plan, cycle) = (product(&of("vendorProductId")), cycle_of(&of("cycle")));
     let event = match (plan, auto_renewing) {
         (plan, Some(false)) => Event::Cancelled { plan, cycle },
