@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::about::About;
-use super::queue::{Bounds, Queue};
+use super::queue::{Bounds, Look, Queue};
 use super::schedule::{LONGEST_PAUSE, Pending, Role, Step, next_step, pause_after, retry_at, with_jitter};
 use super::{Answer, Installation, ObjectPorts, Post, TargetAddress, signature};
 use crate::runtime::{Level, PlatformError, Point};
@@ -46,8 +46,6 @@ struct Line<'a> {
 /// An attempt that has ended.
 struct Tried<'a> {
     step: Step<'a>,
-    /// Those of the look that found the event.
-    bounds: Bounds,
     /// The object's own name.
     name: Option<String>,
     answer: Answer,
@@ -59,7 +57,7 @@ struct Tried<'a> {
 enum End {
     /// Nothing is due. The alarm that acceptance has set comes in time.
     Idle,
-    /// Nothing is due any more, and an attempt failed.
+    /// Nothing is due any more, and an attempt failed or events were parked.
     Failed,
     /// The run has made [`ATTEMPTS`].
     More,
@@ -126,8 +124,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
     async fn run(&self, queue: &Queue<'_, P>) -> Result<End, PlatformError> {
         let mut look = queue.look(Bounds::default())?;
         let Some(target) = &self.settings.target else {
-            self.park_expired(queue, look.bounds, self.now())?;
-            return Ok(End::Idle);
+            let is_parked = self.park_expired(queue, &mut look)?;
+            return Ok(if is_parked { End::Failed } else { End::Idle });
         };
         let (mut end, mut failed) = (End::Idle, None);
         for attempt in 0..=ATTEMPTS {
@@ -135,6 +133,9 @@ impl<P: ObjectPorts> Installation<'_, P> {
             // delivery that follows its acceptance.
             if attempt > 0 {
                 look = queue.look(look.bounds)?;
+            }
+            if self.park_expired(queue, &mut look)? {
+                end = End::Failed;
             }
             let now = self.now();
             let step = match (&look.again, &look.head) {
@@ -154,7 +155,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
             let (body, name) = queue.content(step.event.sequence)?;
             // The content of a pending event is never erased.
             let (answer, took) = self.post(target, step.event, &body.unwrap_or_default()).await;
-            let tried = Tried { step, bounds: look.bounds, name, answer, took };
+            let tried = Tried { step, name, answer, took };
             if self.ports.lease() != lease {
                 return Ok(End::Lost);
             }
@@ -199,43 +200,52 @@ impl<P: ObjectPorts> Installation<'_, P> {
 
     /// Notes a failed attempt.
     fn fail(&self, queue: &Queue<'_, P>, tried: &Tried<'_>, text: &str, now: u64) -> Result<(), PlatformError> {
-        let Tried { step, bounds, answer, .. } = tried;
+        let Tried { step, answer, .. } = tried;
         let asked = match answer {
             Answer::Status { retry_after: Some(asked), .. } => retry_after(asked, Timestamp::from_millis(now)),
             _ => None,
         };
         let asked = asked.unwrap_or(0).saturating_mul(1000).min(LONGEST_PAUSE);
         let event = step.event;
+        // When its time is over it is parked, and not attempted again.
+        let parked_at = self.parked_at(event);
         match step.role {
-            Role::Redelivered => return queue.redelivery_failed(event.sequence, text),
+            Role::Redelivered => queue.redelivery_failed(event.sequence, text),
             // It is due as soon as it is the head.
-            Role::Next => return queue.fail(&Pending { next_at: now + asked, ..event.clone() }, text, now),
-            Role::Head => {}
+            Role::Next => {
+                let next_at = (now + asked).min(parked_at);
+                queue.fail(&Pending { next_at, ..event.clone() }, text, now)
+            }
+            Role::Head => {
+                let pause = pause_after(event.pause);
+                let next_at = retry_at(event, with_jitter(pause, self.random()), asked, now).min(parked_at);
+                queue.fail(&Pending { pause, next_at, ..event.clone() }, text, now)
+            }
         }
-        let pause = pause_after(event.pause);
-        let next_at = retry_at(event, with_jitter(pause, self.random()), asked, now);
-        queue.fail(&Pending { pause, next_at, ..event.clone() }, text, now)?;
-        if event.received_at + self.settings.keep_millis > now {
-            return Ok(());
-        }
-        self.park_expired(queue, *bounds, now)?;
-        if let Some(head) = queue.look(*bounds)?.head {
-            // The target may be down: the pauses of the next head do not begin anew. If it failed too, it also waits.
-            let next_at = if head.failed_at.is_some() { next_at } else { head.next_at };
-            queue.hold_back(head.sequence, pause, next_at)?;
-        }
-        Ok(())
     }
 
-    /// Parks all events whose time is over.
-    fn park_expired(&self, queue: &Queue<'_, P>, bounds: Bounds, now: u64) -> Result<(), PlatformError> {
+    /// Parks all events whose time is over, and looks again. Returns whether there were any. Events are accepted in the order
+    /// of their numbers, so that the head's time is over first.
+    fn park_expired(&self, queue: &Queue<'_, P>, look: &mut Look) -> Result<bool, PlatformError> {
+        let now = self.now();
+        let Some(last) = look.head.take_if(|head| self.parked_at(head) <= now) else { return Ok(false) };
         let before = now.saturating_sub(self.settings.keep_millis);
-        let parked = queue.park(bounds, before, now, now + PARKED_FOR)?;
-        let name = if parked.is_empty() { None } else { About::open(self.ports)?.name()? };
+        let parked = queue.park(look.bounds, before, now, now + PARKED_FOR)?;
+        let name = About::open(self.ports)?.name()?;
         for event in parked {
             self.log(&event, name.as_deref(), "parked", 0, None);
         }
-        Ok(())
+        *look = queue.look(look.bounds)?;
+        if let (Some(head), Some(_)) = (&mut look.head, last.failed_at) {
+            // The target may be down: the pauses of the next head do not begin anew. If it failed too, it also waits.
+            head.pause = last.pause;
+            if head.failed_at.is_some() {
+                let next_at = (last.attempted_at + last.pause).min(self.parked_at(head));
+                head.next_at = head.next_at.max(next_at);
+            }
+            queue.hold_back(head.sequence, head.pause, head.next_at)?;
+        }
+        Ok(true)
     }
 
     fn random(&self) -> u16 {

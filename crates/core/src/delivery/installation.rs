@@ -2,7 +2,7 @@
 
 use super::about::{About, Known};
 use super::queue::{Bounds, Look, Queue};
-use super::schedule::next_step;
+use super::schedule::{Pending, next_step};
 use super::{Event, MessageError, ObjectPorts, Settings};
 use crate::runtime::{Level, PlatformError};
 use crate::values::{AppId, Timestamp};
@@ -133,11 +133,17 @@ impl<'a, P: ObjectPorts> Installation<'a, P> {
             return Some(now + GUARD);
         }
         let Some(head) = &look.head else { return look.erase_at };
-        if !has_target {
-            return Some(now + WITHOUT_TARGET);
-        }
-        let at = next_step(head, look.next.as_ref(), now, None).at;
+        let at = if has_target {
+            next_step(head, look.next.as_ref(), now, None).at
+        } else {
+            (now + WITHOUT_TARGET).min(self.parked_at(head))
+        };
         Some(if at > now { at } else { now + GUARD })
+    }
+
+    /// When an event is parked that was not delivered.
+    pub(super) fn parked_at(&self, event: &Pending) -> u64 {
+        event.received_at.saturating_add(self.settings.keep_millis)
     }
 
     /// Sets the alarm for a time of the Worker's clock.

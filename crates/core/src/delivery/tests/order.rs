@@ -156,6 +156,47 @@ fn an_event_is_parked_after_its_hours_and_the_others_go_on() {
     assert!(site.fake.log_lines().iter().any(|(_, line)| line.contains(r#""outcome":"parked""#)));
 }
 
+/// It is parked when its time is over, and not an attempt later.
+#[test]
+fn an_event_is_parked_to_the_minute_and_is_not_attempted_after_its_hours() {
+    for (hours, asked) in [(1, None), (2, None), (5, Some("3600")), (72, None)] {
+        let mut site = Site::new();
+        site.settings.keep_millis = hours * HOUR;
+        let retry_after = asked.map(str::to_owned);
+        site.object.script(move |_| (0, Answer::Status { status: 503, retry_after: retry_after.clone() }));
+        site.accept(&event(1));
+        let limit = site.now() + hours * HOUR;
+        site.pass(30 * MINUTE);
+        site.accept(&event(2));
+        site.pass(limit - SECOND - site.now());
+        assert_eq!((site.row(1).0, site.row(2).0), (0, 0), "{hours} hours are not over");
+        site.pass(2 * SECOND);
+        assert_eq!((site.row(1).0, site.row(2).0), (2, 0), "{hours} hours are over");
+        site.pass(30 * MINUTE);
+        assert_eq!(site.row(2).0, 2, "each has its own {hours} hours");
+        site.pass(3 * HOUR);
+        let late = |sequence: u64, limit: u64| {
+            site.object.seen().iter().any(|seen| seen.sequence() == sequence && seen.at >= limit)
+        };
+        assert!(!late(1, limit) && !late(2, limit + 30 * MINUTE), "{hours}: attempted after its hours");
+    }
+}
+
+#[test]
+fn without_a_target_an_event_is_parked_after_its_hours_too() {
+    let mut site = Site::new();
+    site.settings.keep_millis = 90 * MINUTE;
+    down(&site);
+    site.accept(&event(1));
+    site.settings.target = None;
+    site.pass(90 * MINUTE - SECOND);
+    assert_eq!(site.row(1).0, 0);
+    site.pass(2 * SECOND);
+    assert_eq!(site.row(1).0, 2);
+    site.pass(31 * DAY);
+    assert!(!site.row(1).2, "its content is erased in time");
+}
+
 #[test]
 fn a_long_outage_parks_each_event_after_its_own_hours_and_calls_seldom() {
     let mut site = Site::new();
