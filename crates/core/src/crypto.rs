@@ -11,7 +11,7 @@ pub mod state;
 pub use keys::Keys;
 pub use port::Crypto;
 pub use public_key::PublicKey;
-pub use sealing::{OpenError, Place, SealingKey, open, seal};
+pub use sealing::{OpenError, Place, SealingKey, any_base64, open, seal};
 pub use session::SessionKey;
 pub use state::StateKey;
 

@@ -69,7 +69,8 @@ impl SealingKey {
 }
 
 /// Decodes base64 in either alphabet (RFC 4648, 4 and 5), with or without padding.
-pub(super) fn any_base64(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn any_base64(text: &str) -> Option<Vec<u8>> {
     let text: String = text.split_whitespace().collect();
     let text = text.trim_end_matches('=');
     STANDARD_NO_PAD.decode(text).or_else(|_| URL_SAFE_NO_PAD.decode(text)).ok()

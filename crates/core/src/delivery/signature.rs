@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::crypto::any_base64;
 use crate::values::{SigningSecret, Timestamp};
 
 const PREFIX: &str = "whsec_";
@@ -12,7 +13,7 @@ const PREFIX: &str = "whsec_";
 /// Parses one of `EVENTS_SECRETS`: `whsec_` and the base64 of 24 to 64 bytes.
 pub fn parse_secret(text: &str) -> Result<SigningSecret, &'static str> {
     let encoded = text.strip_prefix(PREFIX).ok_or("a secret must begin with whsec_")?;
-    let bytes = STANDARD.decode(encoded).map_err(|_| "a secret must be whsec_ and base64")?;
+    let bytes = any_base64(encoded).ok_or("a secret must be whsec_ and base64")?;
     if !(24..=64).contains(&bytes.len()) {
         return Err("a secret must have 24 to 64 bytes");
     }

@@ -181,6 +181,8 @@ fn a_secret_has_24_to_64_bytes_of_base64() {
     };
     for (text, is_good) in [
         (encoded(24), true),
+        (encoded(32).replace('=', ""), true),
+        ("whsec_-_-_AAECAwQFBgcICQoLDA0ODxAREhMUFRY".to_owned(), true),
         (encoded(64), true),
         (encoded(23), false),
         (encoded(65), false),
@@ -190,6 +192,8 @@ fn a_secret_has_24_to_64_bytes_of_base64() {
     ] {
         assert_eq!(parse_secret(&text).is_ok(), is_good, "{text}");
     }
+    let bytes = |text: &str| parse_secret(text).expect("a secret").expose().to_vec();
+    assert_eq!(bytes("whsec_-_-_AAECAwQFBgcICQoLDA0ODxAREhMUFRY"), bytes("whsec_+/+/AAECAwQFBgcICQoLDA0ODxAREhMUFRY="));
 }
 
 #[test]
