@@ -61,7 +61,8 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let is_decided = !is_contested(&joined);
         let (mut changes, state) = if is_decided { changes(&told, &instance) } else { (Vec::new(), told.clone()) };
         changes.retain(|_| tells);
-        let data = serde_json::to_string(&instance).map_err(|_| MessageError)?;
+        // As the app API shows it.
+        let data = serde_json::to_string(&instance.clone().valid_at(self.time())).map_err(|_| MessageError)?;
         let now = self.now();
         let mut events = Vec::new();
         for change in changes.iter().filter(|change| self.settings.wants(change.event_type())) {

@@ -56,6 +56,21 @@ fn an_installation_is_told_after_the_event_that_caused_it() {
     assert_eq!(*body, wanted);
 }
 
+/// Nothing tells that a period has ended, so that the view of the app API goes by the clock. Events must not differ from it.
+#[test]
+fn the_data_shows_what_has_ended_as_the_app_api_does() {
+    let world = World::delivering();
+    world.webhook(jws::installed(INSTANCE, START));
+    world.fake.clock().advance(1_000);
+    let late = json!({ "vendorProductId": "pro", "cycle": "MONTHLY", "expiresOn": "2026-01-01T00:01:40Z",
+        "operationTimeStamp": "2026-01-01T00:00:10Z" });
+    world.webhook(jws::event("PaidPlanPurchased", INSTANCE, &late, START + 10));
+    let bodies = bodies(&world);
+    let told = bodies.iter().find(|body| body["type"] == PLAN_CHANGED).expect("the change");
+    assert_eq!(told["data"], world.instance(INSTANCE));
+    assert_eq!(told["data"].get("is_free"), None, "unknown after the end of the period: {told}");
+}
+
 #[test]
 fn whichever_request_finds_a_change_tells_it_once() {
     let flow = |world: &World| drop(world.connect());
