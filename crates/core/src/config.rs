@@ -107,8 +107,8 @@ const FIX_SUPPORT: &str =
     var!("Set SUPPORT_URL to an https URL or to mailto: and an e-mail address, or leave it empty.");
 const FIX_LOG_LEVEL: &str = var!("Set LOG_LEVEL to info, warn or error, or leave it empty for info.");
 const FIX_ENVIRONMENT: &str = var!("Set ENVIRONMENT to production or development.");
-const FIX_CLOCK: &str =
-    "Remove CLOCK_OFFSET_SECONDS; it is for tests, and needs ENVIRONMENT = \"development\" and a whole number.";
+const FIX_CLOCK: &str = "Remove CLOCK_OFFSET_SECONDS from `vars` of wrangler's configuration, and deploy again with `npx \
+     wrangler deploy`. It is for tests, and needs ENVIRONMENT = \"development\" and a whole number.";
 
 impl Config {
     /// Parses all values. Returns all faults.
