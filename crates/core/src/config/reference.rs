@@ -205,7 +205,7 @@ const EVENTS: &[Value] = &[
     secret(
         "EVENTS_SECRETS",
         RequiredWith("a target for events or plugin calls"),
-        "a comma-separated list of `whsec_` and the base64 of 24 to 64 bytes",
+        "a comma-separated list of `whsec_` and the base64 of 24 to 64 bytes, which must not all be equal",
         "Each secret signs every event and every service plugin call. `npx wix-edge keygen events-secret` makes one.",
     ),
     var(
@@ -253,7 +253,7 @@ const OPERATION: &[Value] = &[
     var(
         "RETENTION_DAYS",
         Default("365"),
-        "a whole number; 0 keeps it for good",
+        "0 to 36,500; 0 keeps it for good",
         "For how many days the Worker keeps the record of an installation after its removal, before it erases it.",
     ),
     var(
