@@ -242,6 +242,21 @@ fn an_object_compares_by_its_alarm_once_a_day() {
 }
 
 #[test]
+fn checked_at_is_kept_by_the_object_and_in_no_row_of_kv() {
+    let world = by_objects();
+    has(&world, Some("gold"));
+    world.webhook(jws::installed(INSTANCE, START));
+    world.fake.deliver(INSTANCE);
+    world.fake.pass(INSTANCE, 3 * DAY);
+    world.cron();
+    assert!(world.instance(INSTANCE)["billing"]["checked_at"].is_u64());
+    for (key, entry) in world.fake.kv().entries() {
+        let texts = [Some(entry.value), entry.metadata];
+        assert!(texts.iter().flatten().all(|text| !text.contains("checked_at")), "{key}");
+    }
+}
+
+#[test]
 fn a_comparison_that_failed_is_repeated_in_an_hour() {
     let world = by_objects();
     installed(&world);
