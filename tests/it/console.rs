@@ -53,15 +53,15 @@ fn the_page_has_its_own_headers() {
         }
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
             ("referrer-policy", "no-referrer"),
-            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-opener-policy", "unsafe-none"),
             ("cross-origin-resource-policy", "same-origin"),
             ("strict-transport-security", "max-age=31536000"),
-            ("cache-control", "no-cache"),
+            ("cache-control", "no-store"),
         ] {
             assert_eq!(response.header(name), Some(value), "{path}: {response:?}");
         }
+        assert_eq!(response.header("x-frame-options"), None, "{path}: {response:?}");
         assert!(response.header("permissions-policy").is_some(), "{response:?}");
         // Only the Worker gives a request id.
         assert_eq!(response.header("x-request-id"), None, "{response:?}");

@@ -17,8 +17,18 @@ fn the_type_of_a_problem_leads_to_its_description() {
     assert_eq!(page.text().matches("<h3 id=\"unauthorized\">").count(), 1);
     let policy = page.header("content-security-policy").unwrap_or_default();
     assert!(policy.starts_with("default-src 'none'; style-src 'self'; ") && !policy.contains("unsafe"), "{policy}");
-    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
-
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
     let style = worker.request("GET", "/problems/page.css").send().expect(200);
+    for response in [&page, &style] {
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "unsafe-none"),
+            ("cache-control", "no-store"),
+        ] {
+            assert_eq!(response.header(name), Some(value), "{response:?}");
+        }
+        assert_eq!(response.header("x-frame-options"), None, "{response:?}");
+    }
     assert!(style.header("content-type").is_some_and(|kind| kind.starts_with("text/css")), "{style:?}");
 }
