@@ -3,8 +3,9 @@
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::instances::Context;
 use crate::values::{Fault, Timestamp};
-use crate::web::{Call, Error, Outcome, Platform, Reply, home};
+use crate::web::{Call, Error, Outcome, Platform, Reply, home as page};
 
 const FIX_KV: &str = "Wait a moment, and check whether Cloudflare reports a KV incident. Nothing is lost: Wix resends.";
 const FIX_CREDENTIALS: &str = "Compare WIX_APP_ID and WIX_APP_SECRET with the Wix app dashboard (Develop, OAuth), and put the right secret with `npx wrangler secret put WIX_APP_SECRET`.";
@@ -39,11 +40,7 @@ struct Readiness<'a> {
 /// as this isolate knows.
 pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let cx = call.cx;
-    let mut problems = Vec::new();
-    if let Err(error) = cx.store().probe().await {
-        problems.push(Fault { name: "INSTANCES", problem: "KV does not answer".to_owned(), fix: FIX_KV });
-        cx.note::<()>(Err(error));
-    }
+    let problems = problems(&cx).await;
     let mut notes = cx.settings.events.notes();
     let now = Timestamp::from_millis(cx.platform.now_millis());
     if let Some(at) = cx.cache.credentials_refused.get() {
@@ -58,6 +55,13 @@ pub async fn readyz<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error>
     Ok(readiness(&problems, &notes, request_id).into())
 }
 
+/// What keeps the Worker from serving, beside faults of the configuration.
+async fn problems<P: Platform>(cx: &Context<'_, P>) -> Vec<Fault> {
+    let Err(error) = cx.store().probe().await else { return Vec::new() };
+    cx.note::<()>(Err(error));
+    vec![Fault { name: "INSTANCES", problem: "KV does not answer".to_owned(), fix: FIX_KV }]
+}
+
 /// `/readyz` of a configuration with faults.
 #[must_use]
 pub fn not_ready<S>(faults: &[Fault]) -> Reply<S> {
@@ -70,9 +74,20 @@ fn readiness<S>(problems: &[Fault], notes: &[Fault], request_id: Option<&str>) -
     Reply::json(code, &Readiness { status, problems, notes, request_id })
 }
 
-/// `/`: the home page.
+/// `/`: the home page, by the same checks as `/readyz`.
+pub async fn home<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
+    let problems = problems(&call.cx).await;
+    let request_id = (!problems.is_empty()).then(|| call.cx.trace().request_id.as_str());
+    Ok(home_page(&problems, request_id).into())
+}
+
+/// The home page of a configuration with faults.
 #[must_use]
-pub fn home_page<S>(faults: &[Fault]) -> Reply<S> {
-    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Reply::page(status, home(faults))
+pub fn home_misconfigured<S>(faults: &[Fault]) -> Reply<S> {
+    home_page(faults, None)
+}
+
+fn home_page<S>(problems: &[Fault], request_id: Option<&str>) -> Reply<S> {
+    let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Reply::page(status, page(problems, request_id))
 }

@@ -72,7 +72,7 @@ impl<P: Platform> Route<P> {
         Self::browser("/connected/done", |call| now::<P>(connect::done(&call))),
         Self::machine("/healthz", READ, |_| now::<P>(health::healthz())).or_misconfigured(|_| health::healthz()),
         Self::machine("/readyz", READ, |call| Box::pin(health::readyz(call))).or_misconfigured(health::not_ready),
-        Self::browser("/", |_| now::<P>(health::home_page(&[]))).or_misconfigured(health::home_page),
+        Self::browser("/", |call| Box::pin(health::home(call))).or_misconfigured(health::home_misconfigured),
     ];
 
     /// A route for Wix or for monitoring.

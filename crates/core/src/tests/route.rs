@@ -259,7 +259,15 @@ fn the_home_page_shows_whether_the_worker_is_ready() {
     assert!(ready.body.contains("This server is ready"));
     let not_ready = misconfigured().get("/").send();
     assert_eq!(not_ready.status, 503);
-    assert!(not_ready.body.contains("WIX_APP_ID") && not_ready.body.contains("not set up yet"));
+    assert!(not_ready.body.contains("WIX_APP_ID") && not_ready.body.contains("not ready"));
+    // By the same checks as `/readyz`.
+    let world = World::new();
+    world.fake.kv().fail_where(|_, _| true);
+    let without_kv = world.get("/").send();
+    assert_eq!((without_kv.status, world.get("/readyz").send().status), (503, 503));
+    assert!(without_kv.body.contains("INSTANCES") && without_kv.body.contains("KV does not answer"));
+    assert!(without_kv.body.contains(without_kv.header("x-request-id")), "{}", without_kv.body);
+    assert_eq!(world.fake.last_log()["error"], "store_failed");
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn prose(text: &str) -> Markup {
 
 /// The home page: what this server is, and whether it is ready.
 #[must_use]
-pub fn home(faults: &[Fault]) -> Page {
+pub fn home(faults: &[Fault], request_id: Option<&str>) -> Page {
     page(
         ["en", "ltr"],
         "wix-edge",
@@ -60,14 +60,14 @@ pub fn home(faults: &[Fault]) -> Page {
                 h1 { "This server is ready" }
             } @else {
                 p.mark.bad aria-hidden="true" { "!" }
-                h1 { "This server is not set up yet" }
+                h1 { "This server is not ready" }
             }
             p {
                 "This is the server of a Wix app. It takes part in the app's installation, receives webhooks from "
                 "Wix and stores the app's access to the sites that installed it. Visitors need to do nothing here."
             }
             @if !faults.is_empty() {
-                h2 { "What is missing" }
+                h2 { "What is wrong" }
                 dl {
                     @for fault in faults {
                         dt { code { (fault.name) } ": " (fault.problem) }
@@ -75,7 +75,7 @@ pub fn home(faults: &[Fault]) -> Page {
                     }
                 }
             }
-            p.small { "Version " (env!("CARGO_PKG_VERSION")) }
+            p.small { "Version " (env!("CARGO_PKG_VERSION")) @if let Some(id) = request_id { ", request " code { (id) } } }
         },
     )
 }
