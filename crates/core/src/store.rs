@@ -21,7 +21,7 @@ mod tokens;
 
 pub use erase::Erasure;
 pub use error::StoreError;
-pub use exchange::Exchange;
+pub use exchange::{Exchange, Known};
 pub use facts::{BETWEEN_WRITES, Recorded};
 pub use kv::{Store, Stored, TIMEOUT_MILLIS};
 pub use list::ListRequest;

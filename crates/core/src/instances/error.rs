@@ -110,7 +110,9 @@ impl InstanceError {
     pub fn cause(&self) -> Option<String> {
         match self {
             Self::CodeRefused(Some(status)) => Some(format!("Wix answered {status}")),
-            Self::CodeRefused(None) => Some("Wix refused an earlier code of this flow and was not asked".to_owned()),
+            Self::CodeRefused(None) => {
+                Some("the code of this flow was used or refused before, and Wix was not asked".to_owned())
+            }
             Self::NotProven(_)
             | Self::NotGenuine(_)
             | Self::SetupNotRecorded

@@ -10,7 +10,7 @@ use super::{Context, InstanceError, Ports};
 use crate::crypto::state::{Flow, Returned};
 use crate::facts::{Fact, Kind, Status};
 use crate::runtime::retry;
-use crate::store::{Exchange, RETRY_PAUSES};
+use crate::store::{Exchange, Known, RETRY_PAUSES};
 use crate::values::{AccessToken, AuthorizationCode, InstanceId, SiteId};
 use crate::wix::WixError;
 
@@ -63,8 +63,10 @@ async fn exchange_once<P: Ports>(
     if cx.cache.refused_flows.get(flow).is_some() {
         return Err(InstanceError::CodeRefused(None));
     }
-    if let Some(exchange) = cx.store().exchange(flow, id).await? {
-        return Ok(from_kv(exchange));
+    match cx.store().exchange(flow, id).await? {
+        Known::Result(exchange) => return Ok(from_kv(exchange)),
+        Known::Over => return Err(InstanceError::CodeRefused(None)),
+        Known::Nothing => {}
     }
     let wix = cx.wix();
     let (at, grant) = match cx.cache.unproven.remove(flow) {
@@ -76,11 +78,11 @@ async fn exchange_once<P: Ports>(
             }
             Err(WixError::Refused(status)) => {
                 // Another isolate may have exchanged the code a moment ago.
-                let exchange = cx.store().exchange(flow, id).await?;
-                if exchange.is_none() {
-                    cx.cache.refused_flows.put(flow.clone(), ());
+                if let Known::Result(exchange) = cx.store().exchange(flow, id).await? {
+                    return Ok(from_kv(exchange));
                 }
-                return exchange.map(from_kv).ok_or(InstanceError::CodeRefused(Some(status)));
+                cx.cache.refused_flows.put(flow.clone(), ());
+                return Err(InstanceError::CodeRefused(Some(status)));
             }
             Err(error) => return Err(error.into()),
         },

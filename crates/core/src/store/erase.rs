@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use super::kv::{Write, parse, to_json};
-use super::{KvNamespace, RECHECK_AFTER, Store, StoreError, Stored, keys};
+use super::{KvKey, KvNamespace, RECHECK_AFTER, Store, StoreError, Stored, keys};
 use crate::crypto::Crypto;
 use crate::facts::{Fact, Row};
 use crate::runtime::{Clock, Entropy};
@@ -44,10 +44,11 @@ impl Erasure {
 }
 
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
-    /// Erases an instance: facts, row, tokens, rechecks and its entry in the list of parked events.
+    /// Erases an instance: facts, row, tokens, results of flows, rechecks and its entry in the list of parked events.
     pub async fn erase(&self, id: &InstanceId) -> Result<(), StoreError> {
         let mut doomed = single_keys(id).to_vec();
         doomed.extend(self.all_keys(&keys::facts(id), |_| true).await?);
+        doomed.extend(self.flows_of(id).await?);
         doomed.extend(self.rechecks_of(id).await?);
         self.delete_all(&doomed).await
     }
@@ -78,6 +79,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             self.replace_row(id, &row).await?;
         } else {
             doomed.extend(single_keys(id));
+            doomed.extend(self.flows_of(id).await?);
             doomed.extend(self.rechecks_of(id).await?);
         }
         self.delete_all(&doomed).await?;
@@ -92,14 +94,18 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
 
     async fn rechecks_of(&self, id: &InstanceId) -> Result<Vec<String>, StoreError> {
         let end = format!(":{id}");
-        self.all_keys(keys::RECHECKS, |key| key.ends_with(&end)).await
+        self.all_keys(keys::RECHECKS, |key| key.name.ends_with(&end)).await
     }
 
-    async fn all_keys(&self, prefix: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn all_keys(
+        &self,
+        prefix: &str,
+        wanted: impl Fn(&KvKey) -> bool,
+    ) -> Result<Vec<String>, StoreError> {
         let (mut found, mut cursor) = (Vec::new(), None);
         loop {
             let page = self.within(self.platform.kv_list(prefix, cursor.as_deref(), PAGE)).await?;
-            found.extend(page.keys.into_iter().map(|key| key.name).filter(|key| wanted(key)));
+            found.extend(page.keys.into_iter().filter(|key| wanted(key)).map(|key| key.name));
             cursor = page.cursor;
             if cursor.is_none() {
                 return Ok(found);

@@ -298,6 +298,9 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
             self.platform.sleep(BETWEEN_WRITES).await;
             self.write(&[row_write(id, &row)?]).await?;
         }
+        if result.as_ref().is_some_and(Recorded::is_gone) {
+            self.erase_flows(id, &known).await?;
+        }
         let facts: Vec<Fact> = known.iter().map(|(_, fact)| fact.clone()).collect();
         let outdated = outdated(&facts);
         let keys = known.iter().filter(|(_, fact)| outdated.contains(&fact)).map(|(key, _)| key);

@@ -6,7 +6,7 @@
 //! | `v1:instance:{instance}` | a row | the folded instance | for good |
 //! | `v1:refresh:{instance}` | the refresh token, sealed | | until removal |
 //! | `v1:access:{instance}` | an access token of hours with its end, sealed | | as long as the token |
-//! | `v1:flow:{flow}` | the result of a code exchange, sealed | | as long as the flow's state |
+//! | `v1:flow:{flow}` | the result of a code exchange, sealed | the instance | as long as the flow's state |
 //! | `v1:handoff:{flow}` | who used the hand-over | | until no hand-over of the flow is valid |
 //! | `v1:todo:{due}:{instance}` | the attempts of a recheck | the same | until it is done |
 //! | `v1:todo:{due}:erase:{random}` | an order to erase, sealed | | ten minutes at most |
@@ -58,9 +58,12 @@ pub fn access_token(id: &InstanceId) -> String {
     format!("v1:access:{id}")
 }
 
+/// The prefix of the results of all flows.
+pub const FLOWS: &str = "v1:flow:";
+
 /// The key of a flow's result.
 pub fn flow(flow: &Flow) -> String {
-    format!("v1:flow:{}", flow.as_str())
+    format!("{FLOWS}{}", flow.as_str())
 }
 
 /// The key that says that the hand-over of a flow was used.

@@ -39,6 +39,7 @@ fn traces(world: &World, id: &str) -> Vec<String> {
     let named = |text: &str| text.contains(id) || text.contains(&id.replace('-', ""));
     let entries = world.fake.kv().entries().into_iter();
     entries
+        .filter(|(_, entry)| entry.expires.is_none_or(|at| at > world.fake.clock().now()))
         .filter(|(key, entry)| named(key) || named(&entry.value) || entry.metadata.as_deref().is_some_and(named))
         .map(|(key, _)| key)
         .collect()
@@ -181,6 +182,41 @@ fn what_is_received_after_the_erasure_stays_however_old_it_is() {
             assert!(found["status"].is_string(), "{name}: {found}");
         }
     }
+}
+
+#[test]
+fn the_result_of_a_flow_is_erased_with_the_installation() {
+    type End = fn(&World) -> TestResponse;
+    let ends: [End; 2] = [|world| erase(world, INSTANCE), |world| world.webhook(jws::removed(INSTANCE, world.now()))];
+    for end in ends {
+        let world = World::new();
+        world.webhook(jws::installed(INSTANCE, START));
+        world.connect();
+        world.fake.kv().insert_directly("v1:flow:of-another", "", Some(&json!(VICTIM).to_string()));
+        assert_eq!(world.fake.kv().keys("v1:flow:").len(), 2);
+        world.fake.clock().advance(300);
+        assert!(end(&world).status < 300);
+        let left = world.fake.kv().entries().into_iter().filter(|(key, _)| key.starts_with("v1:flow:"));
+        // A removal leaves the note that the code is used up.
+        assert!(left.into_iter().all(|(key, entry)| key.ends_with("of-another") || entry.value == "over"));
+        assert_eq!(traces(&world, VICTIM), ["v1:flow:of-another"]);
+        assert!(traces(&world, INSTANCE).iter().all(|key| !key.starts_with("v1:flow:")));
+    }
+}
+
+/// Ten minutes after a flow, KV has forgotten its result.
+#[test]
+fn an_ordinary_removal_does_not_look_for_results_of_flows() {
+    let world = World::new();
+    world.webhook(jws::installed(INSTANCE, START));
+    world.connect();
+    world.fake.clock().advance(3_600);
+    world.fake.kv().fail_where(|_, key| key.starts_with("v1:flow:"));
+    assert_eq!(world.webhook(jws::removed(INSTANCE, world.now())).status, 200);
+    world.fake.clock().advance(300);
+    world.cron();
+    assert!(world.fake.log_lines().iter().all(|(_, line)| !line.contains("store_failed")));
+    assert_eq!(world.instance(INSTANCE)["status"], "removed");
 }
 
 /// The clock of Wix may be ahead of ours.
