@@ -5,6 +5,7 @@ mod bed;
 mod costs;
 mod erase;
 mod listing;
+mod lost_key;
 mod metrics;
 mod misconfigured;
 mod own;

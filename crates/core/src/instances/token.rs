@@ -112,6 +112,9 @@ async fn issue<P: Ports>(cx: &Context<'_, P>, id: &InstanceId, force: bool) -> R
         cx.trace().token_source(if cx.own.is_some() { "object" } else { "kv" });
         return Ok(token);
     }
+    if force {
+        cx.note(cx.store().erase_orphaned_copy(id).await);
+    }
     from_wix(cx, &instance).await
 }
 

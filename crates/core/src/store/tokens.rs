@@ -46,26 +46,43 @@ impl StoredToken {
 }
 
 impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
-    /// The refresh token.
+    /// The refresh token. The object prefers its copy. A copy that cannot be opened stays as it is, since its key may come
+    /// back with another configuration, and KV counts meanwhile.
     pub async fn refresh_token(&self, id: &InstanceId) -> Result<Stored<RefreshToken>, StoreError> {
-        let mut envelope = None;
-        if let Some(object) = self.own {
-            envelope = own(object.token(SealedToken::Refresh))?;
-        }
-        if envelope.is_none() {
-            envelope = self.get(&keys::refresh_token(id)).await?;
-            if let (Some(object), Some(envelope)) = (self.own, &envelope)
-                && own(object.is_settled())?
-            {
-                own(object.set_token(SealedToken::Refresh, Some(envelope)))?;
+        let mut has_copy = false;
+        if let Some(object) = self.own
+            && let Some(copy) = own(object.token(SealedToken::Refresh))?
+        {
+            has_copy = true;
+            if let Stored::Value(text) = self.opened(id, REFRESH, &copy).await? {
+                return Ok(Stored::Value(RefreshToken::new(text)));
             }
         }
-        let Some(envelope) = envelope else { return Ok(Stored::Absent) };
-        Ok(match self.opened(id, REFRESH, &envelope).await? {
+        let Some(original) = self.get(&keys::refresh_token(id)).await? else { return Ok(Stored::Absent) };
+        Ok(match self.opened(id, REFRESH, &original).await? {
             Stored::Absent => Stored::Absent,
             Stored::Unreadable => Stored::Unreadable,
-            Stored::Value(text) => Stored::Value(RefreshToken::new(text)),
+            Stored::Value(text) => {
+                if let Some(object) = self.own
+                    && !has_copy
+                    && own(object.is_settled())?
+                {
+                    own(object.set_token(SealedToken::Refresh, Some(&original)))?;
+                }
+                Stored::Value(RefreshToken::new(text))
+            }
         })
+    }
+
+    /// Erases the object's copy of a refresh token that KV does not have any more: the operator has deleted it.
+    pub async fn erase_orphaned_copy(&self, id: &InstanceId) -> Result<(), StoreError> {
+        if let Some(object) = self.own
+            && own(object.token(SealedToken::Refresh))?.is_some()
+            && self.get(&keys::refresh_token(id)).await?.is_none()
+        {
+            own(object.set_token(SealedToken::Refresh, None))?;
+        }
+        Ok(())
     }
 
     /// Stores a refresh token that Wix replaced. It retries, since the previous token no longer works.

@@ -26,7 +26,7 @@ use crate::runtime::{Clock, Entropy, Level, Log, PlatformError, Point, Signal};
 use crate::store::{KvNamespace, KvOptions, KvPage};
 use crate::web::{BodyError, Requests};
 use crate::wix::{Body, Fetch, Forward, Forwarded, HeldJws, JwsLimits, Outbound, Response, SendError};
-use crate::{object_alarm, object_deliver, object_fetch};
+use crate::{Shared, object_alarm, object_deliver, object_fetch};
 
 const REQUEST_ID: &str = "1767225601.1234567890";
 
@@ -155,6 +155,11 @@ impl Fake {
     /// From now on, calls of objects go to real ones, with a database each. They do not deliver by themselves.
     pub fn use_objects(&self, objects: Option<FakeObjects>) {
         *self.0.objects.real.borrow_mut() = objects;
+    }
+
+    /// From now on, the real objects have another configuration.
+    pub fn configure_objects(&self, shared: Rc<Shared>) {
+        self.0.objects.real.borrow_mut().as_mut().expect("objects").shared = shared;
     }
 
     /// Whether there are real objects.

@@ -111,6 +111,13 @@ impl World {
         Self { fake: self.fake.clone(), shared: Shared::new(config(changes)) }
     }
 
+    /// Isolate and objects with another configuration, on the same platform and storage.
+    pub fn redeployed(&self, changes: &[(&str, &str)]) -> Self {
+        let changes = [changes, &DELIVERING].concat();
+        self.fake.configure_objects(Rc::new(Shared::new(config(&changes))));
+        self.isolate(&changes)
+    }
+
     /// The time, in seconds of Unix time.
     pub fn now(&self) -> u64 {
         self.fake.clock().now() / 1000

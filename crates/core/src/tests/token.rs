@@ -1,5 +1,6 @@
 //! `POST /v1/instances/{id}/token`: the requests to Wix, and how long a token is cached.
 
+mod copy;
 mod failure;
 mod healing;
 mod object;
