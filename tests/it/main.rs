@@ -59,6 +59,7 @@ mod state;
 mod token;
 mod trap;
 mod uncached;
+mod upgrade;
 mod versions;
 mod webhook;
 mod webhook_refusals;
