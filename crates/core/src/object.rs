@@ -152,8 +152,9 @@ pub async fn object_deliver<P: ObjectPlatform>(ports: &P, shared: &Shared) {
     let object = installation(ports, config);
     match object.deliver().await {
         Ok(true) => {
-            list_parked(ports, config, &object).await;
-            count(ports, config, &object).await;
+            if list_parked(ports, config, &object).await {
+                count(ports, config, &object).await;
+            }
         }
         // The object was erased, and stays empty.
         Ok(false) => {}
@@ -198,8 +199,8 @@ pub async fn object_alarm<P: ObjectPlatform>(ports: &P, shared: &Shared) {
         }
     };
     match object.wake_up().await {
-        Ok(true) => list_parked(ports, config, &object).await,
-        Ok(false) => return,
+        Ok(true) if list_parked(ports, config, &object).await => {}
+        Ok(_) => return,
         Err(error) => note(&error.into()),
     }
     if let Some(millis) = wake_within
@@ -227,14 +228,18 @@ fn store_of_object<'a, P: ObjectPlatform>(ports: &'a P, config: &'a Config) -> S
     Store::new(ports, keys, &wix.app_id, *setup)
 }
 
-/// Brings the list of parked events up to date. After an error the alarm does it again.
-async fn list_parked<P: ObjectPlatform>(ports: &P, config: &Config, object: &Installation<'_, P>) {
-    if let Err(error) = list_object(object, &store_of_object(ports, config)).await {
-        log_failure(ports, "object parked", None, &error);
-        if let Err(error) = object.wake_within(OBJECT_RETRY).await {
-            log_failure(ports, "object parked", None, &error.into());
-        }
+/// Brings the list of parked events up to date. After an error the alarm does it again. `false` if the object was erased
+/// meanwhile, and stays empty.
+async fn list_parked<P: ObjectPlatform>(ports: &P, config: &Config, object: &Installation<'_, P>) -> bool {
+    let error = match list_object(object, &store_of_object(ports, config)).await {
+        Ok(is_there) => return is_there,
+        Err(error) => error,
+    };
+    log_failure(ports, "object parked", None, &error);
+    if let Err(error) = object.wake_within(OBJECT_RETRY).await {
+        log_failure(ports, "object parked", None, &error.into());
     }
+    true
 }
 
 /// Lets the app's object count what has happened. After an error the alarm does it again.

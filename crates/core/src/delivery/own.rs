@@ -30,9 +30,13 @@ impl<P: ObjectPorts> OwnRecord for Installation<'_, P> {
 }
 
 impl<P: ObjectPorts> Installation<'_, P> {
-    /// Erases the object if it knows nothing of an installation, not even its id.
-    pub async fn erase_if_new(&self) -> Result<(), PlatformError> {
-        if About::open(self.ports)?.name()?.is_none() { self.erase().await } else { Ok(()) }
+    /// Erases the object if it knows nothing of an installation, not even its id. Returns whether it did.
+    pub async fn erase_if_new(&self) -> Result<bool, PlatformError> {
+        let is_new = About::open(self.ports)?.name()?.is_none();
+        if is_new {
+            self.erase().await?;
+        }
+        Ok(is_new)
     }
 
     /// Whether the object was given facts.

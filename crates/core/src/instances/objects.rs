@@ -31,22 +31,25 @@ pub trait HasWorker {
     fn worker(&self) -> &Self::Worker;
 }
 
-/// Lists how many events of an object are parked, if that has changed.
+/// Lists how many events of an object are parked, if that has changed. `false` if the object was erased meanwhile.
 pub async fn list_object<P: ObjectPlatform>(
     object: &Installation<'_, P>,
     store: &Store<'_, P>,
-) -> Result<(), InstanceError> {
-    let Some((name, parked)) = object.unlisted_parked()? else { return Ok(()) };
+) -> Result<bool, InstanceError> {
+    let Some((name, parked)) = object.unlisted_parked()? else { return Ok(true) };
     // Objects have the ids of installations and of the app, which are GUIDs.
-    let Ok(instance_id) = InstanceId::parse(&name) else { return Ok(()) };
+    let Ok(instance_id) = InstanceId::parse(&name) else { return Ok(true) };
     match parked {
         Some(Parked { parked, oldest_at }) => {
             store.put_parked(&ParkedEvents { instance_id, parked, oldest_at }).await?;
         }
         None => store.delete_parked(&instance_id).await?,
     }
+    if object.erase_if_new().await? {
+        return Ok(false);
+    }
     object.listed_parked(parked)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Asks the next objects in the list to redeliver their parked events, if the app's object is to do so. Returns whether it was.

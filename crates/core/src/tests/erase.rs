@@ -86,6 +86,26 @@ fn an_object_that_is_erased_while_it_delivers_stays_empty() {
     assert_eq!(traces(&world, INSTANCE), [""; 0]);
 }
 
+/// The write to the list of parked events ends after the erasure of the object.
+#[test]
+fn an_object_that_is_erased_while_it_lists_its_parked_events_stays_empty() {
+    let world = World::delivering();
+    let fake = &world.fake;
+    world.webhook(jws::event("order", INSTANCE, &json!({}), START));
+    fake.clock().advance(4 * 86_400);
+    fake.object(INSTANCE).script(|_| (0, status(500)));
+    let is_listed = |op, key: &str| op == Op::Put && key.starts_with("v1:parked:");
+    fake.kv().delay_where(move |op, key| if is_listed(op, key) { 900 } else { 0 });
+    let erase = async {
+        fake.clock().sleep(300).await;
+        world.call(Method::DELETE, &format!("/v1/instances/{INSTANCE}")).key(API_KEY).send_async().await
+    };
+    fake.kv().take_changes();
+    let ((), answer) = fake.clock().run(join(fake.delivering(INSTANCE), erase));
+    assert_eq!((answer.status, tables(&world, INSTANCE)), (204, 0));
+    assert!(fake.kv().take_changes().iter().any(|(op, key)| is_listed(*op, key)), "no parked event was listed");
+}
+
 #[test]
 fn an_unknown_installation_is_erased_too_and_twice_is_once() {
     let world = World::delivering();
