@@ -35,7 +35,7 @@ pub async fn connected<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Err
         Err(outcome) => return Ok(outcome),
     };
     let reference = returned.reference.clone();
-    finish(&call, returned).await.or_else(|error| failed(&call, reference, error))
+    finish(&call, returned).await.or_else(|error| failed(&call, "/connect", reference, error))
 }
 
 async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<Outcome<P>, Error> {

@@ -21,7 +21,7 @@ pub async fn redirect<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Erro
         Err(outcome) => return Ok(outcome),
     };
     let reference = returned.reference.clone();
-    finish(&call, returned).await.or_else(|error| failed(&call, reference, error))
+    finish(&call, returned).await.or_else(|error| failed(&call, "/install", reference, error))
 }
 
 async fn finish<P: Platform>(call: &Call<'_, P>, returned: Returned) -> Result<Outcome<P>, Error> {

@@ -3,8 +3,9 @@
 use std::net::Ipv6Addr;
 
 use url::Url;
+use url::form_urlencoded::Serializer;
 
-use super::{Call, Error, Outcome, Platform, Reply, Request, Settings};
+use super::{Audience, Call, Error, Outcome, Platform, Reply, Request, Settings, View, preferred};
 use crate::crypto::state::{self, Issued, Purpose, Refused, Returned, StateError};
 use crate::instances::{InstanceError, hand_over};
 use crate::values::{InstanceId, Ref, SiteId};
@@ -34,19 +35,32 @@ pub fn returned<P: Platform>(
     match state::check(keys, purpose, call.cx.now(), &state, cookies.as_deref(), origin) {
         Ok(returned) => Ok(Ok(returned)),
         Err(Refused { error: StateError::OtherOrigin, reference }) => Ok(Err(begin_again(call, start, reference))),
-        Err(Refused { error, reference }) => failed(call, reference, error.into()).map(Err),
+        Err(Refused { error, reference }) => failed(call, start, reference, error.into()).map(Err),
     }
 }
 
-/// Ends a flow that failed. It returns to the app if its state proves that it began here with a `ref`.
-pub fn failed<P: Platform>(call: &Call<'_, P>, reference: Option<Ref>, error: Error) -> Result<Outcome<P>, Error> {
-    match (&call.settings.after_install_url, reference, code(&error)) {
-        (Some(url), Some(reference), Some(code)) => {
-            call.cx.trace().error(error.notice().code, error.cause());
-            Ok(Reply::redirect(with_query(url, &[("error", code), ("ref", reference.as_str())])).into())
-        }
-        _ => Err(error),
+/// Ends a flow that failed. If its state proves that it began here with a `ref`, it returns to the app, or shows a page whose
+/// link begins it again with the same `ref`.
+pub fn failed<P: Platform>(
+    call: &Call<'_, P>,
+    start: &str,
+    reference: Option<Ref>,
+    error: Error,
+) -> Result<Outcome<P>, Error> {
+    let Some(reference) = reference else { return Err(error) };
+    call.cx.trace().error(error.notice().code, error.cause());
+    if let (Some(url), Some(code)) = (&call.settings.after_install_url, code(&error)) {
+        return Ok(Reply::redirect(with_query(url, &[("error", code), ("ref", reference.as_str())])).into());
     }
+    let start =
+        Serializer::for_suffix(format!("{start}?"), start.len() + 1).append_pair("ref", reference.as_str()).finish();
+    let view = View {
+        texts: preferred(call.header("accept-language").as_deref()),
+        settings: Some(call.settings),
+        start: Some(&start),
+        request_id: &call.cx.trace().request_id,
+    };
+    Ok(Reply::error(&error, Audience::Browser, &view).into())
 }
 
 fn begin_again<P: Platform>(call: &Call<'_, P>, start: &str, reference: Option<Ref>) -> Outcome<P> {

@@ -16,8 +16,8 @@ pub struct View<'a> {
     pub texts: Texts,
     /// The app's name and where to get help; `None` if the configuration has faults.
     pub settings: Option<&'a Settings>,
-    /// The path that begins the flow of the request, if it belongs to one.
-    pub start: Option<&'static str>,
+    /// The address that begins the flow of the request, if it belongs to one.
+    pub start: Option<&'a str>,
     /// Finds the log line of the request.
     pub request_id: &'a RequestId,
 }
@@ -70,7 +70,7 @@ impl View<'_> {
 
     /// Where the owner goes on after an error, and the text of the link. An empty address repeats the request, whose query the
     /// page does not show.
-    fn link(&self, subject: Subject) -> Option<(&'static str, &'static str)> {
+    fn link(&self, subject: Subject) -> Option<(&str, &'static str)> {
         match subject {
             Subject::Failed | Subject::Expired | Subject::OtherBrowser => {
                 Some((self.start?, self.texts.label(Label::Start)))

@@ -132,3 +132,31 @@ fn a_failure_of_this_server_shows_a_page_that_says_to_reload() {
     let head = world.call(http::Method::HEAD, &path).header("cookie", &cookie).send();
     assert_eq!((head.status, head.has("location")), (503, false), "a prefetch is no failed flow");
 }
+
+#[test]
+fn without_a_page_of_the_apps_the_flow_begins_again_with_its_ref() {
+    let world = World::new();
+    let links = |response: &TestResponse| {
+        assert!(response.status >= 400, "{}", response.body);
+        let link = response.body.split_once(r#"class="next" href=""#).expect("a link").1;
+        link.split_once('"').expect("the end of the link").0.to_owned()
+    };
+    for reference in ["", ODD] {
+        let query = if reference.is_empty() { String::new() } else { query(reference) };
+        let (callback, _) = begin_with(&world, &query);
+        let (path, _) = begin_install(&world, &query);
+        let connected = call_back(&world, &callback, "", &json!({}));
+        let redirected = world.get(&path).send();
+        assert_eq!(links(&connected), format!("/connect{query}"));
+        assert_eq!(links(&redirected), format!("/install{query}"));
+        assert_eq!(world.fake.last_log()["error"], "state_other_browser");
+        // The flow that the link begins.
+        let (path, cookie) = begin_install(&world, &query);
+        world.fake.wix().always("/oauth/access", Canned::status(400));
+        let link = links(&world.get(&path).header("cookie", &cookie).send());
+        let (path, cookie) = begin_install(&world, link.strip_prefix("/install").expect("the start of the flow"));
+        world.fake.wix().clear_script();
+        assert_eq!(world.get(&path).header("cookie", &cookie).send().status, 302);
+        assert_eq!(world.instance(INSTANCE)["ref"].as_str().unwrap_or_default(), reference);
+    }
+}
