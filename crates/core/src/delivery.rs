@@ -34,7 +34,7 @@ pub use claim::Claim;
 pub use event::{Event, MessageError};
 pub use inspect::{EventPage, PageRequest, Parked};
 pub use installation::{AcceptError, Accepted, Installation};
-pub use maintenance::Comparison;
+pub use maintenance::{Comparison, Maintenance};
 pub use port::{Alarm, Answer, BackEnd, Lease, ObjectError, ObjectPorts, Objects, Post, Sql, SqlValue, Target};
 pub use requests::{CompareRequest, ObjectReply};
 pub use settings::{FIX_INSTALLATIONS, Settings, TargetAddress, Types};

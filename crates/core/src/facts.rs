@@ -20,7 +20,7 @@ pub use billing::is_in_question;
 pub use contested::is_contested;
 pub use fact::{Fact, Kind};
 pub use fold::{fold, join, latest, latest_of, outdated};
-pub use instance::{Auth, Billing, Instance, LastToken, SetupPolicy, SiteInfo, Status, TokenOutcome};
+pub use instance::{Auth, Billing, Corrected, Instance, LastToken, SetupPolicy, SiteInfo, Status, TokenOutcome};
 pub use name::Name;
 pub use row::Row;
 pub use state::{Before, State, are_same};

@@ -53,7 +53,7 @@ pub use own_token::{TokenRequest, answer_issued, answer_token};
 pub use plugin::forward_plugin_call;
 pub use rate::answer_permits;
 pub use reconcile::{Reconciled, reconcile};
-pub use reconciliation::{checked_at, compare_slice, reconciliation};
+pub use reconciliation::{checked, compare_slice, next_run_by, reconciliation};
 pub use registry::installed;
 pub use send_event::send_event;
 pub use setup::finish_configuration;

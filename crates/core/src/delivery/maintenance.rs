@@ -25,7 +25,13 @@ pub struct Maintenance {
     retry_at: Option<Timestamp>,
     /// When Wix said last what the site has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    checked_at: Option<Timestamp>,
+    pub checked_at: Option<Timestamp>,
+    /// When a comparison last corrected something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected_at: Option<Timestamp>,
+    /// What it corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Repaired>,
     /// What was corrected, and not counted by the app's object yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uncounted: Option<Repaired>,
@@ -50,8 +56,13 @@ pub struct Maintenance {
 pub enum Comparison {
     /// Wix could not be asked.
     Failed,
-    /// The record agrees with Wix. Whether Wix has said what the site has.
-    Done(bool),
+    /// The record agrees with Wix.
+    Done {
+        /// Whether Wix has said what the site has.
+        is_checked: bool,
+        /// What was corrected.
+        repaired: Repaired,
+    },
 }
 
 impl<P: ObjectPorts> Installation<'_, P> {
@@ -138,10 +149,12 @@ impl<P: ObjectPorts> Installation<'_, P> {
         let noted = about.maintenance()?.unwrap_or_default();
         let noted = match ended {
             Comparison::Failed => Maintenance { retry_at: Some(now.plus(RETRY_AFTER)), uncounted, ..noted },
-            Comparison::Done(is_checked) => Maintenance {
+            Comparison::Done { is_checked, repaired } => Maintenance {
                 compared_at: now,
                 retry_at: uncounted.map(|_| now.plus(RETRY_AFTER)),
                 checked_at: if *is_checked { Some(now) } else { noted.checked_at },
+                corrected_at: if repaired.any() { Some(now) } else { noted.corrected_at },
+                corrected: if repaired.any() { Some(*repaired) } else { noted.corrected },
                 uncounted,
                 ..noted
             },
@@ -171,11 +184,12 @@ impl<P: ObjectPorts> Installation<'_, P> {
         Ok(about.name()?.and_then(|name| self.installation(&name)))
     }
 
-    /// When Wix said last what the site has.
-    pub fn checked_at(&self) -> Result<Option<Timestamp>, PlatformError> {
+    /// What the object notes, with the time at which Wix said last what the site has.
+    pub fn checked(&self) -> Result<Maintenance, PlatformError> {
         let about = About::open(self.ports)?;
         let told = about.told()?.and_then(|told| latest(&told.facts, Name::Billed).map(|fact| fact.at));
-        Ok(about.maintenance()?.and_then(|noted| noted.checked_at).max(told))
+        let noted = about.maintenance()?.unwrap_or_default();
+        Ok(Maintenance { checked_at: noted.checked_at.max(told), ..noted })
     }
 
     /// The app's object counts a comparison.
@@ -195,9 +209,14 @@ impl<P: ObjectPorts> Installation<'_, P> {
         Ok(Reconciliation { round: figures.round.within(every, self.time()), ..figures })
     }
 
-    /// How far the Cron Trigger has come, as JSON, if the app's object has it.
-    pub fn pass(&self) -> Result<String, PlatformError> {
-        Ok(About::open(self.ports)?.pass()?.unwrap_or_default())
+    /// Notes that the Cron Trigger runs. Returns how far it has come, as JSON, if the app's object has it.
+    pub fn pass(&self, now: &str) -> Result<String, PlatformError> {
+        let about = About::open(self.ports)?;
+        if let Ok(now) = now.parse() {
+            about.learn_name(self.app_id.as_str())?;
+            about.set_figures(&Reconciliation { cron_ran_at: Some(Timestamp(now)), ..about.figures()? })?;
+        }
+        Ok(about.pass()?.unwrap_or_default())
     }
 
     /// Notes how far the Cron Trigger has come.

@@ -24,7 +24,7 @@ pub const REDELIVER_ALL: &str = "/redeliver-all";
 pub const IMPORT: &str = "/import";
 /// The object compares its installation with Wix, if that is due. Body: [`super::CompareRequest`] as JSON.
 pub const COMPARE: &str = "/compare";
-/// When Wix said last what the site has. No body.
+/// What the object notes of its comparisons with Wix. No body. The answer is [`super::Maintenance`] as JSON.
 pub const CHECKED: &str = "/checked";
 /// The app's object counts a comparison. Body: [`crate::store::Repaired`] as JSON.
 pub const COUNT: &str = "/count";
@@ -34,7 +34,7 @@ pub const FIGURES: &str = "/figures";
 pub const COUNT_DAYS: &str = "/count-days";
 /// The statistics of the latest days, from the app's object. Body: their number, a space, and the time.
 pub const DAYS: &str = "/days";
-/// How far the Cron Trigger has come, from the app's object. No body.
+/// The Cron Trigger runs. The app's object notes the time, and tells how far the Cron Trigger has come. Body: the time.
 pub const PASS: &str = "/pass";
 /// The app's object notes how far it has come. Body: [`crate::store::Pass`] as JSON.
 pub const SET_PASS: &str = "/set-pass";
@@ -106,7 +106,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
                 self.redeliver_all(body)?;
                 ObjectReply::new(200, "begun")
             }
-            CHECKED => ObjectReply::new(200, to_json(&self.checked_at()?)),
+            CHECKED => ObjectReply::new(200, to_json(&self.checked()?)),
             COUNT => {
                 self.count_comparison(json::parse(body).map_err(|_| MessageError)?)?;
                 ObjectReply::new(200, "counted")
@@ -117,7 +117,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
                 ObjectReply::new(200, "counted")
             }
             DAYS => ObjectReply::new(200, self.days(body)?),
-            PASS => ObjectReply::new(200, self.pass()?),
+            PASS => ObjectReply::new(200, self.pass(body)?),
             SET_PASS => {
                 self.set_pass(body)?;
                 ObjectReply::new(200, "noted")

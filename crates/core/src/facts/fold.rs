@@ -156,6 +156,7 @@ pub fn fold(instance: &InstanceId, facts: &[Fact]) -> Option<Instance> {
             .flatten()
             .max_by_key(|(at, _)| *at)
             .map(|(at, outcome)| LastToken { at, outcome }),
+        corrected: None,
     })
 }
 

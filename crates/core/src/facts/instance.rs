@@ -76,6 +76,20 @@ pub struct Billing {
     pub checked_at: Option<Timestamp>,
 }
 
+/// What a comparison with Wix has corrected, because a webhook was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Corrected {
+    /// When.
+    pub at: Timestamp,
+    /// Whether the installation was not recorded.
+    pub installed: bool,
+    /// Whether the removal was not recorded.
+    pub removed: bool,
+    /// Whether another plan was recorded.
+    pub plan: bool,
+}
+
 /// A site, as Wix describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -146,6 +160,10 @@ pub struct Instance {
     /// The latest change in how Wix answers token requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_token: Option<LastToken>,
+    /// The latest comparison with Wix that corrected something, as the Durable Object of the installation knows it. Absent in
+    /// lists.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Corrected>,
 }
 
 impl Instance {

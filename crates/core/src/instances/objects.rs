@@ -10,7 +10,7 @@ use crate::delivery::{
     AcceptError, Comparison, Installation, ObjectCallError, ObjectPorts, Objects, Parked, command, report, requests,
 };
 use crate::facts::Fact;
-use crate::store::{KvNamespace, ParkedEvents, Store, StoreError};
+use crate::store::{KvNamespace, ParkedEvents, Repaired, Store, StoreError};
 use crate::values::{AppId, InstanceId, Timestamp};
 
 /// How many objects one invocation asks. The free plan allows 50 subrequests.
@@ -106,7 +106,8 @@ pub async fn compare_due<P: ObjectPlatform>(
         }
     };
     let Some(compared) = compared else {
-        return Ok(object.note_comparison(&Comparison::Done(false), earlier, now).await?);
+        let done = Comparison::Done { is_checked: false, repaired: Repaired::default() };
+        return Ok(object.note_comparison(&done, earlier, now).await?);
     };
     if compared.repaired.any() {
         cx.trace().outcome("repaired");
@@ -116,7 +117,8 @@ pub async fn compare_due<P: ObjectPlatform>(
     let app = cx.settings.wix.app_id.as_str();
     let counted = command(ports, app, requests::COUNT, &body, ports.now_millis() + TIMEOUT).await;
     let uncounted = counted.is_err().then_some(repaired);
-    object.note_comparison(&Comparison::Done(compared.is_checked), uncounted, now).await?;
+    let done = Comparison::Done { is_checked: compared.is_checked, repaired: compared.repaired };
+    object.note_comparison(&done, uncounted, now).await?;
     counted.map(|_| ()).map_err(Into::into)
 }
 

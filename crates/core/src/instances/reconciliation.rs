@@ -3,13 +3,16 @@
 //! Where objects are bound, each object compares its installation by its own alarm, and the app's object counts. The Cron
 //! Trigger only asks the objects one after the other whether they are overdue, which also creates those that are missing.
 //! Without objects the Cron Trigger compares.
+//!
+//! Each run of the Cron Trigger is noted in the app's object. KV allows 1,000 writes a day on the free plan, so that without
+//! objects a run that stores nothing else notes its time once an hour.
 
 use futures::{StreamExt as _, stream};
 
 use super::compare::compare;
 use super::events::deadline;
 use super::{Context, InstanceError, Ports};
-use crate::delivery::{CompareRequest, ObjectCallError, command, requests};
+use crate::delivery::{CompareRequest, Maintenance, ObjectCallError, command, requests};
 use crate::store::{Pass, Progress, Reconciliation, Repaired, StoreError, TIMEOUT_MILLIS};
 use crate::values::{InstanceId, Timestamp, json};
 use crate::wix::DEADLINE_MILLIS;
@@ -23,6 +26,16 @@ const AT_ONCE: usize = 4;
 /// How much longer than Wix's deadline an object may take, in milliseconds.
 const OBJECT_MARGIN: u64 = 10_000;
 
+/// How often a run is noted in KV, in seconds.
+const NOTED_EVERY: u64 = 3_600;
+/// How much later than expected the next run may be noted, in seconds. The Cron Trigger runs every five minutes.
+const TOLERANCE: u64 = 900;
+
+/// By when the Cron Trigger must have noted another run after this one.
+pub fn next_run_by<P: Ports>(cx: &Context<'_, P>, ran_at: Timestamp) -> Timestamp {
+    ran_at.plus(TOLERANCE + if cx.settings.events.is_bound { 0 } else { NOTED_EVERY })
+}
+
 /// The figures.
 pub async fn reconciliation<P: Ports>(cx: &Context<'_, P>) -> Result<Reconciliation, InstanceError> {
     if !cx.settings.events.is_bound {
@@ -34,10 +47,10 @@ pub async fn reconciliation<P: Ports>(cx: &Context<'_, P>) -> Result<Reconciliat
     Ok(json::parse(&text).map_err(malformed)?)
 }
 
-/// When Wix said last what a known installation has, as its object knows it. Without objects nobody notes it.
-pub async fn checked_at<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Option<Timestamp> {
+/// What the object of a known installation notes of its comparisons. Without objects nobody notes it.
+pub async fn checked<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Maintenance {
     if !cx.settings.events.is_bound {
-        return None;
+        return Maintenance::default();
     }
     // The record is worth no longer wait.
     let deadline = cx.platform.now_millis() + TIMEOUT_MILLIS;
@@ -45,23 +58,41 @@ pub async fn checked_at<P: Ports>(cx: &Context<'_, P>, id: &InstanceId) -> Optio
         Ok(text) => json::parse(&text).unwrap_or_default(),
         Err(error) => {
             cx.note::<()>(Err(error));
-            None
+            Maintenance::default()
         }
     }
 }
 
-/// Compares the next installations, or lets their objects do it. The next run continues after them.
+/// Notes that the Cron Trigger runs. Compares the next installations, or lets their objects do it. The next run continues
+/// after them.
 pub async fn compare_slice<P: Ports>(cx: &Context<'_, P>) -> Result<(), InstanceError> {
-    let Some(every) = cx.settings.events.recheck_seconds else { return Ok(()) };
     let is_bound = cx.settings.events.is_bound;
     let mut progress = if is_bound {
-        Progress { pass: pass_of_object(cx).await?, ..Progress::default() }
+        Progress { pass: note_run(cx).await?, ..Progress::default() }
     } else {
         cx.store().progress().await?
     };
-    let Some(pass) = progress.pass.next(every, cx.now()) else { return Ok(()) };
+    let has_compared = compare_next(cx, &mut progress).await?;
+    if is_bound && has_compared {
+        let pass = serde_json::to_string(&progress.pass).map_err(|_| StoreError::NotJson)?;
+        command(cx.platform, cx.settings.wix.app_id.as_str(), requests::SET_PASS, &pass, deadline(cx)).await?;
+    }
+    let noted_at = progress.figures.cron_ran_at;
+    if is_bound || !has_compared && noted_at.is_some_and(|at| cx.now().since(at) < NOTED_EVERY) {
+        return Ok(());
+    }
+    progress.figures.cron_ran_at = Some(cx.now());
+    Ok(cx.store().put_progress(&progress).await?)
+}
+
+/// Returns whether this run has come further.
+async fn compare_next<P: Ports>(cx: &Context<'_, P>, progress: &mut Progress) -> Result<bool, InstanceError> {
+    let is_bound = cx.settings.events.is_bound;
+    let Some(every) = cx.settings.events.recheck_seconds else { return Ok(false) };
+    let Some(pass) = progress.pass.clone().next(every, cx.now()) else { return Ok(false) };
+    let mut figures = progress.figures;
     if pass.is_new() && !is_bound {
-        progress.figures.begin(cx.now());
+        figures.begin(cx.now());
     }
     let limit = if is_bound { OBJECTS } else { COMPARED };
     let (ids, cursor) = cx.store().ids(pass.cursor.as_deref(), limit).await?;
@@ -76,7 +107,7 @@ pub async fn compare_slice<P: Ports>(cx: &Context<'_, P>) -> Result<(), Instance
     let mut failed = 0;
     for result in compared {
         match result {
-            Ok(Some(repaired)) => progress.figures.round.add(repaired),
+            Ok(Some(repaired)) => figures.round.add(repaired),
             Ok(None) => {}
             Err(error) => {
                 failed += 1;
@@ -86,22 +117,20 @@ pub async fn compare_slice<P: Ports>(cx: &Context<'_, P>) -> Result<(), Instance
     }
     // Wix or the objects fail altogether: the next run does it again.
     if failed > 0 && failed == ids.len() {
-        return Ok(());
+        return Ok(false);
     }
     progress.pass = pass.after(cursor);
-    if is_bound {
-        let pass = serde_json::to_string(&progress.pass).map_err(|_| StoreError::NotJson)?;
-        command(cx.platform, cx.settings.wix.app_id.as_str(), requests::SET_PASS, &pass, deadline(cx)).await?;
-        return Ok(());
-    }
     if progress.pass.is_complete {
-        progress.figures.round.completed_at = Some(cx.clock());
+        figures.round.completed_at = Some(cx.clock());
     }
-    Ok(cx.store().put_progress(&progress).await?)
+    progress.figures = figures;
+    Ok(true)
 }
 
-async fn pass_of_object<P: Ports>(cx: &Context<'_, P>) -> Result<Pass, InstanceError> {
-    let text = command(cx.platform, cx.settings.wix.app_id.as_str(), requests::PASS, "", deadline(cx)).await?;
+/// Lets the app's object note the run. Returns how far the Cron Trigger has come.
+async fn note_run<P: Ports>(cx: &Context<'_, P>) -> Result<Pass, InstanceError> {
+    let now = cx.now().0.to_string();
+    let text = command(cx.platform, cx.settings.wix.app_id.as_str(), requests::PASS, &now, deadline(cx)).await?;
     Ok(json::parse(&text).unwrap_or_default())
 }
 

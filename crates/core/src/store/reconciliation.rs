@@ -92,6 +92,9 @@ pub struct Reconciliation {
     /// The round before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Round>,
+    /// When the Cron Trigger ran last, as far as it is noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron_ran_at: Option<Timestamp>,
 }
 
 impl Reconciliation {

@@ -231,6 +231,7 @@ fn a_test_event_is_delivered_by_the_object_of_the_app() {
     let seen = world.fake.object(APP_ID).seen();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[0].id(), body["event_id"]);
+    assert_eq!(body["instance_id"], APP_ID, "its delivery is listed under this id");
     let wanted = json!({ "type": "wix-edge.test", "timestamp": "2026-01-01T00:00:00Z", "sequence": 1, "source": "wix-edge",
         "data": {}, "anonymize": false });
     assert_eq!(serde_json::from_str::<Value>(&seen[0].body).expect("JSON"), wanted);

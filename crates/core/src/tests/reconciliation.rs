@@ -1,5 +1,7 @@
 //! The comparison of all installations with Wix: what it finds, when it runs, and what it costs.
 
+mod runs;
+
 use std::rc::Rc;
 
 use serde_json::{Value, json};
@@ -174,6 +176,12 @@ fn for_an_hour_wix_may_answer_as_before() {
     }
 }
 
+/// What the object of the installation keeps of a corrected plan. Without objects nobody does.
+fn corrected_plan(world: &World, at: u64) -> Value {
+    let corrected = json!({"at": at, "installed": false, "removed": false, "plan": true});
+    if world.fake.has_objects() { corrected } else { Value::Null }
+}
+
 #[test]
 fn a_lost_change_of_the_plan_is_found() {
     for world in both() {
@@ -183,12 +191,20 @@ fn a_lost_change_of_the_plan_is_found() {
         let record = world.instance(INSTANCE);
         assert_eq!((&record["plan"], &record["is_free"]), (&json!("gold"), &json!(false)));
         assert_eq!(counts(&world), (1, 1, [0, 0, 1]));
+        assert_eq!(record["corrected"], corrected_plan(&world, world.now()));
         has(&world, None);
         world.fake.clock().advance(DAY);
         world.cron();
         assert_eq!(world.instance(INSTANCE)["is_free"], true);
         assert_eq!(counts(&world), (1, 1, [0, 0, 1]));
         assert_eq!(figures(&world)["previous"]["repaired"], 1);
+        world.fake.clock().advance(DAY);
+        world.cron();
+        assert_eq!(
+            world.instance(INSTANCE)["corrected"],
+            corrected_plan(&world, world.now() - DAY),
+            "nothing was wrong"
+        );
     }
 }
 
@@ -410,8 +426,11 @@ fn zero_hours_compare_nothing() {
         world.fake.clock().advance(DAY);
         world.cron();
         assert_eq!(world.fake.wix().take_paths(), [""; 0]);
+        let mut figures = figures(&world);
+        assert_eq!(figures.as_object_mut().expect("an object").remove("cron_ran_at"), Some(json!(world.now())));
+        figures.as_object_mut().expect("an object").remove("cron_next_by");
         assert_eq!(
-            figures(&world),
+            figures,
             json!({"compared": 0, "repaired": 0, "repairs": {"installed": 0, "removed": 0, "plan": 0}})
         );
     }

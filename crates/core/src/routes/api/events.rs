@@ -8,7 +8,7 @@ use super::instances::{CURSOR, page_of};
 use crate::delivery::{PageRequest, Settings};
 use crate::instances::{list_events, list_parked, redeliver, redeliver_parked, send_test_event};
 use crate::store::ParkedEvents;
-use crate::values::{InstanceId, json};
+use crate::values::{AppId, InstanceId, json};
 use crate::web::{Call, Error, Outcome, Platform, Reply};
 
 /// The longest `webhook-id`, in bytes.
@@ -45,6 +45,8 @@ pub struct Redelivering {}
 pub struct TestEvent {
     /// Its `webhook-id`.
     event_id: String,
+    /// The app's id: `GET /v1/instances/{id}/events` lists the app's events under it.
+    instance_id: AppId,
 }
 
 /// Refuses the request if there are no objects.
@@ -116,5 +118,6 @@ pub async fn redeliver_all<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>,
 pub async fn test<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     require_target(&call.cx.settings.events)?;
     let event_id = send_test_event(&call.cx).await?;
-    Ok(Reply::json(StatusCode::ACCEPTED, &TestEvent { event_id }).into())
+    let instance_id = call.cx.settings.wix.app_id.clone();
+    Ok(Reply::json(StatusCode::ACCEPTED, &TestEvent { event_id, instance_id }).into())
 }

@@ -3,9 +3,9 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::facts::{Instance, Status};
-use crate::instances::{self, InstanceError, checked_at};
-use crate::store::ListRequest;
+use crate::facts::{Corrected, Instance, Status};
+use crate::instances::{self, InstanceError, checked};
+use crate::store::{ListRequest, Repaired};
 use crate::web::{Call, Error, Outcome, Platform, Reply, Request};
 
 /// The cursor is malformed.
@@ -87,8 +87,13 @@ pub async fn get<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let id = call.instance_id()?;
     let instance = call.cx.store().instance(&id).await?.ok_or(InstanceError::Unknown)?;
     let mut instance = instance.valid_at(call.cx.now());
-    if let Some(at) = checked_at(&call.cx, &id).await {
+    let checked = checked(&call.cx, &id).await;
+    if let Some(at) = checked.checked_at {
         instance.billing.get_or_insert_default().checked_at = Some(at);
     }
+    instance.corrected = checked.corrected_at.zip(checked.corrected).map(|(at, repaired)| {
+        let Repaired { installed, removed, plan } = repaired;
+        Corrected { at, installed, removed, plan }
+    });
     Ok(Reply::json(StatusCode::OK, &instance).into())
 }
