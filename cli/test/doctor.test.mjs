@@ -31,6 +31,7 @@ function stable(text, url) {
     .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, "<id>")
     .replaceAll(version(), "<version>")
     .replaceAll(/\d+ s (ahead|behind|ago)/g, "600 s $1")
+    .replaceAll(/ran last \d+ minutes/g, "ran last 16 minutes")
     .replaceAll(/takes \d+ ms/g, "takes 1400 ms");
 }
 

@@ -13,11 +13,13 @@ use tempfile::TempDir;
 use workerd::{Entry, Fault, Kind, Kv, Op, Setup, Worker, Workerd};
 
 use crate::cli::run;
-use crate::harness::{API_KEY, KEY, RUNTIME, Values, Wix, api_key, build_folder, values_for};
+use crate::harness::{API_KEY, KEY, RUNTIME, Values, Wix, api_key, build_folder, request, values_for};
 
 const SECRET: &str = "whsec_c2VjcmV0IG9mIHRoZSBiYWNrIGVuZCwgMzIgYnl0ZXM=";
 /// A key with one scope only.
 const TOKEN_KEY: &str = "it-key-with-the-scope-token-0123456789";
+/// The Cron Trigger of one of the Workers. Those of the others never run.
+const CRON: &str = "cron of good";
 /// Values that are malformed in one way each.
 const MALFORMED: [(&str, &str); 15] = [
     ("WIX_APP_ID", "not-a-guid"),
@@ -99,6 +101,9 @@ fn doctor_names_each_misconfiguration_in_one_sentence() {
     let plain = values.clone();
     let values = values.with("EVENTS_URL", wix.at("/_app/events")).with("EVENTS_SECRETS", SECRET);
     beds.delivering("good", &values, &main);
+    beds.setup = std::mem::take(&mut beds.setup).worker(CRON, Worker::trigger("good"));
+    let untriggered = kv();
+    beds.delivering("no-cron", &values, &untriggered);
     beds.worker("plain", &plain, Some(&old));
     beds.worker("refused", &plain, Some(&refused));
 
@@ -138,10 +143,11 @@ fn doctor_names_each_misconfiguration_in_one_sentence() {
     });
     let workerd = workerd.unwrap_or_else(|error| panic!("{error:#}"));
     // One installation each, before anything fails.
-    for name in ["good", "plain", "refused"] {
+    for name in ["good", "plain", "refused", "no-cron"] {
         wix.register(workerd.url(name));
         wix.new_instance();
     }
+    request("POST", workerd.url(CRON)).send().expect(200);
     failing.add_fault(Fault::new(Kind::Status(500)));
     unlisted.add_fault(Fault::new(Kind::Status(500)).on(Op::List));
     let metadata = json!({ "parked": 3, "oldest_at": 1_767_225_600 }).to_string();

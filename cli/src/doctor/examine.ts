@@ -5,6 +5,7 @@ import { isLoopback } from "../shapes.js";
 import { clock } from "./clock.js";
 import { bindings } from "./bindings.js";
 import { console } from "./console.js";
+import { cron } from "./cron.js";
 import type { Deployment } from "./deployment.js";
 import { parked, testEvent } from "./delivery.js";
 import type { Finding, Result } from "./finding.js";
@@ -12,7 +13,7 @@ import { fault, isFinding, note } from "./finding.js";
 import { flows } from "./flow.js";
 import { headers } from "./headers.js";
 import { readiness, version } from "./health.js";
-import { installations, reconciliation, statistics, token } from "./keyed.js";
+import { installations, statistics, token } from "./keyed.js";
 import { keys, vars } from "./keys.js";
 import type { KeyFile } from "./local.js";
 import { api, webhook } from "./outside.js";
@@ -81,7 +82,7 @@ async function keyed(deployment: Deployment, results: Result[], appId: string | 
   results.push(...listed);
   if (listed.some((result) => isFinding(result) && result.id.startsWith("key."))) return;
   if (!listed.some(isFinding)) results.push(...(await token(deployment, installed)));
-  results.push(...(await reconciliation(deployment, installed)), ...(await statistics(deployment)));
+  results.push(...(await cron(deployment, installed)), ...(await statistics(deployment)));
   results.push(...(await parked(deployment)));
   if (deployment.sendsTestEvent && appId !== undefined) results.push(...(await testEvent(deployment, appId)));
 }

@@ -1,14 +1,12 @@
-// With an API key: the list of installations, a token from Wix, and the comparison with Wix.
+// With an API key: the list of installations, a token from Wix, and the statistics.
 
 import type { Deployment } from "./deployment.js";
-import { counted } from "./deployment.js";
 import type { Finding, Result } from "./finding.js";
 import { fault, fine, note, warning } from "./finding.js";
 import { list, number, object, text } from "./json.js";
 import type { Answer } from "./request.js";
 import { errorCode, json, send, stranger } from "./request.js";
 
-const HOUR = 3_600;
 /** How many installations are tried for a token: a site owner may have removed one a moment ago. */
 const TRIED = 3;
 
@@ -41,7 +39,7 @@ export function refusal({ url }: Deployment, path: string, answer: Answer): Find
 }
 
 /** An installation of the list. */
-interface Installation {
+export interface Installation {
   id: string;
   /** When it was installed, in seconds. */
   at: number;
@@ -108,31 +106,4 @@ export async function statistics(deployment: Deployment): Promise<Result[]> {
   const days = list(json(answer)["days"]).map(object);
   const sum = (name: string) => days.reduce((total, day) => total + (number(day[name]) ?? 0), 0);
   return [fine(`in 30 days: ${["installs", "removals", "delivered", "parked"].map((name) => `${sum(name)} ${name}`).join(", ")}`)];
-}
-
-/** Whether the Cron Trigger and the objects compare the installations with Wix. */
-export async function reconciliation(deployment: Deployment, installed: Installation[]): Promise<Result[]> {
-  const { url, local, now } = deployment;
-  const path = "/v1/reconciliation";
-  const answer = await ask(deployment, path);
-  if (answer.status !== 200) return [refusal(deployment, path, answer)];
-  const hours = Number(local?.vars["RECHECK_HOURS"] || 24);
-  if (hours === 0) return [fine("RECHECK_HOURS is 0, so installations are not compared with Wix")];
-  const round = json(answer);
-  const previous = object(round["previous"]);
-  const times = [round["started_at"], round["completed_at"], previous["completed_at"]].map((time) => number(time) ?? 0);
-  const latest = Math.max(...times);
-  const seconds = Math.round(now() / 1000);
-  const where = `${url}${path}`;
-  const fix = "Check that [triggers] has crons in wrangler's configuration, that RECHECK_HOURS is not 0, and the lines `cron reconciliation` of the Worker's log; then deploy.";
-  const oldest = Math.min(...installed.map(({ at }) => at));
-  if (latest === 0) {
-    if (installed.length === 0 || seconds - oldest < hours * HOUR) return [];
-    return [warning("cron.never", where, "no installation has ever been compared with Wix, so the Cron Trigger does not run", fix)];
-  }
-  const age = Math.floor((seconds - latest) / HOUR);
-  if (age > 2 * hours + 1) {
-    return [warning("cron.stale", where, `installations were last compared with Wix ${age} hours ago, so the Cron Trigger does not run`, fix)];
-  }
-  return [fine(`installations were compared with Wix ${age < 1 ? "within the last hour" : `${counted(age, "hour")} ago`}`)];
 }

@@ -6,7 +6,7 @@ const END = "<!-- End of the tables. -->";
 const TITLES = {
   reach: "The address", version: "The version", ready: "The Worker's configuration", note: "Notes of the Worker",
   headers: "Headers", console: "The console", flow: "Install flows", clock: "Clocks", webhook: "Webhooks", api: "The app API",
-  key: "The API key", store: "The store", token: "Tokens", cron: "The comparison with Wix", events: "Events",
+  key: "The API key", store: "The store", token: "Tokens", cron: "The Cron Trigger and the comparison with Wix", events: "Events",
   local: "wrangler's configuration", vars: "Vars", keys: "The file with the keys", simulator: "Development",
 };
 

@@ -19,6 +19,14 @@ function worker(name, ids, at, more = {}) {
 
 const set = (name, value) => ({ change: (response) => (response.headers[name] = value) });
 const remove = (name) => ({ change: (response) => delete response.headers[name] });
+const HOUR = 3600;
+/** A case in which `GET /v1/reconciliation` answers with times that are so many seconds ahead. */
+function reconciled(name, ids, times) {
+  const answer = () => Object.fromEntries(Object.entries(times).map(([field, ahead]) => [field, Math.floor(Date.now() / 1000) + ahead]));
+  return proxied(name, ids, {
+    answer: ({ path }) => (path === "/v1/reconciliation" ? { status: 200, headers: {}, body: JSON.stringify(answer()) } : undefined),
+  }, { key });
+}
 const html = (status, body, headers = {}) => ({ status, headers: { "content-type": "text/html", ...headers }, body });
 /** Answers a path in the place of the Worker. */
 const at = (path, response) => ({ answer: (request) => (request.path.split("?")[0] === path ? response : undefined) });
@@ -152,11 +160,18 @@ const keyed = [
     await addFault(workers.refused);
     return examined(workers.refused, { key, also: ["note.INSTALLATIONS"] });
   } },
-  { name: "the Cron Trigger never ran", ids: ["cron.never"], run: () =>
-    examined(workers.plain, { key, now: () => Date.now() + 90_000_000, also: ["note.INSTALLATIONS", "clock.worker"] }) },
-  proxied("the Cron Trigger stopped", ["cron.stale"], {
-    answer: ({ path }) => (path === "/v1/reconciliation" ? { status: 200, headers: {}, body: JSON.stringify({ started_at: Math.floor(Date.now() / 1000) - 240 * 3600 - 60, compared: 1 }) } : undefined),
-  }, { key }),
+  // The clock of this computer is ahead, so that the installation looks old.
+  { name: "no Cron Trigger runs", ids: ["cron.never"], run: () =>
+    examined(workers.plain, { key, now: () => Date.now() + 3_000_000, also: ["note.INSTALLATIONS", "clock.worker"] }) },
+  { name: "no Cron Trigger runs, and Durable Objects are bound", ids: ["cron.never"], run: () =>
+    examined(workers["no-cron"], { key, now: () => Date.now() + 3_000_000, also: ["clock.worker"] }) },
+  // 16 minutes after a run.
+  { name: "the Cron Trigger stopped", ids: ["cron.stale"], run: () =>
+    examined(good, { key, now: () => Date.now() + 960_000, also: ["clock.worker"] }) },
+  reconciled("the Cron Trigger stopped, and no Durable Objects are bound", ["cron.stale"], { cron_ran_at: -6 * HOUR, cron_next_by: -4 * HOUR }),
+  reconciled("the comparison with Wix fails for days", ["cron.comparison"], { cron_ran_at: -60, cron_next_by: 60, started_at: -240 * HOUR }),
+  { name: "no installation was ever compared with Wix", ids: ["cron.comparison"], run: () =>
+    examined(workers.plain, { key, now: () => Date.now() + 60 * HOUR * 1000, also: ["note.INSTALLATIONS", "clock.worker", "cron.never"] }) },
   worker("events could not be delivered for days", ["events.parked"], "parked", { key }),
   worker("the back end has another secret", ["events.refused"], "401", { key, events: true }),
   worker("EVENTS_URL redirects", ["events.redirected"], "302", { key, events: true }),
