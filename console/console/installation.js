@@ -34,7 +34,7 @@ export async function installation(page) {
 }
 
 function fields(instance) {
-  const { site = {}, billing = {}, last_token: token } = instance;
+  const { site = {}, billing = {}, last_token: token, corrected } = instance;
   const yes = (value) => (value === undefined ? undefined : value ? "yes" : "no");
   const time = (value) => (value === undefined ? undefined : at(value));
   const rows = [
@@ -57,6 +57,7 @@ function fields(instance) {
     ["Renews itself", yes(billing.auto_renewing)],
     ["Trial ends", time(billing.trial_ends_at)],
     ["Compared with Wix", time(billing.checked_at)],
+    ["Last correction", corrected && [corrections(corrected), ", ", at(corrected.at)]],
     ["Ref", instance.ref],
     ["Setup finished", time(instance.configured_at)],
     ["Last event", time(instance.last_event_at)],
@@ -95,15 +96,22 @@ function actions({ id, signal, attempt, reload, announce }, path, instance) {
     h("button", { type: "button", class: "danger", click: erase }, "Erase…"));
 }
 
+/** What a comparison found wrong, because a webhook was lost. */
+function corrections({ installed, removed, plan }) {
+  const words = [installed && "a lost installation", removed && "a lost removal", plan && "a wrong plan"];
+  return words.filter(Boolean).join(" and ");
+}
+
 /** What the record tells with a time. */
 function milestones(instance) {
-  const { last_token: token, billing = {} } = instance;
+  const { last_token: token, billing = {}, corrected } = instance;
   const all = [
     [instance.installed_at, "Installed"],
     [instance.removed_at, "Removed"],
     [instance.configured_at, "BI event APP_FINISHED_CONFIGURATION sent"],
     [token?.at, TOKENS[token?.outcome] ?? token?.outcome],
     [billing.checked_at, "Compared with Wix"],
+    [corrected?.at, corrected && `The comparison with Wix corrected ${corrections(corrected)}`],
   ];
   return all.filter(([time]) => time !== undefined).map(([time, text]) => ({ time, text }));
 }

@@ -2,7 +2,8 @@
 
 import { call, settle } from "./api.js";
 import { chart } from "./chart.js";
-import { ago, at, count, failure, faults, h, number, section, table } from "./dom.js";
+import { ago, failure, h, number, section, table } from "./dom.js";
+import { health, look, test } from "./health.js";
 
 export async function overview(page) {
   const { signal } = page;
@@ -13,7 +14,8 @@ export async function overview(page) {
     settle(call("/v1/reconciliation", { signal })),
     settle(call("/v1/parked-events?limit=100", { signal })),
   ]);
-  const healthPart = section("Health", health(readiness, rounds, parked));
+  const seen = await look(readiness, signal);
+  const healthPart = section("Health", health(readiness, rounds, parked, seen));
   // Without a configuration every other part would only repeat it.
   if (readiness.value?.problems?.length && statistics.error) return { title: "Overview", parts: [healthPart] };
   const parts = [
@@ -23,52 +25,6 @@ export async function overview(page) {
     section("Events", events(page, parked)),
   ];
   return { title: "Overview", parts };
-}
-
-/** One line of the health list. */
-function line(name, tone, ...text) {
-  const word = { good: "good", warn: "note", bad: "problem", soft: "unknown" }[tone];
-  return h("li", { class: tone }, h("strong", {}, name), " ", h("span", { class: "hidden" }, `(${word}) `), h("span", {}, text));
-}
-
-function health(readiness, rounds, parked) {
-  if (readiness.error) return failure(readiness.error);
-  const { problems = [], notes = [] } = readiness.value ?? {};
-  const note = (...names) => notes.find(({ name }) => names.includes(name));
-  const wix = note("WIX_APP_SECRET");
-  const target = note("EVENTS_URL", "INSTALLATIONS");
-  const lines = [
-    problems.length
-      ? line("Configuration", "bad", count(problems.length, "problem"), ", see below")
-      : line("Configuration", "good", "complete, and KV answers"),
-    wix ? line("Wix", "bad", wix.problem) : line("Wix", problems.length ? "soft" : "good", "no recent refusal of the app's credentials"),
-    target ? line("Target for events", "warn", target.problem) : targetLine(parked),
-    cronLine(rounds),
-  ];
-  return [
-    h("ul", { class: "health" }, lines),
-    problems.length > 0 && h("div", {}, h("h3", {}, "Problems"), faults(problems)),
-    notes.length > 0 && h("div", {}, h("h3", {}, "Notes"), faults(notes)),
-  ];
-}
-
-function targetLine({ value, error }) {
-  if (error) return line("Target for events", "warn", error.title);
-  const sites = value.instances.length;
-  const many = value.next_cursor ? `more than ${sites} installations` : count(sites, "installation");
-  return sites
-    ? line("Target for events", "bad", h("a", { href: "#/parked" }, "events are parked"), ` for ${many}`)
-    : line("Target for events", "good", "set, and no event is parked");
-}
-
-function cronLine({ value, error }) {
-  if (error) return line("Comparison with Wix", "warn", error.title);
-  const { started_at: started, completed_at: ended, previous } = value;
-  const latest = ended ?? started ?? previous?.completed_at;
-  if (latest === undefined) {
-    return line("Comparison with Wix", "soft", "no installation has been compared yet");
-  }
-  return line("Comparison with Wix", "good", ended ? "round ended " : "round began ", at(latest));
 }
 
 function figures(days) {
@@ -105,15 +61,20 @@ function comparison({ previous, ...present }) {
   ]);
 }
 
-function events({ signal, attempt }, parked) {
-  const test = () => attempt(
-    () => call("/v1/events/test", { method: "POST", signal }),
-    ({ event_id: id }) => `The test event ${id} is stored, and its delivery begins. Your back end gets it now.`,
-  );
+function events({ signal, attempt, announce, reload }, parked) {
+  const send = async () => {
+    let outcome;
+    const stored = () => announce("The test event is stored. Waiting for the answer of your back end…", "soft");
+    if (!await attempt(async () => { outcome = await test(signal, stored); }, () => "") || !outcome) return;
+    // The health shows the outcome too.
+    await reload();
+    const [tone, text] = outcome;
+    announce(text, tone);
+  };
   return [
     parked.error ? failure(parked.error) : h("p", {}, parked.value.instances.length
       ? h("a", { href: "#/parked" }, "Look at the parked events")
       : "No event is parked."),
-    h("p", {}, h("button", { type: "button", click: test }, "Send a test event")),
+    h("p", {}, h("button", { type: "button", click: send }, "Send a test event")),
   ];
 }

@@ -3,6 +3,7 @@
 
 const PLANS = ["pro_plan", "basic_plan", "premium_2026", undefined];
 const KEY = "the-key-of-the-operator-0123456789abcdef";
+const APP = "a1b2c3d4-1111-4222-8333-444455556666";
 
 /** A GUID that is the same in every run. */
 function guid(number) {
@@ -20,6 +21,12 @@ export class FakeApi {
   trouble = () => undefined;
   /** How long every answer takes, in milliseconds. */
   delay = 0;
+  /** How long ago the Cron Trigger ran, in seconds; `undefined` if it never did. */
+  cron = 100;
+  /** How long ago the present round began, in seconds. */
+  round = 20_000;
+  /** How the test event ends: its state, attempts and last answer. */
+  tested = { state: "delivered", attempts: 1, last_answer: 200 };
 
   constructor(size = 240, history = 130, now = Math.floor(Date.now() / 1000)) {
     this.now = now;
@@ -32,6 +39,8 @@ export class FakeApi {
       delivered: 400 + 13 * day, parked: day === 17 ? 21 : 0,
     }));
     this.events = new Map();
+    /** The events of the app, the newest first. */
+    this.tests = [];
     this.parked = this.instances.slice(3, 7).map(({ instance_id: id }, index) =>
       ({ instance_id: id, parked: 3 + 7 * index, oldest_at: now - 90000 * (index + 4) }));
   }
@@ -47,6 +56,7 @@ export class FakeApi {
       site_id: guid(number + 1e6), site: { name: `Shop ${number}`, url: "https://shop.example.com", locale: "en", currency: "EUR" },
       plan: PLANS[number % 4], is_free: PLANS[number % 4] === undefined, app_version: "2.4.0",
       billing: { cycle: "MONTHLY", expires_at: this.now + 864000, auto_renewing: true, checked_at: this.now - 40000 },
+      ...(number % 2 && { corrected: { at: installed + 1800, installed: false, removed: false, plan: true } }),
       ref: number % 2 ? `customer-${number}` : undefined,
       configured_at: number % 5 !== 2 ? installed + 60 : undefined, last_event_at: installed + 90,
       last_token: status === "pending" ? undefined : { at: installed + 120, outcome: status === "needs_reconnect" ? "refused" : "ok" },
@@ -101,7 +111,7 @@ export class FakeApi {
     }
     if (name === "statistics") return ok({ days: this.days });
     if (name === "reconciliation") return ok(this.#reconciliation());
-    if (name === "events") return ok({ event_id: "evt_test123" }, 202);
+    if (name === "events") return ok(this.#test(), 202);
     if (name === "parked-events") {
       if (method === "GET") return ok({ instances: this.parked });
       const { instance_id: only } = request.postDataJSON() ?? {};
@@ -109,6 +119,7 @@ export class FakeApi {
       return ok({}, 202);
     }
     if (!id) return this.#page(url.searchParams);
+    if (id === APP && below === "events") return ok({ events: this.tests });
     const instance = this.instances.find((known) => known.instance_id === id);
     if (method === "DELETE") {
       this.instances = this.instances.filter((known) => known !== instance);
@@ -140,15 +151,28 @@ export class FakeApi {
     const left = this.instances.filter((instance) =>
       instance.instance_id.startsWith(search) && instance.instance_id > cursor && (!status || instance.status === status));
     const page = left.slice(0, limit);
-    const slim = page.map(({ ref, site, billing, ...rest }) => rest);
+    const slim = page.map(({ ref, site, billing, corrected, ...rest }) => rest);
     return { status: 200, body: { instances: slim, ...(left.length > page.length && { next_cursor: page.at(-1).instance_id }) } };
+  }
+
+  /** A test event, which is attempted a moment later. */
+  #test() {
+    const event = {
+      event_id: `evt_test${this.tests.length}`, sequence: this.tests.length + 1, type: "wix-edge.test", received_at: this.now,
+      state: "pending", attempts: 0,
+    };
+    this.tests.unshift(event);
+    setTimeout(() => Object.assign(event, this.tested), 500);
+    return { event_id: event.event_id, instance_id: APP };
   }
 
   #reconciliation() {
     const repairs = { installed: 0, removed: 1, plan: 2 };
+    const began = this.now - this.round;
     return {
-      started_at: this.now - 20000, compared: 61, repaired: 3, repairs,
-      previous: { started_at: this.now - 106400, completed_at: this.now - 20000, compared: 240, repaired: 0, repairs: { installed: 0, removed: 0, plan: 0 } },
+      ...(this.cron !== undefined && { cron_ran_at: this.now - this.cron, cron_next_by: this.now - this.cron + 900 }),
+      started_at: began, compared: 61, repaired: 3, repairs,
+      previous: { started_at: began - 86400, completed_at: began, compared: 240, repaired: 0, repairs: { installed: 0, removed: 0, plan: 0 } },
     };
   }
 }

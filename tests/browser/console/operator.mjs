@@ -99,9 +99,17 @@ export async function day(browser) {
   assert.deepEqual(await page.locator("td a.id").allTextContents(), [other]);
 
   await view(page, "/", "Overview");
-  await shows("set, and no event is parked");
+  await shows("your back end accepted an event that came");
   await page.getByRole("button", { name: "Send a test event" }).click();
-  await shows("is stored, and its delivery begins");
+  await shows("Your back end accepted the test event (answer 200).");
+  // Nothing is parked for hours, and the outage shows at once.
+  await switches({ app_answer: "503" });
+  await page.getByRole("button", { name: "Send a test event" }).click();
+  await shows("Your back end did not accept the test event: answer 503.");
+  const target = page.getByRole("listitem").filter({ hasText: "Target for events" });
+  assert.match(await target.innerText(), /1 event of the latest \d+ waits for your back end \(answer 503\)/);
+  assert.equal(await target.getAttribute("class"), "bad");
+  await switches({ app_answer: "200" });
   const numbers = await page.locator(".tiles dd").allTextContents();
 
   await view(page, `/installations/${other}`, "");
