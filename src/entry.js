@@ -103,11 +103,11 @@ export default {
     return response;
   },
 
-  async scheduled(event, env, context) {
+  async scheduled(event, env) {
     const wasm = instance();
     const number = state.instanceId;
     try {
-      await wasm.scheduled(event, env, context);
+      await wasm.scheduled(env);
     } catch (error) {
       throw recorded(error, number);
     }

@@ -9,6 +9,12 @@ type Result<T> = std::result::Result<T, JsValue>;
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
+    /// The context of a request.
+    pub type Context;
+    /// Keeps the request alive until the promise is settled. Accepts any value.
+    #[wasm_bindgen(method, catch, js_name = waitUntil)]
+    pub fn wait_until(this: &Context, promise: &JsValue) -> Result<()>;
+
     /// A KV namespace.
     #[derive(Clone)]
     pub type Kv;

@@ -15,14 +15,14 @@ mod start;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use js_sys::Array;
+use js_sys::{Array, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wix_edge_core::Shared;
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, console_error, event};
+use worker::{Env, console_error};
 
 use crate::body::Inbound;
-use crate::glue::Object;
+use crate::glue::{Context, Object};
 use crate::object::Cell;
 use crate::platform::Edge;
 
@@ -39,14 +39,9 @@ fn shared(env: &Env) -> Rc<Shared> {
 /// Handles a request. Returns a response, or a promise of one. Not `#[event(fetch)]`, which begins each request in a
 /// microtask of its own. `body` is a short body that `entry.js` has read.
 #[wasm_bindgen]
-pub fn fetch(
-    request: web_sys::Request,
-    env: Env,
-    context: worker::worker_sys::Context,
-    body: JsValue,
-) -> Result<JsValue, JsValue> {
+pub fn fetch(request: web_sys::Request, env: Env, context: Context, body: JsValue) -> Result<JsValue, JsValue> {
     start::start(Box::pin(async move {
-        let response = respond(Inbound::new(request, body), env, Context::new(context)).await;
+        let response = respond(Inbound::new(request, body), env, context).await;
         let response = response.or_else(|error| {
             console_error!("{error}");
             glue::respond(500, "", "", Some("INTERNAL SERVER ERROR"), None)
@@ -74,16 +69,26 @@ async fn respond(inbound: Inbound, env: Env, context: Context) -> worker::Result
     let inbound = convert::request(inbound)?;
     let answered = wix_edge_core::handle(Edge::new(env), &shared, inbound).await;
     if let Some(follow_up) = answered.follow_up {
-        context.wait_until(follow_up.run());
+        let work = start::start(Box::pin(async move {
+            // What is started runs at once until it waits, and the response comes first.
+            Promise::resolve(&JsValue::UNDEFINED).await?;
+            follow_up.run().await;
+            Ok(JsValue::UNDEFINED)
+        }));
+        context.wait_until(&work?)?;
     }
     unread.drain().await;
     convert::response(&answered.reply)
 }
 
-#[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    let shared = shared(&env);
-    wix_edge_core::scheduled(Edge::new(env), &shared).await;
+/// Runs the Cron Trigger.
+#[wasm_bindgen]
+pub fn scheduled(env: Env) -> Result<JsValue, JsValue> {
+    start::start(Box::pin(async move {
+        let shared = shared(&env);
+        wix_edge_core::scheduled(Edge::new(env), &shared).await;
+        Ok(JsValue::UNDEFINED)
+    }))
 }
 
 /// A request to the object of an installation: status and text of the response, and whether an event may be due.
