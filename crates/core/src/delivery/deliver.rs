@@ -224,7 +224,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
         }
     }
 
-    /// Parks all events whose time is over, and looks again. Returns whether there were any. Events are accepted in the order
+    /// Parks all events whose time is over, and then reads the queue anew. Returns whether there were any. Events are accepted in the order
     /// of their numbers, so that the head's time is over first.
     fn park_expired(&self, queue: &Queue<'_, P>, look: &mut Look) -> Result<bool, PlatformError> {
         let now = self.now();
