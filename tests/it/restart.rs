@@ -10,7 +10,12 @@ fn tokens_flows_and_sealing_keys_survive_a_restart() {
     let site = stage.wix.site();
     let mut jar = Jar::default();
     let callback = Flow::begin(&stage, &mut jar, None).consent(&site);
-    let page = jar.get(&callback).expect(302).location();
+    let redirected = jar.get(&callback).expect(302);
+    // It tells the object that there is a refresh token.
+    stage.worker.log.wait_for("the deferred task of the redirect", |entry| {
+        entry["route"] == "task settle" && entry["request_id"] == redirected.request_id()
+    });
+    let page = redirected.location();
     let custom = parameter(&callback, "instanceId");
     let plain = stage.wix.new_instance();
     let token = stage.token(&plain).expect(200).json();
