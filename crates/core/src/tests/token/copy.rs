@@ -1,5 +1,6 @@
 //! The object's copy of a refresh token that cannot be opened, or whose original the operator has deleted from KV.
 
+use super::object::connected;
 use super::{EXCHANGE, TOKEN};
 use crate::delivery::Sql as _;
 use crate::testing::clock::START;
@@ -8,15 +9,6 @@ use crate::testing::world::{API_KEY, INSTANCE, SEALING_KEY, TestResponse, World}
 
 /// A configuration without the key that sealed the tokens.
 const LOST: [(&str, &str); 1] = [("SEALING_KEYS", "k2:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=")];
-
-/// An installation whose refresh token is in KV, and not yet in its object.
-fn connected() -> World {
-    let world = World::delivering();
-    assert_eq!(world.connect().status, 302);
-    world.fake.clock().set(START + 360);
-    world.fake.wix().take_paths();
-    world
-}
 
 /// An installation whose object has copied the refresh token.
 fn copied() -> World {

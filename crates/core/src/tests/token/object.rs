@@ -22,7 +22,8 @@ fn installed() -> World {
     world
 }
 
-fn connected() -> World {
+/// An installation whose refresh token is in KV, and not yet in its object.
+pub(super) fn connected() -> World {
     let world = World::delivering();
     assert_eq!(world.connect().status, 302);
     world.fake.clock().set(START + 360);
