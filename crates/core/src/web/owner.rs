@@ -43,7 +43,7 @@ impl View<'_> {
         self.page(subject, self.link(subject), Some(&format!("{}{detail}", error.notice().code)))
     }
 
-    /// With where the owner goes on, and the text of that link, and with the code of an error, for support.
+    /// `next` is the address and the text of the link that leads on. `code` names the error for the support.
     fn page(&self, subject: Subject, next: Option<(&str, &str)>, code: Option<&str>) -> Page {
         let texts = self.texts;
         let [title, text] = texts.page(subject);
@@ -55,7 +55,7 @@ impl View<'_> {
             @if let Some(name) = name { p.app { bdi { (name) } } }
             h1 { (with_name(title, shown)) }
             p { (text) }
-            // Wix and the support are no pages for a frame.
+            // Wix does not let a frame show its pages, so the link at the end of a flow replaces the whole window.
             @if let Some((href, label)) = next {
                 p { a.next href=(href) target=[code.is_none().then_some("_top")] { (label) } }
             }
