@@ -59,7 +59,7 @@ pub fn response(reply: &Reply<Option<ReadableStream>>) -> worker::Result<Respons
 pub fn lines<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
     let mut lines = String::new();
     for (name, value) in headers {
-        if value.contains(['\n', '\r']) {
+        if value.bytes().any(|byte| matches!(byte, b'\n' | b'\r')) {
             return None;
         }
         lines.extend([name, "\n", value, "\n"]);

@@ -49,14 +49,28 @@ function respond(request, env, context, body) {
   const number = state.instanceId;
   try {
     const response = wasm.fetch(request, env, context, body);
-    if (!(response instanceof Promise)) return response;
     // The request runs to its end even if the client disconnects, so that no installation is stored in part.
-    context.waitUntil(response);
-    return response.catch((error) => {
-      throw recorded(error, number);
-    });
+    if (response instanceof Promise) context.waitUntil(response);
+    return response;
   } catch (error) {
     throw recorded(error, number);
+  }
+}
+
+/** Reads a body of this length, for which memory was reserved. */
+async function respondToShort(request, env, context, length) {
+  const number = state.instanceId;
+  try {
+    let body = null;
+    try {
+      body = await request.bytes();
+    } catch {
+      // It broke off.
+    }
+    return await respond(request, env, context, body);
+  } finally {
+    // The memory of another instance is not that of this body.
+    if (number === state.instanceId && !state.criticalError) wasm.release(length);
   }
 }
 
@@ -91,16 +105,8 @@ export default {
     const length = shortLength(request);
     // An attacker can send many bodies at once, so the memory for them is limited. Beyond the limit, wasm gets the
     // request with its body unread.
-    if (!(length > 0) || !instance().reserve(length)) return respond(request, env, context);
-    const release = () => {
-      if (!state.criticalError) wasm.release(length);
-    };
-    const response = request.bytes().then(
-      (body) => respond(request, env, context, body),
-      () => respond(request, env, context, null),
-    );
-    response.then(release, release);
-    return response;
+    const isReserved = length > 0 && instance().reserve(length);
+    return isReserved ? respondToShort(request, env, context, length) : respond(request, env, context);
   },
 
   async scheduled(event, env) {

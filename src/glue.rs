@@ -102,8 +102,7 @@ extern "C" {
 
     /// A promise that wasm settles.
     pub type Deferred;
-    #[wasm_bindgen(constructor)]
-    pub fn new() -> Deferred;
+    pub fn deferred() -> Deferred;
     #[wasm_bindgen(method, getter)]
     pub fn promise(this: &Deferred) -> JsValue;
     #[wasm_bindgen(method)]

@@ -22,6 +22,12 @@ use crate::{convert, crypto, random};
 const RESPONSE_LIMIT: u32 = 1024 * 1024;
 const USER_AGENT: &str = concat!("wix-edge/", env!("CARGO_PKG_VERSION"));
 
+thread_local! {
+    /// The dataset of Analytics Engine, if it is bound. It is looked for once, since the environment of an isolate does not
+    /// change.
+    static DATASET: OnceCell<Option<JsValue>> = const { OnceCell::new() };
+}
+
 /// The Workers runtime, for one request.
 pub struct Edge {
     env: Env,
@@ -89,11 +95,13 @@ impl Log for Edge {
     }
 
     fn measure(&self, point: &Point<'_>) {
-        let dataset = Reflect::get(&self.env, &"METRICS".into()).unwrap_or(JsValue::UNDEFINED);
-        if dataset.is_object() {
-            let numbers = point.doubles().map(|number| number.to_string());
-            glue::measure(&dataset, &point.blobs().join("\n"), &numbers.join("\n"));
-        }
+        let bound = || Reflect::get(&self.env, &"METRICS".into()).ok().filter(JsValue::is_object);
+        DATASET.with(|dataset| {
+            if let Some(dataset) = dataset.get_or_init(bound) {
+                let numbers = point.doubles().map(|number| number.to_string());
+                glue::measure(dataset, &point.blobs().join("\n"), &numbers.join("\n"));
+            }
+        });
     }
 }
 

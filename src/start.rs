@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use wasm_bindgen::JsValue;
 
-use crate::glue::Deferred;
+use crate::glue::{self, Deferred};
 
 type Result = std::result::Result<JsValue, JsValue>;
 
@@ -62,7 +62,7 @@ pub fn start(mut future: Pin<Box<dyn Future<Output = Result>>>) -> Result {
     match poll(&mut future, &signal) {
         Poll::Ready(output) => output,
         Poll::Pending => {
-            let promise = Deferred::new();
+            let promise = glue::deferred();
             let output = promise.promise();
             wait(&signal, Task { future, promise });
             Ok(output)

@@ -160,6 +160,8 @@ fn optimise(workspace: &Workspace, wasm: &Path, optimised: &Path) -> Result<()> 
 fn bundle(workspace: &Workspace, staging: &Path, index: &Path) -> Result<()> {
     let mut esbuild = process::for_wasm(workspace.npm_bin("esbuild"));
     esbuild.arg("./entry.js").args(["--bundle", "--format=esm", "--minify", "--log-level=warning"]);
+    // wasm-bindgen would register each closure to free it after its collection as garbage. Rust frees it before.
+    esbuild.arg("--define:FinalizationRegistry=undefined");
     // wasm-bindgen names a module once for each function that it imports from it.
     esbuild.arg("--log-override:duplicate-object-key=silent");
     esbuild.args(["--external:./index_bg.wasm", "--external:cloudflare:*"]);
