@@ -4,20 +4,11 @@
 //! slashes, dots and percent signs, `@`, `:`, `;`, control characters.
 
 use percent_encoding::percent_decode_str;
-use url::{Position, Url};
 
 /// The longest path and query, in bytes.
 pub const LIMIT: usize = 8 * 1024;
 
-/// The URL of a path below `base`, which has no slash at its end. `None` for a path that is ambiguous.
-pub fn join(base: &str, path: &str, query: &str) -> Option<Url> {
-    let below = format!("{base}/{path}");
-    let url = Url::parse(&format!("{below}{query}")).ok().filter(|_| is_plain(path))?;
-    // The parsed URL must still have the same origin and path.
-    (url[..Position::AfterPath] == below).then_some(url)
-}
-
-/// Whether a path is unambiguous. A trailing slash is allowed.
+/// Whether a path is unambiguous, so that no parser of URLs changes it. A trailing slash is allowed.
 pub fn is_plain(path: &str) -> bool {
     let path = path.strip_suffix('/').unwrap_or(path);
     path.split('/').all(|segment| !matches!(segment, "" | "." | "..") && is_plain_segment(segment))
@@ -55,4 +46,38 @@ fn is_plain_encoded(high: u8, low: u8) -> bool {
 fn is_plain_char(char: char) -> bool {
     const LOOKALIKES: [char; 6] = ['\u{2024}', '\u{2215}', '\u{ff05}', '\u{ff0e}', '\u{ff0f}', '\u{ff3c}'];
     !char.is_control() && !LOOKALIKES.contains(&char)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use url::Url;
+
+    use super::is_plain;
+
+    /// Whether a parser of URLs leaves the path as it is, if it is plain.
+    fn stays(path: &str) -> bool {
+        let whole = format!("https://back-end.example/below/{path}");
+        !is_plain(path) || Url::parse(&whole).is_ok_and(|url| url.as_str() == whole)
+    }
+
+    #[test]
+    fn a_parser_of_urls_leaves_each_plain_character_as_it_is() {
+        let characters = (0..=0x2ff_u32).chain(0xff00..=0xffef).filter_map(char::from_u32).map(String::from);
+        let encoded = (0..=0xff_u32).flat_map(|byte| [format!("%{byte:02x}"), format!("%{byte:02X}")]);
+        for text in characters.chain(encoded) {
+            for path in [text.clone(), format!("{text}{text}"), format!("a{text}b/{text}")] {
+                assert!(stays(&path), "{path:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_parser_of_urls_leaves_a_plain_path_as_it_is(
+            path in r"([a-zA-Z~!$&'()*+,=_-]|%[0-9a-fA-F]{2}|%2[eE]|\.|/){0,12}",
+        ) {
+            prop_assert!(stays(&path));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::path::{LIMIT, is_plain, join};
+use super::path::{LIMIT, is_plain};
 use crate::background::Task;
 use crate::instances::{InstanceError, forward_plugin_call};
 use crate::values::Timestamp;
@@ -30,8 +30,8 @@ pub async fn plugins<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error
         cx.cache.plugin_calls_refused.set(Some(Timestamp::from_millis(cx.platform.now_millis())));
         return Err(InstanceError::NoPluginTarget.into());
     };
-    let url = join(target.url(), &path, "").ok_or(Error::NotFound)?;
-    let answer = forward_plugin_call(&cx, &plugin_call, target.binding(), url.as_str()).await?;
+    let url = format!("{}/{path}", target.url());
+    let answer = forward_plugin_call(&cx, &plugin_call, target.binding(), &url).await?;
     let status =
         StatusCode::from_u16(answer.status).map_err(|_| InstanceError::PluginFailed("its status is none of HTTP's"))?;
     let task = Task::after_event(answer.follow_up, id);

@@ -5,7 +5,7 @@
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
-use crate::routes::path::{LIMIT, is_plain, join};
+use crate::routes::path::{LIMIT, is_plain};
 use crate::values::InstanceId;
 use crate::web::{Error, Request};
 
@@ -25,7 +25,10 @@ impl Target {
         if path.len() + query.len() > LIMIT {
             return Err(Error::BadRequest("path behind /wix/", "with its query it must have at most 8192 bytes"));
         }
-        join(api_url, path, &query).map(Self).ok_or(REFUSED)
+        let below = format!("{api_url}/{path}");
+        let url = Url::parse(&format!("{below}{query}")).ok().filter(|_| is_plain(path)).ok_or(REFUSED)?;
+        // The parsed URL must still have the same origin and path.
+        if url[..Position::AfterPath] == below { Ok(Self(url)) } else { Err(REFUSED) }
     }
 
     /// The whole URL.
