@@ -1,11 +1,21 @@
 //! Bindings to `glue.js`, which does in one call of JavaScript what would else take several.
 
-use js_sys::{Array, JsString, Promise, Uint8Array};
+use js_sys::{Array, JsOption, JsString, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{CryptoKey, ReadableStream, Request, Response};
 
 type Result<T> = std::result::Result<T, JsValue>;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console)]
+    pub fn log(line: &str);
+    #[wasm_bindgen(js_namespace = console)]
+    pub fn warn(line: &str);
+    #[wasm_bindgen(js_namespace = console)]
+    pub fn error(line: &str);
+}
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
@@ -119,9 +129,9 @@ extern "C" {
     /// The parts of a compact JWS.
     pub type JwsParts;
     #[wasm_bindgen(method, getter)]
-    pub fn header(this: &JwsParts) -> String;
+    pub fn header(this: &JwsParts) -> Vec<u8>;
     #[wasm_bindgen(method, getter)]
-    pub fn signature(this: &JwsParts) -> String;
+    pub fn signature(this: &JwsParts) -> Vec<u8>;
     /// The signed bytes.
     #[wasm_bindgen(method, getter)]
     pub fn signed(this: &JwsParts) -> Uint8Array;
@@ -129,15 +139,23 @@ extern "C" {
     #[wasm_bindgen(js_name = splitJws)]
     pub fn split_jws(bytes: &Uint8Array, longest_header: u32, longest_signature: u32) -> Option<JwsParts>;
     #[wasm_bindgen(js_name = heldClaims)]
-    pub fn held_claims(signed: &Uint8Array) -> Uint8Array;
+    pub fn held_claims(signed: &Uint8Array) -> Vec<u8>;
     #[wasm_bindgen(js_name = isWithinRate)]
     pub fn is_within_rate(limiter: &JsValue, key: &str) -> Promise;
     #[wasm_bindgen(js_name = isUnread)]
     pub fn is_unread(request: &Request) -> bool;
 
-    /// Resolves to status, lines of headers, and body. Undefined after the timeout.
+    /// A response that was read.
+    pub type Answer;
+    #[wasm_bindgen(method, getter)]
+    pub fn status(this: &Answer) -> u16;
+    /// As of `headers`.
+    #[wasm_bindgen(method, getter)]
+    pub fn found(this: &Answer) -> String;
+    #[wasm_bindgen(method, getter)]
+    pub fn body(this: &Answer) -> Vec<u8>;
+    /// Sends a request to Wix. Resolves to undefined after the timeout.
     pub fn send(
-        binding: &JsValue,
         url: &str,
         method: &str,
         headers: &str,
@@ -145,7 +163,16 @@ extern "C" {
         millis: u32,
         names: &str,
         limit: u32,
-    ) -> Promise;
+    ) -> Promise<JsOption<Answer>>;
+    /// Sends a request to the app's back end, by a service binding if there is one. Resolves to undefined after the timeout.
+    pub fn call(
+        binding: &JsValue,
+        url: &str,
+        headers: &str,
+        body: &str,
+        millis: u32,
+        limit: u32,
+    ) -> Promise<JsOption<Answer>>;
     /// Resolves to a response with its body unread. Undefined after the timeout.
     pub fn forward(url: &str, method: &str, headers: &str, body: &JsValue, millis: u32) -> Promise;
 

@@ -19,7 +19,7 @@ use js_sys::{Array, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wix_edge_core::Shared;
-use worker::{Env, console_error};
+use worker::Env;
 
 use crate::body::Inbound;
 use crate::glue::{Context, Object};
@@ -43,7 +43,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: Context, body: JsValu
     start::start(Box::pin(async move {
         let response = respond(Inbound::new(request, body), env, context).await;
         let response = response.or_else(|error| {
-            console_error!("{error}");
+            glue::error(&error.to_string());
             glue::respond(500, "", "", Some("INTERNAL SERVER ERROR"), None)
         });
         response.map(JsValue::from)

@@ -4,7 +4,7 @@
 use std::cell::OnceCell;
 use std::time::Duration;
 
-use js_sys::{Array, Date, JsString, Reflect, Uint8Array};
+use js_sys::{Array, Date, JsOption, JsString, Promise, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::ReadableStream;
 use wix_edge_core::{
@@ -12,7 +12,7 @@ use wix_edge_core::{
     KvNamespace, KvOptions, KvPage, Level, Log, ObjectError, Objects, Outbound, PlatformError, Point, Post, PublicKey,
     Requests, Response, SealingKey, SendError, Signal,
 };
-use worker::{Env, console_error, console_log, console_warn};
+use worker::Env;
 
 use crate::body::{self, Held, Inbound};
 use crate::glue::{self, Duplex, Kv, Timer};
@@ -88,9 +88,9 @@ impl Entropy for Edge {
 impl Log for Edge {
     fn log(&self, level: Level, line: &str) {
         match level {
-            Level::Info => console_log!("{line}"),
-            Level::Warn => console_warn!("{line}"),
-            Level::Error => console_error!("{line}"),
+            Level::Info => glue::log(line),
+            Level::Warn => glue::warn(line),
+            Level::Error => glue::error(line),
         }
     }
 
@@ -209,11 +209,10 @@ impl Objects for Edge {
 impl BackEnd for Edge {
     async fn call(&self, post: Post<'_>, timeout: Duration) -> Result<(u16, Vec<u8>), SendError> {
         let headers = post_headers(&post).ok_or(SendError::Unreachable)?;
-        let (binding, body, millis) = (binding(&self.env, post.binding), Some(post.body), millis(timeout));
-        let sent = glue::send(&binding, post.url, "POST", &headers, body, millis, "", RESPONSE_LIMIT);
-        let response = sent.await.map_err(|_| SendError::Unreachable)?;
-        let response: Array = response.dyn_into().map_err(|_| SendError::Timeout)?;
-        Ok((status(&response.get(0)), body::bytes(&response.get(2)).ok_or(SendError::Unreachable)?))
+        let binding = binding(&self.env, post.binding);
+        let sent = glue::call(&binding, post.url, &headers, post.body, millis(timeout), RESPONSE_LIMIT);
+        let answer = answer(sent).await?;
+        Ok((answer.status(), answer.body()))
     }
 }
 
@@ -227,20 +226,18 @@ impl Fetch for Edge {
         headers.extend(request.authorization.map(|authorization| ("authorization", authorization)));
         headers.extend(request.json.map(|_| ("content-type", "application/json")));
         let headers = convert::lines(headers).ok_or(SendError::Unreachable)?;
-        let (millis, names) = (millis(timeout), WANTED.join("\n"));
-        let method = request.method.as_str();
-        let (url, body, network) = (request.url, request.json, JsValue::UNDEFINED);
-        let sent = glue::send(&network, url, method, &headers, body, millis, &names, RESPONSE_LIMIT);
-        let response = sent.await.map_err(|_| SendError::Unreachable)?;
-        let response: Array = response.dyn_into().map_err(|_| SendError::Timeout)?;
+        let (method, names) = (request.method.as_str(), WANTED.join("\n"));
+        let millis = millis(timeout);
+        let answer =
+            answer(glue::send(request.url, method, &headers, request.json, millis, &names, RESPONSE_LIMIT)).await?;
 
-        let found = convert::found(&response.get(1).as_string().unwrap_or_default(), &WANTED);
+        let found = convert::found(&answer.found(), &WANTED);
         let header = |name| found.iter().find(|(found, _)| *found == name).map(|(_, value)| value.clone());
         Ok(Response {
-            status: status(&response.get(0)),
+            status: answer.status(),
             wix_request_id: header("x-wix-request-id"),
             retry_after: header("retry-after"),
-            body: body::bytes(&response.get(2)).ok_or(SendError::Unreachable)?,
+            body: answer.body(),
         })
     }
 
@@ -273,7 +270,7 @@ impl Crypto for Edge {
     }
 
     fn held_claims(&self, held: &Held) -> Vec<u8> {
-        glue::held_claims(held.bytes()).to_vec()
+        glue::held_claims(held.bytes())
     }
 
     async fn aes_gcm_seal(
@@ -295,6 +292,10 @@ impl Crypto for Edge {
     ) -> Result<Option<Vec<u8>>, PlatformError> {
         crypto::aes_gcm_open(key, nonce, associated, cipher).await.map_err(|_| crypto_error())
     }
+}
+
+async fn answer(sent: Promise<JsOption<glue::Answer>>) -> Result<glue::Answer, SendError> {
+    sent.await.map_err(|_| SendError::Unreachable)?.into_option().ok_or(SendError::Timeout)
 }
 
 /// The headers of a request to the app's back end. `None` if a value has a line break.

@@ -2,7 +2,7 @@
 
 import { errors, importSPKI, jwtVerify } from "jose";
 import { GUID, Refused, bytes, json, recordSighting, respond } from "./common.js";
-import { post, sha256, signedHeaders } from "./signature.js";
+import { sha256, signedHeaders } from "./signature.js";
 
 const LIMIT = 1024 * 1024;
 const DEADLINE = 10_000;
@@ -33,8 +33,11 @@ function checked({ data, iat }, now) {
   return { request, metadata, instance: instanceId?.toLowerCase(), requestId };
 }
 
-/** Reads an answer, which must be JSON. */
-async function answered(response) {
+/** Sends a call to the app, which has so many milliseconds to answer, and reads the answer, which must be JSON. */
+async function post(url, headers, body, millis) {
+  // The timer ends with the request.
+  const signal = AbortSignal.timeout(millis);
+  const response = await fetch(url, { method: "POST", headers, body, redirect: "manual", cache: "no-store", signal });
   if (response.status >= 300 && response.status < 400) throw new Refused(502, "plugin_failed", "it answered a redirect");
   const text = await response.text();
   if (text.length > LIMIT) throw new Refused(502, "plugin_failed", "its answer is too long");
@@ -61,7 +64,7 @@ async function call(request, env, work, path) {
   if (instance !== undefined) headers["wix-edge-instance-id"] = instance;
   if (requestId !== undefined) headers["wix-edge-request-id"] = requestId;
   const left = work.start + DEADLINE - Date.now();
-  const [status, text] = await post(`${env.PLUGINS_URL}/${path}`, headers, body, left, answered);
+  const [status, text] = await post(`${env.PLUGINS_URL}/${path}`, headers, body, left);
   work.notes.outcome = "passed_on";
   return json(work.id, status, text);
 }

@@ -94,11 +94,10 @@ pub fn hold(body: &[u8], limits: JwsLimits) -> Result<Option<HeldJws<Vec<u8>>>, 
     let body = body.trim_ascii();
     let parts: Vec<&[u8]> = body.split(|byte| *byte == b'.').collect();
     let [header, claims, signature] = parts[..] else { return Ok(None) };
-    let part = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if header.len() > limits.header || signature.len() > limits.signature {
         return Ok(None);
     }
-    Ok(Some(HeldJws { header: part(header), signature: part(signature), held: [header, b".", claims].concat() }))
+    Ok(Some(HeldJws { header: header.to_vec(), signature: signature.to_vec(), held: [header, b".", claims].concat() }))
 }
 
 /// The claims of a held part from [`hold`].

@@ -30,9 +30,9 @@ pub struct JwsLimits {
 /// A compact JWS whose claims were not read.
 pub struct HeldJws<H> {
     /// The encoded header.
-    pub header: String,
+    pub header: Vec<u8>,
     /// The encoded signature.
-    pub signature: String,
+    pub signature: Vec<u8>,
     /// Header and claims, encoded: the bytes that are signed.
     pub held: H,
 }
@@ -133,7 +133,7 @@ async fn is_by_any<P: Crypto>(
     Ok(false)
 }
 
-fn check_header(header: &str) -> Result<(), JwsError> {
+fn check_header(header: &[u8]) -> Result<(), JwsError> {
     let header = decode(header, "the JWT header must be base64url")?;
     let header: Header = json::object(&header)
         .map_err(|_| JwsError::Malformed("the JWT header must be a JSON object with the text `alg`"))?;
