@@ -149,7 +149,7 @@ extern "C" {
     pub type Answer;
     #[wasm_bindgen(method, getter)]
     pub fn status(this: &Answer) -> u16;
-    /// As of `headers`.
+    /// Lines, as `headers` returns them.
     #[wasm_bindgen(method, getter)]
     pub fn found(this: &Answer) -> String;
     #[wasm_bindgen(method, getter)]
