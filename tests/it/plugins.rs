@@ -111,23 +111,27 @@ fn headers_of_the_answer_are_dropped() {
 #[test]
 fn an_answer_that_cannot_be_used_is_a_502() {
     let elsewhere = BED.bed.wix.at("/oauth2/token");
-    for reaction in [
-        Reaction::Redirect(301, elsewhere.clone()),
-        Reaction::Redirect(307, elsewhere),
-        Reaction::Raw(200, "text/html", "<html></html>".to_owned()),
-        Reaction::Raw(500, "text/plain", "Internal Server Error".to_owned()),
-        Reaction::Raw(200, "application/json", String::new()),
-        Reaction::Raw(204, "application/json", String::new()),
-        Reaction::Raw(200, "application/json", "{\"a\":".to_owned()),
-        Reaction::Raw(200, "application/json", format!("\"{}\"", "x".repeat(LIMIT))),
-        Reaction::Break,
+    let long = || format!("\"{}\"", "x".repeat(LIMIT));
+    for (name, cause, reaction) in [
+        ("301", "redirect", Reaction::Redirect(301, elsewhere.clone())),
+        ("307", "redirect", Reaction::Redirect(307, elsewhere)),
+        ("a page", "no JSON", Reaction::Raw(200, "text/html", "<html></html>".to_owned())),
+        ("text", "no JSON", Reaction::Raw(500, "text/plain", "Internal Server Error".to_owned())),
+        ("an empty body", "no JSON", Reaction::Raw(200, "application/json", String::new())),
+        ("no body", "no JSON", Reaction::Raw(204, "application/json", String::new())),
+        ("half of an object", "no JSON", Reaction::Raw(200, "application/json", "{\"a\":".to_owned())),
+        ("a long text", "more than 1 MiB", Reaction::Raw(200, "application/json", long())),
+        ("a long text, compressed", "more than 1 MiB", Reaction::Gzip(long())),
+        ("a body that breaks off", "broke off", Reaction::Break),
     ] {
-        let name = format!("{reaction:?}");
         let (response, _) = BED.send(reaction);
         let response = assert_refused(response, 502, "plugin_target_failed");
         let line = BED.bed.log.of_request(response.request_id());
-        assert!(line["cause"].is_string() && !line.to_string().contains("html"), "{name}: {line}");
+        let logged = line["cause"].as_str().unwrap_or_default();
+        assert!(logged.contains(cause) && !line.to_string().contains("html"), "{name}: {line}");
     }
+    let (response, _) = BED.send(Reaction::Gzip(RATES.to_owned()));
+    assert_eq!(response.expect(200).text(), RATES);
 }
 
 #[test]
@@ -145,15 +149,18 @@ fn a_target_that_is_down_is_a_502() {
 }
 
 #[test]
-fn a_late_answer_is_a_504_after_ten_seconds() {
+fn a_late_answer_is_a_504_after_ten_seconds_and_its_call_is_cancelled() {
     let reactions = [Reaction::Slow(Duration::from_secs(20)), Reaction::SlowBody(Duration::from_secs(20))];
     std::thread::scope(|scope| {
         for reaction in reactions {
             scope.spawn(|| {
-                let (response, _) = BED.send(reaction);
+                let id = guid();
+                BED.target.script(&id, reaction);
+                let response = post(&BED.bed, PATH, call(&BED.bed, &id).sign()).send();
                 let response = assert_refused(response, 504, "plugin_target_timeout");
                 let took = response.took.as_millis();
                 assert!((9_500..14_000).contains(&took), "{took} ms");
+                BED.target.wait_until_cancelled(&id);
             });
         }
     });

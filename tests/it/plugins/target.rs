@@ -1,8 +1,10 @@
 //! The app's back end: verifies the signature of each call, and reacts as scripted for the installation.
 
 use std::collections::HashMap;
+use std::io::Write as _;
+use std::mem::forget;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 use axum::Router;
@@ -13,6 +15,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -27,6 +31,8 @@ pub enum Reaction {
     Json(u16, String),
     /// A status, a content type and a body.
     Raw(u16, &'static str, String),
+    /// JSON, compressed.
+    Gzip(String),
     Redirect(u16, String),
     /// `{}` with headers that must not reach Wix.
     Cookie,
@@ -67,7 +73,18 @@ struct State {
     scripts: HashMap<String, Reaction>,
     /// By the installation in the body.
     received: Vec<(String, Received)>,
+    /// The installations whose calls ended before the target had answered.
+    cancelled: Vec<String>,
     problems: Vec<String>,
+}
+
+/// Notes that a call was cancelled, unless it is forgotten.
+struct Unanswered(Arc<Mutex<State>>, String);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cancelled.push(self.1.clone());
+    }
 }
 
 /// See the module. Stops when dropped.
@@ -104,6 +121,16 @@ impl Target {
         found.map_or_else(|| panic!("no call of {id}"), |(_, call)| call.clone())
     }
 
+    /// Waits until the call of an installation was cancelled.
+    #[track_caller]
+    pub fn wait_until_cancelled(&self, id: &str) {
+        let until = Instant::now() + Duration::from_secs(5);
+        while !self.state.lock().unwrap_or_else(PoisonError::into_inner).cancelled.iter().any(|known| known == id) {
+            assert!(Instant::now() < until, "the call of {id} goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// How many calls of an installation came.
     pub fn count(&self, id: &str) -> usize {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,6 +151,7 @@ async fn receive(state: Arc<Mutex<State>>, keys: Arc<Vec<hmac::Key>>, request: R
     let body = String::from_utf8(body.to_vec()).expect("text");
     let id = serde_json::from_str::<Value>(&body).expect("JSON")["instance"].as_str().unwrap_or_default().to_owned();
     let (method, path) = (parts.method.to_string(), parts.uri.to_string());
+    let unanswered = Unanswered(Arc::clone(&state), id.clone());
     let reaction = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.problems.extend(problem);
@@ -133,9 +161,15 @@ async fn receive(state: Arc<Mutex<State>>, keys: Arc<Vec<hmac::Key>>, request: R
     };
     let status = |status| StatusCode::from_u16(status).expect("a status");
     let json = [("content-type", "application/json")];
-    match reaction {
+    let answer = match reaction {
         Reaction::Json(code, body) => (status(code), json, body).into_response(),
         Reaction::Raw(code, kind, body) => (status(code), [("content-type", kind)], body).into_response(),
+        Reaction::Gzip(body) => {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+            encoder.write_all(body.as_bytes()).expect("compressed");
+            let body = encoder.finish().expect("compressed");
+            (json, [("content-encoding", "gzip")], body).into_response()
+        }
         Reaction::Redirect(code, to) => (status(code), [("location", to)], "{}").into_response(),
         Reaction::Cookie => {
             (json, [("set-cookie", "a=b"), ("x-secret", "x"), ("location", "/x")], "{}").into_response()
@@ -147,14 +181,17 @@ async fn receive(state: Arc<Mutex<State>>, keys: Arc<Vec<hmac::Key>>, request: R
         Reaction::SlowBody(time) => {
             let late = stream::once(async move {
                 tokio::time::sleep(time).await;
+                forget(unanswered);
                 Ok::<_, std::io::Error>(Bytes::from_static(b"}"))
             });
             let body = stream::iter([Ok(Bytes::from_static(b"{"))]).chain(late);
-            (json, Body::from_stream(body)).into_response()
+            return (json, Body::from_stream(body)).into_response();
         }
         Reaction::Break => {
             let parts = [Ok(Bytes::from_static(b"{}")), Err(std::io::Error::other("broken"))];
             (json, Body::from_stream(stream::iter(parts))).into_response()
         }
-    }
+    };
+    forget(unanswered);
+    answer
 }
