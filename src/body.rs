@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use js_sys::{Promise, Uint8Array};
+use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::Request;
 use wix_edge_core::{Body, BodyError, HeldJws, InFlight, JwsLimits};
 
-use crate::glue::{self, Duplex};
+use crate::glue::{self, Duplex, Jws, Promise};
 
 /// How much of a refused body is read and discarded, in bytes. `wrangler dev` fails the next request on a connection
 /// whose last body was left unread.
@@ -35,17 +35,11 @@ impl Drop for Reservation {
     }
 }
 
-/// Bytes that stay in JavaScript's memory.
+/// A JWS that stays in JavaScript's memory.
 pub struct Held {
-    bytes: Uint8Array,
+    pub jws: Jws,
     /// `None` for a body that `entry.js` read: it holds the reservation itself.
     _reservation: Option<Reservation>,
-}
-
-impl Held {
-    pub fn bytes(&self) -> &Uint8Array {
-        &self.bytes
-    }
 }
 
 /// A request with its body.
@@ -82,7 +76,7 @@ impl Inbound {
         Some(short).filter(|bytes| bytes.len() <= limit).ok_or(BodyError::TooLarge)
     }
 
-    /// Reads a compact JWS. Its signed bytes stay in JavaScript's memory.
+    /// Reads a compact JWS, which stays in JavaScript's memory.
     pub async fn hold_jws(&self, limits: JwsLimits) -> Result<Option<HeldJws<Held>>, BodyError> {
         let (bytes, reservation) = if self.read_early.is_undefined() {
             let length = glue::header(&self.request, "content-length").and_then(|text| text.parse().ok());
@@ -97,11 +91,11 @@ impl Inbound {
         if bytes.length() > size(limits.body) {
             return Err(BodyError::TooLarge);
         }
-        let parts = glue::split_jws(&bytes, size(limits.header), size(limits.signature));
-        Ok(parts.map(|parts| HeldJws {
-            header: parts.header(),
-            signature: parts.signature(),
-            held: Held { bytes: parts.signed(), _reservation: reservation },
+        let jws = glue::split_jws(&bytes, size(limits.header), size(limits.signature));
+        Ok(jws.map(|jws| HeldJws {
+            header: jws.header(),
+            signature: jws.signature(),
+            held: Held { jws, _reservation: reservation },
         }))
     }
 

@@ -1,6 +1,7 @@
 //! Converts between the runtime's types and the core's.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use http::Method;
 use js_sys::Reflect;
@@ -10,7 +11,14 @@ use wix_edge_core::{Binding, Config, Fault, Reply, ReplyBody, Request};
 use worker::{Env, Error};
 
 use crate::body::Inbound;
-use crate::glue;
+use crate::glue::{self, Headers};
+
+type ConstantHeaders = (Vec<(&'static str, &'static str)>, Headers);
+
+thread_local! {
+    /// It has an entry for each set of constant headers in the code.
+    static CONSTANT_HEADERS: RefCell<Vec<ConstantHeaders>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Parses the configuration from the environment's bindings.
 pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
@@ -31,19 +39,16 @@ pub fn config(env: &Env) -> Result<Config, Vec<Fault>> {
 pub fn request(inbound: Inbound) -> worker::Result<Request<Inbound>> {
     let method = inbound.request.method();
     let method = Method::from_bytes(method.as_bytes()).map_err(|error| Error::RustError(error.to_string()))?;
-    let url = inbound.request.url();
-    Ok(Request::new(method, &url, inbound)?)
+    Ok(Request::new(method, inbound.request.url(), inbound))
 }
 
 /// Converts a response.
 pub fn response(reply: &Reply<Option<ReadableStream>>) -> worker::Result<Response> {
-    let lines_of = |constant: bool| {
-        let headers = reply.headers.iter().filter(|(_, value)| matches!(value, Cow::Borrowed(_)) == constant);
-        lines(headers.map(|(name, value)| (*name, value.as_ref())))
-    };
-    let (Some(constant), Some(varying)) = (lines_of(true), lines_of(false)) else {
-        return Err(Error::RustError("a header must not have a line break".to_owned()));
-    };
+    let varying = reply.headers.iter().filter_map(|(name, value)| match value {
+        Cow::Owned(value) => Some((*name, value.as_str())),
+        Cow::Borrowed(_) => None,
+    });
+    let varying = lines(varying).ok_or_else(broken_header)?;
     let status = reply.status.as_u16();
     let (text, stream) = match &reply.body {
         ReplyBody::Text(text) => (Some(text.as_str()), None),
@@ -51,7 +56,31 @@ pub fn response(reply: &Reply<Option<ReadableStream>>) -> worker::Result<Respons
         ReplyBody::Stream(stream) if !matches!(status, 204 | 205 | 304) => (None, stream.as_ref()),
         ReplyBody::Empty | ReplyBody::Stream(_) => (None, None),
     };
-    Ok(glue::respond(status, &constant, &varying, text, stream)?)
+    Ok(glue::respond(status, Some(&constant_headers(reply)?), &varying, text, stream)?)
+}
+
+/// The headers with constant values, which are made once.
+fn constant_headers(reply: &Reply<Option<ReadableStream>>) -> worker::Result<Headers> {
+    let constant = || {
+        reply.headers.iter().filter_map(|(name, value)| match value {
+            Cow::Borrowed(value) => Some((*name, *value)),
+            Cow::Owned(_) => None,
+        })
+    };
+    let known = CONSTANT_HEADERS.with_borrow(|known| {
+        let known = known.iter().find(|(known, _)| known.iter().copied().eq(constant()));
+        known.map(|(_, headers)| headers.clone())
+    });
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let headers = glue::constant_headers(&lines(constant()).ok_or_else(broken_header)?)?;
+    CONSTANT_HEADERS.with_borrow_mut(|known| known.push((constant().collect(), headers.clone())));
+    Ok(headers)
+}
+
+fn broken_header() -> Error {
+    Error::RustError("a header must not have a line break".to_owned())
 }
 
 /// Encodes headers for `glue.js`: a line for each name, and a line for its value. `None` if a value has a line break,

@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::CryptoKey;
 use wix_edge_core::{PublicKey, SealingKey};
 
-use crate::glue;
+use crate::glue::{self, Jws};
 
 type Result<T> = std::result::Result<T, JsValue>;
 
@@ -18,9 +18,9 @@ thread_local! {
     static SEALING_KEYS: RefCell<Vec<(SealingKey, CryptoKey)>> = const { RefCell::new(Vec::new()) };
 }
 
-pub async fn verify_rs256(key: &PublicKey, message: &Uint8Array, signature: &[u8]) -> Result<bool> {
+pub async fn verify_rs256(key: &PublicKey, jws: &Jws, signature: &[u8]) -> Result<bool> {
     let key = public_key(key).await?;
-    Ok(glue::verify_rs256(&key, signature, message)?.await?.is_truthy())
+    Ok(glue::verify_rs256(&key, signature, jws)?.await?.is_truthy())
 }
 
 pub async fn aes_gcm_seal(key: &SealingKey, nonce: [u8; 12], associated: &[u8], plain: &[u8]) -> Result<Vec<u8>> {

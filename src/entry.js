@@ -63,7 +63,8 @@ async function respondToShort(request, env, context, length) {
   try {
     let body = null;
     try {
-      body = await request.bytes();
+      // Not by `bytes()`, which costs the runtime more.
+      body = new Uint8Array(await request.arrayBuffer());
     } catch {
       // It broke off.
     }

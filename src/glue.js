@@ -16,19 +16,15 @@ function record(lines) {
   return record;
 }
 
-/** A cache of constant headers by their lines. It has an entry for each set of constant headers in the code. */
-const constantHeaders = new Map();
-
 /** The values of headers that are read. The runtime would write any other value into its log. */
 const PLAIN = /^[\t\x20-\x7e]*$/;
 
-/** Makes a response. It copies the constant headers, which costs the runtime far less CPU than new ones. */
-export function respond(status, constant, varying, text, stream) {
-  let headers = constantHeaders.get(constant);
-  if (headers === undefined) {
-    headers = new Headers(pairs(constant));
-    constantHeaders.set(constant, headers);
-  }
+/** Headers that many responses have. To copy them costs the runtime far less CPU than to make new ones. */
+export function constantHeaders(lines) {
+  return new Headers(pairs(lines));
+}
+
+export function respond(status, headers, varying, text, stream) {
   const response = new Response(stream ?? text, { status, headers });
   for (const [name, value] of pairs(varying)) response.headers.append(name, value);
   return response;
@@ -49,6 +45,11 @@ export function headers(message, names) {
     index += 1;
   }
   return found;
+}
+
+/** Reads a body in one call. Not by `bytes()`, which costs the runtime more. */
+async function whole(message) {
+  return new Uint8Array(await message.arrayBuffer());
 }
 
 /** Reads a body of up to `limit` bytes. Of a longer one it discards up to `drain` more, and returns undefined. */
@@ -104,7 +105,7 @@ export function read(request, limit, drain) {
   // The runtime enforces `Content-Length`, so a body with a short one can be read in one call.
   const length = request.headers.get("content-length");
   if (length === "0" || (length === null && request.body === null)) return new Uint8Array();
-  if (length !== null && Number(length) <= limit) return request.bytes();
+  if (length !== null && Number(length) <= limit) return whole(request);
   if (length !== null && request.body !== null) return discard(request.body, limit + drain);
   return request.body === null ? new Uint8Array() : collect(request.body, limit, drain);
 }
@@ -169,6 +170,14 @@ export class Timer {
   }
 }
 
+/** Calls `settled` with this number when the promise is settled. */
+export function settle(promise, number, settled) {
+  promise.then(
+    (value) => settled(number, true, value),
+    (error) => settled(number, false, error),
+  );
+}
+
 /** A promise that wasm settles. */
 export function deferred() {
   return Promise.withResolvers();
@@ -182,26 +191,46 @@ export function isUnread(request) {
 const DOT = 0x2e;
 const isBlank = (byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 
-/** Splits a compact JWS into header, signature and signed bytes. Returns undefined if it is malformed or too long. */
+/** A compact JWS in bytes: where it starts and ends, and where its two dots are. */
+class Jws {
+  constructor(bytes, start, first, second, end) {
+    this.bytes = bytes;
+    this.start = start;
+    this.first = first;
+    this.second = second;
+    this.end = end;
+  }
+
+  get header() {
+    return this.bytes.subarray(this.start, this.first);
+  }
+
+  get claims() {
+    return this.bytes.subarray(this.first + 1, this.second);
+  }
+
+  get signature() {
+    return this.bytes.subarray(this.second + 1, this.end);
+  }
+}
+
+/** Splits a compact JWS. Returns undefined if it is malformed or a part is too long. */
 export function splitJws(bytes, longestHeader, longestSignature) {
   let start = 0;
   let end = bytes.length;
   while (start < end && isBlank(bytes[start])) start += 1;
   while (end > start && isBlank(bytes[end - 1])) end -= 1;
-  // A search of the whole body costs CPU that anyone can cause, so each part is searched only as far as it may reach.
-  const first = start + bytes.subarray(start, Math.min(end, start + longestHeader + 1)).indexOf(DOT);
-  if (first < start) return undefined;
-  const tail = Math.max(first + 1, end - longestSignature - 1);
-  const second = tail + bytes.subarray(tail, end).indexOf(DOT);
-  if (second < tail || bytes.subarray(first + 1, second).includes(DOT)) return undefined;
-  if (bytes.subarray(second + 1, end).includes(DOT)) return undefined;
-  const part = (from, to) => bytes.subarray(from, to);
-  return { header: part(start, first), signature: part(second + 1, end), signed: part(start, second) };
-}
-
-/** The claims in the signed bytes of a JWS. */
-export function heldClaims(signed) {
-  return signed.subarray(signed.indexOf(DOT) + 1);
+  // A search of the whole body costs CPU that anyone can cause, so header and signature are searched only as far as they may
+  // reach. Loops, since header and signature are short, and a call of `indexOf` costs more.
+  let first = start;
+  const lastFirst = Math.min(end, start + longestHeader + 1);
+  while (first < lastFirst && bytes[first] !== DOT) first += 1;
+  if (first === lastFirst) return undefined;
+  let second = end - 1;
+  const firstSecond = Math.max(first + 1, end - longestSignature - 1);
+  while (second >= firstSecond && bytes[second] !== DOT) second -= 1;
+  if (second < firstSecond || bytes.indexOf(DOT, first + 1) !== second) return undefined;
+  return new Jws(bytes, start, first, second, end);
 }
 
 /** Counts an attempt of the client, and returns whether it is within the limit. */
@@ -225,15 +254,13 @@ function isShort(response, limit) {
   return (isCounted && Number(length) <= limit) || response.body === null;
 }
 
-/** Reads the body of a response. Returns a promise of undefined if it has more than `limit` bytes. */
-function readAnswer(response, limit) {
-  return isShort(response, limit) ? response.bytes() : collect(response.body, limit, 0);
-}
-
-/** A response that was read: status, lines of headers, body. */
-function answer({ status }, found, body) {
+/** Awaits a response and reads it: status, lines of the headers with these names, body. */
+async function answer(received, limit, names) {
+  const response = await received;
+  const found = names === undefined ? "" : headers(response, names);
+  const body = await (isShort(response, limit) ? whole(response) : collect(response.body, limit, 0));
   if (body === undefined) throw new Error("the response must not be longer than the limit");
-  return { status, found, body };
+  return { status: response.status, found, body };
 }
 
 /** Sends a request to Wix and reads the response. Returns undefined after the timeout. */
@@ -243,8 +270,7 @@ export async function send(url, method, headerLines, body, millis, names, limit)
   const { signal } = controller;
   const timer = setTimeout(() => controller.abort(), millis);
   try {
-    const response = await fetch(url, init(method, headerLines, body, signal));
-    return answer(response, headers(response, names), await readAnswer(response, limit));
+    return await answer(fetch(url, init(method, headerLines, body, signal)), limit, names);
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;
@@ -255,18 +281,16 @@ export async function send(url, method, headerLines, body, millis, names, limit)
 
 /**
  * Sends a request to the app's back end, by a service binding if there is one, and reads the response. Returns undefined after
- * the timeout. Only requests call it, not objects: the timer ends with the request.
+ * the timeout. Only requests call it, not objects: the runtime ends the timer with the request, and cancels a call that still
+ * runs then. An abort signal would cost more.
  */
-export async function call(binding, url, headerLines, body, millis, limit) {
-  const signal = AbortSignal.timeout(millis);
-  try {
-    const options = init("POST", headerLines, body, signal);
-    const response = await (binding === undefined ? fetch(url, options) : binding.fetch(url, options));
-    return answer(response, "", await readAnswer(response, limit));
-  } catch (error) {
-    if (signal.aborted) return undefined;
-    throw error;
-  }
+export function call(binding, url, headerLines, body, millis, limit) {
+  return new Promise((resolve, reject) => {
+    setTimeout(resolve, millis);
+    const options = init("POST", headerLines, body);
+    const response = binding === undefined ? fetch(url, options) : binding.fetch(url, options);
+    answer(response, limit).then(resolve, reject);
+  });
 }
 
 /** Sends a request and returns the response with its body unread, or undefined if its head comes after the timeout. */
@@ -407,8 +431,9 @@ export function importRs256(spki) {
   return crypto.subtle.importKey("spki", spki, RS256, false, ["verify"]);
 }
 
-export function verifyRs256(key, signature, message) {
-  return crypto.subtle.verify(RS256.name, key, signature, message);
+/** Verifies a JWS, whose signature was decoded. */
+export function verifyRs256(key, signature, { bytes, start, second }) {
+  return crypto.subtle.verify(RS256.name, key, signature, bytes.subarray(start, second));
 }
 
 export function importAes(key) {

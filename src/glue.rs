@@ -1,7 +1,8 @@
 //! Bindings to `glue.js`, which does in one call of JavaScript what would else take several.
 
-use js_sys::{Array, JsOption, JsString, Promise, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{CryptoKey, ReadableStream, Request, Response};
 
@@ -15,6 +16,12 @@ extern "C" {
     pub fn warn(line: &str);
     #[wasm_bindgen(js_namespace = console)]
     pub fn error(line: &str);
+
+    /// `.await` gives its outcome: see promised.rs.
+    #[derive(Clone)]
+    pub type Promise;
+    #[wasm_bindgen(static_method_of = Promise)]
+    pub fn resolve(value: &JsValue) -> Promise;
 }
 
 #[wasm_bindgen(module = "/src/glue.js")]
@@ -37,7 +44,7 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn put(kv: &Kv, key: &str, value: &str, ttl: Option<f64>, metadata: Option<&str>) -> Result<Promise>;
     /// Resolves to lines: the cursor, then a name and its metadata for each key.
-    pub fn list(kv: &Kv, prefix: &str, cursor: Option<&str>, limit: u16) -> Promise<JsString>;
+    pub fn list(kv: &Kv, prefix: &str, cursor: Option<&str>, limit: u16) -> Promise;
 
     #[wasm_bindgen(js_name = sleepUntilWoken)]
     pub fn sleep_until_woken(key: u32, millis: u32) -> Promise;
@@ -75,10 +82,15 @@ extern "C" {
     #[wasm_bindgen(js_name = askObject)]
     pub fn ask_object(namespace: &JsValue, name: &str, path: &str, body: &str) -> Promise;
 
+    /// Headers that many responses have.
+    #[derive(Clone)]
+    pub type Headers;
+    #[wasm_bindgen(catch, js_name = constantHeaders)]
+    pub fn constant_headers(lines: &str) -> Result<Headers>;
     #[wasm_bindgen(catch)]
     pub fn respond(
         status: u16,
-        constant: &str,
+        constant: Option<&Headers>,
         varying: &str,
         text: Option<&str>,
         stream: Option<&ReadableStream>,
@@ -110,6 +122,9 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub fn stop(this: &Timer);
 
+    /// Calls `settled` when the promise is settled: with this number, whether it was fulfilled, and its value.
+    pub fn settle(promise: &Promise, number: usize, settled: &Closure<dyn Fn(usize, bool, JsValue)>);
+
     /// A promise that wasm settles.
     pub type Deferred;
     pub fn deferred() -> Deferred;
@@ -126,20 +141,17 @@ extern "C" {
     /// Resolves to the bytes of a short body, or to a request with the whole of a longer one.
     #[wasm_bindgen(js_name = readShort)]
     pub fn read_short(request: &Request, limit: u32) -> Promise;
-    /// The parts of a compact JWS.
-    pub type JwsParts;
+    /// A compact JWS in JavaScript's memory. Its parts are encoded.
+    pub type Jws;
     #[wasm_bindgen(method, getter)]
-    pub fn header(this: &JwsParts) -> Vec<u8>;
+    pub fn header(this: &Jws) -> Vec<u8>;
     #[wasm_bindgen(method, getter)]
-    pub fn signature(this: &JwsParts) -> Vec<u8>;
-    /// The signed bytes.
+    pub fn claims(this: &Jws) -> Vec<u8>;
     #[wasm_bindgen(method, getter)]
-    pub fn signed(this: &JwsParts) -> Uint8Array;
+    pub fn signature(this: &Jws) -> Vec<u8>;
     /// None if the bytes are not a compact JWS of these limits.
     #[wasm_bindgen(js_name = splitJws)]
-    pub fn split_jws(bytes: &Uint8Array, longest_header: u32, longest_signature: u32) -> Option<JwsParts>;
-    #[wasm_bindgen(js_name = heldClaims)]
-    pub fn held_claims(signed: &Uint8Array) -> Vec<u8>;
+    pub fn split_jws(bytes: &Uint8Array, longest_header: u32, longest_signature: u32) -> Option<Jws>;
     #[wasm_bindgen(js_name = isWithinRate)]
     pub fn is_within_rate(limiter: &JsValue, key: &str) -> Promise;
     #[wasm_bindgen(js_name = isUnread)]
@@ -163,23 +175,16 @@ extern "C" {
         millis: u32,
         names: &str,
         limit: u32,
-    ) -> Promise<JsOption<Answer>>;
+    ) -> Promise;
     /// Sends a request to the app's back end, by a service binding if there is one. Resolves to undefined after the timeout.
-    pub fn call(
-        binding: &JsValue,
-        url: &str,
-        headers: &str,
-        body: &str,
-        millis: u32,
-        limit: u32,
-    ) -> Promise<JsOption<Answer>>;
+    pub fn call(binding: &JsValue, url: &str, headers: &str, body: &str, millis: u32, limit: u32) -> Promise;
     /// Resolves to a response with its body unread. Undefined after the timeout.
     pub fn forward(url: &str, method: &str, headers: &str, body: &JsValue, millis: u32) -> Promise;
 
     #[wasm_bindgen(catch, js_name = importRs256)]
     pub fn import_rs256(spki: &[u8]) -> Result<Promise>;
     #[wasm_bindgen(catch, js_name = verifyRs256)]
-    pub fn verify_rs256(key: &CryptoKey, signature: &[u8], message: &Uint8Array) -> Result<Promise>;
+    pub fn verify_rs256(key: &CryptoKey, signature: &[u8], jws: &Jws) -> Result<Promise>;
     #[wasm_bindgen(catch, js_name = importAes)]
     pub fn import_aes(key: &[u8]) -> Result<Promise>;
     #[wasm_bindgen(catch)]

@@ -9,20 +9,21 @@ mod crypto;
 mod glue;
 mod object;
 mod platform;
+mod promised;
 mod random;
 mod start;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use js_sys::{Array, Promise};
+use js_sys::Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wix_edge_core::Shared;
 use worker::Env;
 
 use crate::body::Inbound;
-use crate::glue::{Context, Object};
+use crate::glue::{Context, Object, Promise};
 use crate::object::Cell;
 use crate::platform::Edge;
 
@@ -44,7 +45,7 @@ pub fn fetch(request: web_sys::Request, env: Env, context: Context, body: JsValu
         let response = respond(Inbound::new(request, body), env, context).await;
         let response = response.or_else(|error| {
             glue::error(&error.to_string());
-            glue::respond(500, "", "", Some("INTERNAL SERVER ERROR"), None)
+            glue::respond(500, None, "", Some("INTERNAL SERVER ERROR"), None)
         });
         response.map(JsValue::from)
     }))

@@ -4,7 +4,7 @@
 use std::cell::OnceCell;
 use std::time::Duration;
 
-use js_sys::{Array, Date, JsOption, JsString, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Date, JsString, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::ReadableStream;
 use wix_edge_core::{
@@ -15,7 +15,7 @@ use wix_edge_core::{
 use worker::Env;
 
 use crate::body::{self, Held, Inbound};
-use crate::glue::{self, Duplex, Kv, Timer};
+use crate::glue::{self, Duplex, Kv, Promise, Timer};
 use crate::{convert, crypto, random};
 
 /// The longest response from Wix or the app's back end that is read, in bytes.
@@ -182,7 +182,7 @@ impl KvNamespace for Edge {
 
     async fn kv_list(&self, prefix: &str, cursor: Option<&str>, limit: u16) -> Result<KvPage, PlatformError> {
         let page = glue::list(self.kv()?, prefix, cursor, limit).await.map_err(kv_error)?;
-        let page = String::from(page);
+        let page = page.as_string().unwrap_or_default();
         let mut lines = page.split('\n');
         let cursor = lines.next().filter(|cursor| !cursor.is_empty()).map(str::to_owned);
         let mut keys = Vec::new();
@@ -266,11 +266,11 @@ impl Crypto for Edge {
     type Held = Held;
 
     async fn verify_rs256(&self, key: &PublicKey, held: &Held, signature: &[u8]) -> Result<bool, PlatformError> {
-        crypto::verify_rs256(key, held.bytes(), signature).await.map_err(|_| crypto_error())
+        crypto::verify_rs256(key, &held.jws, signature).await.map_err(|_| crypto_error())
     }
 
     fn held_claims(&self, held: &Held) -> Vec<u8> {
-        glue::held_claims(held.bytes())
+        held.jws.claims()
     }
 
     async fn aes_gcm_seal(
@@ -294,8 +294,9 @@ impl Crypto for Edge {
     }
 }
 
-async fn answer(sent: Promise<JsOption<glue::Answer>>) -> Result<glue::Answer, SendError> {
-    sent.await.map_err(|_| SendError::Unreachable)?.into_option().ok_or(SendError::Timeout)
+async fn answer(sent: Promise) -> Result<glue::Answer, SendError> {
+    let answer = sent.await.map_err(|_| SendError::Unreachable)?;
+    if answer.is_undefined() { Err(SendError::Timeout) } else { Ok(answer.unchecked_into()) }
 }
 
 /// The headers of a request to the app's back end. `None` if a value has a line break.

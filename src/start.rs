@@ -3,7 +3,7 @@
 //! its own.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -23,7 +23,7 @@ const IS_WOKEN: u8 = 2;
 
 thread_local! {
     /// The tasks that wait. A waker must be `Send`, and a future is not.
-    static TASKS: RefCell<HashMap<u32, Task>> = RefCell::default();
+    static TASKS: RefCell<BTreeMap<u32, Task>> = const { RefCell::new(BTreeMap::new()) };
     static COUNT: Cell<u32> = const { Cell::new(0) };
 }
 

@@ -8,7 +8,7 @@ mod secret;
 mod time;
 
 pub use fault::Fault;
-pub use id::{AppId, InstanceId, RequestId, SiteId, hex};
+pub use id::{AppId, InstanceId, RequestId, SiteId};
 pub use reference::Ref;
 pub use secret::{
     AccessToken, AppSecret, AuthorizationCode, HandoffValue, Key32, RefreshToken, SignedValue, SigningSecret,

@@ -16,7 +16,7 @@ use super::queue::{DELIVERED, PARKED, Queue, number, text};
 use super::{AcceptError, Installation, MessageError, ObjectPorts, Sql, SqlValue};
 use crate::facts::{Fact, Instance};
 use crate::runtime::PlatformError;
-use crate::values::{Timestamp, hex, json};
+use crate::values::{Timestamp, json};
 
 const DAY_SECONDS: u64 = 86_400;
 /// How many days the app's object keeps.
@@ -97,7 +97,7 @@ impl<P: ObjectPorts> Installation<'_, P> {
     }
 
     fn report_id(&self) -> Result<String, PlatformError> {
-        Ok(format!("{:012}{}", self.time().0, hex(&self.token()?)))
+        Ok(format!("{:012}{}", self.time().0, base16ct::lower::encode_string(&self.token()?)))
     }
 
     /// Stores a report that the object sends at once.

@@ -19,7 +19,7 @@ const KEY: &str = "Bearer k";
 /// Sends a request to a new isolate, runs its deferred task, and checks the properties of every response.
 fn send(stub: &Stub, method: &Method, url: &Url, inbound: Inbound) -> Reply<Vec<u8>> {
     let shared = Shared::new(configured(&[]));
-    let request = Request { method: method.clone(), path: url.path().to_owned(), url: url.clone(), inbound };
+    let request = Request::new(method.clone(), url.to_string(), inbound);
     let answered = poll_once(handle(stub.clone(), &shared, request));
     if let Some(task) = answered.follow_up {
         poll_once(task.run());

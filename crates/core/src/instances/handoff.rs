@@ -12,7 +12,7 @@ use crate::crypto::state::{self, Purpose, Returned};
 use crate::crypto::{self, OpenError, Place};
 use crate::delivery::{Claim, ObjectCallError, ask, requests};
 use crate::facts::{Fact, Kind};
-use crate::values::{CLOCK_SKEW, HandoffValue, InstanceId, Ref, SiteId, Timestamp, hex};
+use crate::values::{CLOCK_SKEW, HandoffValue, InstanceId, Ref, SiteId, Timestamp};
 
 /// How long a value is valid, in seconds.
 const LIFE: u64 = 300;
@@ -87,7 +87,10 @@ pub async fn take_over<P: Ports>(
         return Err(InstanceError::NotGenuine("the handoff must not be older than five minutes"));
     }
     // The key may be a secret of the app's session.
-    let by = key.map_or_else(|| cx.trace().request_id.as_str().to_owned(), |key| hex(&Sha256::digest(key)));
+    let by = key.map_or_else(
+        || cx.trace().request_id.as_str().to_owned(),
+        |key| base16ct::lower::encode_string(&Sha256::digest(key)),
+    );
     let is_first = if cx.settings.events.is_bound {
         claim_in_object(cx, &id, &Claim { flow: name, by: &by, until: cx.now().plus(REMEMBERED) }).await?
     } else {

@@ -65,7 +65,7 @@ pub fn done<P: Platform>(call: &Call<'_, P>) -> Reply<P::Stream> {
         start: None,
         request_id: &call.cx.trace().request_id,
     };
-    let again = call.request.url.query() == Some("again");
+    let again = call.request.query() == Some("again");
     let page = view.finished(again, call.cx.settings.wix.site_url.as_str());
     Reply::for_owner(StatusCode::OK, &view, page)
 }

@@ -13,9 +13,9 @@ use crate::wix::plugin::{self, BODY_LIMIT};
 /// Verifies the call, forwards it, and returns the app's answer.
 pub async fn plugins<P: Platform>(call: Call<'_, P>) -> Result<Outcome<P>, Error> {
     let (cx, wix) = (call.cx, &call.cx.settings.wix);
-    let path = call.request.path.splitn(3, '/').nth(2).unwrap_or_default().to_owned();
+    let path = call.request.path().splitn(3, '/').nth(2).unwrap_or_default().to_owned();
     // Wix sends no query, and its signature would not cover one.
-    if path.len() > LIMIT || !is_plain(&path) || call.request.url.query().is_some() {
+    if path.len() > LIMIT || !is_plain(&path) || call.request.query().is_some() {
         return Err(Error::NotFound);
     }
     let held = cx.platform.hold_jws(call.request.inbound, jws::limits(BODY_LIMIT)).await;

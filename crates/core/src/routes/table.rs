@@ -169,7 +169,7 @@ impl<P: Platform> Found<P> {
     pub fn audience(&self, platform: &P, request: &Request<P::Inbound>) -> Audience {
         let header = |name| platform.header(&request.inbound, name);
         let is_program = || {
-            let first = request.path.split('/').find(|segment| !segment.is_empty());
+            let first = request.path().split('/').find(|segment| !segment.is_empty());
             !matches!(request.method, Method::GET | Method::HEAD)
                 || first.is_some_and(|segment| segment.eq_ignore_ascii_case("v1"))
                 || header("authorization").is_some()

@@ -11,7 +11,7 @@ use super::{KvKey, KvNamespace, RECHECK_AFTER, Store, StoreError, Stored, keys};
 use crate::crypto::Crypto;
 use crate::facts::{Fact, Row};
 use crate::runtime::{Clock, Entropy};
-use crate::values::{InstanceId, Timestamp, hex};
+use crate::values::{InstanceId, Timestamp};
 
 /// How long an order to erase is stored, in seconds.
 const LIFE: u64 = 600;
@@ -57,7 +57,7 @@ impl<P: KvNamespace + Clock + Crypto + Entropy> Store<'_, P> {
     pub async fn put_erasure(&self, erasure: &Erasure) -> Result<(), StoreError> {
         let mut random = [0; 16];
         self.platform.random(&mut random)?;
-        let key = keys::erasure(erasure.until.plus(RECHECK_AFTER), &hex(&random));
+        let key = keys::erasure(erasure.until.plus(RECHECK_AFTER), &base16ct::lower::encode_string(&random));
         let sealed = self.seal(&self.nobody()?, ORDER, &to_json(erasure)?).await?;
         self.write(&[Write { ttl: Some(LIFE), ..Write::new(key, sealed) }]).await
     }

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::StoreError;
 use crate::crypto::state::Flow;
 use crate::facts::Fact;
-use crate::values::{InstanceId, Timestamp, hex};
+use crate::values::{InstanceId, Timestamp};
 
 /// The prefix of all rows.
 pub const ROWS: &str = "v1:instance:";
@@ -34,7 +34,7 @@ pub const PROBE: &str = "v1:probe";
 /// The key of a fact. Equal facts have equal keys. The hash is that of the kind with its fields.
 pub fn fact(id: &InstanceId, fact: &Fact) -> Result<String, StoreError> {
     let kind = serde_json::to_vec(&fact.kind)?;
-    let hash: String = hex(&Sha256::digest(kind)).chars().take(8).collect();
+    let hash: String = base16ct::lower::encode_string(&Sha256::digest(kind)).chars().take(8).collect();
     Ok(format!("{}{}:{:012}:{hash}", facts(id), fact.kind.name().as_str(), fact.at.0))
 }
 

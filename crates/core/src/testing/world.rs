@@ -72,7 +72,7 @@ pub fn config(changes: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
 /// A hash as `API_KEYS` takes it.
 pub fn sha256_hex(text: &str) -> String {
     use sha2::Digest as _;
-    crate::values::hex(&sha2::Sha256::digest(text))
+    base16ct::lower::encode_string(&sha2::Sha256::digest(text))
 }
 
 /// One isolate, with the platform that it runs on.
@@ -252,7 +252,7 @@ impl TestRequest<'_> {
     pub fn send_async(self) -> impl Future<Output = TestResponse> {
         let Self { world, method, url, inbound, without_deferred_task } = self;
         async move {
-            let request = Request::new(method.clone(), &url, inbound).expect("a URL");
+            let request = Request::new(method.clone(), url, inbound);
             let found = Found::<Fake>::of(&request.segments());
             let started = world.fake.clock().now();
             let answered = Box::pin(handle(world.fake.clone(), &world.shared, request)).await;

@@ -104,7 +104,7 @@ impl RequestId {
     /// Creates an id from 16 random bytes.
     #[must_use]
     pub fn new(random: [u8; 16]) -> Self {
-        Self(hex(&random))
+        Self(base16ct::lower::encode_string(&random))
     }
 
     /// The digits.
@@ -112,16 +112,6 @@ impl RequestId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Encodes bytes as lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

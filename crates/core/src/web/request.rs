@@ -1,10 +1,10 @@
-//! A request: method and URL are parsed; headers and body stay in the platform's memory.
+//! A request: the method is parsed, and of the URL what a route asks for; headers and body stay in the platform's memory.
 
 use std::ops::RangeInclusive;
 
 use http::Method;
 use percent_encoding::percent_decode_str;
-use url::{Host, ParseError, Url};
+use url::{Host, Url, form_urlencoded};
 
 use super::Error;
 use crate::values::{InstanceId, Ref};
@@ -15,23 +15,38 @@ const REF: Error = Error::BadRequest("ref", "it must be 1 to 512 characters, non
 pub struct Request<I> {
     /// The method.
     pub method: Method,
-    /// The whole URL.
-    pub url: Url,
-    /// The path as the client sent it. In the path of `url`, dot segments are resolved.
-    pub path: String,
+    /// The whole URL, as the platform received it.
+    url: String,
     /// Headers and body, which the platform reads.
     pub inbound: I,
 }
 
 impl<I> Request<I> {
-    /// Parses the URL that the platform received.
-    pub fn new(method: Method, url: &str, inbound: I) -> Result<Self, ParseError> {
-        Ok(Self { method, url: Url::parse(url)?, path: written_path(url).to_owned(), inbound })
+    /// A request to this URL. It is not parsed as a whole, since that takes CPU and few routes need it.
+    #[must_use]
+    pub fn new(method: Method, url: String, inbound: I) -> Self {
+        Self { method, url, inbound }
+    }
+
+    /// The path as the client sent it: dot segments are not resolved.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(&*self.url, |(_, rest)| rest);
+        let path = rest.find(['/', '\\', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or_default();
+        path.split(['?', '#']).next().unwrap_or_default()
+    }
+
+    /// The query as the client sent it, without its question mark.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        let url = self.url.split('#').next().unwrap_or_default();
+        url.split_once('?').map(|(_, query)| query)
     }
 
     /// A query parameter. A repeated one is refused, since it is ambiguous.
     pub fn parameter(&self, name: &'static str) -> Result<Option<String>, Error> {
-        let mut values = self.url.query_pairs().filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let pairs = form_urlencoded::parse(self.query().unwrap_or_default().as_bytes());
+        let mut values = pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned());
         let value = values.next();
         if values.next().is_some() { Err(Error::BadRequest(name, "it must be given once")) } else { Ok(value) }
     }
@@ -60,14 +75,15 @@ impl<I> Request<I> {
     pub fn reference(&self) -> Result<Option<Ref>, Error> {
         let text = self.parameter("ref")?.filter(|text| !text.is_empty());
         // The parameter was decoded with replacement characters in place of what is not UTF-8.
-        let is_text = || self.url.query().is_none_or(|query| percent_decode_str(query).decode_utf8().is_ok());
+        let is_text = || self.query().is_none_or(|query| percent_decode_str(query).decode_utf8().is_ok());
         text.map(|text| Ref::parse(&text).filter(|_| is_text()).ok_or(REF)).transpose()
     }
 
     /// The segments of the path, as sent. A trailing slash is ignored, except where an id or a path of Wix's API may follow.
     #[must_use]
     pub fn segments(&self) -> Vec<&str> {
-        let path = self.path.strip_prefix('/').unwrap_or(&self.path);
+        let path = self.path();
+        let path = path.strip_prefix('/').unwrap_or(path);
         let mut segments: Vec<&str> = path.split('/').collect();
         match segments[..] {
             [_, .., ""] if !matches!(segments[..], ["v1", "instances", ""] | ["v1", "instances", _, "wix", ..]) => {
@@ -81,15 +97,15 @@ impl<I> Request<I> {
     /// The origin to which the request was sent.
     #[must_use]
     pub fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
+        Url::parse(&self.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
     }
 
     /// Whether the request was sent in plain text over a public network. Requests from this machine were not, nor those by a
     /// service binding, whose host has one label.
     #[must_use]
     pub fn is_plain_text(&self) -> bool {
-        self.url.scheme() == "http"
-            && match self.url.host() {
+        !self.url.starts_with("https://")
+            && match Url::parse(&self.url).ok().as_ref().and_then(Url::host) {
                 Some(Host::Domain(name)) => name.trim_end_matches('.').contains('.') && !is_localhost(name),
                 Some(Host::Ipv4(address)) => !address.is_loopback(),
                 Some(Host::Ipv6(address)) => !address.is_loopback(),
@@ -105,9 +121,5 @@ pub fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// The part of a URL between host and query.
-fn written_path(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let path = rest.find(['/', '\\', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or_default();
-    path.split(['?', '#']).next().unwrap_or_default()
-}
+#[cfg(test)]
+mod tests;

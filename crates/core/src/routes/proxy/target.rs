@@ -20,8 +20,8 @@ pub struct Target(Url);
 impl Target {
     /// The target of a request to `/v1/instances/{id}/wix/{path…}`.
     pub fn of<I>(api_url: &str, request: &Request<I>) -> Result<Self, Error> {
-        let path = request.path.splitn(6, '/').nth(5).unwrap_or_default();
-        let query = request.url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let path = request.path().splitn(6, '/').nth(5).unwrap_or_default();
+        let query = request.query().map(|query| format!("?{query}")).unwrap_or_default();
         if path.len() + query.len() > LIMIT {
             return Err(Error::BadRequest("path behind /wix/", "with its query it must have at most 8192 bytes"));
         }
