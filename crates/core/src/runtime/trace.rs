@@ -21,7 +21,7 @@ pub struct Trace {
 }
 
 /// The optional fields of the line.
-#[derive(Debug, Default, Clone, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Notes {
     /// The installation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ struct Line<'a> {
     duration_ms: u64,
     request_id: &'a str,
     #[serde(flatten)]
-    notes: Notes,
+    notes: &'a Notes,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
@@ -221,7 +221,7 @@ impl Trace {
             status: request.map(|(_, status)| status),
             duration_ms,
             request_id: self.request_id.as_str(),
-            notes: self.notes.borrow().clone(),
+            notes: &self.notes.borrow(),
         };
         serde_json::to_string(&line).unwrap_or_else(|_| {
             // No field can fail to serialise. If one did, the request id would still be logged.
