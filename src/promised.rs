@@ -1,7 +1,7 @@
 //! Waits for promises. `JsFuture` of js-sys makes two closures for each promise, here one serves them all.
 
 use std::cell::RefCell;
-use std::mem::replace;
+use std::mem::{replace, swap};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -49,9 +49,11 @@ impl Future for Promised {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result> {
         let Some(number) = self.number else { return Poll::Pending };
+        // What is replaced is dropped after the borrow, here and below: to drop a waker may drop other futures.
+        let mut waker = Some(context.waker().clone());
         let settled = WAITS.with_borrow_mut(|waits| {
-            if let Some(Wait::Pending(waker)) = waits.get_mut(number) {
-                *waker = Some(context.waker().clone());
+            if let Some(Wait::Pending(waiting)) = waits.get_mut(number) {
+                swap(waiting, &mut waker);
                 return None;
             }
             waits.try_remove(number)
@@ -69,24 +71,20 @@ impl Future for Promised {
 impl Drop for Promised {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
-        WAITS.with_borrow_mut(|waits| match waits.get_mut(number) {
-            Some(wait @ Wait::Pending(_)) => *wait = Wait::Dropped,
-            _ => drop(waits.try_remove(number)),
+        let _before = WAITS.with_borrow_mut(|waits| match waits.get_mut(number) {
+            Some(wait @ Wait::Pending(_)) => Some(replace(wait, Wait::Dropped)),
+            _ => waits.try_remove(number),
         });
     }
 }
 
 fn settled(number: usize, is_fulfilled: bool, value: JsValue) {
     let outcome = if is_fulfilled { Ok(value) } else { Err(value) };
-    let waker = WAITS.with_borrow_mut(|waits| {
+    let before = WAITS.with_borrow_mut(|waits| {
         let before = waits.get_mut(number).map(|wait| replace(wait, Wait::Settled(outcome)));
-        if let Some(Wait::Pending(waker)) = before {
-            return waker;
-        }
-        waits.try_remove(number);
-        None
+        if let Some(Wait::Dropped) = before { waits.try_remove(number) } else { before }
     });
-    if let Some(waker) = waker {
+    if let Some(Wait::Pending(Some(waker))) = before {
         waker.wake();
     }
 }
