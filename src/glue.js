@@ -157,16 +157,18 @@ export class Duplex {
   }
 }
 
-/** A timer that can be stopped. */
+/** A timer that can be stopped. Its promise ends then too, so that wasm forgets that it waited for it. */
 export class Timer {
   constructor(millis) {
     this.end = new Promise((resolve) => {
+      this.resolve = resolve;
       this.id = setTimeout(resolve, millis);
     });
   }
 
   stop() {
     clearTimeout(this.id);
+    this.resolve();
   }
 }
 

@@ -61,6 +61,7 @@ mod trap;
 mod uncached;
 mod upgrade;
 mod versions;
+mod waits;
 mod webhook;
 mod webhook_refusals;
 mod workerd_alone;
