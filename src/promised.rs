@@ -49,7 +49,7 @@ impl Future for Promised {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result> {
         let Some(number) = self.number else { return Poll::Pending };
-        // What is replaced is dropped after the borrow, here and below: to drop a waker may drop other futures.
+        // The old waker is dropped after the borrow of `WAITS` ends: its drop may drop another `Promised`, which borrows `WAITS`.
         let mut waker = Some(context.waker().clone());
         let settled = WAITS.with_borrow_mut(|waits| {
             if let Some(Wait::Pending(waiting)) = waits.get_mut(number) {
